@@ -1,0 +1,120 @@
+import { n as TarError, r as readTar } from "./tar.mjs";
+import { t as damaged } from "./footer.mjs";
+import * as zlib from "node:zlib";
+// src/sidecar/assets.ts
+const READ_CHUNK_BYTES = 262144;
+/** smolvm writes with level 3, whose window is 2 MiB; a frame that asks for more memory is not its own. */
+const MAX_WINDOW_LOG = 24;
+/** smolvm measures the agent's root file system before it packs it, so that the member may be larger. */
+const AGENT_ROOTFS_SLACK_BYTES = 268435456;
+/** Headers and padding of the outer tar. */
+const TAR_OVERHEAD_BYTES = 1048576;
+/** smolvm unpacks no more (SMOLVM_PACK_MAX_ENTRIES). */
+const MAX_LAYER_ENTRIES = 2e6;
+/**
+* Unpacks the assets in constant memory and checks every entry: no member but those that the manifest names, each
+* no larger than declared, the layer exactly as large, and no path in the layer that leads out of it.
+*/
+async function checkAssets(file, { footer, manifest }, { signal }) {
+	const declared = declaredMembers(manifest);
+	const seen = /* @__PURE__ */ new Map();
+	const source = file.createReadStream({
+		start: 0,
+		end: footer.assetsBytes - 1,
+		autoClose: false,
+		highWaterMark: READ_CHUNK_BYTES
+	});
+	const decoder = zlib.createZstdDecompress({
+		chunkSize: READ_CHUNK_BYTES,
+		params: { [zlib.constants.ZSTD_d_windowLogMax]: MAX_WINDOW_LOG }
+	});
+	source.on("error", (error) => decoder.destroy(error));
+	source.pipe(decoder);
+	try {
+		const parts = readTar(limited(decoder, declared, signal));
+		for await (const part of parts) if (part.kind === "header") {
+			const { entry } = part;
+			checkMember(entry, declared, seen);
+			const isLayer = declared.get(entry.path)?.kind === "layer";
+			seen.set(entry.path, {
+				path: entry.path,
+				sizeBytes: entry.realSizeBytes,
+				entries: isLayer ? await countLayerEntries(entry, parts) : void 0
+			});
+		}
+	} catch (error) {
+		if (error instanceof TarError) throw damaged("assets", error.message, error);
+		if (error instanceof Error && "code" in error && /^(ZSTD|ERR_ZSTD|Z_)/.test(String(error.code))) throw damaged("assets", `not a whole zstd stream (${error.message})`, error);
+		throw error;
+	} finally {
+		source.destroy();
+		decoder.destroy();
+	}
+	for (const [path, { kind }] of declared) if (kind !== "directory" && !seen.has(path)) throw damaged("assets", `the manifest names ${path}, which is not there`);
+	return [...seen.values()];
+}
+function declaredMembers({ assets }) {
+	const declared = /* @__PURE__ */ new Map();
+	declared.set(assets.agent_rootfs.path, {
+		kind: "file",
+		maxBytes: assets.agent_rootfs.size + AGENT_ROOTFS_SLACK_BYTES
+	});
+	for (const layer of assets.layers) {
+		declared.set(layer.path.split("/").slice(0, -1).join("/"), {
+			kind: "directory",
+			maxBytes: 0
+		});
+		declared.set(layer.path, {
+			kind: "layer",
+			maxBytes: layer.size
+		});
+	}
+	if (assets.storage_template) declared.set(assets.storage_template.path, {
+		kind: "file",
+		maxBytes: assets.storage_template.size
+	});
+	return declared;
+}
+function checkMember(entry, declared, seen) {
+	const { path, type, realSizeBytes } = entry;
+	const expected = declared.get(path);
+	if (expected === void 0) throw damaged("assets", `${JSON.stringify(path)} is not in the manifest`);
+	if (seen.has(path)) throw damaged("assets", `${path} is there twice`);
+	const types = expected.kind === "directory" ? ["directory"] : ["file", "sparse"];
+	if (!types.includes(type)) throw damaged("assets", `${path} is a ${type}, expected a ${types[0]}`);
+	const isExact = expected.kind !== "layer" || realSizeBytes === expected.maxBytes;
+	if (realSizeBytes > expected.maxBytes || entry.sizeBytes > expected.maxBytes || !isExact) throw damaged("assets", `${path} has ${realSizeBytes} bytes, the manifest says ${expected.maxBytes}`);
+}
+async function countLayerEntries(member, parts) {
+	let count = 0;
+	for await (const part of readTar(bodyOf(member, parts))) if (part.kind === "header") {
+		count += 1;
+		const { entry } = part;
+		const paths = entry.type === "hardlink" ? [entry.path, entry.linkPath] : [entry.path];
+		if (paths.some((path) => path.startsWith("/") || path.split("/").includes(".."))) throw damaged("layer", `the entry ${JSON.stringify(paths.join(" -> "))} leads out of the layer`);
+		if (count > MAX_LAYER_ENTRIES) throw damaged("layer", `more than ${MAX_LAYER_ENTRIES} entries`);
+	}
+	return count;
+}
+/** The content of the entry at whose header `parts` stands, without its padding; takes all of it from `parts`. */
+async function* bodyOf(entry, parts) {
+	let left = entry.sizeBytes;
+	while (left > 0) {
+		const { value, done } = await parts.next();
+		if (done || value.kind !== "body") return;
+		yield value.chunk.subarray(0, left);
+		left -= value.chunk.length;
+	}
+}
+/** Ends a stream that holds more than is declared, such as a small file of many zeros. */
+async function* limited(source, declared, signal) {
+	const maxBytes = [...declared.values()].reduce((sum, member) => sum + member.maxBytes, TAR_OVERHEAD_BYTES);
+	let bytes = 0;
+	for await (const chunk of source) {
+		signal?.throwIfAborted();
+		bytes += chunk.length;
+		if (bytes > maxBytes) throw damaged("assets", `they unpack to more than the ${maxBytes} bytes that the manifest declares`);
+		yield chunk;
+	}
+}
+export { checkAssets };

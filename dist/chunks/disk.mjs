@@ -1,0 +1,30 @@
+import { t as BottleError } from "./errors.mjs";
+import { statfs } from "node:fs/promises";
+// src/host/disk.ts
+async function freeBytes(dir) {
+	const { bavail, bsize } = await statfs(dir);
+	return bavail * bsize;
+}
+/** @param purpose completes "… needed in DIR for" */
+async function requireFreeBytes(dir, neededBytes, purpose) {
+	const free = await freeBytes(dir);
+	if (free < neededBytes) throw new BottleError("cannot-write", `${formatBytes(neededBytes)} needed in ${dir} for ${purpose}, ${formatBytes(free)} free`, { hint: "free some disk space, or name another disk with --store or TMPDIR" });
+}
+/** Decimal units, as disks and registries count. */
+function formatBytes(bytes) {
+	const units = [
+		"B",
+		"kB",
+		"MB",
+		"GB",
+		"TB"
+	];
+	let value = bytes;
+	let unit = 0;
+	while (value >= 999.5 && unit < units.length - 1) {
+		value /= 1e3;
+		unit += 1;
+	}
+	return `${unit === 0 || value >= 99.95 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`;
+}
+export { freeBytes as n, requireFreeBytes as r, formatBytes as t };

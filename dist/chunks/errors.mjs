@@ -1,0 +1,69 @@
+// src/errors.ts
+/**
+* The exit codes are a contract with callers (README, "Exit codes"). Each error code names one failure and
+* maps to exactly one of them.
+*/
+const EXIT_CODES = {
+	usage: 64,
+	"sidecar-damaged": 65,
+	"sidecar-refused": 65,
+	"not-found": 66,
+	"docker-unreachable": 69,
+	internal: 70,
+	"cannot-write": 73,
+	io: 74,
+	"docker-not-permitted": 77,
+	"docker-missing": 78,
+	"smolvm-missing": 78,
+	"smolvm-unsupported": 78,
+	"kvm-unavailable": 78,
+	"store-unsafe": 78,
+	"docker-failed": 1,
+	"build-failed": 1,
+	"registry-failed": 1,
+	"pack-failed": 1,
+	"timed-out": 1
+};
+/** A failure the user is told about: what happened, with the value, and one thing to do. */
+var BottleError = class extends Error {
+	name = "BottleError";
+	code;
+	hint;
+	/** Lines to show below the message, such as the end of a build log. */
+	details;
+	constructor(code, message, options = {}) {
+		super(message, options.cause === void 0 ? void 0 : { cause: options.cause });
+		this.code = code;
+		this.hint = options.hint;
+		this.details = options.details ?? [];
+	}
+	get exitCode() {
+		return EXIT_CODES[this.code];
+	}
+};
+/** The user or the system asked us to stop. `signal` decides the exit code, 128 + its number. */
+var InterruptedError = class extends Error {
+	name = "InterruptedError";
+	signal;
+	constructor(signal) {
+		super(`stopped by ${signal}`);
+		this.signal = signal;
+	}
+};
+function hasErrno(error, ...codes) {
+	return error instanceof Error && "code" in error && codes.includes(String(error.code));
+}
+/** What a failed file operation means to the user: no space and no permission can be mended, the rest is I/O. */
+function fileError(action, error) {
+	const reason = error instanceof Error ? error.message : String(error);
+	if (hasErrno(error, "ENOSPC", "EDQUOT")) return new BottleError("cannot-write", `${action}: no space left (${reason})`, {
+		hint: "free some disk space, or name another disk with --store or TMPDIR",
+		cause: error
+	});
+	if (hasErrno(error, "EACCES", "EPERM", "EROFS")) return new BottleError("cannot-write", `${action}: not writable (${reason})`, {
+		hint: "make the directory writable for this user, or name another one with --store or TMPDIR",
+		cause: error
+	});
+	return new BottleError("io", `${action}: ${reason}`, { cause: error });
+}
+export { hasErrno as i, InterruptedError as n, fileError as r, BottleError as t };

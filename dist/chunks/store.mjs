@@ -1,0 +1,561 @@
+import { i as hasErrno, r as fileError, t as BottleError } from "./errors.mjs";
+import { C as _regex, S as _nonnegative, T as $constructor, _ as refine, b as _isoDateTime, c as _enum, d as literal, h as optional, i as GUEST_PLATFORMS, l as array, m as object, n as verifySidecar, s as ZodMiniStringFormat, u as int, v as string, w as $ZodISODateTime } from "./verify.mjs";
+import * as fs from "node:fs/promises";
+import { createHash, randomBytes } from "node:crypto";
+import { homedir, hostname, tmpdir } from "node:os";
+import { dirname, join, resolve } from "node:path";
+import { execFileSync } from "node:child_process";
+import { constants, readFileSync } from "node:fs";
+// src/host/owner.ts
+function ownerOf(pid) {
+	return `${HOST.id}-${HOST.boot()}-${pid}-${startTime(pid) ?? "gone"}`;
+}
+function thisOwner() {
+	return ownerOf(process.pid);
+}
+/** False only when the process is known to have ended; owners on other hosts count as alive. */
+function isAlive(owner) {
+	const [host, boot, pid, start] = owner.split("-");
+	if (host !== HOST.id || pid === void 0 || start === void 0) return true;
+	return boot === HOST.boot() && startTime(Number(pid)) === start;
+}
+function pidOf(owner) {
+	return Number(owner.split("-")[2]);
+}
+const HOST = {
+	id: shortHash(hostname()),
+	bootHash: void 0,
+	boot() {
+		this.bootHash ??= shortHash(bootId());
+		return this.bootHash;
+	}
+};
+function shortHash(text) {
+	return createHash("sha256").update(text).digest("hex").slice(0, 8);
+}
+function bootId() {
+	return process.platform === "linux" ? readFileSync("/proc/sys/kernel/random/boot_id", "utf8") : outputOf("sysctl", ["-n", "kern.boottime"]) ?? "";
+}
+/** An opaque text that differs between processes that had the same pid; undefined when there is none now. */
+function startTime(pid) {
+	if (process.platform !== "linux") {
+		const started = outputOf("ps", [
+			"-o",
+			"lstart=",
+			"-p",
+			String(pid)
+		])?.trim();
+		return started ? shortHash(started) : void 0;
+	}
+	try {
+		const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
+		const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+		return fields[0] === "Z" || fields[0] === "X" ? void 0 : fields[19];
+	} catch {
+		return;
+	}
+}
+function outputOf(command, args) {
+	try {
+		return execFileSync(command, args, {
+			encoding: "utf8",
+			stdio: [
+				"ignore",
+				"pipe",
+				"ignore"
+			]
+		});
+	} catch {
+		return;
+	}
+}
+// src/host/private-dir.ts
+const PREFIX = "cbp-";
+const OWNER_SUFFIX = ".owner";
+/** Sizes are those of whole images, and /tmp is often a RAM disk: /var/tmp is where the FHS puts large files. */
+function scratchParent() {
+	return process.env.TMPDIR ?? (process.platform === "linux" ? "/var/tmp" : tmpdir());
+}
+/**
+* Runs `use` with a new directory of mode 0700 in `parent` and removes it afterwards, whatever happens. When the
+* process is killed, a later `sweepPrivateDirs` removes it: the owner stands in a symbolic link beside the
+* directory, made before it, because a link appears together with its text.
+*/
+async function withPrivateDir(parent, use, beforeRemove) {
+	const dir = join(parent, PREFIX + randomBytes(4).toString("hex"));
+	try {
+		await fs.symlink(thisOwner(), dir + OWNER_SUFFIX);
+		await fs.mkdir(dir, { mode: 448 });
+	} catch (error) {
+		throw fileError(`cannot make a working directory in ${parent}`, error);
+	}
+	try {
+		return await use(dir);
+	} finally {
+		await removeOwned(dir, beforeRemove);
+	}
+}
+/** Removes the private directories in `parent` whose owner has ended. Returns how many there were. */
+async function sweepPrivateDirs(parent, beforeRemove) {
+	let swept = 0;
+	for (const name of await namesIn(parent)) {
+		if (!name.startsWith(PREFIX) || !name.endsWith(OWNER_SUFFIX)) continue;
+		const link = join(parent, name);
+		const owner = await ownOwner(link);
+		if (owner !== void 0 && !isAlive(owner)) {
+			await removeOwned(link.slice(0, -6), beforeRemove);
+			swept += 1;
+		}
+	}
+	return swept;
+}
+async function namesIn(parent) {
+	try {
+		return await fs.readdir(parent);
+	} catch (error) {
+		if (hasErrno(error, "ENOENT")) return [];
+		throw fileError(`cannot read ${parent}`, error);
+	}
+}
+/** The parent may be shared by users, like /var/tmp: what is not ours is not touched. */
+async function ownOwner(link) {
+	try {
+		const stat = await fs.lstat(link);
+		return stat.isSymbolicLink() && stat.uid === process.getuid?.() ? await fs.readlink(link) : void 0;
+	} catch {
+		return;
+	}
+}
+async function removeOwned(dir, beforeRemove) {
+	if (beforeRemove !== void 0) await beforeRemove(dir);
+	await fs.rm(dir, {
+		recursive: true,
+		force: true,
+		maxRetries: 3
+	});
+	await fs.rm(dir + OWNER_SUFFIX, { force: true });
+}
+// node_modules/zod/v4/mini/iso.js
+const ZodMiniISODateTime = /*@__PURE__*/ $constructor("ZodMiniISODateTime", (inst, def) => {
+	$ZodISODateTime.init(inst, def);
+	ZodMiniStringFormat.init(inst, def);
+});
+// @__NO_SIDE_EFFECTS__
+function datetime(params) {
+	return _isoDateTime(ZodMiniISODateTime, params);
+}
+// src/identity/image-id.ts
+const DIGEST = /^sha256:[0-9a-f]{64}$/;
+function isDigest(text) {
+	return DIGEST.test(text);
+}
+function parseImageId(text) {
+	if (!isDigest(text)) throw new BottleError("docker-failed", `not an image ID: ${JSON.stringify(text)}`, { hint: "the engine names images sha256:<64 hex digits>; check that `docker image inspect` does" });
+	return text;
+}
+function id16(imageId) {
+	return imageId.slice(7, 23);
+}
+/** Accepts an image ID, its 64 hex digits, or an id16. */
+function parseId16(text) {
+	const hex = text.replace(/^sha256:/, "");
+	return /^([0-9a-f]{16}|[0-9a-f]{64})$/.test(hex) ? hex.slice(0, 16) : void 0;
+}
+// src/store/location.ts
+const SIDECAR_SUFFIX = ".smolmachine.smolmachine";
+/** Where claude-bottle looks: fixed below the home directory, it knows no XDG_CACHE_HOME. */
+function defaultStoreDir() {
+	const home = homedir();
+	if (home === "" || home === "/nonexistent") throw new BottleError("store-unsafe", `no home directory (${JSON.stringify(home)}), so no default store`, { hint: "set HOME, or name a directory with --store" });
+	return join(home, ".cache", "claude-bottle", "smolmachines");
+}
+function storeDir(option, env = process.env) {
+	return resolve(option ?? (env.CLAUDE_BOTTLE_STORE || defaultStoreDir()));
+}
+/** `smolvm pack create -o <id16>.smolmachine` once wrote this name, and claude-bottle still looks for it. */
+function sidecarName(id) {
+	return id + SIDECAR_SUFFIX;
+}
+function id16OfName(name) {
+	const id = name.slice(0, 16);
+	return /^[0-9a-f]{16}$/.test(id) && name === sidecarName(id) ? id : void 0;
+}
+// node_modules/canonicalize/lib/canonicalize.js
+function serializeString(value) {
+	if (!value.isWellFormed()) throw new Error("Lone surrogate is not allowed");
+	return JSON.stringify(value);
+}
+function serializePrimitive(value) {
+	switch (typeof value) {
+		case "number":
+			if (isNaN(value)) throw new Error("NaN is not allowed");
+			if (!isFinite(value)) throw new Error("Infinity is not allowed");
+			return JSON.stringify(value);
+		case "string": return serializeString(value);
+		case "boolean": return value ? "true" : "false";
+		default: return JSON.stringify(value);
+	}
+}
+function enterValue(value, seen) {
+	let wrappers = null;
+	while (value !== null && typeof value === "object" && typeof value.toJSON === "function") {
+		if (seen.has(value)) throw new Error("Circular reference detected");
+		seen.add(value);
+		(wrappers ??= []).push(value);
+		value = value.toJSON();
+	}
+	if (value instanceof Number || value instanceof String || value instanceof Boolean) value = value.valueOf();
+	if (value === null || typeof value !== "object") {
+		if (wrappers !== null) for (const wrapper of wrappers) seen.delete(wrapper);
+		return serializePrimitive(value);
+	}
+	if (seen.has(value)) throw new Error("Circular reference detected");
+	seen.add(value);
+	return {
+		container: value,
+		keys: Array.isArray(value) ? null : Object.keys(value).sort(),
+		index: 0,
+		first: true,
+		wrappers
+	};
+}
+function canonicalize(object) {
+	if (object === null || typeof object !== "object") return serializePrimitive(object);
+	const seen = /* @__PURE__ */ new Set();
+	const root = enterValue(object, seen);
+	if (typeof root !== "object") return root;
+	let result = root.keys === null ? "[" : "{";
+	const stack = [root];
+	outer: while (stack.length > 0) {
+		const frame = stack[stack.length - 1];
+		const container = frame.container;
+		if (frame.keys === null) {
+			while (frame.index < container.length) {
+				const i = frame.index++;
+				if (i > 0) result += ",";
+				const element = container[i];
+				const value = element === void 0 || typeof element === "symbol" || typeof element === "function" ? null : element;
+				if (value === null || typeof value !== "object") {
+					result += serializePrimitive(value);
+					continue;
+				}
+				const child = enterValue(value, seen);
+				if (typeof child !== "object") {
+					result += child === void 0 ? "null" : child;
+					continue;
+				}
+				result += child.keys === null ? "[" : "{";
+				stack.push(child);
+				continue outer;
+			}
+			result += "]";
+		} else {
+			const keys = frame.keys;
+			while (frame.index < keys.length) {
+				const key = keys[frame.index++];
+				const value = container[key];
+				if (value === void 0 || typeof value === "symbol" || typeof value === "function") continue;
+				if (value === null || typeof value !== "object") {
+					if (frame.first) frame.first = false;
+					else result += ",";
+					result += serializeString(key) + ":" + serializePrimitive(value);
+					continue;
+				}
+				const child = enterValue(value, seen);
+				if (child === void 0) continue;
+				if (frame.first) frame.first = false;
+				else result += ",";
+				result += serializeString(key) + ":";
+				if (typeof child !== "object") {
+					result += child;
+					continue;
+				}
+				result += child.keys === null ? "[" : "{";
+				stack.push(child);
+				continue outer;
+			}
+			result += "}";
+		}
+		seen.delete(container);
+		if (frame.wrappers !== null) for (const wrapper of frame.wrappers) seen.delete(wrapper);
+		stack.pop();
+	}
+	return result;
+}
+const digest = string().check(refine(isDigest));
+const sha256 = string().check(_regex(/^[0-9a-f]{64}$/));
+const sizeBytes = int().check(_nonnegative());
+/** The pack record: what is known of one sidecar and of the image that it was packed from. */
+const packRecordSchema = object({
+	version: literal(1),
+	platform: _enum(GUEST_PLATFORMS),
+	image: object({
+		id: digest,
+		/** Absent where the engine does not tell: the containerd image store. */
+		configDigest: optional(digest),
+		/** Absent where the image has none: the classic image store. */
+		manifestDigest: optional(digest),
+		layers: array(digest),
+		/** `runtimeConfigSha256` of the image's environment, command, user and so on. */
+		runtimeConfigSha256: sha256
+	}),
+	/** The one-layer image that smolvm pulled; a sidecar's manifest names its config. */
+	flattened: object({
+		configDigest: digest,
+		layerDigest: digest,
+		layerSizeBytes: sizeBytes
+	}),
+	sidecar: object({
+		sha256,
+		sizeBytes,
+		crc32: string().check(_regex(/^[0-9a-f]{8}$/))
+	}),
+	smolvm: object({
+		version: string(),
+		cpus: optional(int()),
+		memMib: optional(int())
+	}),
+	hop: _enum(["embedded", "container"]),
+	packedAt: /* @__PURE__ */ datetime()
+});
+/** Equal for equal runtime configs, whatever the order of their keys (RFC 8785). */
+function runtimeConfigSha256(config) {
+	return createHash("sha256").update(canonicalize(config) ?? "").digest("hex");
+}
+// src/store/store.ts
+/** https://bford.info/cachedir/ */
+const CACHEDIR_TAG = "Signature: 8a477f597d28d172789f06886806bc55\n# Sidecars made by claude-bottle pack; they can be made again.\n";
+const MAX_RECORD_BYTES = 1048576;
+/**
+* The local directory of sidecars. Its top level has the names that claude-bottle looks for and nothing else;
+* what is ours is in `.pack/`: `objects/sha256/<hex>` with a hard link to each sidecar, `records/<hex>.json`,
+* `tmp/`, `quarantine/`.
+*/
+var Store = class Store {
+	dir;
+	constructor(dir) {
+		this.dir = dir;
+	}
+	/**
+	* Looks at the directory and makes nothing: it need not exist.
+	* @throws BottleError `store-unsafe` when others could change what is in it
+	*/
+	static async open(dir) {
+		try {
+			await requirePrivate(dir);
+		} catch (error) {
+			if (error instanceof BottleError) throw error;
+			if (!hasErrno(error, "ENOENT")) throw fileError(`cannot open the store ${dir}`, error);
+		}
+		return new Store(dir);
+	}
+	pathFor(id) {
+		return join(this.dir, sidecarName(id));
+	}
+	async list() {
+		return (await fs.readdir(this.dir).catch((error) => {
+			if (hasErrno(error, "ENOENT")) return [];
+			throw fileError(`cannot read the store ${this.dir}`, error);
+		})).map(id16OfName).filter((id) => id !== void 0);
+	}
+	/**
+	* The sidecar for an image, verified; a file that is damaged or not for this image goes to quarantine and
+	* counts as none. `onQuarantine` hears why.
+	*/
+	async find(imageId, { platform, onQuarantine, ...options }) {
+		const path = this.pathFor(id16(imageId));
+		try {
+			const found = await this.verify(path, {
+				...options,
+				platform
+			});
+			const actual = found.record?.image.id;
+			if (actual !== void 0 && actual !== imageId) throw new BottleError("sidecar-refused", `${path} is for the image ${actual}, not ${imageId}`);
+			return found;
+		} catch (error) {
+			if (!(error instanceof BottleError)) throw error;
+			if (error.code === "not-found") return;
+			if (error.exitCode !== 65) throw error;
+			onQuarantine(error.message, await this.quarantine(path));
+			return;
+		}
+	}
+	/** Verifies one file of the store and finds its pack record. */
+	async verify(path, options = {}) {
+		const { platform, ...rest } = options;
+		const report = await verifySidecar(path, platform === void 0 ? {} : { platform }, rest);
+		return {
+			path,
+			report,
+			record: await readRecord(join(this.#records, `${report.sha256}.json`))
+		};
+	}
+	/** Runs `use` with a private directory on the store's file system, in which a sidecar can be made. */
+	async withTemp(use) {
+		await this.#prepare();
+		await sweepPrivateDirs(this.#tmp);
+		return await withPrivateDir(this.#tmp, use);
+	}
+	/**
+	* Moves a verified file into the store, under its own SHA-256 and then, by a hard link, under the name for the
+	* image. Everything is on disk before a name appears; a file already under the name keeps its bytes for whoever
+	* has it open.
+	*/
+	async install(imageId, temp, record) {
+		const { sha256 } = record.sidecar;
+		const object = join(this.#objects, sha256);
+		const path = this.pathFor(id16(imageId));
+		try {
+			await seal(temp);
+			const recordTemp = `${temp}.json`;
+			await fs.writeFile(recordTemp, formatRecord(record), { mode: 292 });
+			await syncFile(recordTemp);
+			await fs.rename(recordTemp, join(this.#records, `${sha256}.json`));
+			await fs.rename(temp, object);
+			await fs.link(object, temp);
+			await this.#makeWay(path);
+			await fs.rename(temp, path);
+			for (const dir of [
+				this.#records,
+				this.#objects,
+				this.dir
+			]) await syncDirectory(dir);
+		} catch (error) {
+			throw fileError(`cannot install ${path}`, error);
+		}
+		return path;
+	}
+	async quarantine(path) {
+		const name = path.slice(this.dir.length + 1);
+		const target = join(this.#quarantine, `${name}.${randomBytes(4).toString("hex")}`);
+		try {
+			await fs.mkdir(this.#quarantine, {
+				recursive: true,
+				mode: 448
+			});
+			await fs.rename(path, target);
+		} catch (error) {
+			throw fileError(`cannot move ${path} to quarantine`, error);
+		}
+		return target;
+	}
+	async #prepare() {
+		try {
+			for (const dir of [
+				this.dir,
+				this.#ours(),
+				this.#objects,
+				this.#records,
+				this.#tmp
+			]) await fs.mkdir(dir, {
+				recursive: true,
+				mode: 448
+			});
+			const tag = this.#ours("CACHEDIR.TAG");
+			await fs.writeFile(tag, CACHEDIR_TAG, { flag: "wx" }).catch((error) => {
+				if (!hasErrno(error, "EEXIST")) throw error;
+			});
+		} catch (error) {
+			throw fileError(`cannot make the store ${this.dir}`, error);
+		}
+		await requirePrivate(this.dir);
+	}
+	/** A rename replaces a file or a link, but not a directory. */
+	async #makeWay(path) {
+		if ((await fs.lstat(path).catch(() => void 0))?.isDirectory()) await this.quarantine(path);
+	}
+	#ours(...names) {
+		return join(this.dir, ".pack", ...names);
+	}
+	get #objects() {
+		return this.#ours("objects", "sha256");
+	}
+	get #records() {
+		return this.#ours("records");
+	}
+	get #tmp() {
+		return this.#ours("tmp");
+	}
+	get #quarantine() {
+		return this.#ours("quarantine");
+	}
+};
+/** Verifies a file outside the store, against the pack record beside it (`<file>.json`) where there is one. */
+async function verifyFile(path, options) {
+	const record = await readRecord(`${path}.json`);
+	return {
+		path,
+		report: await verifySidecar(path, record === void 0 ? {} : expectedOf(record), options),
+		record
+	};
+}
+function expectedOf(record) {
+	return {
+		platform: record.platform,
+		configDigest: record.flattened.configDigest,
+		sha256: record.sidecar.sha256
+	};
+}
+async function readRecord(path) {
+	try {
+		const { size } = await fs.stat(path);
+		const record = size <= MAX_RECORD_BYTES ? JSON.parse(await fs.readFile(path, "utf8")) : void 0;
+		return packRecordSchema.safeParse(record).data;
+	} catch {
+		return;
+	}
+}
+/** Copies a sidecar of the store, with its pack record beside it as `<file>.json`. */
+async function exportSidecar(stored, target) {
+	const temp = join(dirname(target), `.${randomBytes(8).toString("hex")}.tmp`);
+	try {
+		await fs.copyFile(stored.path, temp, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
+		const { sha256 } = await verifySidecar(temp, { sha256: stored.report.sha256 });
+		await syncFile(temp);
+		await fs.rename(temp, target);
+		if (stored.record !== void 0 && stored.record.sidecar.sha256 === sha256) await fs.writeFile(`${target}.json`, formatRecord(stored.record));
+	} catch (error) {
+		throw error instanceof BottleError ? error : fileError(`cannot write ${target}`, error);
+	} finally {
+		await fs.rm(temp, { force: true });
+	}
+}
+function formatRecord(record) {
+	return `${JSON.stringify(record, void 0, 2)}\n`;
+}
+/** The store decides what a VM runs, so nobody else may write to it; a symbolic link is somebody else's decision. */
+async function requirePrivate(dir) {
+	const stat = await fs.lstat(dir);
+	const uid = process.getuid?.() ?? stat.uid;
+	const fault = !stat.isDirectory() ? "is not a directory" : stat.uid !== uid ? `belongs to uid ${stat.uid}, not ${uid}` : (stat.mode & 18) !== 0 ? `is writable for others (mode ${(stat.mode & 511).toString(8)})` : void 0;
+	if (fault !== void 0) throw new BottleError("store-unsafe", `the store ${dir} ${fault}`, { hint: `make it a directory of your own (chmod 700 ${dir}), or name another one with --store` });
+}
+async function seal(path) {
+	const file = await fs.open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+	try {
+		await file.chmod(292);
+		await file.sync();
+	} finally {
+		await file.close();
+	}
+}
+async function syncFile(path) {
+	const file = await fs.open(path, "r");
+	try {
+		await file.sync();
+	} finally {
+		await file.close();
+	}
+}
+/** Some file systems cannot sync a directory; then the rename is as durable as they make it. */
+async function syncDirectory(path) {
+	const dir = await fs.open(path, "r");
+	try {
+		await dir.sync();
+	} catch (error) {
+		if (!hasErrno(error, "EINVAL", "ENOTSUP", "EPERM", "EISDIR")) throw error;
+	} finally {
+		await dir.close();
+	}
+}
+export { storeDir as a, parseId16 as c, sweepPrivateDirs as d, withPrivateDir as f, thisOwner as g, pidOf as h, runtimeConfigSha256 as i, parseImageId as l, ownerOf as m, exportSidecar as n, id16 as o, isAlive as p, verifyFile as r, isDigest as s, Store as t, scratchParent as u };

@@ -1,0 +1,208 @@
+// src/tar.ts
+/**
+* A tar stream cut into entries, each with its raw header bytes, so that a caller can pass entries through
+* byte for byte, drop them or only look. Formats: POSIX ustar and pax, and what GNU tar and Go's archive/tar
+* add to them: long names ('L', 'K'), base-256 numbers, sparse entries ('S').
+* https://www.gnu.org/software/tar/manual/html_node/Standard.html
+*/
+const BLOCK_BYTES = 512;
+const MAX_EXTENSION_BYTES = 1048576;
+const MAX_EXTENSIONS = 8;
+const TYPES = {
+	"\0": "file",
+	"0": "file",
+	"7": "file",
+	"1": "hardlink",
+	"2": "symlink",
+	"3": "character-device",
+	"4": "block-device",
+	"5": "directory",
+	"6": "fifo",
+	S: "sparse"
+};
+var TarError = class extends Error {
+	name = "TarError";
+};
+/**
+* Yields the parts of a tar stream in constant memory. Ends after the end-of-archive marker, having read the
+* source to its end.
+* @throws TarError when the stream is not a tar or stops in the middle of an entry
+*/
+async function* readTar(source) {
+	const blocks = new BlockReader(source);
+	let extensions = new Extensions();
+	let position = 0;
+	for (;;) {
+		position = blocks.position;
+		const header = await blocks.take(BLOCK_BYTES);
+		if (header === void 0) throw new TarError(`the tar stream ends at byte ${position} without an end marker`);
+		if (isZero(header)) break;
+		checkHeader(header, position);
+		const typeFlag = String.fromCharCode(header[156] ?? 0);
+		const sizeBytes = number(header, 124, 12, position);
+		if ("xgLK".includes(typeFlag)) {
+			if (sizeBytes > MAX_EXTENSION_BYTES) throw new TarError(`tar extension header of ${sizeBytes} bytes at byte ${position}`);
+			const body = await blocks.takeAll(padded(sizeBytes), position);
+			extensions.add(typeFlag, header, body, sizeBytes);
+			continue;
+		}
+		const sparse = typeFlag === "S" ? await takeSparseHeaders(blocks, header, position) : void 0;
+		const entry = decodeEntry(header, extensions, sparse?.realSizeBytes, position);
+		yield {
+			kind: "header",
+			entry,
+			raw: Buffer.concat([
+				...extensions.raw,
+				header,
+				...sparse?.blocks ?? []
+			])
+		};
+		extensions = new Extensions();
+		let left = padded(entry.sizeBytes);
+		while (left > 0) {
+			const chunk = await blocks.takeSome(left);
+			if (chunk === void 0) throw new TarError(`the tar stream ends ${left} bytes before the end of ${entry.path}`);
+			left -= chunk.length;
+			yield {
+				kind: "body",
+				chunk
+			};
+		}
+	}
+	await blocks.drain();
+}
+/** Two zero blocks, the end of an archive. */
+const END_OF_ARCHIVE = Buffer.alloc(2 * BLOCK_BYTES);
+var BlockReader = class {
+	position = 0;
+	#iterator;
+	#buffered = Buffer.alloc(0);
+	constructor(source) {
+		this.#iterator = source[Symbol.asyncIterator]();
+	}
+	/** Up to `limit` bytes, whatever is at hand; undefined at the end of the source. */
+	async takeSome(limit) {
+		while (this.#buffered.length === 0) {
+			const next = await this.#iterator.next();
+			if (next.done) return;
+			this.#buffered = next.value;
+		}
+		const chunk = this.#buffered.subarray(0, limit);
+		this.#buffered = this.#buffered.subarray(chunk.length);
+		this.position += chunk.length;
+		return chunk;
+	}
+	/** Exactly `length` bytes; undefined when the source has ended. */
+	async take(length) {
+		const first = await this.takeSome(length);
+		if (first === void 0 || first.length === length) return first;
+		return Buffer.concat([first, await this.takeAll(length - first.length, this.position)]);
+	}
+	async takeAll(length, position) {
+		const chunks = [];
+		let left = length;
+		while (left > 0) {
+			const chunk = await this.takeSome(left);
+			if (chunk === void 0) throw new TarError(`the tar stream ends inside the header at byte ${position}`);
+			chunks.push(chunk);
+			left -= chunk.length;
+		}
+		return Buffer.concat(chunks);
+	}
+	async drain() {
+		while (await this.takeSome(Number.MAX_SAFE_INTEGER) !== void 0);
+	}
+};
+/** The pax and GNU headers in front of an entry. */
+var Extensions = class {
+	raw = [];
+	pax = /* @__PURE__ */ new Map();
+	longPath;
+	longLink;
+	add(typeFlag, header, body, sizeBytes) {
+		this.raw.push(header, body);
+		if (this.raw.length > 16) throw new TarError(`more than ${MAX_EXTENSIONS} extension headers for one tar entry`);
+		const content = body.subarray(0, sizeBytes);
+		if (typeFlag === "L") this.longPath = text(content);
+		else if (typeFlag === "K") this.longLink = text(content);
+		else if (typeFlag === "x") for (const [key, value] of paxRecords(content)) this.pax.set(key, value);
+	}
+};
+function* paxRecords(content) {
+	let offset = 0;
+	while (offset < content.length) {
+		const space = content.indexOf(32, offset);
+		const length = Number(content.toString("latin1", offset, space));
+		const equals = content.indexOf(61, space);
+		const end = offset + length;
+		if (space < 0 || !Number.isSafeInteger(length) || length < 5 || equals < 0 || end > content.length) throw new TarError("damaged pax header");
+		yield [content.toString("utf8", space + 1, equals), content.toString("utf8", equals + 1, end - 1)];
+		offset = end;
+	}
+}
+function decodeEntry(header, extensions, sparseRealSizeBytes, position) {
+	const { pax } = extensions;
+	const typeFlag = String.fromCharCode(header[156] ?? 0);
+	const type = TYPES[typeFlag];
+	if (type === void 0) throw new TarError(`unknown tar entry type ${JSON.stringify(typeFlag)} at byte ${position}`);
+	const prefix = header.toString("latin1", 257, 263) === "ustar\0" ? text(header.subarray(345, 500)) : "";
+	const name = text(header.subarray(0, 100));
+	const path = pax.get("path") ?? extensions.longPath ?? (prefix === "" ? name : `${prefix}/${name}`);
+	const sizeBytes = type === "file" || type === "sparse" ? Number(pax.get("size") ?? number(header, 124, 12, position)) : 0;
+	if (!Number.isSafeInteger(sizeBytes) || sizeBytes < 0) throw new TarError(`tar entry ${path} has the size ${sizeBytes}`);
+	return {
+		path: path.replace(/^(\.\/)+/, "").replace(/\/+$/, ""),
+		type,
+		linkPath: pax.get("linkpath") ?? extensions.longLink ?? text(header.subarray(157, 257)),
+		mode: number(header, 100, 8, position),
+		uid: Number(pax.get("uid") ?? number(header, 108, 8, position)),
+		gid: Number(pax.get("gid") ?? number(header, 116, 8, position)),
+		mtimeSeconds: Number(pax.get("mtime") ?? number(header, 136, 12, position)),
+		sizeBytes,
+		realSizeBytes: sparseRealSizeBytes ?? sizeBytes,
+		pax
+	};
+}
+/** GNU sparse: the real size is at 483; further maps follow in blocks of their own while a flag says so. */
+async function takeSparseHeaders(blocks, header, position) {
+	const extra = [];
+	let extended = header[482] === 1;
+	while (extended) {
+		const block = await blocks.takeAll(BLOCK_BYTES, position);
+		extra.push(block);
+		extended = block[504] === 1;
+		if (extra.length * BLOCK_BYTES > MAX_EXTENSION_BYTES) throw new TarError(`sparse map of more than ${MAX_EXTENSION_BYTES} bytes at byte ${position}`);
+	}
+	return {
+		blocks: extra,
+		realSizeBytes: number(header, 483, 12, position)
+	};
+}
+function checkHeader(header, position) {
+	let sum = 256;
+	for (let index = 0; index < BLOCK_BYTES; index += 1) if (index < 148 || index >= 156) sum += header[index] ?? 0;
+	if (sum !== number(header, 148, 8, position)) throw new TarError(`no tar header at byte ${position} (wrong checksum)`);
+}
+/** Octal digits, or base 256 big endian when the top bit is set (negative numbers only occur as times). */
+function number(header, offset, length, position) {
+	const field = header.subarray(offset, offset + length);
+	if (((field[0] ?? 0) & 128) !== 0) {
+		let value = BigInt((field[0] ?? 0) & 127);
+		for (const byte of field.subarray(1)) value = value << 8n | BigInt(byte);
+		return Number(BigInt.asIntN(8 * length - 1, value));
+	}
+	const digits = text(field).trim();
+	if (!/^[0-7]*$/.test(digits)) throw new TarError(`damaged number in the tar header at byte ${position}`);
+	return digits === "" ? 0 : Number.parseInt(digits, 8);
+}
+function text(field) {
+	const end = field.indexOf(0);
+	return field.toString("utf8", 0, end < 0 ? field.length : end);
+}
+function padded(sizeBytes) {
+	return Math.ceil(sizeBytes / BLOCK_BYTES) * BLOCK_BYTES;
+}
+function isZero(block) {
+	return block.every((byte) => byte === 0);
+}
+export { TarError as n, readTar as r, END_OF_ARCHIVE as t };

@@ -1,0 +1,139 @@
+import { existsSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { delimiter, join } from 'node:path';
+import { runChild } from '../src/host/child.ts';
+import { startPrivateEngine } from './private-engine.ts';
+
+const CRANE_MODULE = 'github.com/google/go-containerregistry/cmd/crane@v0.19.0';
+const CACHE_BIN = join(import.meta.dirname, '../node_modules/.cache/claude-bottle-pack/bin');
+/** Commands that the tests call, each with the Debian package that holds it. */
+const TOOL_PACKAGES = {
+  busybox: 'busybox-static',
+  'docker-registry': 'docker-registry',
+  mmdebstrap: 'mmdebstrap',
+  python3: 'python3',
+  skopeo: 'skopeo',
+};
+const ENGINE_PACKAGES = { dockerd: 'docker.io', iptables: 'iptables', ip: 'iproute2', umount: 'mount' };
+
+const ENGINE_PROBE_TIMEOUT_MS = 20_000;
+const INSTALL_TIMEOUT_MS = 10 * 60_000;
+/** Keeps the maintainer scripts from starting dockerd and docker-registry as services of the machine. */
+const INSTALL_ENV = { DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' };
+
+export interface TestBed {
+  docker: boolean;
+  /** Why the Docker tests cannot run; only when `docker` is false. */
+  reason?: string;
+  /** To be laid over the environment of the test runner. */
+  env: Record<string, string>;
+  stop(): Promise<void>;
+}
+
+/**
+ * Sees to a Docker engine and the tools that the Docker tests call. Root on a Debian machine gets what is missing:
+ * the packages, and a dockerd of our own where no engine answers. `stop` ends and removes that dockerd.
+ */
+export async function prepareTestBed(): Promise<TestBed> {
+  // A plain user's PATH may lack sbin, where Debian keeps dockerd, iptables and ip.
+  process.env.PATH = [CACHE_BIN, process.env.PATH, '/usr/sbin', '/sbin'].join(delimiter);
+  const env = { PATH: process.env.PATH };
+  const engineAnswers = await answers();
+  const missing = missingPackages({ ...TOOL_PACKAGES, ...(engineAnswers ? {} : ENGINE_PACKAGES) });
+  const canInstall = process.getuid?.() === 0 && isInstalled('apt-get');
+  const failure = canInstall ? await installPackages(missing) : undefined;
+  await ensureCrane();
+  reportMissingTools();
+
+  const withoutEngine = (why: string): TestBed => {
+    const reason = `Docker tests are skipped: ${why}`;
+    return { docker: false, reason, env, stop: async () => {} };
+  };
+  if (engineAnswers) {
+    return { docker: true, env, stop: async () => {} };
+  }
+  if (!canInstall) {
+    return withoutEngine('no Docker engine answers, and only root on Debian can install one');
+  }
+  if (failure !== undefined) {
+    return withoutEngine(failure);
+  }
+  try {
+    const engine = await startPrivateEngine(answers);
+    return { docker: true, env: { ...env, DOCKER_HOST: engine.host }, stop: async () => engine.stop() };
+  } catch (error) {
+    return withoutEngine(error instanceof Error ? error.message : String(error));
+  }
+}
+
+/** True when the engine at `host`, or at the default place, answers. */
+async function answers(host?: string): Promise<boolean> {
+  if (!isInstalled('docker')) {
+    return false;
+  }
+  const { exitCode } = await runChild('docker', ['version', '--format', '{{.Server.Version}}'], {
+    timeoutMs: ENGINE_PROBE_TIMEOUT_MS,
+    env: { ...process.env, ...(host === undefined ? {} : { DOCKER_HOST: host }) },
+  });
+  return exitCode === 0;
+}
+
+/** @returns why it failed, when it did */
+async function installPackages(packages: string[]): Promise<string | undefined> {
+  if (packages.length === 0) {
+    return undefined;
+  }
+  console.error(`Installing ${packages.join(' ')} with apt-get: the Docker tests need them.`);
+  const failure = (await runLoudOnFailure('apt-get', ['-q', 'update'])) ?? (await aptInstall(packages));
+  if (failure === undefined && packages.includes('docker.io') && !isInstalled('docker')) {
+    // From Debian 13 on the client is a package of its own, which docker.io only recommends.
+    return await aptInstall(['docker-cli']);
+  }
+  return failure;
+}
+
+async function aptInstall(packages: string[]): Promise<string | undefined> {
+  return await runLoudOnFailure('apt-get', ['-q', '-y', 'install', '--no-install-recommends', ...packages]);
+}
+
+async function ensureCrane(): Promise<void> {
+  if (isInstalled('crane') || !isInstalled('go')) {
+    return;
+  }
+  console.error(`Installing crane into ${CACHE_BIN} with go install: the registry tests pull with it.`);
+  await mkdir(CACHE_BIN, { recursive: true });
+  await runLoudOnFailure('go', ['install', CRANE_MODULE], { GOBIN: CACHE_BIN });
+}
+
+function reportMissingTools(): void {
+  for (const command of ['crane', ...Object.keys(TOOL_PACKAGES)]) {
+    if (!isInstalled(command)) {
+      console.error(`${command} is not installed: the tests that need it are skipped.`);
+    }
+  }
+}
+
+async function runLoudOnFailure(
+  command: string,
+  args: string[],
+  env: Record<string, string> = INSTALL_ENV,
+): Promise<string | undefined> {
+  const { exitCode, tail } = await runChild(command, args, {
+    timeoutMs: INSTALL_TIMEOUT_MS,
+    env: { ...process.env, ...env },
+  });
+  if (exitCode === 0) {
+    return undefined;
+  }
+  console.error(tail.join('\n'));
+  return `${command} ${args.join(' ')} ended with exit code ${exitCode}`;
+}
+
+function missingPackages(packages: Record<string, string>): string[] {
+  return Object.entries(packages).flatMap(([command, name]) => (isInstalled(command) ? [] : [name]));
+}
+
+function isInstalled(command: string): boolean {
+  const directories = process.env.PATH?.split(delimiter) ?? [];
+  return directories.some((directory) => existsSync(join(directory, command)));
+}

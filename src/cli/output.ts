@@ -1,0 +1,51 @@
+import { styleText } from 'node:util';
+import type { BottleError } from '../errors.ts';
+import type { OnProgress } from '../progress.ts';
+import { createProgress } from './progress.ts';
+
+/** Results go to standard output, everything else to standard error. */
+export interface Output {
+  readonly json: boolean;
+  readonly onProgress: OnProgress;
+  /** Prints `lines`, or with --json `value`. */
+  result(value: unknown, lines: readonly string[]): void;
+  note(message: string): void;
+  error(error: BottleError): void;
+}
+
+export function terminalOutput({ json, debug }: { json: boolean; debug: boolean }): Output {
+  const progress = createProgress(process.stderr);
+  return {
+    json,
+    onProgress: progress.handle,
+    result(value, lines) {
+      progress.clear();
+      process.stdout.write(
+        json ? `${JSON.stringify(value, undefined, 2)}\n` : lines.map((line) => `${line}\n`).join(''),
+      );
+    },
+    note(message) {
+      progress.clear();
+      process.stderr.write(`claude-bottle: ${message}\n`);
+    },
+    error(error) {
+      progress.clear();
+      const { code, exitCode, message, hint, details } = error;
+      if (json) {
+        process.stdout.write(`${JSON.stringify({ code, exit: exitCode, message, hint }, undefined, 2)}\n`);
+      }
+      const lines = [
+        `${styleText('red', 'claude-bottle: error:', { stream: process.stderr })} ${message}`,
+        ...details.map((line) => `  | ${line}`),
+        ...(hint === undefined ? [] : [`  hint: ${hint}`]),
+        ...(debug ? [stackOf(error)] : []),
+      ];
+      process.stderr.write(`${lines.join('\n')}\n`);
+    },
+  };
+}
+
+function stackOf(error: Error): string {
+  const cause = error.cause instanceof Error ? `\ncaused by ${stackOf(error.cause)}` : '';
+  return `${error.stack}${cause}`;
+}

@@ -1,0 +1,194 @@
+import { stat } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { BottleError } from '../errors.ts';
+import { id16 } from '../identity/image-id.ts';
+import { parseImageReference } from '../identity/image-reference.ts';
+import { type GuestPlatform, hostGuestPlatform, parseGuestPlatform } from '../identity/platform.ts';
+import { buildImage, type Image, inspectImage } from '../pack/docker.ts';
+import { type Hop, packImage, sweepKilledRuns } from '../pack/pack.ts';
+import { REGISTRY_IMAGE } from '../pack/registry-container.ts';
+import { findSmolvm, requireSupported, requireVirtualization, type Smolvm } from '../pack/smolvm.ts';
+import { storeDir } from '../store/location.ts';
+import { exportSidecar, Store, type StoredSidecar } from '../store/store.ts';
+import type { Output } from './output.ts';
+
+export interface PackCommandOptions {
+  readonly context: string;
+  readonly file?: string;
+  readonly target?: string;
+  readonly buildArg: readonly string[];
+  readonly secret: readonly string[];
+  readonly image?: string;
+  readonly build: boolean;
+  readonly platform?: string;
+  readonly hop: Hop['kind'];
+  readonly registryImage?: string;
+  readonly store?: string;
+  readonly out?: string;
+  readonly cpus?: number;
+  readonly mem?: number;
+  readonly timeout: number;
+  readonly force?: true;
+  readonly kvmCheck: boolean;
+  readonly extraArgs: readonly string[];
+}
+
+/** The whole of `claude-bottle pack`: build, look into the store, pack, install. */
+export async function runPack(
+  options: PackCommandOptions,
+  output: Output,
+  signal: AbortSignal,
+): Promise<number> {
+  const { onProgress } = output;
+  const name = parseImageReference(
+    options.image ?? (process.env.CLAUDE_BOTTLE_IMAGE || 'claude-bottle:latest'),
+  );
+  const store = await Store.open(storeDir(options.store));
+  await sweepKilledRuns(onProgress);
+
+  const image = options.build ? await build(name, options, output, signal) : await inspectImage(name);
+  const platform = platformOf(image, options);
+  const hit = options.force ? undefined : await findInStore(store, image, platform, output, signal);
+  const stored = hit ?? (await packIntoStore(store, image, platform, options, output, signal));
+  if (options.out !== undefined) {
+    await exportSidecar(stored, resolve(options.out));
+  }
+
+  const { report, record } = stored;
+  output.result(
+    {
+      status: hit === undefined ? 'packed' : 'hit',
+      imageId: image.id,
+      id16: id16(image.id),
+      platform,
+      path: stored.path,
+      sizeBytes: report.sizeBytes,
+      sha256: report.sha256,
+      ...(options.out !== undefined && { out: resolve(options.out) }),
+      record,
+    },
+    [options.out === undefined ? stored.path : resolve(options.out)],
+  );
+  return 0;
+}
+
+async function build(
+  image: string,
+  options: PackCommandOptions,
+  { onProgress }: Output,
+  signal: AbortSignal,
+): Promise<Image> {
+  if (options.platform !== undefined) {
+    parseGuestPlatform(options.platform);
+  }
+  await requireDirectory(options.context);
+  onProgress({ type: 'start', stage: 'build', detail: image });
+  const built = await buildImage(
+    { ...options, image, buildArgs: options.buildArg, secrets: options.secret },
+    { signal, onLine: (line) => onProgress({ type: 'output', stage: 'build', line }) },
+  );
+  onProgress({ type: 'done', stage: 'build', detail: `${image} ${id16(built.id)}` });
+  return built;
+}
+
+async function requireDirectory(context: string): Promise<void> {
+  const found = await stat(context).catch(() => undefined);
+  if (!found?.isDirectory()) {
+    throw new BottleError('usage', `the build context ${JSON.stringify(context)} is not a directory`, {
+      hint: 'name one with --context, or leave out the build with --no-build',
+    });
+  }
+}
+
+function platformOf(image: Image, options: PackCommandOptions): GuestPlatform {
+  const platform = parseGuestPlatform(`${image.os}/${image.architecture}`);
+  const wanted = options.platform === undefined ? undefined : parseGuestPlatform(options.platform);
+  if (wanted !== undefined && wanted !== platform) {
+    throw new BottleError('usage', `the image ${image.id} is for ${platform}, not for ${wanted}`, {
+      hint: `build it for ${wanted}, or leave out --platform`,
+    });
+  }
+  return platform;
+}
+
+async function findInStore(
+  store: Store,
+  image: Image,
+  platform: GuestPlatform,
+  { onProgress }: Output,
+  signal: AbortSignal,
+): Promise<StoredSidecar | undefined> {
+  onProgress({ type: 'start', stage: 'store' });
+  const found = await store.find(image.id, {
+    platform,
+    signal,
+    onBytes: (doneBytes) => onProgress({ type: 'bytes', stage: 'store', doneBytes }),
+    onQuarantine: (reason, movedTo) =>
+      onProgress({ type: 'warning', message: `${reason}; moved to ${movedTo}, packing again` }),
+  });
+  if (found !== undefined) {
+    onProgress({
+      type: 'done',
+      stage: 'store',
+      sizeBytes: found.report.sizeBytes,
+      detail: 'verified, nothing to pack',
+    });
+  }
+  return found;
+}
+
+async function packIntoStore(
+  store: Store,
+  image: Image,
+  platform: GuestPlatform,
+  options: PackCommandOptions,
+  { onProgress }: Output,
+  signal: AbortSignal,
+): Promise<StoredSidecar> {
+  const onWarning = (message: string) => onProgress({ type: 'warning', message });
+  const smolvm = await preflight(options, onWarning);
+  if (platform !== hostGuestPlatform()) {
+    onWarning(`packing for ${platform}: the sidecar starts on such hosts only, not on this one`);
+  }
+  return await store.withTemp(async (outDir) => {
+    const { report, record } = await packImage({
+      image,
+      platform,
+      hop:
+        options.hop === 'embedded'
+          ? { kind: 'embedded' }
+          : {
+              kind: 'container',
+              registryImage: parseImageReference(options.registryImage ?? REGISTRY_IMAGE),
+            },
+      smolvm,
+      cpus: options.cpus,
+      memMib: options.mem,
+      timeoutMs: options.timeout * 60_000,
+      outDir,
+      signal,
+      onProgress,
+    });
+    signal.throwIfAborted();
+    onProgress({ type: 'start', stage: 'store' });
+    const path = await store.install(image.id, report.path, record);
+    onProgress({
+      type: 'done',
+      stage: 'store',
+      sizeBytes: record.sidecar.sizeBytes,
+      detail: `sha256 ${record.sidecar.sha256}`,
+    });
+    return { path, report, record };
+  });
+}
+
+async function preflight(options: PackCommandOptions, onWarning: (message: string) => void): Promise<Smolvm> {
+  const smolvm = await findSmolvm();
+  requireSupported(smolvm, onWarning);
+  if (options.kvmCheck) {
+    await requireVirtualization();
+  } else {
+    onWarning('--no-kvm-check: not looking whether smolvm can start a virtual machine here');
+  }
+  return smolvm;
+}

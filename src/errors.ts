@@ -1,0 +1,84 @@
+/**
+ * The exit codes are a contract with callers (README, "Exit codes"). Each error code names one failure and
+ * maps to exactly one of them.
+ */
+const EXIT_CODES = {
+  usage: 64,
+  'sidecar-damaged': 65,
+  'sidecar-refused': 65,
+  'not-found': 66,
+  'docker-unreachable': 69,
+  internal: 70,
+  'cannot-write': 73,
+  io: 74,
+  'docker-not-permitted': 77,
+  'docker-missing': 78,
+  'smolvm-missing': 78,
+  'smolvm-unsupported': 78,
+  'kvm-unavailable': 78,
+  'store-unsafe': 78,
+  'docker-failed': 1,
+  'build-failed': 1,
+  'registry-failed': 1,
+  'pack-failed': 1,
+  'timed-out': 1,
+} as const;
+
+export type ErrorCode = keyof typeof EXIT_CODES;
+
+/** A failure the user is told about: what happened, with the value, and one thing to do. */
+export class BottleError extends Error {
+  override readonly name = 'BottleError';
+  readonly code: ErrorCode;
+  readonly hint: string | undefined;
+  /** Lines to show below the message, such as the end of a build log. */
+  readonly details: readonly string[];
+
+  constructor(
+    code: ErrorCode,
+    message: string,
+    options: { hint?: string; details?: readonly string[]; cause?: unknown } = {},
+  ) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.hint = options.hint;
+    this.details = options.details ?? [];
+  }
+
+  get exitCode(): number {
+    return EXIT_CODES[this.code];
+  }
+}
+
+/** The user or the system asked us to stop. `signal` decides the exit code, 128 + its number. */
+export class InterruptedError extends Error {
+  override readonly name = 'InterruptedError';
+  readonly signal: NodeJS.Signals;
+
+  constructor(signal: NodeJS.Signals) {
+    super(`stopped by ${signal}`);
+    this.signal = signal;
+  }
+}
+
+export function hasErrno(error: unknown, ...codes: string[]): boolean {
+  return error instanceof Error && 'code' in error && codes.includes(String(error.code));
+}
+
+/** What a failed file operation means to the user: no space and no permission can be mended, the rest is I/O. */
+export function fileError(action: string, error: unknown): BottleError {
+  const reason = error instanceof Error ? error.message : String(error);
+  if (hasErrno(error, 'ENOSPC', 'EDQUOT')) {
+    return new BottleError('cannot-write', `${action}: no space left (${reason})`, {
+      hint: 'free some disk space, or name another disk with --store or TMPDIR',
+      cause: error,
+    });
+  }
+  if (hasErrno(error, 'EACCES', 'EPERM', 'EROFS')) {
+    return new BottleError('cannot-write', `${action}: not writable (${reason})`, {
+      hint: 'make the directory writable for this user, or name another one with --store or TMPDIR',
+      cause: error,
+    });
+  }
+  return new BottleError('io', `${action}: ${reason}`, { cause: error });
+}

@@ -1,0 +1,256 @@
+import { spawn } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { stripVTControlCharacters } from 'node:util';
+import { BottleError } from '../errors.ts';
+import { isAlive, ownerOf, pidOf } from './owner.ts';
+
+const TAIL_LINES = 20;
+const MAX_LINE_CHARS = 4096;
+const MAX_STDOUT_BYTES = 32 * 1024 * 1024;
+const TERM_GRACE_MS = 2_000;
+
+export interface ChildOptions {
+  readonly signal?: AbortSignal | undefined;
+  readonly timeoutMs?: number | undefined;
+  readonly cwd?: string;
+  /** The whole environment; without it the child has ours. */
+  readonly env?: NodeJS.ProcessEnv;
+  readonly input?: string | AsyncIterable<Buffer>;
+  /** Each line of standard error, and of standard output unless that is collected or streamed. */
+  readonly onLine?: (line: string) => void;
+  readonly onSpawn?: (pid: number) => void;
+}
+
+export interface ChildResult {
+  /** Undefined when a signal ended the child. */
+  readonly exitCode: number | undefined;
+  readonly signal: NodeJS.Signals | undefined;
+  /** The last 20 lines of what `onLine` saw. */
+  readonly tail: readonly string[];
+}
+
+/**
+ * Runs a command (never a shell) in a process group of its own, so that all of it can be ended. An aborted
+ * `signal` ends the group, SIGTERM first, and rejects with the signal's reason once the child is gone.
+ * @throws ENOENT and the like as they come from the system; the caller knows which tool is missing
+ * @throws BottleError `timed-out`
+ */
+export async function runChild(
+  command: string,
+  args: readonly string[],
+  options: ChildOptions = {},
+): Promise<ChildResult> {
+  const child = start(command, args, options);
+  child.lines.read(child.stdout);
+  return await child.ended;
+}
+
+/** Like `runChild`, with the standard output as text. */
+export async function readChild(
+  command: string,
+  args: readonly string[],
+  options: ChildOptions = {},
+): Promise<ChildResult & { readonly stdout: string }> {
+  const child = start(command, args, options);
+  const chunks: Buffer[] = [];
+  let sizeBytes = 0;
+  child.stdout.on('data', (chunk: Buffer) => {
+    sizeBytes += chunk.length;
+    if (sizeBytes <= MAX_STDOUT_BYTES) {
+      chunks.push(chunk);
+    }
+  });
+  const result = await child.ended;
+  return { ...result, stdout: Buffer.concat(chunks).toString('utf8') };
+}
+
+/** Like `runChild`, with the standard output handed to `consume` while the child runs. */
+export async function streamChild(
+  command: string,
+  args: readonly string[],
+  consume: (stdout: Readable) => Promise<void>,
+  options: ChildOptions = {},
+): Promise<ChildResult> {
+  const child = start(command, args, options);
+  try {
+    await consume(child.stdout);
+  } catch (error) {
+    child.end();
+    // When the child was stopped or failed, that is the cause and the broken stream its effect.
+    const result = await child.ended;
+    if (result.exitCode !== undefined && result.exitCode !== 0) {
+      return result;
+    }
+    throw error;
+  }
+  return await child.ended;
+}
+
+const CHILD_FILE = 'child.owner';
+const END_POLL_MS = 50;
+
+/** For `onSpawn`: notes the child in a private directory, so that it can be ended when this process is killed. */
+export function noteChild(dir: string): (pid: number) => void {
+  return (pid) => writeFileSync(join(dir, CHILD_FILE), ownerOf(pid));
+}
+
+/** Ends the process group of the child that was noted in `dir`, if it still runs. */
+export async function endNotedChild(dir: string): Promise<void> {
+  const owner = await readFile(join(dir, CHILD_FILE), 'utf8').catch(() => undefined);
+  if (owner !== undefined && isAlive(owner)) {
+    await endProcess(-pidOf(owner));
+  }
+}
+
+/** SIGTERM, and SIGKILL two seconds later. A negative pid means the process group, as for kill(2). */
+export async function endProcess(pid: number): Promise<void> {
+  const owner = ownerOf(Math.abs(pid));
+  for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
+    const deadline = Date.now() + TERM_GRACE_MS;
+    kill(pid, signal);
+    while (isAlive(owner) && Date.now() < deadline) {
+      await sleep(END_POLL_MS);
+    }
+  }
+}
+
+interface RunningChild {
+  readonly stdout: Readable;
+  readonly lines: LineReader;
+  readonly ended: Promise<ChildResult>;
+  end(): void;
+}
+
+function start(command: string, args: readonly string[], options: ChildOptions): RunningChild {
+  const { signal, timeoutMs } = options;
+  signal?.throwIfAborted();
+  const child = spawn(command, args, {
+    cwd: options.cwd,
+    env: options.env,
+    stdio: ['pipe', 'pipe', 'pipe'],
+    detached: true,
+  });
+  if (child.pid !== undefined) {
+    options.onSpawn?.(child.pid);
+  }
+  // A child that exits without reading its input is judged by its exit code, not by our EPIPE.
+  pipeline(options.input ?? [], child.stdin).catch(() => killGroup(child.pid, 'SIGTERM'));
+  const lines = new LineReader(options.onLine);
+  lines.read(child.stderr);
+
+  let killTimer: NodeJS.Timeout | undefined;
+  const end = () => {
+    killGroup(child.pid, 'SIGTERM');
+    killTimer ??= setTimeout(() => killGroup(child.pid, 'SIGKILL'), TERM_GRACE_MS);
+    // A grandchild in a session of its own survives this and may hold the pipes, so 'close' would not come.
+    child.once('exit', () => {
+      child.stdout.destroy();
+      child.stderr.destroy();
+    });
+  };
+  let timedOut = false;
+  const timeout =
+    timeoutMs &&
+    setTimeout(() => {
+      timedOut = true;
+      end();
+    }, timeoutMs);
+  signal?.addEventListener('abort', end, { once: true });
+
+  const ended = new Promise<ChildResult>((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (code, childSignal) => {
+      if (signal?.aborted) {
+        reject(signal.reason);
+      } else if (timedOut) {
+        reject(timeoutError(command, args, timeoutMs ?? 0, lines.finish()));
+      } else {
+        resolve({ exitCode: code ?? undefined, signal: childSignal ?? undefined, tail: lines.finish() });
+      }
+    });
+  }).finally(() => {
+    clearTimeout(timeout);
+    clearTimeout(killTimer);
+    signal?.removeEventListener('abort', end);
+  });
+  // Whoever streams the output looks at `ended` only after it; until then a rejection is not unhandled.
+  ended.catch(() => {});
+  return { stdout: child.stdout, lines, ended, end };
+}
+
+function timeoutError(command: string, args: readonly string[], timeoutMs: number, tail: readonly string[]) {
+  return new BottleError('timed-out', `${command} ${args[0] ?? ''} took longer than ${timeoutMs / 1000} s`, {
+    hint: 'try again with a longer --timeout, or look for what it waits for',
+    details: tail,
+  });
+}
+
+function killGroup(pid: number | undefined, signal: NodeJS.Signals): void {
+  if (pid !== undefined) {
+    kill(-pid, signal);
+  }
+}
+
+function kill(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch {
+    // it has ended already
+  }
+}
+
+/** Cuts output into lines. What a carriage return ends is progress, soon overwritten: passed on, not kept. */
+class LineReader {
+  readonly #onLine: ((line: string) => void) | undefined;
+  readonly #partial = new Map<Readable, string>();
+  readonly tail: string[] = [];
+
+  constructor(onLine: ((line: string) => void) | undefined) {
+    this.#onLine = onLine;
+  }
+
+  read(stream: Readable): void {
+    stream.setEncoding('utf8');
+    stream.on('data', (text: string) => {
+      const segments = ((this.#partial.get(stream) ?? '') + text).split(/(?<=\r\n|\r|\n)/);
+      const last = segments.at(-1) ?? '';
+      const isPartial = !/[\r\n]$/.test(last) && last.length <= MAX_LINE_CHARS;
+      this.#partial.set(stream, isPartial ? last : '');
+      for (const segment of isPartial ? segments.slice(0, -1) : segments) {
+        this.#add(segment);
+      }
+    });
+  }
+
+  finish(): readonly string[] {
+    for (const rest of this.#partial.values()) {
+      this.#add(rest);
+    }
+    this.#partial.clear();
+    return this.tail;
+  }
+
+  #add(segment: string): void {
+    const line = printable(segment).slice(0, MAX_LINE_CHARS).trimEnd();
+    if (line === '') {
+      return;
+    }
+    if (!segment.endsWith('\r')) {
+      this.tail.push(line);
+      if (this.tail.length > TAIL_LINES) {
+        this.tail.shift();
+      }
+    }
+    this.#onLine?.(line);
+  }
+}
+
+/** Without escape sequences and control characters: a child's output must not steer our user's terminal. */
+function printable(text: string): string {
+  return stripVTControlCharacters(text).replace(/[^\P{Cc}\t]/gu, '');
+}

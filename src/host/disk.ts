@@ -1,0 +1,31 @@
+import { statfs } from 'node:fs/promises';
+import { BottleError } from '../errors.ts';
+
+export async function freeBytes(dir: string): Promise<number> {
+  const { bavail, bsize } = await statfs(dir);
+  return bavail * bsize;
+}
+
+/** @param purpose completes "… needed in DIR for" */
+export async function requireFreeBytes(dir: string, neededBytes: number, purpose: string): Promise<void> {
+  const free = await freeBytes(dir);
+  if (free < neededBytes) {
+    throw new BottleError(
+      'cannot-write',
+      `${formatBytes(neededBytes)} needed in ${dir} for ${purpose}, ${formatBytes(free)} free`,
+      { hint: 'free some disk space, or name another disk with --store or TMPDIR' },
+    );
+  }
+}
+
+/** Decimal units, as disks and registries count. */
+export function formatBytes(bytes: number): string {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB'];
+  let value = bytes;
+  let unit = 0;
+  while (value >= 999.5 && unit < units.length - 1) {
+    value /= 1000;
+    unit += 1;
+  }
+  return `${unit === 0 || value >= 99.95 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`;
+}

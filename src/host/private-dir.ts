@@ -1,0 +1,88 @@
+import { randomBytes } from 'node:crypto';
+import * as fs from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileError, hasErrno } from '../errors.ts';
+import { isAlive, type Owner, thisOwner } from './owner.ts';
+
+const PREFIX = 'cbp-';
+const OWNER_SUFFIX = '.owner';
+
+/** Sizes are those of whole images, and /tmp is often a RAM disk: /var/tmp is where the FHS puts large files. */
+export function scratchParent(): string {
+  return process.env.TMPDIR ?? (process.platform === 'linux' ? '/var/tmp' : tmpdir());
+}
+
+/** Runs before a directory is removed, so that what still works in it is ended first. */
+export type BeforeRemove = (dir: string) => Promise<void>;
+
+/**
+ * Runs `use` with a new directory of mode 0700 in `parent` and removes it afterwards, whatever happens. When the
+ * process is killed, a later `sweepPrivateDirs` removes it: the owner stands in a symbolic link beside the
+ * directory, made before it, because a link appears together with its text.
+ */
+export async function withPrivateDir<T>(
+  parent: string,
+  use: (dir: string) => Promise<T>,
+  beforeRemove?: BeforeRemove,
+): Promise<T> {
+  // Short: smolvm puts a Unix socket below, and a socket's path has about 100 bytes.
+  const dir = join(parent, PREFIX + randomBytes(4).toString('hex'));
+  try {
+    await fs.symlink(thisOwner(), dir + OWNER_SUFFIX);
+    await fs.mkdir(dir, { mode: 0o700 });
+  } catch (error) {
+    throw fileError(`cannot make a working directory in ${parent}`, error);
+  }
+  try {
+    return await use(dir);
+  } finally {
+    await removeOwned(dir, beforeRemove);
+  }
+}
+
+/** Removes the private directories in `parent` whose owner has ended. Returns how many there were. */
+export async function sweepPrivateDirs(parent: string, beforeRemove?: BeforeRemove): Promise<number> {
+  let swept = 0;
+  for (const name of await namesIn(parent)) {
+    if (!name.startsWith(PREFIX) || !name.endsWith(OWNER_SUFFIX)) {
+      continue;
+    }
+    const link = join(parent, name);
+    const owner = await ownOwner(link);
+    if (owner !== undefined && !isAlive(owner)) {
+      await removeOwned(link.slice(0, -OWNER_SUFFIX.length), beforeRemove);
+      swept += 1;
+    }
+  }
+  return swept;
+}
+
+async function namesIn(parent: string): Promise<string[]> {
+  try {
+    return await fs.readdir(parent);
+  } catch (error) {
+    if (hasErrno(error, 'ENOENT')) {
+      return [];
+    }
+    throw fileError(`cannot read ${parent}`, error);
+  }
+}
+
+/** The parent may be shared by users, like /var/tmp: what is not ours is not touched. */
+async function ownOwner(link: string): Promise<Owner | undefined> {
+  try {
+    const stat = await fs.lstat(link);
+    return stat.isSymbolicLink() && stat.uid === process.getuid?.() ? await fs.readlink(link) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+async function removeOwned(dir: string, beforeRemove: BeforeRemove | undefined): Promise<void> {
+  if (beforeRemove !== undefined) {
+    await beforeRemove(dir);
+  }
+  await fs.rm(dir, { recursive: true, force: true, maxRetries: 3 });
+  await fs.rm(dir + OWNER_SUFFIX, { force: true });
+}

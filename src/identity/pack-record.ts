@@ -1,0 +1,46 @@
+import { createHash } from 'node:crypto';
+import canonicalize from 'canonicalize';
+import * as z from 'zod/mini';
+import { isDigest } from './image-id.ts';
+import { GUEST_PLATFORMS } from './platform.ts';
+
+export const PACK_RECORD_VERSION = 1;
+
+const digest = z.string().check(z.refine(isDigest));
+const sha256 = z.string().check(z.regex(/^[0-9a-f]{64}$/));
+const sizeBytes = z.int().check(z.nonnegative());
+
+/** The pack record: what is known of one sidecar and of the image that it was packed from. */
+export const packRecordSchema = z.object({
+  version: z.literal(PACK_RECORD_VERSION),
+  platform: z.enum(GUEST_PLATFORMS),
+  image: z.object({
+    id: digest,
+    /** Absent where the engine does not tell: the containerd image store. */
+    configDigest: z.optional(digest),
+    /** Absent where the image has none: the classic image store. */
+    manifestDigest: z.optional(digest),
+    layers: z.array(digest),
+    /** `runtimeConfigSha256` of the image's environment, command, user and so on. */
+    runtimeConfigSha256: sha256,
+  }),
+  /** The one-layer image that smolvm pulled; a sidecar's manifest names its config. */
+  flattened: z.object({ configDigest: digest, layerDigest: digest, layerSizeBytes: sizeBytes }),
+  sidecar: z.object({ sha256, sizeBytes, crc32: z.string().check(z.regex(/^[0-9a-f]{8}$/)) }),
+  smolvm: z.object({
+    version: z.string(),
+    cpus: z.optional(z.int()),
+    memMib: z.optional(z.int()),
+  }),
+  hop: z.enum(['embedded', 'container']),
+  packedAt: z.iso.datetime(),
+});
+
+export type PackRecord = z.infer<typeof packRecordSchema>;
+
+/** Equal for equal runtime configs, whatever the order of their keys (RFC 8785). */
+export function runtimeConfigSha256(config: unknown): string {
+  return createHash('sha256')
+    .update(canonicalize(config) ?? '')
+    .digest('hex');
+}

@@ -1,0 +1,203 @@
+import { createHash, randomBytes } from 'node:crypto';
+import * as fs from 'node:fs/promises';
+import { fileError } from '../errors.ts';
+import { thisOwner } from '../host/owner.ts';
+import type { Digest } from '../identity/image-id.ts';
+import type { GuestPlatform } from '../identity/platform.ts';
+import { END_OF_ARCHIVE, readTar, type TarEntry } from '../tar.ts';
+import { type Container, createContainer, exportContainer, type Image, removeContainer } from './docker.ts';
+
+/** https://github.com/opencontainers/image-spec/blob/v1.1.1/media-types.md */
+export const MANIFEST_MEDIA_TYPE = 'application/vnd.oci.image.manifest.v1+json';
+const CONFIG_MEDIA_TYPE = 'application/vnd.oci.image.config.v1+json';
+const LAYER_MEDIA_TYPE = 'application/vnd.oci.image.layer.v1.tar';
+
+/** What an image config's `config` may hold, by the OCI image specification and Docker's additions to it. */
+const RUNTIME_KEYS = [
+  ...['User', 'ExposedPorts', 'Env', 'Entrypoint', 'Cmd', 'Volumes', 'WorkingDir', 'Labels', 'StopSignal'],
+  ...['ArgsEscaped', 'Healthcheck', 'OnBuild', 'Shell'],
+];
+
+const SPOOL_CHUNK_BYTES = 1024 * 1024;
+
+/** An image of one uncompressed layer, with the exact bytes of its config and manifest. */
+export interface FlatImage {
+  readonly manifest: Buffer;
+  readonly manifestDigest: Digest;
+  readonly config: Buffer;
+  readonly configDigest: Digest;
+  readonly layer: { readonly path: string; readonly digest: Digest; readonly sizeBytes: number };
+}
+
+export interface FlattenOptions {
+  readonly image: Image;
+  readonly platform: GuestPlatform;
+  /** Where the layer is written. */
+  readonly layerPath: string;
+  readonly signal: AbortSignal;
+  readonly onBytes: (doneBytes: number) => void;
+  readonly onWarning: (message: string) => void;
+}
+
+/**
+ * Turns an image into one with a single layer, the file system that a container of it starts with. Entries pass
+ * through byte for byte in constant memory; only what the engine adds to every container is left out.
+ */
+export async function flattenImage(options: FlattenOptions): Promise<FlatImage> {
+  const { image, platform, layerPath, signal } = options;
+  const name = `cbp-flatten-${randomBytes(8).toString('hex')}`;
+  const spool = await LayerSpool.create(layerPath, options.onBytes);
+  try {
+    const container = await createContainer(image.id, { name, owner: thisOwner(), platform });
+    const isStub = stubTest(container, image);
+    await exportContainer(
+      name,
+      async (stdout) => {
+        let isDropped = false;
+        for await (const part of readTar(stdout)) {
+          if (part.kind === 'header') {
+            isDropped = isStub(part.entry);
+          }
+          if (!isDropped) {
+            await spool.write(part.kind === 'header' ? part.raw : part.chunk);
+          }
+        }
+        await spool.write(END_OF_ARCHIVE);
+      },
+      { signal },
+    );
+    return describeImage(image, { path: layerPath, ...(await spool.finish()) });
+  } finally {
+    await spool.close();
+    const failure = await removeContainer(name);
+    if (failure !== undefined) {
+      options.onWarning(failure);
+    }
+  }
+}
+
+/**
+ * `docker create` puts mount points into every container (moby, daemon/initlayer): it replaces these files, so
+ * that neither `docker run` nor `docker export` shows what the image has there, and makes these directories where
+ * the image has none. A directory of the image's own is told by its age.
+ */
+const STUB_FILES = ['.dockerenv', 'dev/console', 'etc/hostname', 'etc/hosts', 'etc/resolv.conf'];
+const STUB_LINK = { path: 'etc/mtab', linkPath: '/proc/mounts' };
+const STUB_DIRECTORIES = ['dev/pts', 'dev/shm', 'proc', 'sys'];
+
+function stubTest(container: Container, image: Image): (entry: TarEntry) => boolean {
+  const imageSeconds = Math.floor(Date.parse(image.created ?? '') / 1000) || 0;
+  const isNew = ({ mtimeSeconds }: TarEntry) =>
+    mtimeSeconds >= container.createdSeconds && mtimeSeconds > imageSeconds;
+  return (entry) => {
+    switch (entry.type) {
+      case 'file':
+        return STUB_FILES.includes(entry.path) && entry.sizeBytes === 0;
+      case 'symlink':
+        return entry.path === STUB_LINK.path && entry.linkPath === STUB_LINK.linkPath;
+      case 'directory':
+        return STUB_DIRECTORIES.includes(entry.path) && isNew(entry);
+      default:
+        return false;
+    }
+  };
+}
+
+/** https://github.com/opencontainers/image-spec/blob/v1.1.1/config.md */
+function describeImage(image: Image, layer: FlatImage['layer']): FlatImage {
+  const config = Buffer.from(
+    JSON.stringify({
+      created: image.created,
+      author: image.author,
+      architecture: image.architecture,
+      variant: image.variant,
+      os: image.os,
+      config: runtimeConfig(image),
+      rootfs: { type: 'layers', diff_ids: [layer.digest] },
+      history: [
+        { created: image.created, created_by: 'claude-bottle pack', comment: `flattened ${image.id}` },
+      ],
+    }),
+  );
+  const manifest = Buffer.from(
+    JSON.stringify({
+      schemaVersion: 2,
+      mediaType: MANIFEST_MEDIA_TYPE,
+      config: { mediaType: CONFIG_MEDIA_TYPE, digest: sha256(config), size: config.length },
+      layers: [{ mediaType: LAYER_MEDIA_TYPE, digest: layer.digest, size: layer.sizeBytes }],
+    }),
+  );
+  return { manifest, manifestDigest: sha256(manifest), config, configDigest: sha256(config), layer };
+}
+
+/** The part of the engine's answer that belongs into an image config, without what is empty. */
+export function runtimeConfig(image: Image): Record<string, unknown> {
+  const isEmpty = (value: unknown) =>
+    value === undefined ||
+    value === null ||
+    value === '' ||
+    value === false ||
+    Object.keys(value).length === 0;
+  return Object.fromEntries(
+    RUNTIME_KEYS.map((key) => [key, image.config[key]]).filter(([, value]) => !isEmpty(value)),
+  );
+}
+
+function sha256(bytes: Buffer): Digest {
+  return `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
+}
+
+/** Gathers small writes into big ones and hashes on the way. */
+class LayerSpool {
+  readonly #file: fs.FileHandle;
+  readonly #path: string;
+  readonly #onBytes: (doneBytes: number) => void;
+  readonly #hash = createHash('sha256');
+  readonly #chunk = Buffer.allocUnsafe(SPOOL_CHUNK_BYTES);
+  #filled = 0;
+  #sizeBytes = 0;
+
+  private constructor(file: fs.FileHandle, path: string, onBytes: (doneBytes: number) => void) {
+    this.#file = file;
+    this.#path = path;
+    this.#onBytes = onBytes;
+  }
+
+  static async create(path: string, onBytes: (doneBytes: number) => void): Promise<LayerSpool> {
+    return new LayerSpool(await fs.open(path, 'wx', 0o600), path, onBytes);
+  }
+
+  async write(bytes: Buffer): Promise<void> {
+    let offset = 0;
+    while (offset < bytes.length) {
+      const copied = bytes.copy(this.#chunk, this.#filled, offset);
+      this.#filled += copied;
+      offset += copied;
+      if (this.#filled === this.#chunk.length) {
+        await this.#flush();
+      }
+    }
+  }
+
+  async finish(): Promise<{ digest: Digest; sizeBytes: number }> {
+    await this.#flush();
+    return { digest: `sha256:${this.#hash.digest('hex')}`, sizeBytes: this.#sizeBytes };
+  }
+
+  async close(): Promise<void> {
+    await this.#file.close();
+  }
+
+  async #flush(): Promise<void> {
+    const bytes = this.#chunk.subarray(0, this.#filled);
+    this.#hash.update(bytes);
+    try {
+      await this.#file.writeFile(bytes);
+    } catch (error) {
+      throw fileError(`cannot write the image's layer to ${this.#path}`, error);
+    }
+    this.#sizeBytes += bytes.length;
+    this.#filled = 0;
+    this.#onBytes(this.#sizeBytes);
+  }
+}

@@ -1,0 +1,14 @@
+/** What the rooms report while they work; the front doors decide how it looks. */
+export type ProgressEvent =
+  | { readonly type: 'start'; readonly stage: string; readonly detail?: string }
+  | {
+      readonly type: 'bytes';
+      readonly stage: string;
+      readonly doneBytes: number;
+      readonly totalBytes?: number;
+    }
+  | { readonly type: 'output'; readonly stage: string; readonly line: string }
+  | { readonly type: 'done'; readonly stage: string; readonly detail?: string; readonly sizeBytes?: number }
+  | { readonly type: 'warning'; readonly message: string };
+
+export type OnProgress = (event: ProgressEvent) => void;

@@ -1,0 +1,174 @@
+import { createHash } from 'node:crypto';
+import type { FileHandle } from 'node:fs/promises';
+import * as zlib from 'node:zlib';
+import { contentOf, readTar, type TarEntry, TarError } from '../tar.ts';
+import { damaged } from './footer.ts';
+import type { SidecarManifest } from './manifest.ts';
+import type { AssetsMember, SidecarContents, VerifyOptions } from './verify.ts';
+
+const READ_CHUNK_BYTES = 256 * 1024;
+/** smolvm writes with level 3, whose window is 2 MiB; a frame that asks for more memory is not its own. */
+const MAX_WINDOW_LOG = 24;
+/** smolvm measures the agent's root file system before it packs it, so that the member may be larger. */
+const AGENT_ROOTFS_SLACK_BYTES = 256 * 1024 * 1024;
+/** Headers and padding of the outer tar. */
+const TAR_OVERHEAD_BYTES = 1024 * 1024;
+/** smolvm unpacks no more (SMOLVM_PACK_MAX_ENTRIES, SMOLVM_PACK_MAX_EXTRACT_BYTES). */
+const MAX_LAYER_ENTRIES = 2_000_000;
+const MAX_DECLARED_BYTES = 128 * 1024 ** 3;
+
+/**
+ * Unpacks the assets in constant memory and checks every entry: no member but those that the manifest names, each
+ * no larger than declared, the layer exactly as large, and no path in the layer that leads out of it.
+ *
+ * The layer's bytes have no digest to be compared with. smolvm's guest unpacks what it pulls and makes a tar of its
+ * own from the directory, whereas the digest in the manifest is that of the blob it pulled, or of a mere name.
+ * Source: smolvm, crates/smolvm-agent/src/storage.rs, export of a layer.
+ */
+export async function checkAssets(
+  file: FileHandle,
+  { footer, manifest }: SidecarContents,
+  { signal }: VerifyOptions,
+): Promise<AssetsMember[]> {
+  const declared = declaredMembers(manifest);
+  const seen = new Map<string, AssetsMember>();
+  const source = file.createReadStream({
+    start: 0,
+    end: footer.assetsBytes - 1,
+    autoClose: false,
+    highWaterMark: READ_CHUNK_BYTES,
+  });
+  const decoder = zlib.createZstdDecompress({
+    chunkSize: READ_CHUNK_BYTES,
+    params: { [zlib.constants.ZSTD_d_windowLogMax]: MAX_WINDOW_LOG },
+  });
+  source.on('error', (error) => decoder.destroy(error));
+  source.pipe(decoder);
+  try {
+    const parts = readTar(limited(decoder, declared, signal));
+    for await (const part of parts) {
+      if (part.kind === 'header') {
+        const { entry } = part;
+        checkMember(entry, declared, seen);
+        const isLayer = declared.get(entry.path)?.kind === 'layer';
+        const layer = isLayer ? await checkLayer(contentOf(entry, parts), signal) : undefined;
+        seen.set(entry.path, { path: entry.path, sizeBytes: entry.realSizeBytes, ...layer });
+      }
+    }
+    if (decoder.bytesWritten !== footer.assetsBytes) {
+      const surplus = footer.assetsBytes - decoder.bytesWritten;
+      throw damaged('assets', `${surplus} bytes follow the zstd frame`);
+    }
+  } catch (error) {
+    if (error instanceof TarError) {
+      throw damaged('assets', error.message, error);
+    }
+    if (error instanceof Error && 'code' in error && /^(ZSTD|ERR_ZSTD|Z_)/.test(String(error.code))) {
+      throw damaged('assets', `not a whole zstd stream (${error.message})`, error);
+    }
+    throw error;
+  } finally {
+    source.destroy();
+    decoder.destroy();
+  }
+  for (const [path, { kind }] of declared) {
+    if (kind !== 'directory' && !seen.has(path)) {
+      throw damaged('assets', `the manifest names ${path}, which is not there`);
+    }
+  }
+  return [...seen.values()];
+}
+
+interface DeclaredMember {
+  readonly kind: 'agent' | 'layer' | 'template' | 'directory';
+  readonly maxBytes: number;
+}
+
+function declaredMembers({ assets }: SidecarManifest): Map<string, DeclaredMember> {
+  const declared = new Map<string, DeclaredMember>();
+  declared.set(assets.agent_rootfs.path, {
+    kind: 'agent',
+    maxBytes: assets.agent_rootfs.size + AGENT_ROOTFS_SLACK_BYTES,
+  });
+  for (const layer of assets.layers) {
+    declared.set(layer.path.split('/').slice(0, -1).join('/'), { kind: 'directory', maxBytes: 0 });
+    declared.set(layer.path, { kind: 'layer', maxBytes: layer.size });
+  }
+  if (assets.storage_template) {
+    declared.set(assets.storage_template.path, { kind: 'template', maxBytes: assets.storage_template.size });
+  }
+  return declared;
+}
+
+function checkMember(
+  entry: TarEntry,
+  declared: ReadonlyMap<string, DeclaredMember>,
+  seen: ReadonlyMap<string, unknown>,
+): void {
+  const { path, type, realSizeBytes } = entry;
+  const expected = declared.get(path);
+  if (expected === undefined) {
+    throw damaged('assets', `${JSON.stringify(path)} is not in the manifest`);
+  }
+  if (seen.has(path)) {
+    throw damaged('assets', `${path} is there twice`);
+  }
+  const types = expected.kind === 'directory' ? ['directory'] : ['file', 'sparse'];
+  if (!types.includes(type)) {
+    throw damaged('assets', `${path} is a ${type}, expected a ${types[0]}`);
+  }
+  const isExact = expected.kind === 'agent' || realSizeBytes === expected.maxBytes;
+  if (realSizeBytes > expected.maxBytes || entry.sizeBytes > expected.maxBytes || !isExact) {
+    throw damaged('assets', `${path} has ${realSizeBytes} bytes, the manifest says ${expected.maxBytes}`);
+  }
+}
+
+async function checkLayer(
+  content: AsyncIterable<Buffer>,
+  signal: AbortSignal | undefined,
+): Promise<{ entries: number; sha256: string }> {
+  const hash = createHash('sha256');
+  const hashed = async function* () {
+    for await (const chunk of content) {
+      signal?.throwIfAborted();
+      hash.update(chunk);
+      yield chunk;
+    }
+  };
+  let entries = 0;
+  for await (const part of readTar(hashed())) {
+    if (part.kind === 'header') {
+      entries += 1;
+      const { entry } = part;
+      const paths = entry.type === 'hardlink' ? [entry.path, entry.linkPath] : [entry.path];
+      if (paths.some((path) => path.startsWith('/') || path.split('/').includes('..'))) {
+        throw damaged('layer', `the entry ${JSON.stringify(paths.join(' -> '))} leads out of the layer`);
+      }
+      if (entries > MAX_LAYER_ENTRIES) {
+        throw damaged('layer', `more than ${MAX_LAYER_ENTRIES} entries`);
+      }
+    }
+  }
+  return { entries, sha256: hash.digest('hex') };
+}
+
+/** Ends a stream that holds more than is declared, such as a small file of many zeros. */
+async function* limited(
+  source: AsyncIterable<Buffer>,
+  declared: ReadonlyMap<string, DeclaredMember>,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Buffer> {
+  const maxBytes = [...declared.values()].reduce((sum, member) => sum + member.maxBytes, TAR_OVERHEAD_BYTES);
+  if (maxBytes > MAX_DECLARED_BYTES) {
+    throw damaged('assets', `the manifest declares ${maxBytes} bytes, the most is ${MAX_DECLARED_BYTES}`);
+  }
+  let bytes = 0;
+  for await (const chunk of source) {
+    signal?.throwIfAborted();
+    bytes += chunk.length;
+    if (bytes > maxBytes) {
+      throw damaged('assets', `they unpack to more than the ${maxBytes} bytes that the manifest declares`);
+    }
+    yield chunk;
+  }
+}

@@ -1,0 +1,57 @@
+import { BottleError } from '../errors.ts';
+
+/**
+ * A sidecar is `<assets><manifest><footer>`: a zstd stream of a GNU tar, JSON, and these 64 bytes, little endian.
+ * Source of the format: smolvm, crates/smolvm-pack/src/format.rs.
+ */
+export const FOOTER_BYTES = 64;
+export const MAX_MANIFEST_BYTES = 16 * 1024 * 1024;
+const MAGIC = 'SMOLPACK';
+const VERSION = 1;
+
+export interface SidecarFooter {
+  readonly assetsBytes: number;
+  readonly manifestBytes: number;
+  /** CRC-32 (IEEE) of everything before the footer. */
+  readonly crc32: number;
+}
+
+/** Stricter than smolvm, which accepts gaps and ignores most fields; every smolvm writes them like this. */
+export function decodeFooter(footer: Buffer, fileBytes: number): SidecarFooter {
+  const text = footer.toString('latin1', 0, 8);
+  requireField('magic', MAGIC, text);
+  requireField('version', VERSION, footer.readUInt32LE(8));
+  requireField('stub_size', 0, u64(footer, 12));
+  requireField('assets_offset', 0, u64(footer, 20));
+  const assetsBytes = u64(footer, 28);
+  requireField('manifest_offset', assetsBytes, u64(footer, 36));
+  const manifestBytes = u64(footer, 44);
+  if (manifestBytes > MAX_MANIFEST_BYTES) {
+    throw damaged('footer', `manifest_size is ${manifestBytes}, the most is ${MAX_MANIFEST_BYTES}`);
+  }
+  requireField('reserved', 0, u64(footer, 56));
+  const total = assetsBytes + manifestBytes + FOOTER_BYTES;
+  if (total !== fileBytes) {
+    throw damaged('footer', `it describes a file of ${total} bytes, this one has ${fileBytes}`);
+  }
+  return { assetsBytes, manifestBytes, crc32: footer.readUInt32LE(52) };
+}
+
+/** @param check the part of the sidecar that is not as it must be */
+export function damaged(check: string, problem: string, cause?: unknown): BottleError {
+  return new BottleError('sidecar-damaged', `damaged sidecar, ${check}: ${problem}`, {
+    hint: 'remove the file, and pack or fetch it again',
+    cause,
+  });
+}
+
+function requireField(field: string, expected: string | number, found: string | number): void {
+  if (found !== expected) {
+    throw damaged('footer', `${field} is ${JSON.stringify(found)}, expected ${JSON.stringify(expected)}`);
+  }
+}
+
+/** Sizes beyond 2^53 lose their last digits here and then fail the comparison with the file's size. */
+function u64(footer: Buffer, offset: number): number {
+  return Number(footer.readBigUInt64LE(offset));
+}

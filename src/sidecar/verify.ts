@@ -1,0 +1,235 @@
+import { createHash } from 'node:crypto';
+import { constants } from 'node:fs';
+import * as fs from 'node:fs/promises';
+import * as zlib from 'node:zlib';
+import { BottleError, fileError, hasErrno } from '../errors.ts';
+import type { Digest } from '../identity/image-id.ts';
+import { GUEST_PLATFORMS, type GuestPlatform } from '../identity/platform.ts';
+import { damaged, decodeFooter, FOOTER_BYTES, type SidecarFooter } from './footer.ts';
+import { parseManifest, type SidecarManifest } from './manifest.ts';
+
+const READ_CHUNK_BYTES = 1024 * 1024;
+const MAX_CPUS = 255;
+const MAX_MEM_MIB = 1024 * 1024;
+/** https://datatracker.ietf.org/doc/html/rfc8878#section-3.1.1 */
+const ZSTD_MAGIC = Buffer.from([0x28, 0xb5, 0x2f, 0xfd]);
+
+export interface ExpectedSidecar {
+  readonly platform?: GuestPlatform;
+  /** Of the image that was packed. */
+  readonly configDigest?: Digest;
+  /** Of its only layer, as the registry served it. */
+  readonly layerDigest?: Digest;
+  /** 64 hex digits, of the whole file. */
+  readonly sha256?: string;
+  readonly sizeBytes?: number;
+}
+
+export interface VerifyOptions {
+  /** Also unpack the assets and check every entry. */
+  readonly deep?: boolean | undefined;
+  readonly signal?: AbortSignal;
+  readonly onBytes?: (doneBytes: number) => void;
+}
+
+/** What a sidecar says of itself: nothing of it is verified yet. */
+export interface SidecarContents {
+  readonly path: string;
+  readonly sizeBytes: number;
+  readonly footer: SidecarFooter;
+  readonly manifest: SidecarManifest;
+}
+
+export interface SidecarReport extends SidecarContents {
+  /** 64 hex digits. */
+  readonly sha256: string;
+  /** 8 hex digits. */
+  readonly crc32: string;
+  /** With `deep` only. */
+  readonly members: readonly AssetsMember[] | undefined;
+}
+
+export interface AssetsMember {
+  readonly path: string;
+  /** Of a sparse file: its size, not what is stored. */
+  readonly sizeBytes: number;
+  /** Of a layer: how many files, directories and so on it holds. */
+  readonly entries?: number;
+  /** Of a layer: 64 hex digits, of the tar. */
+  readonly sha256?: string;
+}
+
+/**
+ * Checks a sidecar from end to end through one open file. smolvm itself checks next to nothing of this when it makes
+ * a machine from the file, so what passes here is what gets booted.
+ * @throws BottleError `sidecar-damaged` or `sidecar-refused`, naming the check, with expected and found
+ */
+export async function verifySidecar(
+  path: string,
+  expected: ExpectedSidecar = {},
+  options: VerifyOptions = {},
+): Promise<SidecarReport> {
+  return await withSidecar(path, async (file) => {
+    const contents = await readContents(file, path);
+    requirePolicy(contents.manifest, expected.platform);
+    requireEqual('size in bytes', expected.sizeBytes, contents.sizeBytes);
+    const { sha256, crc32 } = await hashFile(file, contents, options);
+    requireCrc(contents.footer.crc32, crc32);
+    requireEqual('SHA-256', expected.sha256, sha256);
+    requireIdentity(contents.manifest, expected);
+    const members = options.deep
+      ? await (await import('./assets.ts')).checkAssets(file, contents, options)
+      : undefined;
+    return { ...contents, sha256, crc32: hex32(crc32), members };
+  });
+}
+
+/** Reads footer and manifest only. */
+export async function readSidecar(path: string): Promise<SidecarContents> {
+  return await withSidecar(path, (file) => readContents(file, path));
+}
+
+async function withSidecar<T>(path: string, use: (file: fs.FileHandle) => Promise<T>): Promise<T> {
+  const file = await openSidecar(path);
+  try {
+    return await use(file);
+  } catch (error) {
+    throw error instanceof Error && 'syscall' in error ? fileError(`cannot read ${path}`, error) : error;
+  } finally {
+    await file.close();
+  }
+}
+
+/** Follows no link and waits for no pipe. */
+async function openSidecar(path: string): Promise<fs.FileHandle> {
+  try {
+    return await fs.open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  } catch (error) {
+    if (hasErrno(error, 'ELOOP', 'EMLINK')) {
+      throw damaged('file', `${path} is a symbolic link`, error);
+    }
+    if (hasErrno(error, 'ENOENT', 'ENOTDIR')) {
+      throw new BottleError('not-found', `there is no file ${path}`, { cause: error });
+    }
+    if (hasErrno(error, 'ENXIO', 'EISDIR')) {
+      throw damaged('file', `${path} is not a regular file`, error);
+    }
+    throw fileError(`cannot read ${path}`, error);
+  }
+}
+
+async function readContents(file: fs.FileHandle, path: string): Promise<SidecarContents> {
+  const stat = await file.stat();
+  if (!stat.isFile()) {
+    throw damaged('file', `${path} is not a regular file`);
+  }
+  if (stat.size < FOOTER_BYTES) {
+    throw damaged('file', `${path} has ${stat.size} bytes, the footer alone has ${FOOTER_BYTES}`);
+  }
+  const footer = decodeFooter(await readAt(file, stat.size - FOOTER_BYTES, FOOTER_BYTES), stat.size);
+  await requireZstd(file);
+  const manifest = parseManifest(await readAt(file, footer.assetsBytes, footer.manifestBytes));
+  return { path, sizeBytes: stat.size, footer, manifest };
+}
+
+async function readAt(file: fs.FileHandle, position: number, length: number): Promise<Buffer> {
+  const bytes = Buffer.alloc(length);
+  const { bytesRead } = await file.read(bytes, 0, length, position);
+  if (bytesRead !== length) {
+    throw damaged('file', `it ended while it was read, at byte ${position + bytesRead}`);
+  }
+  return bytes;
+}
+
+async function requireZstd(file: fs.FileHandle): Promise<void> {
+  const magic = await readAt(file, 0, ZSTD_MAGIC.length);
+  if (!magic.equals(ZSTD_MAGIC)) {
+    throw damaged('assets', `they begin with ${magic.toString('hex')}, a zstd frame with 28b52ffd`);
+  }
+}
+
+/** What a packed manifest may ask of the machine it starts: smolvm would grant more than claude-bottle means to. */
+function requirePolicy(manifest: SidecarManifest, expectedPlatform: GuestPlatform | undefined): void {
+  const { cpus, mem, mode = 'container', network, gpu, cuda, secret_refs: secretRefs = [] } = manifest;
+  const platforms: readonly string[] = expectedPlatform ? [expectedPlatform] : GUEST_PLATFORMS;
+  const rules: ReadonlyArray<readonly [field: string, found: unknown, ok: boolean, expected: string]> = [
+    ['mode', mode, mode === 'container', '"container"'],
+    ['secret_refs', secretRefs, Object.keys(secretRefs).length === 0, 'none'],
+    ['network', network, network !== true, 'false'],
+    ['gpu', gpu, gpu !== true, 'false'],
+    ['cuda', cuda, cuda !== true, 'false'],
+    ['platform', manifest.platform, platforms.includes(manifest.platform), platforms.join(' or ')],
+    ['cpus', cpus, cpus >= 1 && cpus <= MAX_CPUS, `1 to ${MAX_CPUS}`],
+    ['mem', mem, mem >= 1 && mem <= MAX_MEM_MIB, `1 to ${MAX_MEM_MIB} MiB`],
+  ];
+  for (const [field, found, ok, expected] of rules) {
+    if (!ok) {
+      throw new BottleError(
+        'sidecar-refused',
+        `refused sidecar, policy: ${field} is ${JSON.stringify(found)}, expected ${expected}`,
+        { hint: 'do not start it; pack or fetch the sidecar of your own image' },
+      );
+    }
+  }
+}
+
+/** SHA-256 of the file and CRC-32 of what is before the footer, in one pass. */
+async function hashFile(
+  file: fs.FileHandle,
+  { sizeBytes }: SidecarContents,
+  { signal, onBytes }: VerifyOptions,
+): Promise<{ sha256: string; crc32: number }> {
+  const hash = createHash('sha256');
+  const chunk = Buffer.allocUnsafe(READ_CHUNK_BYTES);
+  const footerStart = sizeBytes - FOOTER_BYTES;
+  let crc32 = 0;
+  let position = 0;
+  while (position < sizeBytes) {
+    signal?.throwIfAborted();
+    const length = Math.min(chunk.length, sizeBytes - position);
+    const { bytesRead } = await file.read(chunk, 0, length, position);
+    if (bytesRead === 0) {
+      throw damaged('file', `it ended while it was read, at byte ${position}`);
+    }
+    const bytes = chunk.subarray(0, bytesRead);
+    hash.update(bytes);
+    if (position < footerStart) {
+      crc32 = zlib.crc32(bytes.subarray(0, footerStart - position), crc32);
+    }
+    position += bytesRead;
+    onBytes?.(position);
+  }
+  return { sha256: hash.digest('hex'), crc32 };
+}
+
+function requireCrc(expected: number, found: number): void {
+  if (found !== expected) {
+    throw damaged('CRC-32', `the content has ${hex32(found)}, the footer says ${hex32(expected)}`);
+  }
+}
+
+function requireIdentity({ digest, assets }: SidecarManifest, expected: ExpectedSidecar): void {
+  const [layer] = assets.layers;
+  if (layer === undefined || assets.layers.length > 1) {
+    throw damaged('identity', `assets.layers has ${assets.layers.length} layers, expected 1`);
+  }
+  requireEqual('digest of the image config', expected.configDigest, digest);
+  if (layer.digest !== mergedDigest(digest)) {
+    requireEqual('digest of the layer', expected.layerDigest, layer.digest);
+  }
+}
+
+/** What smolvm writes in place of a digest when it has merged several layers into one: a name, not a hash of it. */
+function mergedDigest(configDigest: string): string {
+  return `sha256:${createHash('sha256').update(`merged-${configDigest}`).digest('hex')}`;
+}
+
+function requireEqual(what: string, expected: string | number | undefined, found: string | number): void {
+  if (expected !== undefined && found !== expected) {
+    throw damaged('identity', `the ${what} is ${found}, expected ${expected}`);
+  }
+}
+
+function hex32(value: number): string {
+  return value.toString(16).padStart(8, '0');
+}

@@ -1,0 +1,55 @@
+import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import * as fs from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { SmolvmError } from './failures.ts';
+import { FAULT } from './knobs.ts';
+
+export interface BuilderVm {
+  /** Stands for the disks of the VM: everything that is pulled or merged is in here. */
+  readonly diskDir: string;
+  readonly stop: () => Promise<void>;
+}
+
+/**
+ * Stands for the builder VM: smolvm's directory for it, and a live `_boot-vm` process in a session of its own, which
+ * outlives a smolvm that is killed.
+ */
+export async function startBuilderVm(cacheDir: string): Promise<BuilderVm> {
+  if (FAULT === 'no-kvm') {
+    throw new SmolvmError('kvm not available: KVM not available. Ensure KVM kernel module is loaded.');
+  }
+  if (FAULT === 'kvm-permission') {
+    throw new SmolvmError('kvm permission denied: Cannot access /dev/kvm (permission denied).');
+  }
+  const name = `pack-${process.pid}-${BigInt(Date.now()) * 1_000_000n + (process.hrtime.bigint() % 1_000_000n)}`;
+  const dir = join(cacheDir, 'smolvm', 'vms', createHash('sha256').update(name).digest('hex').slice(0, 16));
+  const diskDir = join(dir, 'disk');
+  await fs.mkdir(diskDir, { recursive: true });
+  await fs.writeFile(join(dir, 'name'), name);
+  const configPath = join(dir, 'boot-config.json');
+  await fs.writeFile(configPath, JSON.stringify({ name, cpus: 4, mem: 8192 }));
+
+  const program = fileURLToPath(new URL('./smolvm', import.meta.url));
+  const child = spawn(process.execPath, [program, '_boot-vm', configPath], {
+    detached: true,
+    stdio: 'ignore',
+  });
+  const exited = new Promise<void>((resolve) => child.on('exit', () => resolve()));
+  child.unref();
+  await fs.writeFile(join(dir, 'agent.pid'), `${child.pid}\n${await startTimeOf(child.pid)}`);
+  const stop = async () => {
+    child.ref();
+    child.kill('SIGKILL');
+    await exited;
+    await fs.rm(dir, { recursive: true, force: true });
+  };
+  return { diskDir, stop };
+}
+
+/** Field 22 of proc(5) stat, in clock ticks since boot; the second field may hold spaces. */
+async function startTimeOf(pid: number | undefined): Promise<string> {
+  const stat = await fs.readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
+  return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '0';
+}

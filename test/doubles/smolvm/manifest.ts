@@ -1,0 +1,53 @@
+import type { PackCreateArguments } from './arguments.ts';
+import { isSince, VERSION } from './knobs.ts';
+import type { PulledImage } from './pull.ts';
+
+const ARCHITECTURES: Readonly<Record<string, string>> = { x64: 'amd64', arm64: 'arm64' };
+
+export interface Asset {
+  readonly path: string;
+  readonly size: number;
+}
+
+export interface Assets {
+  readonly libraries: readonly Asset[];
+  readonly agent_rootfs: Asset;
+  readonly layers: ReadonlyArray<Asset & { readonly digest: string }>;
+  readonly storage_template: Asset;
+}
+
+export function hostArchitecture(): string {
+  return ARCHITECTURES[process.arch] ?? process.arch;
+}
+
+/** The manifest with the fields in smolvm's order (crates/smolvm-pack/src/format.rs); empty lists are left out. */
+export function makeManifest(args: PackCreateArguments, image: PulledImage, assets: Assets): object {
+  const { os, architecture, config = {} } = image.config;
+  const entrypoint = args.entrypoint === undefined ? config.Entrypoint : [args.entrypoint];
+  return {
+    image: args.image,
+    digest: image.configDigest,
+    platform: `${os}/${architecture}`,
+    cpus: args.cpus,
+    mem: args.memMib,
+    ...(entrypoint?.length ? { entrypoint } : {}),
+    ...(config.Cmd?.length ? { cmd: config.Cmd } : {}),
+    ...(config.Env?.length ? { env: config.Env } : {}),
+    ...(config.WorkingDir ? { workdir: config.WorkingDir } : {}),
+    mode: 'container',
+    assets,
+    host_platform: `${process.platform}/${hostArchitecture()}`,
+    created: timestamp(),
+    smolvm_version: VERSION,
+    image_size: image.sizeBytes,
+    network: false,
+    ...(isSince('0.6.0') ? { gpu: false } : {}),
+    ...(isSince('1.6.0') ? { cuda: false } : {}),
+  };
+}
+
+/** RFC 3339 with nanoseconds and without zeros at the end. */
+function timestamp(): string {
+  const nanos = String(process.hrtime.bigint() % 1_000_000n).padStart(6, '0');
+  return `${new Date().toISOString().slice(0, -1)}${nanos}`.replace(/0+$/, '').concat('Z');
+}

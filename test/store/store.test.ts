@@ -1,0 +1,186 @@
+import { createHash } from 'node:crypto';
+import * as fs from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { type ImageId, id16, parseImageId } from '../../src/identity/image-id.ts';
+import type { PackRecord } from '../../src/identity/pack-record.ts';
+import { verifySidecar } from '../../src/sidecar/verify.ts';
+import { exportSidecar, Store, verifyFile } from '../../src/store/store.ts';
+import { failureOf } from '../helpers/failure.ts';
+import { SAMPLE_CONFIG_DIGEST, writeSample } from '../helpers/sample-sidecar.ts';
+import { tempDir } from '../helpers/temp-dir.ts';
+
+const IMAGE_ID = parseImageId(`sha256:${'1234567890abcdef'.repeat(4)}`);
+const SAME_ID16 = parseImageId(`sha256:${'1234567890abcdef'}${'0'.repeat(48)}`);
+
+async function install(store: Store, imageId: ImageId = IMAGE_ID): Promise<PackRecord> {
+  return await store.withTemp(async (dir) => {
+    const path = join(dir, 'sidecar');
+    const { layerDigest } = await writeSample(path);
+    const { sha256, sizeBytes, crc32 } = await verifySidecar(path);
+    const record: PackRecord = {
+      version: 1,
+      platform: 'linux/amd64',
+      image: { id: imageId, layers: [], runtimeConfigSha256: '0'.repeat(64) },
+      flattened: { configDigest: SAMPLE_CONFIG_DIGEST, layerDigest, layerSizeBytes: 1 },
+      sidecar: { sha256, sizeBytes, crc32 },
+      smolvm: { version: '1.9.3' },
+      hop: 'embedded',
+      packedAt: '2026-11-23T00:00:00.000Z',
+    };
+    await store.install(imageId, path, record);
+    return record;
+  });
+}
+
+async function find(store: Store, imageId: ImageId = IMAGE_ID) {
+  const quarantined: string[] = [];
+  const found = await store.find(imageId, {
+    platform: 'linux/amd64',
+    onQuarantine: (reason) => quarantined.push(reason),
+  });
+  return { found, quarantined };
+}
+
+async function everyFile(dir: string): Promise<string[]> {
+  const entries = await fs.readdir(dir, { recursive: true, withFileTypes: true });
+  return entries
+    .filter((entry) => !entry.isDirectory())
+    .map(({ parentPath, name }) => join(parentPath, name));
+}
+
+test('an installed sidecar is found, verified, read-only, and leaves nothing else behind', async () => {
+  const dir = join(await tempDir(), 'a b', 'store');
+  const store = await Store.open(dir);
+  const record = await install(store);
+  const { found, quarantined } = await find(store);
+
+  expect(quarantined).toEqual([]);
+  expect(found?.record).toEqual(record);
+  expect(found?.path).toBe(join(dir, '1234567890abcdef.smolmachine.smolmachine'));
+  const stat = await fs.stat(found?.path ?? '');
+  expect(stat.mode & 0o777).toBe(0o444);
+  expect((await fs.stat(dir)).mode & 0o777).toBe(0o700);
+  const object = join(dir, '.pack/objects/sha256', record.sidecar.sha256);
+  expect((await fs.stat(object)).ino, 'one copy on disk').toBe(stat.ino);
+  expect((await everyFile(dir)).map((path) => path.slice(dir.length + 1)).sort()).toEqual([
+    '.pack/CACHEDIR.TAG',
+    `.pack/objects/sha256/${record.sidecar.sha256}`,
+    `.pack/records/${record.sidecar.sha256}.json`,
+    '1234567890abcdef.smolmachine.smolmachine',
+  ]);
+});
+
+test('looking into a store that is not there makes nothing', async () => {
+  const dir = join(await tempDir(), 'none');
+  const store = await Store.open(dir);
+  expect((await find(store)).found).toBeUndefined();
+  expect(await store.list()).toEqual([]);
+  await expect(fs.stat(dir)).rejects.toThrow('ENOENT');
+});
+
+test('a damaged sidecar goes to quarantine with the reason and counts as none', async () => {
+  const dir = join(await tempDir(), 'store');
+  const store = await Store.open(dir);
+  await install(store);
+  const path = store.pathFor(id16(IMAGE_ID));
+  const bytes = await fs.readFile(path);
+  bytes.writeUInt8(bytes.readUInt8(99) ^ 1, 99);
+  await fs.rm(path);
+  await fs.writeFile(path, bytes);
+
+  const { found, quarantined } = await find(store);
+  expect(found).toBeUndefined();
+  expect(quarantined).toEqual([expect.stringContaining('CRC-32')]);
+  expect(await store.list()).toEqual([]);
+  const [kept = ''] = await fs.readdir(join(dir, '.pack/quarantine'));
+  expect((await fs.readFile(join(dir, '.pack/quarantine', kept))).equals(bytes)).toBe(true);
+
+  await install(store);
+  expect((await find(store)).found).toBeDefined();
+});
+
+test('a truncated sidecar, as a killed smolvm leaves it, is no hit', async () => {
+  const store = await Store.open(join(await tempDir(), 'store'));
+  await install(store);
+  const path = store.pathFor(id16(IMAGE_ID));
+  const bytes = await fs.readFile(path);
+  await fs.rm(path);
+  await fs.writeFile(path, bytes.subarray(0, 700));
+  expect((await find(store)).found).toBeUndefined();
+});
+
+test('a sidecar for another image with the same 16 digits is no hit', async () => {
+  const store = await Store.open(join(await tempDir(), 'store'));
+  await install(store, SAME_ID16);
+  const { found, quarantined } = await find(store);
+  expect(found).toBeUndefined();
+  expect(quarantined).toEqual([expect.stringContaining(SAME_ID16)]);
+});
+
+test('a sidecar that claude-bottle itself has put there is a hit without a record', async () => {
+  const dir = join(await tempDir(), 'store');
+  await fs.mkdir(dir, { mode: 0o700 });
+  const store = await Store.open(dir);
+  await writeSample(store.pathFor(id16(IMAGE_ID)));
+  const { found } = await find(store);
+  expect(found?.report.manifest.digest).toBe(SAMPLE_CONFIG_DIGEST);
+  expect(found?.record).toBeUndefined();
+});
+
+test('installing replaces a link, a directory and an open file without writing through them', async () => {
+  const dir = join(await tempDir(), 'store');
+  const store = await Store.open(dir);
+  await install(store);
+  const path = store.pathFor(id16(IMAGE_ID));
+  const reader = await fs.open(path, 'r');
+  const before = await reader.readFile();
+  await install(store);
+  expect((await reader.read(Buffer.alloc(before.length), 0, before.length, 0)).bytesRead).toBe(before.length);
+  await reader.close();
+
+  const victim = join(await tempDir(), 'victim');
+  await fs.writeFile(victim, 'precious');
+  await fs.rm(path);
+  await fs.symlink(victim, path);
+  await install(store);
+  expect(await fs.readFile(victim, 'utf8')).toBe('precious');
+  expect((await fs.lstat(path)).isFile()).toBe(true);
+
+  await fs.rm(path);
+  await fs.mkdir(path);
+  await install(store);
+  expect((await find(store)).found).toBeDefined();
+});
+
+test('a store that others could change is refused', async () => {
+  const dir = await tempDir();
+  await fs.mkdir(join(dir, 'open'));
+  await fs.chmod(join(dir, 'open'), 0o777);
+  await fs.symlink(join(dir, 'open'), join(dir, 'link'));
+  await fs.writeFile(join(dir, 'file'), '');
+  for (const name of ['open', 'link', 'file']) {
+    expect(await failureOf(Store.open(join(dir, name))), name).toMatchObject({
+      code: 'store-unsafe',
+      exitCode: 78,
+    });
+  }
+});
+
+test('an exported sidecar carries its record and verifies against it', async () => {
+  const dir = await tempDir();
+  const store = await Store.open(join(dir, 'store'));
+  const record = await install(store);
+  const { found } = await find(store);
+  const target = join(dir, 'exported');
+  if (found !== undefined) {
+    await exportSidecar(found, target);
+  }
+  const bytes = await fs.readFile(target);
+  expect(createHash('sha256').update(bytes).digest('hex')).toBe(record.sidecar.sha256);
+  expect((await verifyFile(target, {})).record).toEqual(record);
+  expect((await fs.readdir(dir)).sort()).toEqual(['exported', 'exported.json', 'store']);
+
+  await writeSample(target, ({ manifest }) => ({ manifest: { ...manifest, created: 'later' } }));
+  expect((await failureOf(verifyFile(target, {}))).message).toContain('SHA-256');
+});
