@@ -49,7 +49,8 @@ export async function prepareTestBed(): Promise<TestBed> {
     const reason = `Docker tests are skipped: ${why}`;
     return { docker: false, reason, env, stop: async () => {} };
   };
-  if (engineAnswers) {
+  // Asked again: under systemd the packages' scripts may have started one.
+  if (engineAnswers || (await answers())) {
     return { docker: true, env, stop: async () => {} };
   }
   if (!canInstall) {

@@ -11,7 +11,7 @@ const BLOCK_BYTES = 512;
 const MAX_EXTENSION_BYTES = 1024 * 1024;
 const MAX_EXTENSIONS = 8;
 const ZEROS = Buffer.alloc(256 * 1024);
-/** https://www.gnu.org/software/tar/manual/html_section/Sparse-Formats.html, "Old GNU Format" */
+/** https://www.gnu.org/software/tar/manual/html_node/Old-GNU-Format.html */
 const SPARSE = { offset: 386, count: 4, isExtended: 482, realSize: 483 };
 const SPARSE_EXTENSION = { offset: 0, count: 21, isExtended: 504 };
 const EXTENT_BYTES = 24;
@@ -88,6 +88,9 @@ export async function* readTar(source: AsyncIterable<Buffer>): AsyncGenerator<Ta
       throw new TarError(`the tar stream ends at byte ${position} without an end marker`);
     }
     if (isZero(header)) {
+      if (extensions.raw.length > 0) {
+        throw new TarError(`tar extension header without an entry before byte ${position}`);
+      }
       break;
     }
     checkHeader(header, position);
@@ -294,7 +297,7 @@ function decodeEntry({ header, extensions, sparse, position }: RawEntry): TarEnt
   const prefix = hasPrefix ? text(header.subarray(345, 500)) : '';
   const name = text(header.subarray(0, 100));
   const path = pax.get('path') ?? extensions.longPath ?? (prefix === '' ? name : `${prefix}/${name}`);
-  const sizeBytes = Number(pax.get('size') ?? number(header, 124, 12, position));
+  const sizeBytes = decimal(pax.get('size')) ?? number(header, 124, 12, position);
   const realSizeBytes = sparse?.realSizeBytes ?? sizeBytes;
   if (![sizeBytes, realSizeBytes].every((size) => Number.isSafeInteger(size) && size >= 0)) {
     throw new TarError(`tar entry ${path} has the size ${sizeBytes}, in full ${realSizeBytes}`);
@@ -307,7 +310,8 @@ function decodeEntry({ header, extensions, sparse, position }: RawEntry): TarEnt
     throw new TarError(`the sparse map of tar entry ${path} does not fit its content`);
   }
   return {
-    path: path.replace(/^(\.\/)+/, '').replace(/\/+$/, ''),
+    // The look-behind keeps a path of a million slashes from taking a million squared steps.
+    path: path.replace(/^(\.\/)+/, '').replace(/(?<!\/)\/+$/, ''),
     type,
     linkPath: pax.get('linkpath') ?? extensions.longLink ?? text(header.subarray(157, 257)),
     mode: number(header, 100, 8, position),
@@ -394,6 +398,14 @@ function number(header: Buffer, offset: number, length: number, position: number
     throw new TarError(`damaged number in the tar header at byte ${position}`);
   }
   return digits === '' ? 0 : Number.parseInt(digits, 8);
+}
+
+/** NaN, which no entry may have, for what other readers cannot read: they take the size in the header instead. */
+function decimal(digits: string | undefined): number | undefined {
+  if (digits === undefined) {
+    return undefined;
+  }
+  return /^\d+$/.test(digits) ? Number(digits) : Number.NaN;
 }
 
 function text(field: Buffer): string {

@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import * as fs from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileError } from '../errors.ts';
 import { thisOwner } from '../host/owner.ts';
 import type { Digest } from '../identity/image-id.ts';
@@ -18,6 +19,11 @@ const RUNTIME_KEYS = [
   ...['ArgsEscaped', 'Healthcheck', 'OnBuild', 'Shell'],
 ];
 
+/** The guest tars the layer once more with busybox, which knows neither extended attributes nor larger numbers. */
+const CAPABILITY_KEY = 'SCHILY.xattr.security.capability';
+const MAX_OWNER_ID = 0o7777777;
+const MAX_LOSSY_PATHS = 5;
+
 const SPOOL_CHUNK_BYTES = 1024 * 1024;
 
 /** An image of one uncompressed layer, with the exact bytes of its config and manifest. */
@@ -27,6 +33,12 @@ export interface FlatImage {
   readonly config: Buffer;
   readonly configDigest: Digest;
   readonly layer: { readonly path: string; readonly digest: Digest; readonly sizeBytes: number };
+}
+
+export interface Flattened {
+  readonly flat: FlatImage;
+  /** Some paths of what smolvm does not keep: file capabilities, and owners beyond an old tar's seven octal digits. */
+  readonly lossyPaths: readonly string[];
 }
 
 export interface FlattenOptions {
@@ -43,11 +55,13 @@ export interface FlattenOptions {
  * Turns an image into one with a single layer, the file system that a container of it starts with. Entries pass
  * through byte for byte in constant memory; only what the engine adds to every container is left out.
  */
-export async function flattenImage(options: FlattenOptions): Promise<FlatImage> {
+export async function flattenImage(options: FlattenOptions): Promise<Flattened> {
   const { image, platform, layerPath, signal } = options;
   const name = `cbp-flatten-${randomBytes(8).toString('hex')}`;
   const spool = await LayerSpool.create(layerPath, options.onBytes);
+  const lossyPaths: string[] = [];
   try {
+    await secondAfter(image);
     const container = await createContainer(image.id, { name, owner: thisOwner(), platform });
     const isStub = stubTest(container, image);
     await exportContainer(
@@ -57,6 +71,9 @@ export async function flattenImage(options: FlattenOptions): Promise<FlatImage> 
         for await (const part of readTar(stdout)) {
           if (part.kind === 'header') {
             isDropped = isStub(part.entry);
+            if (isLossy(part.entry) && lossyPaths.length < MAX_LOSSY_PATHS) {
+              lossyPaths.push(part.entry.path);
+            }
           }
           if (!isDropped) {
             await spool.write(part.kind === 'header' ? part.raw : part.chunk);
@@ -66,7 +83,8 @@ export async function flattenImage(options: FlattenOptions): Promise<FlatImage> 
       },
       { signal },
     );
-    return describeImage(image, { path: layerPath, ...(await spool.finish()) });
+    const layer = { path: layerPath, ...(await spool.finish()) };
+    return { flat: describeImage(image, layer), lossyPaths };
   } finally {
     await spool.close();
     const failure = await removeContainer(name);
@@ -74,6 +92,22 @@ export async function flattenImage(options: FlattenOptions): Promise<FlatImage> 
       options.onWarning(failure);
     }
   }
+}
+
+function isLossy({ pax, uid, gid }: TarEntry): boolean {
+  return pax.has(CAPABILITY_KEY) || uid > MAX_OWNER_ID || gid > MAX_OWNER_ID;
+}
+
+/** Times in a tar are whole seconds: what the container gets must not be as old as what the image has. */
+async function secondAfter(image: Image): Promise<void> {
+  const waitMs = (imageSeconds(image) + 1) * 1000 - Date.now();
+  if (waitMs > 0 && waitMs <= 1000) {
+    await sleep(waitMs);
+  }
+}
+
+function imageSeconds(image: Image): number {
+  return Math.floor(Date.parse(image.created ?? '') / 1000) || 0;
 }
 
 /**
@@ -86,9 +120,8 @@ const STUB_LINK = { path: 'etc/mtab', linkPath: '/proc/mounts' };
 const STUB_DIRECTORIES = ['dev/pts', 'dev/shm', 'proc', 'sys'];
 
 function stubTest(container: Container, image: Image): (entry: TarEntry) => boolean {
-  const imageSeconds = Math.floor(Date.parse(image.created ?? '') / 1000) || 0;
   const isNew = ({ mtimeSeconds }: TarEntry) =>
-    mtimeSeconds >= container.createdSeconds && mtimeSeconds > imageSeconds;
+    mtimeSeconds >= container.createdSeconds && mtimeSeconds > imageSeconds(image);
   return (entry) => {
     switch (entry.type) {
       case 'file':

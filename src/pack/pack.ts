@@ -93,7 +93,7 @@ async function clearScratch(scratch: string, onProgress: OnProgress): Promise<vo
 async function flatten(options: PackOptions, scratch: string): Promise<FlatImage> {
   const { image, onProgress } = options;
   onProgress({ type: 'start', stage: 'flatten', detail: `${image.layers.length} layers into one` });
-  const flat = await flattenImage({
+  const { flat, lossyPaths } = await flattenImage({
     image,
     platform: options.platform,
     layerPath: join(scratch, 'layer.tar'),
@@ -103,6 +103,12 @@ async function flatten(options: PackOptions, scratch: string): Promise<FlatImage
     onWarning: (message) => onProgress({ type: 'warning', message }),
   });
   onProgress({ type: 'done', stage: 'flatten', sizeBytes: flat.layer.sizeBytes });
+  if (lossyPaths.length > 0) {
+    onProgress({
+      type: 'warning',
+      message: `smolvm keeps neither file capabilities nor owners above 2097151: ${lossyPaths.join(', ')}`,
+    });
+  }
   return flat;
 }
 

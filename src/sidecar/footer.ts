@@ -8,6 +8,7 @@ export const FOOTER_BYTES = 64;
 export const MAX_MANIFEST_BYTES = 16 * 1024 * 1024;
 const MAGIC = 'SMOLPACK';
 const VERSION = 1;
+const MAX_PROBLEM_CHARS = 300;
 
 export interface SidecarFooter {
   readonly assetsBytes: number;
@@ -39,10 +40,15 @@ export function decodeFooter(footer: Buffer, fileBytes: number): SidecarFooter {
 
 /** @param check the part of the sidecar that is not as it must be */
 export function damaged(check: string, problem: string, cause?: unknown): BottleError {
-  return new BottleError('sidecar-damaged', `damaged sidecar, ${check}: ${problem}`, {
+  return new BottleError('sidecar-damaged', `damaged sidecar, ${check}: ${printable(problem)}`, {
     hint: 'remove the file, and pack or fetch it again',
     cause,
   });
+}
+
+/** For text that quotes a sidecar: whoever made it chose the words, their length and any escape sequences in them. */
+export function printable(text: string): string {
+  return text.replace(/\p{Cc}/gu, '?').slice(0, MAX_PROBLEM_CHARS);
 }
 
 function requireField(field: string, expected: string | number, found: string | number): void {

@@ -1,10 +1,12 @@
 import * as z from 'zod/mini';
+import { isDigest } from '../identity/image-id.ts';
 import { damaged } from './footer.ts';
 
 const MAX_PROBLEMS = 3;
 
 const sizeBytes = z.int().check(z.nonnegative());
 const optional = z.optional;
+const digest = z.string().check(z.refine(isDigest, 'not sha256:<64 hex digits>'));
 /** Inside the directory that a sidecar is unpacked into, whatever the system. */
 const memberPath = z.string().check(z.regex(/^(?!\.)[\w.-]+(\/(?!\.)[\w.-]+)*$/));
 const asset = z.looseObject({ path: memberPath, size: sizeBytes });
@@ -16,7 +18,7 @@ const asset = z.looseObject({ path: memberPath, size: sizeBytes });
 const manifestSchema = z.looseObject({
   image: z.string(),
   /** The digest of the image config. */
-  digest: z.string(),
+  digest,
   /** Of the guest, `os/architecture`. */
   platform: z.string(),
   cpus: z.int(),
@@ -29,7 +31,7 @@ const manifestSchema = z.looseObject({
   assets: z.looseObject({
     libraries: z.array(z.unknown()),
     agent_rootfs: asset,
-    layers: z.array(z.looseObject({ digest: z.string(), path: memberPath, size: sizeBytes })),
+    layers: z.array(z.looseObject({ digest, path: memberPath, size: sizeBytes })),
     storage_template: optional(z.nullable(asset)),
     overlay_template: optional(z.nullable(asset)),
   }),

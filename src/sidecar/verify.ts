@@ -5,7 +5,7 @@ import * as zlib from 'node:zlib';
 import { BottleError, fileError, hasErrno } from '../errors.ts';
 import type { Digest } from '../identity/image-id.ts';
 import { GUEST_PLATFORMS, type GuestPlatform } from '../identity/platform.ts';
-import { damaged, decodeFooter, FOOTER_BYTES, type SidecarFooter } from './footer.ts';
+import { damaged, decodeFooter, FOOTER_BYTES, printable, type SidecarFooter } from './footer.ts';
 import { parseManifest, type SidecarManifest } from './manifest.ts';
 
 const READ_CHUNK_BYTES = 1024 * 1024;
@@ -166,7 +166,7 @@ function requirePolicy(manifest: SidecarManifest, expectedPlatform: GuestPlatfor
     if (!ok) {
       throw new BottleError(
         'sidecar-refused',
-        `refused sidecar, policy: ${field} is ${JSON.stringify(found)}, expected ${expected}`,
+        `refused sidecar, policy: ${field} is ${printable(JSON.stringify(found))}, expected ${expected}`,
         { hint: 'do not start it; pack or fetch the sidecar of your own image' },
       );
     }

@@ -184,7 +184,7 @@ describe('what the registry container does wrong is told, and nothing is left', 
     ['exits', 'the registry container ended at once', 'no space left on device'],
     ['missing', 'cannot pull claude-bottle-test/no-such-registry:1', '--registry-image'],
   ] as const)('it %s', async (fault, message, more) => {
-    const { store, pack, left } = await bench();
+    const { pack, left } = await bench();
     const image =
       fault === 'missing' ? 'claude-bottle-test/no-such-registry:1' : await buildBrokenRegistryImage(fault);
     const result = await pack([...packSmall, '--hop', 'container', '--registry-image', image]);

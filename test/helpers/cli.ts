@@ -4,7 +4,7 @@ import { delimiter, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 
 const ROOT = join(import.meta.dirname, '../..');
-const DOUBLE_DIR = join(ROOT, 'test/doubles/smolvm');
+export const DOUBLE_DIR = join(ROOT, 'test/doubles/smolvm');
 
 export interface CliResult {
   readonly exitCode: number | null;

@@ -1,9 +1,15 @@
+import { createHash } from 'node:crypto';
 import * as fs from 'node:fs/promises';
 import { join } from 'node:path';
-import { zstdDecompressSync } from 'node:zlib';
+import { zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import { expect, test } from 'vitest';
 import { verifySidecar } from '../../src/sidecar/verify.ts';
-import { type AssetsMember, joinSidecar, writeAssets } from '../doubles/smolvm/sidecar-writer.ts';
+import {
+  type AssetsMember,
+  type Extent,
+  joinSidecar,
+  writeAssets,
+} from '../doubles/smolvm/sidecar-writer.ts';
 import { failureOf } from '../helpers/failure.ts';
 import { type Sample, writeSample } from '../helpers/sample-sidecar.ts';
 import { tempDir } from '../helpers/temp-dir.ts';
@@ -14,6 +20,11 @@ async function writeWith(change: (sample: Sample) => AssetsMember[]): Promise<st
   const path = join(await tempDir(), 'sidecar');
   await writeSample(path, (sample) => ({ members: change(sample) }));
   return path;
+}
+
+function replaceAgent(type: AssetsMember['type']): (all: AssetsMember[]) => AssetsMember[] {
+  return (all) =>
+    all.map((member) => (member.path === 'agent-rootfs.tar' ? { path: member.path, type } : member));
 }
 
 const badMembers: Array<
@@ -59,6 +70,21 @@ const badMembers: Array<
     'storage.ext4',
     (all) => all.map((member) => (member.type === 'sparse' ? { ...member, sizeBytes: 2 ** 40 } : member)),
   ],
+  [
+    'storage smaller than declared',
+    'storage.ext4',
+    (all) => all.map((member) => (member.type === 'sparse' ? { ...member, sizeBytes: 8192 } : member)),
+  ],
+  ['a device', 'is a character-device', replaceAgent('character')],
+  ['a hard link', 'is a hardlink', replaceAgent('hardlink')],
+  [
+    'data behind the end of the archive',
+    'behind the end marker',
+    (all) => [
+      ...all,
+      { path: 'end', type: 'raw', source: Buffer.concat([Buffer.alloc(1024), Buffer.from('x')]) },
+    ],
+  ],
 ];
 
 test.each(badMembers)(
@@ -83,6 +109,45 @@ test('accepts storage that smolvm could not write sparse', async () => {
   expect((await verifySidecar(path, {}, deep)).members).toHaveLength(4);
 });
 
+test('looks into a layer that was written sparse', async () => {
+  const holes = Buffer.alloc(4 * 1024 * 1024);
+  const layers: Array<[entry: string, failure: string | undefined]> = [
+    ['fine', undefined],
+    ['../evil', 'leads out of the layer'],
+  ];
+  for (const [name, failure] of layers) {
+    const dir = await tempDir();
+    const layer = await tarOf(join(dir, 'inner'), [
+      { path: 'zeros', type: 'file', source: holes },
+      { path: name, type: 'file', source: Buffer.from('x') },
+    ]);
+    const path = join(dir, 'sidecar');
+    await writeSample(
+      path,
+      withLayer(layer, [
+        { offset: 0, bytes: layer.subarray(0, 512) },
+        { offset: 512 + holes.length, bytes: layer.subarray(512 + holes.length) },
+      ]),
+    );
+    const verified = verifySidecar(path, {}, deep);
+    if (failure === undefined) {
+      const sha256 = createHash('sha256').update(layer).digest('hex');
+      expect((await verified).members?.[2]).toMatchObject({ entries: 2, sha256 });
+    } else {
+      expect((await failureOf(verified)).message).toContain(failure);
+    }
+  }
+});
+
+test('accepts a layer whose bytes have another digest than the manifest: smolvm makes its own tar of it', async () => {
+  const dir = await tempDir();
+  const layer = await tarOf(join(dir, 'inner'), [{ path: 'fine', type: 'file', source: Buffer.from('x') }]);
+  const path = join(dir, 'sidecar');
+  const { layerDigest } = await writeSample(path, withLayer(layer));
+  const { members } = await verifySidecar(path, { layerDigest }, deep);
+  expect(members?.[2]?.sha256).not.toBe(layerDigest.slice('sha256:'.length));
+});
+
 test.each([
   ['../evil', undefined],
   ['/etc/passwd', undefined],
@@ -96,20 +161,26 @@ test.each([
       : { path: name, type: 'hardlink', linkPath };
   const layerTar = await tarOf(inner, [layer]);
   const path = join(dir, 'sidecar');
-  await writeSample(path, ({ members, manifest }) => {
-    const [{ digest = '', path: layerPath = '' } = {}] = manifest.assets.layers;
-    return {
-      members: members.map((member) =>
-        member.path === layerPath ? { ...member, source: layerTar } : member,
-      ),
-      manifest: {
-        ...manifest,
-        assets: { ...manifest.assets, layers: [{ digest, path: layerPath, size: layerTar.length }] },
-      },
-    };
-  });
+  await writeSample(path, withLayer(layerTar));
   expect((await failureOf(verifySidecar(path, {}, deep))).message).toContain('leads out of the layer');
 });
+
+/** Puts another layer in, with its true size in the manifest and, given extents, as a sparse file. */
+function withLayer(layerTar: Buffer, extents?: Extent[]) {
+  return ({ members, manifest }: Sample) => {
+    const layers = manifest.assets.layers.map((layer) => ({ ...layer, size: layerTar.length }));
+    const content: Partial<AssetsMember> = extents
+      ? { type: 'sparse', extents, sizeBytes: layerTar.length }
+      : { source: layerTar };
+    return {
+      members: members.map((member) => {
+        const { source: _, ...rest } = member;
+        return member.path === layers[0]?.path ? { ...rest, ...content } : member;
+      }),
+      manifest: { ...manifest, assets: { ...manifest.assets, layers } },
+    };
+  };
+}
 
 async function tarOf(path: string, members: AssetsMember[]): Promise<Buffer> {
   await writeAssets(members, path);
@@ -136,7 +207,7 @@ test('stops at endless zeros behind the end of the archive', async () => {
   expect((await failureOf(verifySidecar(path, {}, deep))).message).toContain('unpack to more than');
 });
 
-test('refuses a zstd stream that is cut, or no zstd stream at all', async () => {
+test('refuses a zstd stream that is cut or goes on after its end, or no zstd stream at all', async () => {
   const dir = await tempDir();
   const path = join(dir, 'sidecar');
   const { manifest } = await writeSample(path);
@@ -148,7 +219,36 @@ test('refuses a zstd stream that is cut, or no zstd stream at all', async () => 
   await verifySidecar(path);
   expect((await failureOf(verifySidecar(path, {}, deep))).code).toBe('sidecar-damaged');
 
+  const surpluses: Array<[what: string, surplus: Buffer]> = [
+    ['7 bytes follow', Buffer.from('surplus')],
+    ['bytes follow', zstdCompressSync(Buffer.from('another frame'))],
+  ];
+  for (const [message, surplus] of surpluses) {
+    await fs.writeFile(join(dir, 'assets'), Buffer.concat([assets, surplus]));
+    await joinSidecar(path, { assetsPath: join(dir, 'assets'), manifest });
+    expect((await failureOf(verifySidecar(path, {}, deep))).message).toContain(message);
+  }
+
   await fs.writeFile(join(dir, 'assets'), Buffer.alloc(1000, 'x'));
   await joinSidecar(path, { assetsPath: join(dir, 'assets'), manifest });
   expect((await failureOf(verifySidecar(path))).message).toContain('a zstd frame with 28b52ffd');
+});
+
+test('stops when it is told to', async () => {
+  const path = await writeWith(({ members }) => members);
+  const abort = new AbortController();
+  // Called last when the file is hashed; the assets come next.
+  const onBytes = () => abort.abort(new Error('enough'));
+  await expect(verifySidecar(path, {}, { ...deep, signal: abort.signal, onBytes })).rejects.toThrow('enough');
+});
+
+test('does not begin with what declares more than smolvm unpacks', async () => {
+  const path = join(await tempDir(), 'sidecar');
+  await writeSample(path, ({ manifest }) => ({
+    manifest: {
+      ...manifest,
+      assets: { ...manifest.assets, storage_template: { path: 'storage.ext4', size: 2 ** 40 } },
+    },
+  }));
+  expect((await failureOf(verifySidecar(path, {}, deep))).message).toContain('the manifest declares');
 });

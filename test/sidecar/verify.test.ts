@@ -3,11 +3,19 @@ import { createHash, randomInt } from 'node:crypto';
 import * as fs from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { unknownKeys } from '../../src/sidecar/manifest.ts';
 import { readSidecar, verifySidecar } from '../../src/sidecar/verify.ts';
 import type { FooterFields } from '../doubles/smolvm/sidecar-writer.ts';
 import { failureOf } from '../helpers/failure.ts';
-import { SAMPLE_CONFIG_DIGEST, writeSample } from '../helpers/sample-sidecar.ts';
+import { SAMPLE_CONFIG_DIGEST, type Sample, writeSample } from '../helpers/sample-sidecar.ts';
 import { tempDir } from '../helpers/temp-dir.ts';
+
+function withLayer(change: Partial<{ digest: string; path: string; size: number }>) {
+  return ({ manifest }: Sample) => {
+    const layers = manifest.assets.layers.map((layer) => ({ ...layer, ...change }));
+    return { manifest: { ...manifest, assets: { ...manifest.assets, layers } } };
+  };
+}
 
 describe('a good sidecar', () => {
   test('verifies against everything that is known of it', async () => {
@@ -18,7 +26,13 @@ describe('a good sidecar', () => {
 
     const report = await verifySidecar(
       path,
-      { platform: 'linux/amd64', configDigest: SAMPLE_CONFIG_DIGEST, layerDigest, sha256 },
+      {
+        platform: 'linux/amd64',
+        configDigest: SAMPLE_CONFIG_DIGEST,
+        layerDigest,
+        sha256,
+        sizeBytes: bytes.length,
+      },
       { deep: true },
     );
 
@@ -31,13 +45,25 @@ describe('a good sidecar', () => {
       ['layers/X.tar', expect.any(Number)],
       ['storage.ext4', 4 * 1024 * 1024],
     ]);
-    expect(report.members?.[2]?.entries).toBe(4);
+    expect(report.members?.[2]).toMatchObject({ entries: 4, sha256: layerDigest.slice('sha256:'.length) });
   });
 
-  test('keeps the keys of a newer smolvm', async () => {
+  test('keeps and names the keys of a newer smolvm', async () => {
     const path = join(await tempDir(), 'new');
-    await writeSample(path, ({ manifest }) => ({ manifest: { ...manifest, from_the_future: 1 } }));
-    expect((await readSidecar(path)).manifest).toMatchObject({ from_the_future: 1 });
+    await writeSample(path, ({ manifest }) => ({
+      manifest: { ...manifest, from_the_future: 1, assets: { ...manifest.assets, delta: 2 } },
+    }));
+    const { manifest } = await verifySidecar(path);
+    expect(manifest).toMatchObject({ from_the_future: 1, assets: { delta: 2 } });
+    expect(unknownKeys(manifest)).toEqual(['from_the_future', 'assets.delta']);
+    expect((await readSidecar(path)).manifest).toEqual(manifest);
+  });
+
+  test('whose layers smolvm has merged is known by the name that smolvm derives from the config', async () => {
+    const path = join(await tempDir(), 'merged');
+    const merged = createHash('sha256').update(`merged-${SAMPLE_CONFIG_DIGEST}`).digest('hex');
+    const { layerDigest } = await writeSample(path, withLayer({ digest: `sha256:${merged}` }));
+    await verifySidecar(path, { configDigest: SAMPLE_CONFIG_DIGEST, layerDigest });
   });
 
   test('reports the bytes it has read and stops when it is told to', async () => {
@@ -96,11 +122,23 @@ describe('damage', () => {
     expect((await failureOf(verifySidecar(path))).message).toContain('describes a file of');
   });
 
+  test.each(['assets', 'manifest'] as const)('of one bit of the %s is found', async (region) => {
+    const path = join(await tempDir(), 'bad');
+    await writeSample(path);
+    const { assetsBytes } = (await readSidecar(path)).footer;
+    const bad = await fs.readFile(path);
+    // In the manifest, inside the value of `image`: still JSON, and still a name.
+    const offset = region === 'assets' ? assetsBytes >> 1 : bad.indexOf('claude-bottle', assetsBytes);
+    bad.writeUInt8(bad.readUInt8(offset) ^ 1, offset);
+    await fs.writeFile(path, bad);
+    expect((await failureOf(verifySidecar(path))).message).toContain('CRC-32');
+  });
+
   test('of any single byte is found', async () => {
     const path = join(await tempDir(), 'bad');
     await writeSample(path);
     const good = await fs.readFile(path);
-    for (let round = 0; round < 300; round += 1) {
+    for (let round = 0; round < 500; round += 1) {
       const offset = round < 128 ? good.length - 1 - round : randomInt(good.length);
       const bad = Buffer.from(good);
       bad.writeUInt8(bad.readUInt8(offset) ^ (1 << randomInt(8)), offset);
@@ -144,20 +182,24 @@ describe('a manifest', () => {
   test.each([
     ['not JSON', Buffer.from('{"image": ')],
     ['not JSON', Buffer.from([0xff, 0xfe])],
+    ['not JSON', Buffer.from('\ufeff{}')],
+    ['not JSON', Buffer.alloc(4 * 1024 * 1024, '[')],
     ['the whole', Buffer.from('[]')],
-  ])('that is %s is damage', async (message, manifest) => {
+  ])('that is %s is damage (%#)', async (message, manifest) => {
     const path = join(await tempDir(), 'bad');
     await writeSample(path, () => ({ manifest }));
     expect((await failureOf(verifySidecar(path))).message).toContain(message);
   });
 
   test.each([
-    ['cpus', 0],
-    ['cpus', 256],
+    ['cpus', 1.5],
+    ['cpus', '4'],
     ['mem', 1e300],
-    ['mem', -1],
+    ['network', 'true'],
     ['env', 'PATH=/'],
+    ['digest', 'sha256:cccc'],
     ['assets', { libraries: [], agent_rootfs: { path: 'a', size: -1 }, layers: [] }],
+    ['assets', { libraries: [], agent_rootfs: { path: '/a', size: 1 }, layers: [] }],
   ])('with %s %j is damage', async (key, value) => {
     const path = join(await tempDir(), 'bad');
     await writeSample(path, ({ manifest }) => ({ manifest: { ...manifest, [key]: value } }));
@@ -171,6 +213,10 @@ describe('a manifest', () => {
     ['network', true],
     ['gpu', true],
     ['cuda', true],
+    ['cpus', 0],
+    ['cpus', 256],
+    ['mem', -1],
+    ['mem', 1024 * 1024 + 1],
     ['secret_refs', [{ name: 'TOKEN' }]],
     ['secret_refs', { TOKEN: { env: 'GH_TOKEN' } }],
     ['platform', 'windows/amd64'],
@@ -182,29 +228,54 @@ describe('a manifest', () => {
     expect(error.message).toContain(key);
   });
 
-  test('of two layers is refused: smolvm would have merged them', async () => {
+  test('cannot write escape sequences or whole pages into a message', async () => {
     const path = join(await tempDir(), 'bad');
-    await writeSample(path, ({ manifest }) => {
-      const layers = [...manifest.assets.layers, ...manifest.assets.layers];
-      return { manifest: { ...manifest, assets: { ...manifest.assets, layers } } };
-    });
-    expect((await failureOf(verifySidecar(path))).message).toContain('2 layers');
+    await writeSample(path, ({ manifest }) => ({
+      manifest: { ...manifest, platform: `\u001b[2J\u009b2J${'x'.repeat(100_000)}` },
+    }));
+    const { message } = await failureOf(verifySidecar(path));
+    expect(message).toContain('platform is');
+    expect(message).not.toMatch(/\p{Cc}/u);
+    expect(message.length).toBeLessThan(500);
   });
 
-  test('of another image, layer, platform or file is refused', async () => {
+  test.each(['../evil', '/etc/passwd', 'layers/../../evil', 'layers\\evil', ''])(
+    'that puts its layer at %j is damage',
+    async (layerPath) => {
+      const path = join(await tempDir(), 'bad');
+      await writeSample(path, withLayer({ path: layerPath }));
+      expect((await failureOf(verifySidecar(path))).message).toContain('assets.layers.0.path');
+    },
+  );
+
+  test.each([0, 2])('of %s layers is damage: smolvm makes one of what it packs', async (count) => {
+    const path = join(await tempDir(), 'bad');
+    await writeSample(path, ({ manifest }) => {
+      const layers = Array.from({ length: count }).flatMap(() => manifest.assets.layers);
+      return { manifest: { ...manifest, assets: { ...manifest.assets, layers } } };
+    });
+    expect((await failureOf(verifySidecar(path))).message).toContain(`${count} layers`);
+  });
+
+  test.each([
+    { configDigest: `sha256:${'d'.repeat(64)}` as const },
+    { layerDigest: `sha256:${'d'.repeat(64)}` as const },
+    { sha256: 'd'.repeat(64) },
+    { sizeBytes: 12_345_678 },
+  ])('or a file other than the expected one is damage: %j', async (expected) => {
     const path = join(await tempDir(), 'other');
     await writeSample(path);
-    const other = `sha256:${'d'.repeat(64)}` as const;
-    for (const expected of [
-      { configDigest: other },
-      { layerDigest: other },
-      { platform: 'linux/arm64' as const },
-      { sha256: 'd'.repeat(64) },
-    ]) {
-      const error = await failureOf(verifySidecar(path, expected));
-      expect(error.code).toBe('sidecar-refused');
-      expect(error.message).toContain(Object.values(expected)[0]);
-    }
+    const error = await failureOf(verifySidecar(path, expected));
+    expect(error.code).toBe('sidecar-damaged');
+    expect(error.message).toContain(`expected ${Object.values(expected)[0]}`);
+  });
+
+  test('of another platform than the expected one is refused', async () => {
+    const path = join(await tempDir(), 'other');
+    await writeSample(path);
+    const error = await failureOf(verifySidecar(path, { platform: 'linux/arm64' }));
+    expect(error.code).toBe('sidecar-refused');
+    expect(error.message).toContain('platform is "linux/amd64", expected linux/arm64');
   });
 
   test('with __proto__ in it changes nothing', async () => {

@@ -67,23 +67,22 @@ async function makeAgentRootfs(staging: string): Promise<{ asset: Asset; tarPath
   return { asset: { path: 'agent-rootfs.tar', size: Object.values(files).join('').length }, tarPath };
 }
 
-/** One layer is passed through as it is; several are merged in the guest and get a digest that is only a name. */
+/** A single layer keeps its digest; several are merged in the guest and get a digest that is only a name. */
 async function exportLayer(
   { layers, configDigest }: PulledImage,
   { staging, diskDir }: { staging: string; diskDir: string },
 ): Promise<{ asset: Assets['layers'][number]; tarPath: string }> {
-  const [only] = layers;
   const isMerged = layers.length > 1;
-  let digest = only?.digest ?? '';
-  let guestPath = only?.tarPath ?? '';
   if (isMerged) {
     process.stdout.write(`Merging ${layers.length} layers in VM (one-time cost)...\n`);
-    digest = `sha256:${createHash('sha256').update(`merged-${configDigest}`).digest('hex')}`;
-    guestPath = join(diskDir, 'merged.tar');
-    await attempt('merge layers', () =>
-      mergeLayers(layers, { dir: diskDir, tarPath: guestPath, merge: MERGE }),
-    );
   }
+  const digest = isMerged
+    ? `sha256:${createHash('sha256').update(`merged-${configDigest}`).digest('hex')}`
+    : (layers[0]?.digest ?? '');
+  const guestPath = join(diskDir, 'exported.tar');
+  await attempt(isMerged ? 'merge layers' : 'export layer', () =>
+    mergeLayers(layers, { dir: diskDir, tarPath: guestPath, merge: MERGE }),
+  );
   const hex = digest.replace('sha256:', '').slice(0, isSince('1.3.4') ? 64 : 12);
   process.stdout.write(
     isMerged ? '  Exporting merged layer... ' : `\r  Layer 1/1: ${digest.slice(0, 19)}... `,

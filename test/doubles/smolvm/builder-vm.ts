@@ -2,7 +2,6 @@ import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import * as fs from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { SmolvmError } from './failures.ts';
 import { FAULT } from './knobs.ts';
 
@@ -31,8 +30,10 @@ export async function startBuilderVm(cacheDir: string): Promise<BuilderVm> {
   const configPath = join(dir, 'boot-config.json');
   await fs.writeFile(configPath, JSON.stringify({ name, cpus: 4, mem: 8192 }));
 
-  const program = fileURLToPath(new URL('./smolvm', import.meta.url));
-  const child = spawn(process.execPath, [program, '_boot-vm', configPath], {
+  // Its command line is `smolvm-bin _boot-vm <config>`: Node takes `_boot-vm` for the path of its program.
+  const child = spawn(process.execPath, ['_boot-vm', configPath], {
+    argv0: 'smolvm-bin',
+    cwd: import.meta.dirname,
     detached: true,
     stdio: 'ignore',
   });

@@ -1,5 +1,5 @@
 import { packCreateHelp, parsePackCreate } from './arguments.ts';
-import { describeError, Panic, UsageError, wait } from './failures.ts';
+import { describeError, Panic, UsageError } from './failures.ts';
 import { VERSION } from './knobs.ts';
 import { packCreate } from './pack-create.ts';
 
@@ -8,10 +8,6 @@ const HELP = 'Run microVMs\n\nUsage: smolvm <COMMAND>\n\nCommands:\n  pack  Pack
 process.exitCode = await main(process.argv.slice(2));
 
 async function main(argv: readonly string[]): Promise<number> {
-  if (argv[0] === '_boot-vm') {
-    await wait();
-    return 0;
-  }
   process.stderr.write('smolvm-double: this is a test double, not smolvm; no VM is started\n');
   if (VERSION === '1.7.0') {
     process.stderr.write("note: no packed assets found for 'smolvm-bin'\n");

@@ -25,24 +25,24 @@ export function makeManifest(args: PackCreateArguments, image: PulledImage, asse
   const { os, architecture, config = {} } = image.config;
   const entrypoint = args.entrypoint === undefined ? config.Entrypoint : [args.entrypoint];
   return {
+    mode: 'container',
     image: args.image,
     digest: image.configDigest,
     platform: `${os}/${architecture}`,
-    cpus: args.cpus,
-    mem: args.memMib,
     ...(entrypoint?.length ? { entrypoint } : {}),
     ...(config.Cmd?.length ? { cmd: config.Cmd } : {}),
     ...(config.Env?.length ? { env: config.Env } : {}),
     ...(config.WorkingDir ? { workdir: config.WorkingDir } : {}),
-    mode: 'container',
-    assets,
+    cpus: args.cpus,
+    mem: args.memMib,
+    image_size: image.sizeBytes,
+    network: false,
+    gpu: false,
+    ...(isSince('1.6.0') ? { cuda: false } : {}),
     host_platform: `${process.platform}/${hostArchitecture()}`,
     created: timestamp(),
     smolvm_version: VERSION,
-    image_size: image.sizeBytes,
-    network: false,
-    ...(isSince('0.6.0') ? { gpu: false } : {}),
-    ...(isSince('1.6.0') ? { cuda: false } : {}),
+    assets,
   };
 }
 

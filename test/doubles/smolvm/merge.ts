@@ -1,28 +1,41 @@
 import * as fs from 'node:fs/promises';
 import { join } from 'node:path';
 import { run } from './command.ts';
+import { isSince } from './knobs.ts';
 import type { PulledLayer } from './pull.ts';
 
 const WHITEOUT = '.wh.';
 const OPAQUE = '.wh..wh..opq';
 
+export interface MergeOptions {
+  readonly dir: string;
+  readonly tarPath: string;
+  readonly merge: 'cp' | 'exact';
+}
+
 /**
- * Makes one tar of several layers, by default with the mistakes of smolvm's guest (src/cli/pack.rs): it runs busybox
- * `cp -a layer/. merged/ || true` for each layer, so that deleted files come back and a change of type is lost.
+ * Makes one tar of all layers. Even a single one is unpacked and packed again, as smolvm's guest does, so that its
+ * bytes are not those that the registry served; several are merged by default with the guest's mistakes.
  */
 export async function mergeLayers(
   layers: readonly PulledLayer[],
-  { dir, tarPath, merge }: { dir: string; tarPath: string; merge: 'cp' | 'exact' },
+  { dir, tarPath, merge }: MergeOptions,
 ): Promise<void> {
+  if (!isRoot()) {
+    note('not root: the layer loses owners and device nodes');
+  }
+  const layerDirs = layers.map((_, index) => join(dir, `layer-${index}`));
+  for (const [index, layer] of layers.entries()) {
+    await unpackLayer(layer, layerDirs[index] ?? '');
+  }
+  const [only = ''] = layerDirs;
+  if (layers.length === 1) {
+    await removeWhiteouts(only);
+    return await packTar(only, tarPath);
+  }
   const merged = join(dir, 'merged');
   await fs.mkdir(merged);
-  if (!isRoot()) {
-    note('not root: the merged layer loses owners and device nodes');
-  }
-  for (const [index, layer] of layers.entries()) {
-    const layerDir = join(dir, `layer-${index}`);
-    await fs.mkdir(layerDir);
-    await run('tar', ['-xpf', layer.tarPath, '--numeric-owner', '-C', layerDir], { mayFail: !isRoot() });
+  for (const layerDir of layerDirs) {
     if (merge === 'exact') {
       await overlay(layerDir, merged);
     } else {
@@ -31,11 +44,25 @@ export async function mergeLayers(
     }
     await fs.rm(layerDir, { recursive: true });
   }
-  await run('tar', ['-cf', tarPath, '--numeric-owner', '-C', merged, '.']);
+  await packTar(merged, tarPath);
+}
+
+async function unpackLayer({ tarPath }: PulledLayer, layerDir: string): Promise<void> {
+  await fs.mkdir(layerDir);
+  await run('tar', ['-xpf', tarPath, '--numeric-owner', '-C', layerDir], { mayFail: !isRoot() });
+  await fs.rm(tarPath);
+}
+
+/** The guest's tar is busybox's: no extended attributes, and owners above 2097151 come out wrong. */
+async function packTar(dir: string, tarPath: string): Promise<void> {
+  await runLikeGuest('tar', ['-cf', tarPath, '-C', dir, '.']);
 }
 
 /** In its own directory a layer's whiteout has nothing to remove, and the older layers never hear of it. */
 async function removeWhiteouts(layerDir: string): Promise<void> {
+  if (!isSince('1.1.0')) {
+    return;
+  }
   for (const entry of await fs.readdir(layerDir, { recursive: true, withFileTypes: true })) {
     if (entry.name.startsWith(WHITEOUT)) {
       await fs.rm(join(entry.parentPath, entry.name));
@@ -43,16 +70,24 @@ async function removeWhiteouts(layerDir: string): Promise<void> {
   }
 }
 
+/** `|| true`, as in the guest: what cannot be copied is lost. */
 async function copyLayer(layerDir: string, merged: string): Promise<void> {
-  const args = ['-a', `${layerDir}/.`, `${merged}/`];
+  await runLikeGuest('cp', ['-a', `${layerDir}/.`, `${merged}/`], { mayFail: true });
+}
+
+async function runLikeGuest(
+  applet: string,
+  args: readonly string[],
+  options?: { mayFail?: boolean },
+): Promise<void> {
   try {
-    await run('busybox', ['cp', ...args], { mayFail: true });
+    await run('busybox', [applet, ...args], options);
   } catch (error) {
     if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) {
       throw error;
     }
-    note("no busybox here; this machine's cp replaces older symlinks, which the guest's does not");
-    await run('cp', args, { mayFail: true });
+    note(`no busybox here; this machine's ${applet} makes other mistakes than the guest's`);
+    await run(applet, args, options);
   }
 }
 

@@ -1,0 +1,204 @@
+import * as fs from 'node:fs/promises';
+import { join } from 'node:path';
+import { createZstdDecompress } from 'node:zlib';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { type Image, inspectImage } from '../../src/pack/docker.ts';
+import { type FlatImage, flattenImage } from '../../src/pack/flatten.ts';
+import { verifySidecar } from '../../src/sidecar/verify.ts';
+import { readTar } from '../../src/tar.ts';
+import { bench } from '../helpers/bench.ts';
+import { DOUBLE_DIR } from '../helpers/cli.ts';
+import { ensureDebianImage } from '../helpers/debian-image.ts';
+import { buildRegistryImage } from '../helpers/registry-image.ts';
+import { busyboxContext, run } from '../helpers/small-image.ts';
+import { diffListings, type EntryFacts, listContainer, listTar } from '../helpers/tar-listing.ts';
+import { tempDir } from '../helpers/temp-dir.ts';
+
+const LAST_ID = 0o7777777;
+
+let debian: string;
+let seen: Map<string, EntryFacts>;
+
+beforeAll(async () => {
+  debian = await ensureDebianImage();
+  seen = await listContainer(debian);
+});
+
+async function flatten(image: Image, layerPath: string): Promise<FlatImage> {
+  const { flat } = await flattenImage({
+    image,
+    platform: 'linux/amd64',
+    layerPath,
+    signal: new AbortController().signal,
+    onBytes: () => {},
+    onWarning: (message) => {
+      throw new Error(message);
+    },
+  });
+  return flat;
+}
+
+/** Takes the layer out of a sidecar, for a look at what a VM would start with. */
+async function layerOf(sidecar: string, target: string): Promise<string> {
+  const { footer, manifest } = await verifySidecar(sidecar, {}, { deep: true });
+  const layerPath = manifest.assets.layers[0]?.path;
+  const file = await fs.open(sidecar);
+  const out = await fs.open(target, 'w');
+  try {
+    const zstd = file.createReadStream({ end: footer.assetsBytes - 1, autoClose: false });
+    let isLayer = false;
+    for await (const part of readTar(zstd.pipe(createZstdDecompress()))) {
+      if (part.kind === 'header') {
+        isLayer = part.entry.path === layerPath;
+      } else if (isLayer) {
+        await out.write(part.chunk);
+      }
+    }
+  } finally {
+    await file.close();
+    await out.close();
+  }
+  return target;
+}
+
+describe('the real Debian image', () => {
+  test('is what the comparisons below are worth: large, of many layers, with every hard case', async () => {
+    const image = await inspectImage(debian);
+    expect(image.sizeBytes).toBeGreaterThan(500e6);
+    expect(image.layers.length).toBeGreaterThanOrEqual(8);
+    const all = [...seen.values()];
+    for (const type of ['file', 'directory', 'symlink', 'char', 'block', 'fifo'] as const) {
+      expect(
+        all.some((facts) => facts.type === type),
+        type,
+      ).toBe(true);
+    }
+    expect(all.some(({ capability }) => capability !== undefined)).toBe(true);
+    expect(all.some(({ links }) => links !== undefined)).toBe(true);
+    expect(all.some(({ mode }) => (mode & 0o4000) !== 0)).toBe(true);
+    expect([...seen.keys()].some((path) => path.split('/').some((name) => name.length >= 200))).toBe(true);
+  });
+
+  test('flattened has exactly the entries that a container sees, in constant memory', async () => {
+    const layerPath = join(await tempDir(), 'layer.tar');
+    const before = process.memoryUsage().rss;
+    const flat = await flatten(await inspectImage(debian), layerPath);
+    expect(process.memoryUsage().rss - before).toBeLessThan(150e6);
+    const listed = await listTar(layerPath);
+    expect(diffListings(listed, seen)).toEqual([]);
+    for (const stub of [
+      '.dockerenv',
+      'dev/console',
+      'etc/hostname',
+      'etc/hosts',
+      'etc/resolv.conf',
+      'etc/mtab',
+    ]) {
+      expect(listed.has(stub), stub).toBe(false);
+    }
+    const config = JSON.parse(flat.config.toString());
+    const { Config: original } = JSON.parse((await run('docker', ['image', 'inspect', debian])).stdout)[0];
+    for (const key of [
+      'Env',
+      'Entrypoint',
+      'Cmd',
+      'WorkingDir',
+      'User',
+      'Labels',
+      'ExposedPorts',
+      'Volumes',
+      'StopSignal',
+    ]) {
+      expect(config.config[key], key).toEqual(original[key]);
+    }
+    expect(config.rootfs.diff_ids).toEqual([flat.layer.digest]);
+  });
+
+  test.each(['embedded', 'container'])(
+    'packed through the %s hop is in the sidecar, but for what smolvm itself does not keep',
+    async (hop) => {
+      const { dir, pack, left } = await bench();
+      const out = join(dir, 'sidecar');
+      const result = await pack([
+        ...['--no-build', '--image', debian, '--out', out, '--hop', hop],
+        ...(hop === 'container' ? ['--registry-image', await buildRegistryImage()] : []),
+      ]);
+      expect(result.exitCode, result.stderr).toBe(0);
+      expect(await left()).toEqual([]);
+      const packed = await listTar(await layerOf(out, join(dir, 'layer.tar')));
+      // The guest tars the layer once more, with busybox: no capabilities, no owners above 2097151.
+      const lost = [...seen].filter(
+        ([, { capability, uid, gid }]) => capability !== undefined || uid > LAST_ID || gid > LAST_ID,
+      );
+      const differences = diffListings(packed, seen);
+      expect(differences.length).toBeGreaterThan(0);
+      for (const line of differences) {
+        expect(line).toMatch(/: (capability|uid|gid) /);
+        expect(
+          lost.some(([path]) => line.startsWith(JSON.stringify(path))),
+          line,
+        ).toBe(true);
+      }
+      for (const [path] of lost) {
+        expect(result.stderr).toMatch(new RegExp(`smolvm keeps neither file capabilities .*${path}`));
+      }
+    },
+  );
+
+  test('packed as it is, in several layers, is not what a container sees: the comparison would notice', async () => {
+    const dir = await tempDir();
+    const registry = `cbtest-registry-${process.pid}`;
+    await run('docker', [
+      'run',
+      '-d',
+      '--name',
+      registry,
+      '-p',
+      '127.0.0.1::5000',
+      await buildRegistryImage(),
+    ]);
+    try {
+      const port = (await run('docker', ['port', registry, '5000'])).stdout.trim().split(':').at(-1);
+      const reference = `localhost:${port}/unflattened:1`;
+      await run('docker', ['tag', debian, reference]);
+      await run('docker', ['push', reference], { maxBuffer: 64e6 });
+      await run('docker', ['image', 'rm', reference]);
+      const out = join(dir, 'packed');
+      await run(join(DOUBLE_DIR, 'smolvm'), ['pack', 'create', '--image', reference, '--output', out], {
+        env: { ...process.env, TMPDIR: dir, XDG_CACHE_HOME: dir },
+        maxBuffer: 64e6,
+      });
+      const listed = await listTar(await layerOf(`${out}.smolmachine`, join(dir, 'layer.tar')));
+      const differences = diffListings(listed, seen);
+      expect(differences.length).toBeGreaterThan(10);
+      expect(differences.join('\n')).toMatch(/deleted.*only in the first/);
+    } finally {
+      await run('docker', ['rm', '-f', '-v', registry]);
+    }
+  });
+});
+
+describe('an image of one file', () => {
+  test('gets nothing of what docker create adds but the directories that may have been its own', async () => {
+    const dir = await tempDir();
+    const context = await busyboxContext(dir, 'FROM scratch\nCOPY bin/busybox /busybox\n');
+    await run('docker', ['build', '--quiet', '--tag', 'claude-bottle-test/one-file:1', context]);
+    const layerPath = join(dir, 'layer.tar');
+    await flatten(await inspectImage('claude-bottle-test/one-file:1'), layerPath);
+    expect([...(await listTar(layerPath)).keys()].sort()).toEqual(['busybox', 'dev', 'etc']);
+  });
+
+  test('keeps its own empty mount points', async () => {
+    const dir = await tempDir();
+    const context = await busyboxContext(dir, 'FROM scratch\nCOPY tree /\n');
+    for (const name of ['proc', 'sys', 'dev/pts', 'dev/shm']) {
+      await fs.mkdir(join(context, 'tree', name), { recursive: true });
+      await fs.utimes(join(context, 'tree', name), 1_700_000_000, 1_700_000_000);
+    }
+    await run('docker', ['build', '--quiet', '--tag', 'claude-bottle-test/mount-points:1', context]);
+    const layerPath = join(dir, 'layer.tar');
+    await flatten(await inspectImage('claude-bottle-test/mount-points:1'), layerPath);
+    const paths = [...(await listTar(layerPath)).keys()].sort();
+    expect(paths).toEqual(['dev', 'dev/pts', 'dev/shm', 'etc', 'proc', 'sys']);
+  });
+});
