@@ -1,5 +1,6 @@
-import { n as TarError, r as readTar } from "./tar.mjs";
+import { i as readTar, n as TarError, r as contentOf } from "./tar.mjs";
 import { t as damaged } from "./footer.mjs";
+import { createHash } from "node:crypto";
 import * as zlib from "node:zlib";
 // src/sidecar/assets.ts
 const READ_CHUNK_BYTES = 262144;
@@ -9,11 +10,16 @@ const MAX_WINDOW_LOG = 24;
 const AGENT_ROOTFS_SLACK_BYTES = 268435456;
 /** Headers and padding of the outer tar. */
 const TAR_OVERHEAD_BYTES = 1048576;
-/** smolvm unpacks no more (SMOLVM_PACK_MAX_ENTRIES). */
+/** smolvm unpacks no more (SMOLVM_PACK_MAX_ENTRIES, SMOLVM_PACK_MAX_EXTRACT_BYTES). */
 const MAX_LAYER_ENTRIES = 2e6;
+const MAX_DECLARED_BYTES = 128 * 1024 ** 3;
 /**
 * Unpacks the assets in constant memory and checks every entry: no member but those that the manifest names, each
 * no larger than declared, the layer exactly as large, and no path in the layer that leads out of it.
+*
+* The layer's bytes have no digest to be compared with. smolvm's guest unpacks what it pulls and makes a tar of its
+* own from the directory, whereas the digest in the manifest is that of the blob it pulled, or of a mere name.
+* Source: smolvm, crates/smolvm-agent/src/storage.rs, export of a layer.
 */
 async function checkAssets(file, { footer, manifest }, { signal }) {
 	const declared = declaredMembers(manifest);
@@ -35,12 +41,16 @@ async function checkAssets(file, { footer, manifest }, { signal }) {
 		for await (const part of parts) if (part.kind === "header") {
 			const { entry } = part;
 			checkMember(entry, declared, seen);
-			const isLayer = declared.get(entry.path)?.kind === "layer";
+			const layer = declared.get(entry.path)?.kind === "layer" ? await checkLayer(contentOf(entry, parts), signal) : void 0;
 			seen.set(entry.path, {
 				path: entry.path,
 				sizeBytes: entry.realSizeBytes,
-				entries: isLayer ? await countLayerEntries(entry, parts) : void 0
+				...layer
 			});
+		}
+		if (decoder.bytesWritten !== footer.assetsBytes) {
+			const surplus = footer.assetsBytes - decoder.bytesWritten;
+			throw damaged("assets", `${surplus} bytes follow the zstd frame`);
 		}
 	} catch (error) {
 		if (error instanceof TarError) throw damaged("assets", error.message, error);
@@ -56,7 +66,7 @@ async function checkAssets(file, { footer, manifest }, { signal }) {
 function declaredMembers({ assets }) {
 	const declared = /* @__PURE__ */ new Map();
 	declared.set(assets.agent_rootfs.path, {
-		kind: "file",
+		kind: "agent",
 		maxBytes: assets.agent_rootfs.size + AGENT_ROOTFS_SLACK_BYTES
 	});
 	for (const layer of assets.layers) {
@@ -70,7 +80,7 @@ function declaredMembers({ assets }) {
 		});
 	}
 	if (assets.storage_template) declared.set(assets.storage_template.path, {
-		kind: "file",
+		kind: "template",
 		maxBytes: assets.storage_template.size
 	});
 	return declared;
@@ -82,33 +92,35 @@ function checkMember(entry, declared, seen) {
 	if (seen.has(path)) throw damaged("assets", `${path} is there twice`);
 	const types = expected.kind === "directory" ? ["directory"] : ["file", "sparse"];
 	if (!types.includes(type)) throw damaged("assets", `${path} is a ${type}, expected a ${types[0]}`);
-	const isExact = expected.kind !== "layer" || realSizeBytes === expected.maxBytes;
+	const isExact = expected.kind === "agent" || realSizeBytes === expected.maxBytes;
 	if (realSizeBytes > expected.maxBytes || entry.sizeBytes > expected.maxBytes || !isExact) throw damaged("assets", `${path} has ${realSizeBytes} bytes, the manifest says ${expected.maxBytes}`);
 }
-async function countLayerEntries(member, parts) {
-	let count = 0;
-	for await (const part of readTar(bodyOf(member, parts))) if (part.kind === "header") {
-		count += 1;
+async function checkLayer(content, signal) {
+	const hash = createHash("sha256");
+	const hashed = async function* () {
+		for await (const chunk of content) {
+			signal?.throwIfAborted();
+			hash.update(chunk);
+			yield chunk;
+		}
+	};
+	let entries = 0;
+	for await (const part of readTar(hashed())) if (part.kind === "header") {
+		entries += 1;
 		const { entry } = part;
 		const paths = entry.type === "hardlink" ? [entry.path, entry.linkPath] : [entry.path];
 		if (paths.some((path) => path.startsWith("/") || path.split("/").includes(".."))) throw damaged("layer", `the entry ${JSON.stringify(paths.join(" -> "))} leads out of the layer`);
-		if (count > MAX_LAYER_ENTRIES) throw damaged("layer", `more than ${MAX_LAYER_ENTRIES} entries`);
+		if (entries > MAX_LAYER_ENTRIES) throw damaged("layer", `more than ${MAX_LAYER_ENTRIES} entries`);
 	}
-	return count;
-}
-/** The content of the entry at whose header `parts` stands, without its padding; takes all of it from `parts`. */
-async function* bodyOf(entry, parts) {
-	let left = entry.sizeBytes;
-	while (left > 0) {
-		const { value, done } = await parts.next();
-		if (done || value.kind !== "body") return;
-		yield value.chunk.subarray(0, left);
-		left -= value.chunk.length;
-	}
+	return {
+		entries,
+		sha256: hash.digest("hex")
+	};
 }
 /** Ends a stream that holds more than is declared, such as a small file of many zeros. */
 async function* limited(source, declared, signal) {
 	const maxBytes = [...declared.values()].reduce((sum, member) => sum + member.maxBytes, TAR_OVERHEAD_BYTES);
+	if (maxBytes > MAX_DECLARED_BYTES) throw damaged("assets", `the manifest declares ${maxBytes} bytes, the most is ${MAX_DECLARED_BYTES}`);
 	let bytes = 0;
 	for await (const chunk of source) {
 		signal?.throwIfAborted();

@@ -1,6 +1,6 @@
 import { t as BottleError } from "./errors.mjs";
 import { n as freeBytes, t as formatBytes } from "./disk.mjs";
-import { a as storeDir, t as Store, u as scratchParent } from "./store.mjs";
+import { a as storeDir, o as scratchParent, t as Store } from "./store.mjs";
 import { f as engineFacts, n as glibcVersion, r as judgeVersion, s as requireVirtualization, t as findSmolvm } from "./smolvm.mjs";
 import { t as readSidecar } from "./verify.mjs";
 import * as fs from "node:fs/promises";

@@ -2,10 +2,10 @@ import { t as BottleError } from "./errors.mjs";
 const MAX_MANIFEST_BYTES = 16777216;
 const MAGIC = "SMOLPACK";
 const VERSION = 1;
+const MAX_PROBLEM_CHARS = 300;
 /** Stricter than smolvm, which accepts gaps and ignores most fields; every smolvm writes them like this. */
 function decodeFooter(footer, fileBytes) {
-	const text = footer.toString("latin1", 0, 8);
-	requireField("magic", MAGIC, text);
+	if (footer.toString("latin1", 0, 8) !== MAGIC) throw damaged("footer", `magic is ${footer.toString("hex", 0, 8)}, not "${MAGIC}": cut off, or no sidecar`);
 	requireField("version", VERSION, footer.readUInt32LE(8));
 	requireField("stub_size", 0, u64(footer, 12));
 	requireField("assets_offset", 0, u64(footer, 20));
@@ -24,10 +24,14 @@ function decodeFooter(footer, fileBytes) {
 }
 /** @param check the part of the sidecar that is not as it must be */
 function damaged(check, problem, cause) {
-	return new BottleError("sidecar-damaged", `damaged sidecar, ${check}: ${problem}`, {
+	return new BottleError("sidecar-damaged", `damaged sidecar, ${check}: ${printable(problem)}`, {
 		hint: "remove the file, and pack or fetch it again",
 		cause
 	});
+}
+/** For text that quotes a sidecar: whoever made it chose the words, their length and any escape sequences in them. */
+function printable(text) {
+	return text.replace(/\p{Cc}/gu, "?").slice(0, MAX_PROBLEM_CHARS);
 }
 function requireField(field, expected, found) {
 	if (found !== expected) throw damaged("footer", `${field} is ${JSON.stringify(found)}, expected ${JSON.stringify(expected)}`);
@@ -36,4 +40,4 @@ function requireField(field, expected, found) {
 function u64(footer, offset) {
 	return Number(footer.readBigUInt64LE(offset));
 }
-export { decodeFooter as n, damaged as t };
+export { decodeFooter as n, printable as r, damaged as t };

@@ -28,7 +28,11 @@ async function runInspect(file, output) {
 		sizeBytes,
 		footer,
 		manifest
-	}, rows.flatMap(([name, value]) => value === void 0 ? [] : [`${name.padEnd(11)} ${value}`]));
+	}, rows.flatMap(([name, value]) => value === void 0 ? [] : [`${name.padEnd(11)} ${visible(value)}`]));
 	return 0;
+}
+/** Whoever made the file chose these words: no escape sequence of theirs reaches the terminal. */
+function visible(text) {
+	return text.replace(/\p{Cc}/gu, "?");
 }
 export { runInspect };

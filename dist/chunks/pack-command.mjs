@@ -1,9 +1,9 @@
 import { r as fileError, t as BottleError } from "./errors.mjs";
-import { a as storeDir, d as sweepPrivateDirs, f as withPrivateDir, g as thisOwner, i as runtimeConfigSha256, n as exportSidecar, o as id16, p as isAlive, s as isDigest, t as Store, u as scratchParent } from "./store.mjs";
-import { _ as refine, a as hostGuestPlatform, l as array, m as object, n as verifySidecar, o as parseGuestPlatform, v as string, x as _length } from "./verify.mjs";
+import { S as string, T as _length, a as hostGuestPlatform, c as isDigest, n as verifySidecar, o as parseGuestPlatform, p as array, s as id16, v as object, x as refine } from "./verify.mjs";
 import { C as readChild, S as tagImage, _ as pullImage, a as reapPackCreate, b as removeImage, c as OWNER_LABEL, d as docker, g as loadImage, h as listOwned, i as packCreate, l as buildImage, m as inspectImage, o as requireSupported, p as exportContainer, s as requireVirtualization, t as findSmolvm, u as createContainer, v as pushImage, x as removeNetwork, y as removeContainer } from "./smolvm.mjs";
 import { r as requireFreeBytes } from "./disk.mjs";
-import { r as readTar, t as END_OF_ARCHIVE } from "./tar.mjs";
+import { a as storeDir, c as withPrivateDir, f as thisOwner, i as runtimeConfigSha256, l as isAlive, n as exportSidecar, o as scratchParent, s as sweepPrivateDirs, t as Store } from "./store.mjs";
+import { i as readTar, t as END_OF_ARCHIVE } from "./tar.mjs";
 import { createRequire } from "node:module";
 import * as fs from "node:fs/promises";
 import { stat } from "node:fs/promises";
@@ -11,6 +11,7 @@ import { createHash, randomBytes } from "node:crypto";
 import { join, resolve } from "node:path";
 import { createReadStream } from "node:fs";
 import { pipeline } from "node:stream/promises";
+import { setTimeout as setTimeout$1 } from "node:timers/promises";
 import { once } from "node:events";
 import { createServer } from "node:http";
 import { Readable } from "node:stream";
@@ -2316,6 +2317,10 @@ const RUNTIME_KEYS = [...[
 	"OnBuild",
 	"Shell"
 ]];
+/** The guest tars the layer once more with busybox, which knows neither extended attributes nor larger numbers. */
+const CAPABILITY_KEY = "SCHILY.xattr.security.capability";
+const MAX_OWNER_ID = 2097151;
+const MAX_LOSSY_PATHS = 5;
 const SPOOL_CHUNK_BYTES = 1048576;
 /**
 * Turns an image into one with a single layer, the file system that a container of it starts with. Entries pass
@@ -2325,7 +2330,9 @@ async function flattenImage(options) {
 	const { image, platform, layerPath, signal } = options;
 	const name = `cbp-flatten-${randomBytes(8).toString("hex")}`;
 	const spool = await LayerSpool.create(layerPath, options.onBytes);
+	const lossyPaths = [];
 	try {
+		await secondAfter(image);
 		const isStub = stubTest(await createContainer(image.id, {
 			name,
 			owner: thisOwner(),
@@ -2334,20 +2341,37 @@ async function flattenImage(options) {
 		await exportContainer(name, async (stdout) => {
 			let isDropped = false;
 			for await (const part of readTar(stdout)) {
-				if (part.kind === "header") isDropped = isStub(part.entry);
+				if (part.kind === "header") {
+					isDropped = isStub(part.entry);
+					if (isLossy(part.entry) && lossyPaths.length < MAX_LOSSY_PATHS) lossyPaths.push(part.entry.path);
+				}
 				if (!isDropped) await spool.write(part.kind === "header" ? part.raw : part.chunk);
 			}
 			await spool.write(END_OF_ARCHIVE);
 		}, { signal });
-		return describeImage(image, {
-			path: layerPath,
-			...await spool.finish()
-		});
+		return {
+			flat: describeImage(image, {
+				path: layerPath,
+				...await spool.finish()
+			}),
+			lossyPaths
+		};
 	} finally {
 		await spool.close();
 		const failure = await removeContainer(name);
 		if (failure !== void 0) options.onWarning(failure);
 	}
+}
+function isLossy({ pax, uid, gid }) {
+	return pax.has(CAPABILITY_KEY) || uid > MAX_OWNER_ID || gid > MAX_OWNER_ID;
+}
+/** Times in a tar are whole seconds: what the container gets must not be as old as what the image has. */
+async function secondAfter(image) {
+	const waitMs = (imageSeconds(image) + 1) * 1e3 - Date.now();
+	if (waitMs > 0 && waitMs <= 1e3) await setTimeout$1(waitMs);
+}
+function imageSeconds(image) {
+	return Math.floor(Date.parse(image.created ?? "") / 1e3) || 0;
 }
 /**
 * `docker create` puts mount points into every container (moby, daemon/initlayer): it replaces these files, so
@@ -2372,8 +2396,7 @@ const STUB_DIRECTORIES = [
 	"sys"
 ];
 function stubTest(container, image) {
-	const imageSeconds = Math.floor(Date.parse(image.created ?? "") / 1e3) || 0;
-	const isNew = ({ mtimeSeconds }) => mtimeSeconds >= container.createdSeconds && mtimeSeconds > imageSeconds;
+	const isNew = ({ mtimeSeconds }) => mtimeSeconds >= container.createdSeconds && mtimeSeconds > imageSeconds(image);
 	return (entry) => {
 		switch (entry.type) {
 			case "file": return STUB_FILES.includes(entry.path) && entry.sizeBytes === 0;
@@ -2616,7 +2639,7 @@ async function withContainerHop(image, options, use) {
 			image: options.registryImage
 		}, async (port) => {
 			const repository = `localhost:${port}/claude-bottle`;
-			const tag = `${repository}:${image.configDigest.slice(7, 23)}`;
+			const tag = `${repository}:${id16(image.configDigest)}`;
 			await noteTag(scratch, tag);
 			await tagImage(loaded, tag);
 			const digest = await pushImage(tag, {
@@ -2691,8 +2714,9 @@ const MAX_CONNECTIONS = 64;
 const REQUEST_TIMEOUT_MS = 3e4;
 /**
 * Serves one image from inside this process while `use` runs: a read-only OCI registry on 127.0.0.1 and a random
-* port, closed with all its connections afterwards. Any local user can reach it, so it has no tags and no lists: a
-* reader must know a digest, and a web page that rebinds its name to 127.0.0.1 knows none.
+* port, closed with all its connections afterwards. Any local user can reach it, so it has no lists and
+* its one tag is the id16 of the served image: a web page that rebinds its name to 127.0.0.1 knows neither that nor a
+* digest.
 * https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#endpoints (end-1 to end-3)
 */
 async function withEmbeddedHop(image, use) {
@@ -2732,8 +2756,9 @@ function oneByOne(handle) {
 }
 function registry(image) {
 	const { manifest, manifestDigest, config, configDigest, layer } = image;
-	const manifests = byDigest(inMemory(MANIFEST_MEDIA_TYPE, manifestDigest, manifest));
-	const blobs = byDigest(inMemory(BLOB_MEDIA_TYPE, configDigest, config), {
+	const onlyManifest = inMemory(MANIFEST_MEDIA_TYPE, manifestDigest, manifest);
+	const manifests = /* @__PURE__ */ new Map([[manifestDigest, onlyManifest], [id16(image.configDigest), onlyManifest]]);
+	const blobs = /* @__PURE__ */ new Map([[configDigest, inMemory(BLOB_MEDIA_TYPE, configDigest, config)], [layer.digest, {
 		mediaType: BLOB_MEDIA_TYPE,
 		digest: layer.digest,
 		sizeBytes: layer.sizeBytes,
@@ -2742,7 +2767,7 @@ function registry(image) {
 			end,
 			highWaterMark: READ_CHUNK_BYTES
 		})
-	});
+	}]]);
 	return (request, response) => {
 		response.setHeader("docker-distribution-api-version", "registry/2.0");
 		if (request.method !== "GET" && request.method !== "HEAD") {
@@ -2766,9 +2791,6 @@ function registry(image) {
 		else if (!isDigest(reference) && (isBlob || reference.includes(":"))) refuse(response, 400, "DIGEST_INVALID", "a digest is sha256: and 64 hex digits");
 		else refuse(response, 404, isBlob ? "BLOB_UNKNOWN" : "MANIFEST_UNKNOWN", "not a part of the image served here");
 	};
-}
-function byDigest(...contents) {
-	return new Map(contents.map((content) => [content.digest, content]));
 }
 function inMemory(mediaType, digest, bytes) {
 	const open = (start, end) => Readable.from([bytes.subarray(start, end + 1)]);
@@ -2893,7 +2915,7 @@ async function flatten(options, scratch) {
 		stage: "flatten",
 		detail: `${image.layers.length} layers into one`
 	});
-	const flat = await flattenImage({
+	const { flat, lossyPaths } = await flattenImage({
 		image,
 		platform: options.platform,
 		layerPath: join(scratch, "layer.tar"),
@@ -2913,6 +2935,10 @@ async function flatten(options, scratch) {
 		type: "done",
 		stage: "flatten",
 		sizeBytes: flat.layer.sizeBytes
+	});
+	if (lossyPaths.length > 0) onProgress({
+		type: "warning",
+		message: `smolvm keeps neither file capabilities nor owners above 2097151: ${lossyPaths.join(", ")}`
 	});
 	return flat;
 }
@@ -3012,13 +3038,18 @@ function packRecord(options, flat, report) {
 /** The whole of `claude-bottle pack`: build, look into the store, pack, install. */
 async function runPack(options, output, signal) {
 	const { onProgress } = output;
-	const name = parseImageReference(options.image ?? (process.env.CLAUDE_BOTTLE_IMAGE || "claude-bottle:latest"));
+	const { name, wanted, hop } = await parseOptions(options);
 	const store = await Store.open(storeDir(options.store));
 	await sweepKilledRuns(onProgress);
 	const image = options.build ? await build(name, options, output, signal) : await inspectImage(name);
-	const platform = platformOf(image, options);
+	const platform = platformOf(image, wanted);
 	const hit = options.force ? void 0 : await findInStore(store, image, platform, output, signal);
-	const stored = hit ?? await packIntoStore(store, image, platform, options, output, signal);
+	const stored = hit ?? await packIntoStore(store, {
+		...options,
+		image,
+		platform,
+		hop
+	}, output, signal);
 	if (options.out !== void 0) await exportSidecar(stored, resolve(options.out));
 	const { report, record } = stored;
 	output.result({
@@ -3034,9 +3065,32 @@ async function runPack(options, output, signal) {
 	}, [options.out === void 0 ? stored.path : resolve(options.out)]);
 	return 0;
 }
+/** Everything that can be wrong with the options is found before any work. */
+async function parseOptions(options) {
+	const buildOnly = {
+		"--file": options.file,
+		"--target": options.target,
+		"--build-arg": options.buildArg[0],
+		"--secret": options.secret[0],
+		"docker build arguments": options.extraArgs[0]
+	};
+	const [ignored] = Object.entries(buildOnly).find(([, value]) => value !== void 0) ?? [];
+	if (!options.build && ignored !== void 0) throw new BottleError("usage", `${ignored} has no meaning with --no-build`, { hint: "leave out one of the two" });
+	if (options.build) await requireDirectory(options.context);
+	const hop = options.hop === "embedded" ? { kind: "embedded" } : {
+		kind: "container",
+		registryImage: parseImageReference(options.registryImage ?? "registry:2.8.3@sha256:a3d8aaa63ed8681a604f1dea0aa03f100d5895b6a58ace528858a7b332415373")
+	};
+	return {
+		name: parseImageReference(options.image ?? (process.env.CLAUDE_BOTTLE_IMAGE || "claude-bottle:latest")),
+		wanted: options.platform === void 0 ? void 0 : parseGuestPlatform(options.platform),
+		hop
+	};
+}
+async function requireDirectory(context) {
+	if (!(await stat(context).catch(() => void 0))?.isDirectory()) throw new BottleError("usage", `the build context ${JSON.stringify(context)} is not a directory`, { hint: "name one with --context, or leave out the build with --no-build" });
+}
 async function build(image, options, { onProgress }, signal) {
-	if (options.platform !== void 0) parseGuestPlatform(options.platform);
-	await requireDirectory(options.context);
 	onProgress({
 		type: "start",
 		stage: "build",
@@ -3062,12 +3116,8 @@ async function build(image, options, { onProgress }, signal) {
 	});
 	return built;
 }
-async function requireDirectory(context) {
-	if (!(await stat(context).catch(() => void 0))?.isDirectory()) throw new BottleError("usage", `the build context ${JSON.stringify(context)} is not a directory`, { hint: "name one with --context, or leave out the build with --no-build" });
-}
-function platformOf(image, options) {
+function platformOf(image, wanted) {
 	const platform = parseGuestPlatform(`${image.os}/${image.architecture}`);
-	const wanted = options.platform === void 0 ? void 0 : parseGuestPlatform(options.platform);
 	if (wanted !== void 0 && wanted !== platform) throw new BottleError("usage", `the image ${image.id} is for ${platform}, not for ${wanted}`, { hint: `build it for ${wanted}, or leave out --platform` });
 	return platform;
 }
@@ -3097,36 +3147,38 @@ async function findInStore(store, image, platform, { onProgress }, signal) {
 	});
 	return found;
 }
-async function packIntoStore(store, image, platform, options, { onProgress }, signal) {
+async function packIntoStore(store, { image, platform, hop, cpus, mem, timeout, kvmCheck }, { onProgress }, signal) {
 	const onWarning = (message) => onProgress({
 		type: "warning",
 		message
 	});
-	const smolvm = await preflight(options, onWarning);
+	const smolvm = await preflight(kvmCheck, onWarning);
 	if (platform !== hostGuestPlatform()) onWarning(`packing for ${platform}: the sidecar starts on such hosts only, not on this one`);
 	return await store.withTemp(async (outDir) => {
 		const { report, record } = await packImage({
 			image,
 			platform,
-			hop: options.hop === "embedded" ? { kind: "embedded" } : {
-				kind: "container",
-				registryImage: parseImageReference(options.registryImage ?? "registry:2.8.3@sha256:a3d8aaa63ed8681a604f1dea0aa03f100d5895b6a58ace528858a7b332415373")
-			},
+			hop,
 			smolvm,
-			cpus: options.cpus,
-			memMib: options.mem,
-			timeoutMs: options.timeout * 6e4,
+			cpus,
+			memMib: mem,
+			timeoutMs: timeout * 6e4,
 			outDir,
 			signal,
 			onProgress
 		});
 		signal.throwIfAborted();
+		onProgress({
+			type: "start",
+			stage: "store"
+		});
 		const path = await store.install(image.id, report.path, record);
+		const { sizeBytes, sha256 } = record.sidecar;
 		onProgress({
 			type: "done",
 			stage: "store",
-			sizeBytes: record.sidecar.sizeBytes,
-			detail: `sha256 ${record.sidecar.sha256}`
+			sizeBytes,
+			detail: `sha256 ${sha256}`
 		});
 		return {
 			path,
@@ -3135,10 +3187,10 @@ async function packIntoStore(store, image, platform, options, { onProgress }, si
 		};
 	});
 }
-async function preflight(options, onWarning) {
+async function preflight(kvmCheck, onWarning) {
 	const smolvm = await findSmolvm();
 	requireSupported(smolvm, onWarning);
-	if (options.kvmCheck) await requireVirtualization();
+	if (kvmCheck) await requireVirtualization();
 	else onWarning("--no-kvm-check: not looking whether smolvm can start a virtual machine here");
 	return smolvm;
 }

@@ -1,12 +1,15 @@
+import { t as isOlder } from "./version.mjs";
 import { i as hasErrno, r as fileError, t as BottleError } from "./errors.mjs";
-import { f as withPrivateDir, h as pidOf, l as parseImageId, m as ownerOf, p as isAlive, s as isDigest, u as scratchParent } from "./store.mjs";
-import { _ as refine, f as nullable, g as record, h as optional, l as array, m as object, p as number, v as string, y as unknown } from "./verify.mjs";
+import { c as withPrivateDir, d as pidOf, l as isAlive, o as scratchParent, u as ownerOf } from "./store.mjs";
+import { C as unknown, S as string, _ as number, b as record, c as isDigest, g as nullable, p as array, u as parseImageId, v as object, x as refine, y as optional } from "./verify.mjs";
 import * as fs from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { stripVTControlCharacters } from "node:util";
 import { delimiter, join } from "node:path";
 import { spawn } from "node:child_process";
 import { constants, writeFileSync } from "node:fs";
 import { pipeline } from "node:stream/promises";
+import { setTimeout as setTimeout$1 } from "node:timers/promises";
 // src/host/child.ts
 const TAIL_LINES = 20;
 const MAX_LINE_CHARS = 4096;
@@ -49,6 +52,26 @@ async function streamChild(command, args, consume, options = {}) {
 		throw error;
 	}
 	return await child.ended;
+}
+const CHILD_FILE = "child.owner";
+const END_POLL_MS = 50;
+/** For `onSpawn`: notes the child in a private directory, so that it can be ended when this process is killed. */
+function noteChild(dir) {
+	return (pid) => writeFileSync(join(dir, CHILD_FILE), ownerOf(pid));
+}
+/** Ends the process group of the child that was noted in `dir`, if it still runs. */
+async function endNotedChild(dir) {
+	const owner = await readFile(join(dir, CHILD_FILE), "utf8").catch(() => void 0);
+	if (owner !== void 0 && isAlive(owner)) await endProcess(-pidOf(owner));
+}
+/** SIGTERM, and SIGKILL two seconds later. A negative pid means the process group, as for kill(2). */
+async function endProcess(pid) {
+	const owner = ownerOf(Math.abs(pid));
+	for (const signal of ["SIGTERM", "SIGKILL"]) {
+		const deadline = Date.now() + TERM_GRACE_MS;
+		kill(pid, signal);
+		while (isAlive(owner) && Date.now() < deadline) await setTimeout$1(END_POLL_MS);
+	}
 }
 function start(command, args, options) {
 	const { signal, timeoutMs } = options;
@@ -113,9 +136,11 @@ function timeoutError(command, args, timeoutMs, tail) {
 	});
 }
 function killGroup(pid, signal) {
-	if (pid === void 0) return;
+	if (pid !== void 0) kill(-pid, signal);
+}
+function kill(pid, signal) {
 	try {
-		process.kill(-pid, signal);
+		process.kill(pid, signal);
 	} catch {}
 }
 /** Cuts output into lines. What a carriage return ends is progress, soon overwritten: passed on, not kept. */
@@ -189,6 +214,7 @@ async function buildImage(options, { signal, onLine }) {
 		const step = new BuildStep();
 		const result = await spawnDocker(() => runChild("docker", dockerBuildArgs(options, iidFile), {
 			signal,
+			onSpawn: noteChild(dir),
 			env: {
 				...process.env,
 				BUILDX_NO_DEFAULT_ATTESTATIONS: "1"
@@ -466,8 +492,6 @@ function lastLine(result) {
 }
 // src/pack/smolvm.ts
 const PROBE_TIMEOUT_MS = 3e4;
-const REAP_GRACE_MS = 1e3;
-const PROCESS_FILE = "smolvm.owner";
 const MINIMUM_VERSION = "1.1.3";
 const RECOMMENDED_VERSION = "1.8.3";
 /** These releases were built against a newer glibc than the rest (smolvm issue 636). */
@@ -528,10 +552,6 @@ function judgeVersion(version, glibc) {
 	if (NEEDS_GLIBC_2_39.includes(version) && glibc !== void 0 && isOlder(glibc, "2.39")) return { refusal: `smolvm ${version} needs glibc 2.39, this machine has ${glibc}` };
 	if (isOlder(version, RECOMMENDED_VERSION)) return { warning: `smolvm ${version} is older than ${RECOMMENDED_VERSION}: images over 4 GiB may fail to pack, and its packs may lose file owners` };
 	return {};
-}
-/** Compares dotted numbers; versions of smolvm and of glibc have nothing else. */
-function isOlder(version, than) {
-	return version.localeCompare(than, "en", { numeric: true }) < 0;
 }
 function glibcVersion() {
 	return (process.report?.getReport())?.header?.glibcVersionRuntime;
@@ -613,7 +633,7 @@ async function packCreate(smolvm, options) {
 			signal: options.signal,
 			timeoutMs: options.timeoutMs,
 			...options.onLine === void 0 ? {} : { onLine: options.onLine },
-			onSpawn: (pid) => writeFileSync(join(scratch, PROCESS_FILE), ownerOf(pid))
+			onSpawn: noteChild(scratch)
 		});
 		if (result.exitCode !== 0) {
 			const ending = result.exitCode === void 0 ? `ended by ${result.signal}` : `exit code ${result.exitCode}`;
@@ -648,8 +668,7 @@ function packHint(lines) {
 * so every VM in it is ours to end.
 */
 async function reapPackCreate(scratch) {
-	const smolvmOwner = await readIfThere(join(scratch, PROCESS_FILE));
-	if (smolvmOwner && isAlive(smolvmOwner)) await endProcess(pidOf(smolvmOwner));
+	await endNotedChild(scratch);
 	const vms = join(scratch, "smolvm", "vms");
 	const names = await fs.readdir(vms).catch((error) => {
 		if (hasErrno(error, "ENOENT")) return [];
@@ -671,19 +690,5 @@ async function commandLine(pid) {
 		"-p",
 		String(pid)
 	])).stdout;
-}
-async function endProcess(pid) {
-	const owner = ownerOf(pid);
-	for (const signal of ["SIGTERM", "SIGKILL"]) {
-		try {
-			process.kill(pid, signal);
-		} catch {
-			return;
-		}
-		for (let waitedMs = 0; waitedMs < REAP_GRACE_MS; waitedMs += 50) {
-			if (!isAlive(owner)) return;
-			await new Promise((resolve) => setTimeout(resolve, 50));
-		}
-	}
 }
 export { readChild as C, tagImage as S, pullImage as _, reapPackCreate as a, removeImage as b, OWNER_LABEL as c, docker as d, engineFacts as f, loadImage as g, listOwned as h, packCreate as i, buildImage as l, inspectImage as m, glibcVersion as n, requireSupported as o, exportContainer as p, judgeVersion as r, requireVirtualization as s, findSmolvm as t, createContainer as u, pushImage as v, removeNetwork as x, removeContainer as y };

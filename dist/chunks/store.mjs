@@ -1,5 +1,5 @@
 import { i as hasErrno, r as fileError, t as BottleError } from "./errors.mjs";
-import { C as _regex, S as _nonnegative, T as $constructor, _ as refine, b as _isoDateTime, c as _enum, d as literal, h as optional, i as GUEST_PLATFORMS, l as array, m as object, n as verifySidecar, s as ZodMiniStringFormat, u as int, v as string, w as $ZodISODateTime } from "./verify.mjs";
+import { D as _regex, E as _nonnegative, O as $ZodISODateTime, S as string, c as isDigest, d as ZodMiniStringFormat, f as _enum, h as literal, i as GUEST_PLATFORMS, k as $constructor, m as int, n as verifySidecar, p as array, s as id16, v as object, w as _isoDateTime, x as refine, y as optional } from "./verify.mjs";
 import * as fs from "node:fs/promises";
 import { createHash, randomBytes } from "node:crypto";
 import { homedir, hostname, tmpdir } from "node:os";
@@ -143,23 +143,6 @@ const ZodMiniISODateTime = /*@__PURE__*/ $constructor("ZodMiniISODateTime", (ins
 // @__NO_SIDE_EFFECTS__
 function datetime(params) {
 	return _isoDateTime(ZodMiniISODateTime, params);
-}
-// src/identity/image-id.ts
-const DIGEST = /^sha256:[0-9a-f]{64}$/;
-function isDigest(text) {
-	return DIGEST.test(text);
-}
-function parseImageId(text) {
-	if (!isDigest(text)) throw new BottleError("docker-failed", `not an image ID: ${JSON.stringify(text)}`, { hint: "the engine names images sha256:<64 hex digits>; check that `docker image inspect` does" });
-	return text;
-}
-function id16(imageId) {
-	return imageId.slice(7, 23);
-}
-/** Accepts an image ID, its 64 hex digits, or an id16. */
-function parseId16(text) {
-	const hex = text.replace(/^sha256:/, "");
-	return /^([0-9a-f]{16}|[0-9a-f]{64})$/.test(hex) ? hex.slice(0, 16) : void 0;
 }
 // src/store/location.ts
 const SIDECAR_SUFFIX = ".smolmachine.smolmachine";
@@ -558,4 +541,4 @@ async function syncDirectory(path) {
 		await dir.close();
 	}
 }
-export { storeDir as a, parseId16 as c, sweepPrivateDirs as d, withPrivateDir as f, thisOwner as g, pidOf as h, runtimeConfigSha256 as i, parseImageId as l, ownerOf as m, exportSidecar as n, id16 as o, isAlive as p, verifyFile as r, isDigest as s, Store as t, scratchParent as u };
+export { storeDir as a, withPrivateDir as c, pidOf as d, thisOwner as f, runtimeConfigSha256 as i, isAlive as l, exportSidecar as n, scratchParent as o, verifyFile as r, sweepPrivateDirs as s, Store as t, ownerOf as u };

@@ -1,13 +1,30 @@
+import { setImmediate } from "node:timers/promises";
 // src/tar.ts
 /**
 * A tar stream cut into entries, each with its raw header bytes, so that a caller can pass entries through
 * byte for byte, drop them or only look. Formats: POSIX ustar and pax, and what GNU tar and Go's archive/tar
-* add to them: long names ('L', 'K'), base-256 numbers, sparse entries ('S').
+* add to them: long names ('L', 'K'), base-256 numbers, sparse entries ('S'). Where readers are known to disagree
+* on what an archive holds, it is refused: content of an entry that has none, data behind the end marker.
 * https://www.gnu.org/software/tar/manual/html_node/Standard.html
 */
 const BLOCK_BYTES = 512;
 const MAX_EXTENSION_BYTES = 1048576;
 const MAX_EXTENSIONS = 8;
+const ZEROS = Buffer.alloc(262144);
+/** https://www.gnu.org/software/tar/manual/html_node/Old-GNU-Format.html */
+const SPARSE = {
+	offset: 386,
+	count: 4,
+	isExtended: 482,
+	realSize: 483
+};
+const SPARSE_EXTENSION = {
+	offset: 0,
+	count: 21,
+	isExtended: 504
+};
+const EXTENT_BYTES = 24;
+const NEWLINE = 10;
 const TYPES = {
 	"\0": "file",
 	"0": "file",
@@ -36,18 +53,26 @@ async function* readTar(source) {
 		position = blocks.position;
 		const header = await blocks.take(BLOCK_BYTES);
 		if (header === void 0) throw new TarError(`the tar stream ends at byte ${position} without an end marker`);
-		if (isZero(header)) break;
+		if (isZero(header)) {
+			if (extensions.raw.length > 0) throw new TarError(`tar extension header without an entry before byte ${position}`);
+			break;
+		}
 		checkHeader(header, position);
 		const typeFlag = String.fromCharCode(header[156] ?? 0);
 		const sizeBytes = number(header, 124, 12, position);
 		if ("xgLK".includes(typeFlag)) {
-			if (sizeBytes > MAX_EXTENSION_BYTES) throw new TarError(`tar extension header of ${sizeBytes} bytes at byte ${position}`);
+			if (sizeBytes < 0 || sizeBytes > MAX_EXTENSION_BYTES) throw new TarError(`tar extension header of ${sizeBytes} bytes at byte ${position}`);
 			const body = await blocks.takeAll(padded(sizeBytes), position);
 			extensions.add(typeFlag, header, body, sizeBytes);
 			continue;
 		}
 		const sparse = typeFlag === "S" ? await takeSparseHeaders(blocks, header, position) : void 0;
-		const entry = decodeEntry(header, extensions, sparse?.realSizeBytes, position);
+		const entry = decodeEntry({
+			header,
+			extensions,
+			sparse,
+			position
+		});
 		yield {
 			kind: "header",
 			entry,
@@ -69,7 +94,46 @@ async function* readTar(source) {
 			};
 		}
 	}
-	await blocks.drain();
+	await blocks.drainZeros();
+}
+/**
+* The content of the entry at whose header `parts` stands, holes of a sparse file filled with zeros. Takes all of
+* the entry from `parts` if it is read to its end.
+*/
+async function* contentOf({ sizeBytes, realSizeBytes, extents }, parts) {
+	const body = new BlockReader(bodyOf(sizeBytes, parts));
+	const runs = extents.length === 0 ? [{
+		offset: 0,
+		sizeBytes
+	}] : extents;
+	let position = 0;
+	for (const run of runs) {
+		yield* zeros(run.offset - position);
+		for (let left = run.sizeBytes; left > 0;) {
+			const chunk = await body.takeSome(left);
+			if (chunk === void 0) return;
+			left -= chunk.length;
+			yield chunk;
+		}
+		position = run.offset + run.sizeBytes;
+	}
+	yield* zeros(realSizeBytes - position);
+}
+/** Without the padding. */
+async function* bodyOf(sizeBytes, parts) {
+	let left = sizeBytes;
+	while (left > 0) {
+		const { value, done } = await parts.next();
+		if (done || value.kind !== "body") return;
+		yield value.chunk.subarray(0, left);
+		left -= value.chunk.length;
+	}
+}
+async function* zeros(sizeBytes) {
+	for (let left = sizeBytes; left > 0; left -= ZEROS.length) {
+		await setImmediate();
+		yield ZEROS.subarray(0, left);
+	}
 }
 /** Two zero blocks, the end of an archive. */
 const END_OF_ARCHIVE = Buffer.alloc(2 * BLOCK_BYTES);
@@ -109,8 +173,14 @@ var BlockReader = class {
 		}
 		return Buffer.concat(chunks);
 	}
-	async drain() {
-		while (await this.takeSome(Number.MAX_SAFE_INTEGER) !== void 0);
+	/** What follows the end marker is padding; other readers go on reading there. */
+	async drainZeros() {
+		for (;;) {
+			const position = this.position;
+			const chunk = await this.takeSome(ZEROS.length);
+			if (chunk === void 0) return;
+			if (!chunk.equals(ZEROS.subarray(0, chunk.length))) throw new TarError(`data behind the end marker of the tar, at byte ${position} or after it`);
+		}
 	}
 };
 /** The pax and GNU headers in front of an entry. */
@@ -135,12 +205,13 @@ function* paxRecords(content) {
 		const length = Number(content.toString("latin1", offset, space));
 		const equals = content.indexOf(61, space);
 		const end = offset + length;
-		if (space < 0 || !Number.isSafeInteger(length) || length < 5 || equals < 0 || end > content.length) throw new TarError("damaged pax header");
+		const isWhole = Number.isSafeInteger(length) && length >= 5 && content[end - 1] === NEWLINE;
+		if (space < 0 || equals < 0 || equals >= end || !isWhole) throw new TarError("damaged pax header");
 		yield [content.toString("utf8", space + 1, equals), content.toString("utf8", equals + 1, end - 1)];
 		offset = end;
 	}
 }
-function decodeEntry(header, extensions, sparseRealSizeBytes, position) {
+function decodeEntry({ header, extensions, sparse, position }) {
 	const { pax } = extensions;
 	const typeFlag = String.fromCharCode(header[156] ?? 0);
 	const type = TYPES[typeFlag];
@@ -148,10 +219,14 @@ function decodeEntry(header, extensions, sparseRealSizeBytes, position) {
 	const prefix = header.toString("latin1", 257, 263) === "ustar\0" ? text(header.subarray(345, 500)) : "";
 	const name = text(header.subarray(0, 100));
 	const path = pax.get("path") ?? extensions.longPath ?? (prefix === "" ? name : `${prefix}/${name}`);
-	const sizeBytes = type === "file" || type === "sparse" ? Number(pax.get("size") ?? number(header, 124, 12, position)) : 0;
-	if (!Number.isSafeInteger(sizeBytes) || sizeBytes < 0) throw new TarError(`tar entry ${path} has the size ${sizeBytes}`);
+	const sizeBytes = decimal(pax.get("size")) ?? number(header, 124, 12, position);
+	const realSizeBytes = sparse?.realSizeBytes ?? sizeBytes;
+	if (![sizeBytes, realSizeBytes].every((size) => Number.isSafeInteger(size) && size >= 0)) throw new TarError(`tar entry ${path} has the size ${sizeBytes}, in full ${realSizeBytes}`);
+	if (type !== "file" && type !== "sparse" && sizeBytes !== 0) throw new TarError(`tar entry ${path}, a ${type}, has ${sizeBytes} bytes of content`);
+	const extents = sparse?.extents ?? [];
+	if (sparse && !fits(sparse, sizeBytes)) throw new TarError(`the sparse map of tar entry ${path} does not fit its content`);
 	return {
-		path: path.replace(/^(\.\/)+/, "").replace(/\/+$/, ""),
+		path: path.replace(/^(\.\/)+/, "").replace(/(?<!\/)\/+$/, ""),
 		type,
 		linkPath: pax.get("linkpath") ?? extensions.longLink ?? text(header.subarray(157, 257)),
 		mode: number(header, 100, 8, position),
@@ -159,24 +234,44 @@ function decodeEntry(header, extensions, sparseRealSizeBytes, position) {
 		gid: Number(pax.get("gid") ?? number(header, 116, 8, position)),
 		mtimeSeconds: Number(pax.get("mtime") ?? number(header, 136, 12, position)),
 		sizeBytes,
-		realSizeBytes: sparseRealSizeBytes ?? sizeBytes,
+		realSizeBytes,
+		extents,
 		pax
 	};
 }
-/** GNU sparse: the real size is at 483; further maps follow in blocks of their own while a flag says so. */
+/** The map begins in the header and goes on in blocks of its own while a flag says so. */
 async function takeSparseHeaders(blocks, header, position) {
 	const extra = [];
-	let extended = header[482] === 1;
-	while (extended) {
+	const extents = [...extentsIn(header, SPARSE, position)];
+	let isExtended = header[SPARSE.isExtended] === 1;
+	while (isExtended) {
 		const block = await blocks.takeAll(BLOCK_BYTES, position);
 		extra.push(block);
-		extended = block[504] === 1;
+		extents.push(...extentsIn(block, SPARSE_EXTENSION, position));
+		isExtended = block[SPARSE_EXTENSION.isExtended] === 1;
 		if (extra.length * BLOCK_BYTES > MAX_EXTENSION_BYTES) throw new TarError(`sparse map of more than ${MAX_EXTENSION_BYTES} bytes at byte ${position}`);
 	}
 	return {
 		blocks: extra,
-		realSizeBytes: number(header, 483, 12, position)
+		extents,
+		realSizeBytes: number(header, SPARSE.realSize, 12, position)
 	};
+}
+function* extentsIn(block, { offset, count }, position) {
+	for (let at = offset; at < offset + count * EXTENT_BYTES && block[at] !== 0; at += EXTENT_BYTES) yield {
+		offset: number(block, at, 12, position),
+		sizeBytes: number(block, at + 12, 12, position)
+	};
+}
+function fits({ extents, realSizeBytes }, sizeBytes) {
+	let end = 0;
+	let stored = 0;
+	for (const extent of extents) {
+		if (extent.offset < end || extent.sizeBytes < 0) return false;
+		end = extent.offset + extent.sizeBytes;
+		stored += extent.sizeBytes;
+	}
+	return end <= realSizeBytes && stored === sizeBytes;
 }
 function checkHeader(header, position) {
 	let sum = 256;
@@ -195,6 +290,11 @@ function number(header, offset, length, position) {
 	if (!/^[0-7]*$/.test(digits)) throw new TarError(`damaged number in the tar header at byte ${position}`);
 	return digits === "" ? 0 : Number.parseInt(digits, 8);
 }
+/** NaN, which no entry may have, for what other readers cannot read: they take the size in the header instead. */
+function decimal(digits) {
+	if (digits === void 0) return;
+	return /^\d+$/.test(digits) ? Number(digits) : NaN;
+}
 function text(field) {
 	const end = field.indexOf(0);
 	return field.toString("utf8", 0, end < 0 ? field.length : end);
@@ -205,4 +305,4 @@ function padded(sizeBytes) {
 function isZero(block) {
 	return block.every((byte) => byte === 0);
 }
-export { TarError as n, readTar as r, END_OF_ARCHIVE as t };
+export { readTar as i, TarError as n, contentOf as r, END_OF_ARCHIVE as t };

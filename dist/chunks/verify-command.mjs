@@ -1,6 +1,7 @@
 import { t as BottleError } from "./errors.mjs";
 import { t as formatBytes } from "./disk.mjs";
-import { a as storeDir, c as parseId16, r as verifyFile, t as Store } from "./store.mjs";
+import { l as parseId16 } from "./verify.mjs";
+import { a as storeDir, r as verifyFile, t as Store } from "./store.mjs";
 // src/cli/verify-command.ts
 /** `claude-bottle verify`: one file, one sidecar of the store, or all of them; 65 when one is not good. */
 async function runVerify(fileOrId, { all, deep, store: dir }, output, signal) {

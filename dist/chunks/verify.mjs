@@ -1,5 +1,5 @@
 import { i as hasErrno, r as fileError, t as BottleError } from "./errors.mjs";
-import { n as decodeFooter, t as damaged } from "./footer.mjs";
+import { n as decodeFooter, r as printable, t as damaged } from "./footer.mjs";
 import * as fs from "node:fs/promises";
 import { createHash } from "node:crypto";
 import { constants } from "node:fs";
@@ -591,22 +591,6 @@ const numericOriginMap = {
 	bigint: "bigint",
 	object: "date"
 };
-const $ZodCheckLessThan = /*@__PURE__*/ $constructor("$ZodCheckLessThan", (inst, def) => {
-	$ZodCheck.init(inst, def);
-	const origin = numericOriginMap[typeof def.value];
-	inst._zod.check = (payload) => {
-		if (def.inclusive ? payload.value <= def.value : payload.value < def.value) return;
-		payload.issues.push({
-			origin: numericOriginMap[typeof payload.value] ?? origin,
-			code: "too_big",
-			maximum: typeof def.value === "object" ? def.value.getTime() : def.value,
-			input: payload.value,
-			inclusive: def.inclusive,
-			inst,
-			continue: !def.abort
-		});
-	};
-});
 const $ZodCheckGreaterThan = /*@__PURE__*/ $constructor("$ZodCheckGreaterThan", (inst, def) => {
 	$ZodCheck.init(inst, def);
 	const origin = numericOriginMap[typeof def.value];
@@ -1501,15 +1485,6 @@ function _unknown(Class) {
 	return new Class({ type: "unknown" });
 }
 // @__NO_SIDE_EFFECTS__
-function _lte(value, params) {
-	return new $ZodCheckLessThan({
-		check: "less_than",
-		...normalizeParams(params),
-		value,
-		inclusive: true
-	});
-}
-// @__NO_SIDE_EFFECTS__
 function _gte(value, params) {
 	return new $ZodCheckGreaterThan({
 		check: "greater_than",
@@ -1763,6 +1738,23 @@ const ZodMiniCustom = /*@__PURE__*/ $constructor("ZodMiniCustom", (inst, def) =>
 function refine(fn, _params = {}) {
 	return /* @__PURE__ */ _refine(ZodMiniCustom, fn, _params);
 }
+// src/identity/image-id.ts
+const DIGEST = /^sha256:[0-9a-f]{64}$/;
+function isDigest(text) {
+	return DIGEST.test(text);
+}
+function parseImageId(text) {
+	if (!isDigest(text)) throw new BottleError("docker-failed", `not an image ID: ${JSON.stringify(text)}`, { hint: "the engine names images sha256:<64 hex digits>; check that `docker image inspect` does" });
+	return text;
+}
+function id16(digest) {
+	return digest.slice(7, 23);
+}
+/** Accepts an image ID, its 64 hex digits, or an id16. */
+function parseId16(text) {
+	const hex = text.replace(/^sha256:/, "");
+	return /^([0-9a-f]{16}|[0-9a-f]{64})$/.test(hex) ? hex.slice(0, 16) : void 0;
+}
 // src/identity/platform.ts
 const GUEST_PLATFORMS = ["linux/amd64", "linux/arm64"];
 function parseGuestPlatform(text) {
@@ -1778,8 +1770,11 @@ function hostGuestPlatform(arch = process.arch) {
 const MAX_PROBLEMS = 3;
 const sizeBytes = int().check(/* @__PURE__ */ _nonnegative());
 const optional = optional$1;
-const asset = /* @__PURE__ */ object({
-	path: /* @__PURE__ */ string(),
+const digest = (/* @__PURE__ */ string()).check(/* @__PURE__ */ refine(isDigest, "not sha256:<64 hex digits>"));
+/** Inside the directory that a sidecar is unpacked into, whatever the system. */
+const memberPath = (/* @__PURE__ */ string()).check(/* @__PURE__ */ _regex(/^(?!\.)[\w.-]+(\/(?!\.)[\w.-]+)*$/));
+const asset = /* @__PURE__ */ looseObject({
+	path: memberPath,
 	size: sizeBytes
 });
 /**
@@ -1789,12 +1784,12 @@ const asset = /* @__PURE__ */ object({
 const manifestSchema = /* @__PURE__ */ looseObject({
 	image: /* @__PURE__ */ string(),
 	/** The digest of the image config. */
-	digest: /* @__PURE__ */ string(),
+	digest,
 	/** Of the guest, `os/architecture`. */
 	platform: /* @__PURE__ */ string(),
-	cpus: int().check(/* @__PURE__ */ _gte(1), /* @__PURE__ */ _lte(255)),
+	cpus: int(),
 	/** MiB */
-	mem: int().check(/* @__PURE__ */ _gte(1), /* @__PURE__ */ _lte(4294967295)),
+	mem: int(),
 	entrypoint: optional(/* @__PURE__ */ array(/* @__PURE__ */ string())),
 	cmd: optional(/* @__PURE__ */ array(/* @__PURE__ */ string())),
 	env: optional(/* @__PURE__ */ array(/* @__PURE__ */ string())),
@@ -1802,9 +1797,9 @@ const manifestSchema = /* @__PURE__ */ looseObject({
 	assets: /* @__PURE__ */ looseObject({
 		libraries: /* @__PURE__ */ array(/* @__PURE__ */ unknown()),
 		agent_rootfs: asset,
-		layers: /* @__PURE__ */ array(/* @__PURE__ */ object({
-			digest: /* @__PURE__ */ string(),
-			path: /* @__PURE__ */ string(),
+		layers: /* @__PURE__ */ array(/* @__PURE__ */ looseObject({
+			digest,
+			path: memberPath,
 			size: sizeBytes
 		})),
 		storage_template: optional(/* @__PURE__ */ nullable(asset)),
@@ -1826,7 +1821,10 @@ const manifestSchema = /* @__PURE__ */ looseObject({
 function parseManifest(bytes) {
 	let json;
 	try {
-		json = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+		json = JSON.parse(new TextDecoder("utf-8", {
+			fatal: true,
+			ignoreBOM: true
+		}).decode(bytes));
 	} catch (error) {
 		throw damaged("manifest", "not JSON", error);
 	}
@@ -1837,13 +1835,16 @@ function parseManifest(bytes) {
 	}
 	return parsed.data;
 }
-const KNOWN_KEYS = new Set(Object.keys(manifestSchema.shape));
-/** Top-level keys that this version does not know, for a reader who wants to see them. */
+/** Keys that this version does not know, for a reader who wants to see them. */
 function unknownKeys(manifest) {
-	return Object.keys(manifest).filter((key) => !KNOWN_KEYS.has(key));
+	const { shape } = manifestSchema;
+	const isUnknown = (known) => (key) => !Object.hasOwn(known, key);
+	return [...Object.keys(manifest).filter(isUnknown(shape)), ...Object.keys(manifest.assets).filter(isUnknown(shape.assets.shape)).map((key) => `assets.${key}`)];
 }
 // src/sidecar/verify.ts
 const READ_CHUNK_BYTES = 1048576;
+const MAX_CPUS = 255;
+const MAX_MEM_MIB = 1048576;
 /** https://datatracker.ietf.org/doc/html/rfc8878#section-3.1.1 */
 const ZSTD_MAGIC = Buffer.from([
 	40,
@@ -1859,11 +1860,12 @@ const ZSTD_MAGIC = Buffer.from([
 async function verifySidecar(path, expected = {}, options = {}) {
 	return await withSidecar(path, async (file) => {
 		const contents = await readContents(file, path);
-		await requireZstd(file);
-		requirePolicy(contents.manifest);
+		requirePolicy(contents.manifest, expected.platform);
+		requireEqual("size in bytes", expected.sizeBytes, contents.sizeBytes);
 		const { sha256, crc32 } = await hashFile(file, contents, options);
 		requireCrc(contents.footer.crc32, crc32);
-		requireExpected(contents.manifest, sha256, expected);
+		requireEqual("SHA-256", expected.sha256, sha256);
+		requireIdentity(contents.manifest, expected);
 		const members = options.deep ? await (await import("./assets.mjs")).checkAssets(file, contents, options) : void 0;
 		return {
 			...contents,
@@ -1881,6 +1883,8 @@ async function withSidecar(path, use) {
 	const file = await openSidecar(path);
 	try {
 		return await use(file);
+	} catch (error) {
+		throw error instanceof Error && "syscall" in error ? fileError(`cannot read ${path}`, error) : error;
 	} finally {
 		await file.close();
 	}
@@ -1901,6 +1905,7 @@ async function readContents(file, path) {
 	if (!stat.isFile()) throw damaged("file", `${path} is not a regular file`);
 	if (stat.size < 64) throw damaged("file", `${path} has ${stat.size} bytes, the footer alone has 64`);
 	const footer = decodeFooter(await readAt(file, stat.size - 64, 64), stat.size);
+	await requireZstd(file);
 	const manifest = parseManifest(await readAt(file, footer.assetsBytes, footer.manifestBytes));
 	return {
 		path,
@@ -1920,56 +1925,60 @@ async function requireZstd(file) {
 	if (!magic.equals(ZSTD_MAGIC)) throw damaged("assets", `they begin with ${magic.toString("hex")}, a zstd frame with 28b52ffd`);
 }
 /** What a packed manifest may ask of the machine it starts: smolvm would grant more than claude-bottle means to. */
-function requirePolicy(manifest) {
-	const { assets, mode = "container", secret_refs: secretRefs = [] } = manifest;
+function requirePolicy(manifest, expectedPlatform) {
+	const { cpus, mem, mode = "container", network, gpu, cuda, secret_refs: secretRefs = [] } = manifest;
+	const platforms = expectedPlatform ? [expectedPlatform] : GUEST_PLATFORMS;
 	const rules = [
 		[
 			"mode",
+			mode,
 			mode === "container",
-			"container",
-			mode
-		],
-		[
-			"network",
-			manifest.network !== true,
-			"false",
-			manifest.network
-		],
-		[
-			"gpu",
-			manifest.gpu !== true,
-			"false",
-			manifest.gpu
-		],
-		[
-			"cuda",
-			manifest.cuda !== true,
-			"false",
-			manifest.cuda
+			"\"container\""
 		],
 		[
 			"secret_refs",
+			secretRefs,
 			Object.keys(secretRefs).length === 0,
-			"none",
-			secretRefs
+			"none"
+		],
+		[
+			"network",
+			network,
+			network !== true,
+			"false"
+		],
+		[
+			"gpu",
+			gpu,
+			gpu !== true,
+			"false"
+		],
+		[
+			"cuda",
+			cuda,
+			cuda !== true,
+			"false"
 		],
 		[
 			"platform",
-			isGuestPlatform(manifest.platform),
-			GUEST_PLATFORMS.join(" or "),
-			manifest.platform
+			manifest.platform,
+			platforms.includes(manifest.platform),
+			platforms.join(" or ")
 		],
 		[
-			"assets.layers",
-			assets.layers.length === 1,
-			"exactly one",
-			`${assets.layers.length} layers`
+			"cpus",
+			cpus,
+			cpus >= 1 && cpus <= MAX_CPUS,
+			`1 to ${MAX_CPUS}`
+		],
+		[
+			"mem",
+			mem,
+			mem >= 1 && mem <= MAX_MEM_MIB,
+			`1 to ${MAX_MEM_MIB} MiB`
 		]
 	];
-	for (const [field, ok, expected, found] of rules) if (!ok) throw refused(`manifest ${field}`, expected, found);
-}
-function isGuestPlatform(text) {
-	return GUEST_PLATFORMS.includes(text);
+	for (const [field, found, ok, expected] of rules) if (!ok) throw new BottleError("sidecar-refused", `refused sidecar, policy: ${field} is ${printable(JSON.stringify(found))}, expected ${expected}`, { hint: "do not start it; pack or fetch the sidecar of your own image" });
 }
 /** SHA-256 of the file and CRC-32 of what is before the footer, in one pass. */
 async function hashFile(file, { sizeBytes }, { signal, onBytes }) {
@@ -1997,17 +2006,20 @@ async function hashFile(file, { sizeBytes }, { signal, onBytes }) {
 function requireCrc(expected, found) {
 	if (found !== expected) throw damaged("CRC-32", `the content has ${hex32(found)}, the footer says ${hex32(expected)}`);
 }
-function requireExpected(manifest, sha256, expected) {
-	const layerDigest = manifest.assets.layers[0]?.digest;
-	if (expected.platform !== void 0 && manifest.platform !== expected.platform) throw refused("manifest platform", expected.platform, manifest.platform);
-	if (expected.configDigest !== void 0 && manifest.digest !== expected.configDigest) throw refused("manifest digest (the image config)", expected.configDigest, manifest.digest);
-	if (expected.layerDigest !== void 0 && layerDigest !== expected.layerDigest) throw refused("manifest layer digest", expected.layerDigest, layerDigest);
-	if (expected.sha256 !== void 0 && sha256 !== expected.sha256) throw refused("SHA-256 of the file", expected.sha256, sha256);
+function requireIdentity({ digest, assets }, expected) {
+	const [layer] = assets.layers;
+	if (layer === void 0 || assets.layers.length > 1) throw damaged("identity", `assets.layers has ${assets.layers.length} layers, expected 1`);
+	requireEqual("digest of the image config", expected.configDigest, digest);
+	if (layer.digest !== mergedDigest(digest)) requireEqual("digest of the layer", expected.layerDigest, layer.digest);
 }
-function refused(check, expected, found) {
-	return new BottleError("sidecar-refused", `not the sidecar that was expected, ${check}: expected ${expected}, found ${JSON.stringify(found)}`, { hint: "pack or fetch the sidecar for this image again" });
+/** What smolvm writes in place of a digest when it has merged several layers into one: a name, not a hash of it. */
+function mergedDigest(configDigest) {
+	return `sha256:${createHash("sha256").update(`merged-${configDigest}`).digest("hex")}`;
+}
+function requireEqual(what, expected, found) {
+	if (expected !== void 0 && found !== expected) throw damaged("identity", `the ${what} is ${found}, expected ${expected}`);
 }
 function hex32(value) {
 	return value.toString(16).padStart(8, "0");
 }
-export { _regex as C, _nonnegative as S, $constructor as T, refine as _, hostGuestPlatform as a, _isoDateTime as b, _enum as c, literal as d, nullable as f, record as g, optional$1 as h, GUEST_PLATFORMS as i, array as l, object as m, verifySidecar as n, parseGuestPlatform as o, number as p, unknownKeys as r, ZodMiniStringFormat as s, readSidecar as t, int as u, string as v, $ZodISODateTime as w, _length as x, unknown as y };
+export { unknown as C, _regex as D, _nonnegative as E, $ZodISODateTime as O, string as S, _length as T, number as _, hostGuestPlatform as a, record as b, isDigest as c, ZodMiniStringFormat as d, _enum as f, nullable as g, literal as h, GUEST_PLATFORMS as i, $constructor as k, parseId16 as l, int as m, verifySidecar as n, parseGuestPlatform as o, array as p, unknownKeys as r, id16 as s, readSidecar as t, parseImageId as u, object as v, _isoDateTime as w, refine as x, optional$1 as y };

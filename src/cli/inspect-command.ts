@@ -33,7 +33,12 @@ export async function runInspect(file: string, output: Output): Promise<number> 
   ];
   output.result(
     { file, sizeBytes, footer, manifest },
-    rows.flatMap(([name, value]) => (value === undefined ? [] : [`${name.padEnd(11)} ${value}`])),
+    rows.flatMap(([name, value]) => (value === undefined ? [] : [`${name.padEnd(11)} ${visible(value)}`])),
   );
   return 0;
+}
+
+/** Whoever made the file chose these words: no escape sequence of theirs reaches the terminal. */
+function visible(text: string): string {
+  return text.replace(/\p{Cc}/gu, '?');
 }

@@ -1,12 +1,15 @@
 #!/usr/bin/env node
-import { MINIMUM_NODE, supportsNode } from './node-version.ts';
+import { isOlder } from '../identity/version.ts';
 
-if (supportsNode(process.versions.node)) {
-  const { main } = await import('./program.ts');
-  process.exitCode = await main(process.argv);
-} else {
+/** The first release line with zlib's zstd and everything else that is used here. */
+const MINIMUM_NODE = '22.22.2';
+
+if (isOlder(process.versions.node, MINIMUM_NODE)) {
   process.stderr.write(
     `claude-bottle: error: Node ${process.versions.node} is too old\n  hint: install Node ${MINIMUM_NODE} or later\n`,
   );
   process.exitCode = 78;
+} else {
+  const { main } = await import('./program.ts');
+  process.exitCode = await main(process.argv);
 }

@@ -40,16 +40,14 @@ export async function runPack(
   signal: AbortSignal,
 ): Promise<number> {
   const { onProgress } = output;
-  const name = parseImageReference(
-    options.image ?? (process.env.CLAUDE_BOTTLE_IMAGE || 'claude-bottle:latest'),
-  );
+  const { name, wanted, hop } = await parseOptions(options);
   const store = await Store.open(storeDir(options.store));
   await sweepKilledRuns(onProgress);
 
   const image = options.build ? await build(name, options, output, signal) : await inspectImage(name);
-  const platform = platformOf(image, options);
+  const platform = platformOf(image, wanted);
   const hit = options.force ? undefined : await findInStore(store, image, platform, output, signal);
-  const stored = hit ?? (await packIntoStore(store, image, platform, options, output, signal));
+  const stored = hit ?? (await packIntoStore(store, { ...options, image, platform, hop }, output, signal));
   if (options.out !== undefined) {
     await exportSidecar(stored, resolve(options.out));
   }
@@ -72,23 +70,33 @@ export async function runPack(
   return 0;
 }
 
-async function build(
-  image: string,
-  options: PackCommandOptions,
-  { onProgress }: Output,
-  signal: AbortSignal,
-): Promise<Image> {
-  if (options.platform !== undefined) {
-    parseGuestPlatform(options.platform);
+/** Everything that can be wrong with the options is found before any work. */
+async function parseOptions(options: PackCommandOptions) {
+  const buildOnly = {
+    '--file': options.file,
+    '--target': options.target,
+    '--build-arg': options.buildArg[0],
+    '--secret': options.secret[0],
+    'docker build arguments': options.extraArgs[0],
+  };
+  const [ignored] = Object.entries(buildOnly).find(([, value]) => value !== undefined) ?? [];
+  if (!options.build && ignored !== undefined) {
+    throw new BottleError('usage', `${ignored} has no meaning with --no-build`, {
+      hint: 'leave out one of the two',
+    });
   }
-  await requireDirectory(options.context);
-  onProgress({ type: 'start', stage: 'build', detail: image });
-  const built = await buildImage(
-    { ...options, image, buildArgs: options.buildArg, secrets: options.secret },
-    { signal, onLine: (line) => onProgress({ type: 'output', stage: 'build', line }) },
-  );
-  onProgress({ type: 'done', stage: 'build', detail: `${image} ${id16(built.id)}` });
-  return built;
+  if (options.build) {
+    await requireDirectory(options.context);
+  }
+  const hop: Hop =
+    options.hop === 'embedded'
+      ? { kind: 'embedded' }
+      : { kind: 'container', registryImage: parseImageReference(options.registryImage ?? REGISTRY_IMAGE) };
+  return {
+    name: parseImageReference(options.image ?? (process.env.CLAUDE_BOTTLE_IMAGE || 'claude-bottle:latest')),
+    wanted: options.platform === undefined ? undefined : parseGuestPlatform(options.platform),
+    hop,
+  };
 }
 
 async function requireDirectory(context: string): Promise<void> {
@@ -100,9 +108,23 @@ async function requireDirectory(context: string): Promise<void> {
   }
 }
 
-function platformOf(image: Image, options: PackCommandOptions): GuestPlatform {
+async function build(
+  image: string,
+  options: PackCommandOptions,
+  { onProgress }: Output,
+  signal: AbortSignal,
+): Promise<Image> {
+  onProgress({ type: 'start', stage: 'build', detail: image });
+  const built = await buildImage(
+    { ...options, image, buildArgs: options.buildArg, secrets: options.secret },
+    { signal, onLine: (line) => onProgress({ type: 'output', stage: 'build', line }) },
+  );
+  onProgress({ type: 'done', stage: 'build', detail: `${image} ${id16(built.id)}` });
+  return built;
+}
+
+function platformOf(image: Image, wanted: GuestPlatform | undefined): GuestPlatform {
   const platform = parseGuestPlatform(`${image.os}/${image.architecture}`);
-  const wanted = options.platform === undefined ? undefined : parseGuestPlatform(options.platform);
   if (wanted !== undefined && wanted !== platform) {
     throw new BottleError('usage', `the image ${image.id} is for ${platform}, not for ${wanted}`, {
       hint: `build it for ${wanted}, or leave out --platform`,
@@ -137,16 +159,20 @@ async function findInStore(
   return found;
 }
 
+interface PackIntoStoreOptions extends Pick<PackCommandOptions, 'cpus' | 'mem' | 'timeout' | 'kvmCheck'> {
+  readonly image: Image;
+  readonly platform: GuestPlatform;
+  readonly hop: Hop;
+}
+
 async function packIntoStore(
   store: Store,
-  image: Image,
-  platform: GuestPlatform,
-  options: PackCommandOptions,
+  { image, platform, hop, cpus, mem, timeout, kvmCheck }: PackIntoStoreOptions,
   { onProgress }: Output,
   signal: AbortSignal,
 ): Promise<StoredSidecar> {
   const onWarning = (message: string) => onProgress({ type: 'warning', message });
-  const smolvm = await preflight(options, onWarning);
+  const smolvm = await preflight(kvmCheck, onWarning);
   if (platform !== hostGuestPlatform()) {
     onWarning(`packing for ${platform}: the sidecar starts on such hosts only, not on this one`);
   }
@@ -154,17 +180,11 @@ async function packIntoStore(
     const { report, record } = await packImage({
       image,
       platform,
-      hop:
-        options.hop === 'embedded'
-          ? { kind: 'embedded' }
-          : {
-              kind: 'container',
-              registryImage: parseImageReference(options.registryImage ?? REGISTRY_IMAGE),
-            },
+      hop,
       smolvm,
-      cpus: options.cpus,
-      memMib: options.mem,
-      timeoutMs: options.timeout * 60_000,
+      cpus,
+      memMib: mem,
+      timeoutMs: timeout * 60_000,
       outDir,
       signal,
       onProgress,
@@ -172,20 +192,16 @@ async function packIntoStore(
     signal.throwIfAborted();
     onProgress({ type: 'start', stage: 'store' });
     const path = await store.install(image.id, report.path, record);
-    onProgress({
-      type: 'done',
-      stage: 'store',
-      sizeBytes: record.sidecar.sizeBytes,
-      detail: `sha256 ${record.sidecar.sha256}`,
-    });
+    const { sizeBytes, sha256 } = record.sidecar;
+    onProgress({ type: 'done', stage: 'store', sizeBytes, detail: `sha256 ${sha256}` });
     return { path, report, record };
   });
 }
 
-async function preflight(options: PackCommandOptions, onWarning: (message: string) => void): Promise<Smolvm> {
+async function preflight(kvmCheck: boolean, onWarning: (message: string) => void): Promise<Smolvm> {
   const smolvm = await findSmolvm();
   requireSupported(smolvm, onWarning);
-  if (options.kvmCheck) {
+  if (kvmCheck) {
     await requireVirtualization();
   } else {
     onWarning('--no-kvm-check: not looking whether smolvm can start a virtual machine here');

@@ -11,6 +11,7 @@ import {
   runChild,
 } from '../host/child.ts';
 import type { GuestPlatform } from '../identity/platform.ts';
+import { isOlder } from '../identity/version.ts';
 
 const PROBE_TIMEOUT_MS = 30_000;
 
@@ -108,11 +109,6 @@ export function judgeVersion(version: string, glibc: string | undefined): Versio
     };
   }
   return {};
-}
-
-/** Compares dotted numbers; versions of smolvm and of glibc have nothing else. */
-function isOlder(version: string, than: string): boolean {
-  return version.localeCompare(than, 'en', { numeric: true }) < 0;
 }
 
 export function glibcVersion(): string | undefined {

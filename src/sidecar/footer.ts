@@ -19,8 +19,12 @@ export interface SidecarFooter {
 
 /** Stricter than smolvm, which accepts gaps and ignores most fields; every smolvm writes them like this. */
 export function decodeFooter(footer: Buffer, fileBytes: number): SidecarFooter {
-  const text = footer.toString('latin1', 0, 8);
-  requireField('magic', MAGIC, text);
+  if (footer.toString('latin1', 0, 8) !== MAGIC) {
+    throw damaged(
+      'footer',
+      `magic is ${footer.toString('hex', 0, 8)}, not "${MAGIC}": cut off, or no sidecar`,
+    );
+  }
   requireField('version', VERSION, footer.readUInt32LE(8));
   requireField('stub_size', 0, u64(footer, 12));
   requireField('assets_offset', 0, u64(footer, 20));

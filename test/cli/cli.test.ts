@@ -1,0 +1,181 @@
+import { execFile } from 'node:child_process';
+import * as fs from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { describe, expect, test } from 'vitest';
+import packageJson from '../../package.json' with { type: 'json' };
+import { runCli } from '../helpers/cli.ts';
+import { writeSample } from '../helpers/sample-sidecar.ts';
+import { tempDir } from '../helpers/temp-dir.ts';
+
+const ID16 = '0123456789abcdef';
+const NAME = `${ID16}.smolmachine.smolmachine`;
+
+async function sampleStore(): Promise<{ store: string; path: string }> {
+  const store = join(await tempDir(), 'store');
+  await fs.mkdir(store, { mode: 0o700 });
+  await writeSample(join(store, NAME));
+  // what the sample's layer was made from
+  await fs.rm(join(store, 'root'), { recursive: true });
+  return { store, path: join(store, NAME) };
+}
+
+describe('the command line', () => {
+  test.each([
+    [[], 64, /Usage: claude-bottle/],
+    [['pakc'], 64, /Did you mean pack\?/],
+    [['pack', '--jsn'], 64, /Did you mean --json\?/],
+    [['pack', '--hop', 'tunnel'], 64, /Allowed choices are embedded, container/],
+    [['pack', '--cpus', '0'], 64, /whole number from 1 to 255/],
+    [
+      ['pack', '--platform', 'linux/riscv64', '--no-build'],
+      64,
+      /unknown platform "linux\/riscv64"\n {2}hint: use one of/,
+    ],
+    [['pack', '--image', '-v'], 64, /not an image name: "-v"/],
+    [['pack', '--image', 'a b; rm -rf'], 64, /not an image name/],
+    [['pack', '--context', '/no/such/dir'], 64, /build context "\/no\/such\/dir" is not a directory/],
+    [['pack', '--no-build', '--target', 'x'], 64, /--target has no meaning with --no-build/],
+    [['verify'], 64, /either a file, an image ID, or --all/],
+    [['verify', '--all', 'x'], 64, /either a file, an image ID, or --all/],
+    [['inspect', '/no/such/file'], 66, /there is no file \/no\/such\/file/],
+  ])('%j ends with %i and says why', async (args, exitCode, message) => {
+    const store = join(await tempDir(), 'store');
+    const result = await runCli(args, { CLAUDE_BOTTLE_STORE: store });
+    expect(result.exitCode, result.stderr).toBe(exitCode);
+    expect(result.stderr).toMatch(message);
+    expect(result.stdout).toBe('');
+    expect(result.stderr).not.toMatch(/\n\s+at /);
+  });
+
+  test('--help of every command goes to standard output and ends with 0', async () => {
+    for (const args of [
+      ['--help'],
+      ['pack', '--help'],
+      ['inspect', '--help'],
+      ['verify', '--help'],
+      ['doctor', '--help'],
+    ]) {
+      const result = await runCli(args);
+      expect([result.exitCode, result.stderr], args.join(' ')).toEqual([0, '']);
+      expect(result.stdout).toContain('Usage: claude-bottle');
+    }
+  });
+
+  test('--json makes errors readable for machines, --debug shows where they come from', async () => {
+    const result = await runCli(['inspect', '/no/such/file', '--json']);
+    expect(JSON.parse(result.stdout)).toMatchObject({ code: 'not-found', exit: 66 });
+    expect((await runCli(['--debug', 'inspect', '/no/such/file'])).stderr).toMatch(/\n\s+at /);
+  });
+});
+
+describe('inspect', () => {
+  test('shows what is in a sidecar, and no escape sequence of its maker', async () => {
+    const path = join(await tempDir(), 'sidecar');
+    await writeSample(path, ({ manifest }) => ({
+      manifest: { ...manifest, workdir: '/\u001b[2J\u0007work', from_the_future: true },
+    }));
+    const { stdout, exitCode } = await runCli(['inspect', path]);
+    expect(exitCode).toBe(0);
+    expect(stdout).toMatch(/platform +linux\/amd64\n/);
+    expect(stdout).toMatch(/packed by +smolvm 1\.9\.3 on linux\/amd64\n/);
+    expect(stdout).toContain('/?[2J?work');
+    expect(stdout).toContain('manifest keys from_the_future');
+    const json = JSON.parse((await runCli(['inspect', path, '--json'])).stdout);
+    expect(json).toMatchObject({
+      manifest: { smolvm_version: '1.9.3' },
+      footer: { crc32: expect.any(Number) },
+    });
+  });
+
+  test('of a damaged file ends with 65', async () => {
+    const path = join(await tempDir(), 'sidecar');
+    await fs.writeFile(path, Buffer.alloc(1000));
+    expect(await runCli(['inspect', path])).toMatchObject({ exitCode: 65 });
+  });
+});
+
+describe('verify', () => {
+  test('takes a file, an ID of either length, or the whole store', async () => {
+    const { store, path } = await sampleStore();
+    const env = { CLAUDE_BOTTLE_STORE: store };
+    for (const args of [[path], [ID16], [`sha256:${ID16.repeat(4)}`], ['--all'], ['--all', '--deep']]) {
+      const result = await runCli(['verify', ...args], env);
+      expect(result, result.stderr).toMatchObject({
+        exitCode: 0,
+        stdout: expect.stringContaining(`ok       ${path}`),
+      });
+    }
+    const [{ members }] = JSON.parse((await runCli(['verify', '--all', '--deep', '--json'], env)).stdout);
+    expect(members).toHaveLength(4);
+    expect(await runCli(['verify', 'fedcba9876543210'], env)).toMatchObject({ exitCode: 66 });
+  });
+
+  test('moves a damaged sidecar of the store to quarantine, but not a file of the user', async () => {
+    const { store, path } = await sampleStore();
+    const outside = join(store, '..', 'outside');
+    await fs.copyFile(path, outside);
+    for (const file of [path, outside]) {
+      await fs.truncate(file, 500);
+    }
+    const result = await runCli(['verify', '--all', '--store', store]);
+    expect(result.exitCode).toBe(65);
+    expect(result.stdout).toMatch(/^damaged {2}.*moved to .*quarantine/);
+    expect(await fs.readdir(store)).toEqual(['.pack']);
+    expect(await runCli(['verify', outside])).toMatchObject({ exitCode: 65 });
+    expect((await fs.stat(outside)).size).toBe(500);
+    expect(await runCli(['verify', '--all', '--store', store])).toMatchObject({
+      exitCode: 0,
+      stdout: 'the store has no sidecars\n',
+    });
+  });
+
+  test('refuses a store that others could write to', async () => {
+    const { store } = await sampleStore();
+    await fs.chmod(store, 0o777);
+    const result = await runCli(['verify', '--all', '--store', store]);
+    expect(result.exitCode).toBe(78);
+    expect(result.stderr).toMatch(/writable for others \(mode 777\)\n {2}hint: .*chmod 700/);
+  });
+});
+
+describe('doctor', () => {
+  test('names each missing thing with its fix, and ends with 78', async () => {
+    const store = join(await tempDir(), 'store');
+    const result = await runCli(['doctor', '--store', store], { PATH: '/nonexistent' });
+    expect(result.exitCode).toBe(78);
+    expect(result.stdout).toMatch(/fail {2}docker +the docker command is not on PATH\n +fix: install Docker/);
+    expect(result.stdout).toMatch(/fail {2}smolvm +smolvm is not on PATH\n +fix: install smolvm/);
+    expect(result.stdout).toMatch(new RegExp(`ok {4}store +${store}, not there yet`));
+  });
+
+  test('finds damaged sidecars and bad versions', async () => {
+    const { store, path } = await sampleStore();
+    await fs.truncate(path, 100);
+    const env = { SMOLVM_DOUBLE_VERSION: '1.1.2' };
+    const { findings } = JSON.parse((await runCli(['doctor', '--json', '--store', store], env)).stdout);
+    const byName = Object.fromEntries(findings.map((finding: { name: string }) => [finding.name, finding]));
+    expect(byName.store).toMatchObject({ state: 'fail', detail: expect.stringContaining(ID16) });
+    expect(byName.smolvm).toMatchObject({
+      state: 'fail',
+      detail: expect.stringContaining('older than 1.1.3'),
+    });
+  });
+});
+
+describe('the committed bundle', () => {
+  const dist = join(import.meta.dirname, '../../dist/cli.mjs');
+  const run = promisify(execFile);
+
+  test('starts from anywhere, without node_modules', async () => {
+    const dir = await tempDir();
+    await fs.cp(join(dist, '..'), join(dir, 'dist'), { recursive: true });
+    const { stdout } = await run(process.execPath, [join(dir, 'dist/cli.mjs'), '--version'], { cwd: dir });
+    expect(stdout).toBe(`${packageJson.version}\n`);
+    const { path } = await sampleStore();
+    for (const command of ['inspect', 'verify']) {
+      const result = await run(process.execPath, [join(dir, 'dist/cli.mjs'), command, path], { cwd: dir });
+      expect(result.stdout).toContain(path);
+    }
+  });
+});
