@@ -84,12 +84,7 @@ async function pushedLayer(
   image: FlatImage,
   signal: AbortSignal,
 ): Promise<Digest> {
-  const url = `http://127.0.0.1:${port}/v2/claude-bottle/manifests/${digest}`;
-  const response = await fetch(url, {
-    headers: { accept: `${MANIFEST_MEDIA_TYPE}, ${DOCKER_MANIFEST_MEDIA_TYPE}` },
-    signal: AbortSignal.any([signal, AbortSignal.timeout(MANIFEST_TIMEOUT_MS)]),
-  });
-  const body = Buffer.from(await response.arrayBuffer());
+  const body = await fetchManifest(`http://127.0.0.1:${port}/v2/claude-bottle/manifests/${digest}`, signal);
   const actual = `sha256:${createHash('sha256').update(body).digest('hex')}`;
   const manifest = actual === digest ? pushedManifest.safeParse(JSON.parse(body.toString())).data : undefined;
   const layer = manifest?.layers[0];
@@ -101,6 +96,22 @@ async function pushedLayer(
     );
   }
   return layer.digest as Digest;
+}
+
+async function fetchManifest(url: string, signal: AbortSignal): Promise<Buffer> {
+  try {
+    const response = await fetch(url, {
+      headers: { accept: `${MANIFEST_MEDIA_TYPE}, ${DOCKER_MANIFEST_MEDIA_TYPE}` },
+      signal: AbortSignal.any([signal, AbortSignal.timeout(MANIFEST_TIMEOUT_MS)]),
+    });
+    return Buffer.from(await response.arrayBuffer());
+  } catch (error) {
+    signal.throwIfAborted();
+    throw new BottleError('registry-failed', `the registry does not answer any more: ${url}`, {
+      hint: 'try again, or use --hop embedded, which needs no container',
+      cause: error,
+    });
+  }
 }
 
 async function noteTag(scratch: string, tag: string): Promise<void> {

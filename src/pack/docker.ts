@@ -126,7 +126,9 @@ class BuildStep {
 }
 
 function buildError(result: ChildResult, step: BuildStep): BottleError {
-  const needsBuildKit = result.tail.some((line) => /unknown flag: --secret|requires BuildKit/.test(line));
+  const needsBuildKit = result.tail.some((line) =>
+    /unknown flag: --secret|requires BuildKit|buildx component is missing/.test(line),
+  );
   return new BottleError('build-failed', `docker build failed${step} (${ending(result)})`, {
     hint: needsBuildKit
       ? 'build secrets need BuildKit: install the buildx component of the Docker client'
@@ -163,7 +165,7 @@ export async function engineFacts(): Promise<{ version: string; store: 'classic'
 /** @throws BottleError `not-found` when the engine has no such image */
 export async function inspectImage(reference: string): Promise<Image> {
   const stdout = await docker(['image', 'inspect', '--', reference]);
-  const parsed = inspectSchema.safeParse(JSON.parse(stdout));
+  const parsed = inspectSchema.safeParse(parseJson(stdout));
   const found = parsed.data?.[0];
   if (found === undefined) {
     throw new BottleError('docker-failed', `docker image inspect ${reference} answered something unknown`, {
@@ -188,6 +190,14 @@ export async function inspectImage(reference: string): Promise<Image> {
   };
 }
 
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
 export async function tagImage(source: string, target: string): Promise<void> {
   await docker(['image', 'tag', source, target]);
 }
@@ -209,7 +219,8 @@ export async function pushImage(reference: string, options: ChildOptions): Promi
       hint: noSpace(result.tail)
         ? 'free disk space on the Docker engine'
         : 'look at the lines above; --hop embedded needs no push',
-      details: result.tail,
+      // docker tries five times and counts down the seconds to each, a line for a second.
+      details: result.tail.filter((line) => !/: Retrying in \d+ seconds?$/.test(line)),
     });
   }
   return pushed;

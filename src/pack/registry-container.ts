@@ -37,6 +37,7 @@ export async function withRegistryContainer<T>(
   use: (port: number) => Promise<T>,
 ): Promise<T> {
   const name = `cbp-registry-${randomBytes(8).toString('hex')}`;
+  await sweepContainers(options.onWarning);
   await ensureImage(options);
   const label = `${OWNER_LABEL}=${thisOwner()}`;
   try {
@@ -133,7 +134,7 @@ async function notReady(name: string, what: string): Promise<BottleError> {
   });
 }
 
-/** Removes containers and networks that a killed run has left: ours by label, and only of owners that have ended. */
+/** Removes containers and networks that a run has left: ours by label, and only of owners that have ended. */
 export async function sweepContainers(onWarning: (message: string) => void): Promise<void> {
   for (const [kind, remove] of [
     ['container', removeContainer],
@@ -142,7 +143,7 @@ export async function sweepContainers(onWarning: (message: string) => void): Pro
     for (const { id, owner } of await listOwned(kind)) {
       if (owner !== '' && !isAlive(owner)) {
         const failure = await remove(id);
-        onWarning(failure ?? `removed the ${kind} ${id} that a stopped run had left`);
+        onWarning(failure ?? `removed the ${kind} ${id} that an earlier run had left`);
       }
     }
   }

@@ -220,8 +220,12 @@ export async function packCreate(
   const { scratch } = options;
   // smolvm looks for its own parts below the working directory first.
   const cwd = join(scratch, 'cwd');
-  for (const dir of [cwd, join(scratch, 'tmp'), join(scratch, 'staging')]) {
-    await fs.mkdir(dir, { mode: 0o700 });
+  try {
+    for (const dir of [cwd, join(scratch, 'tmp'), join(scratch, 'staging')]) {
+      await fs.mkdir(dir, { mode: 0o700 });
+    }
+  } catch (error) {
+    throw fileError(`cannot make the directories for smolvm in ${scratch}`, error);
   }
   try {
     const result = await runChild(smolvm.path, packCreateArgs(smolvm, options), {

@@ -40,52 +40,35 @@ const STAGES: Record<string, Stage> = {
       (await processesWith(`TMPDIR=${tmp}`)).some((line) => line.includes('--iidfile')),
   },
   flatten: {
-    args: async () => ['--no-build', '--image', debian],
+    args: async () => packOf(debian),
     isThere: async ({ tmp }) => (await scratchFileBytes(tmp, 'layer.tar')) > 10e6,
   },
   load: {
-    args: async () => [
-      '--no-build',
-      '--image',
-      debian,
-      '--hop',
-      'container',
-      '--registry-image',
-      registryImage,
-    ],
+    args: async () => [...packOf(debian), ...throughContainer()],
     isThere: async ({ tmp }) => (await scratchFileBytes(tmp, 'docker-tags')) > 0,
   },
   push: {
-    args: async () => [
-      '--no-build',
-      '--image',
-      debian,
-      '--hop',
-      'container',
-      '--registry-image',
-      registryImage,
-    ],
+    args: async () => [...packOf(debian), ...throughContainer()],
     isThere: async () => (await containers('name=cbp-registry-', 'status=running')) !== '',
   },
-  pack: {
-    args: async () => ['--no-build', '--image', SMALL],
-    isThere: async ({ tmp }) =>
-      (await processesWith(`TMPDIR=${tmp}`)).some((line) => line.includes('_boot-vm')),
-  },
+  pack: { args: async () => packOf(SMALL), isThere: hasBuilderVm },
   'pack through the container hop': {
-    args: async () => [
-      '--no-build',
-      '--image',
-      SMALL,
-      '--hop',
-      'container',
-      '--registry-image',
-      registryImage,
-    ],
-    isThere: async ({ tmp }) =>
-      (await processesWith(`TMPDIR=${tmp}`)).some((line) => line.includes('_boot-vm')),
+    args: async () => [...packOf(SMALL), ...throughContainer()],
+    isThere: hasBuilderVm,
   },
 };
+
+function packOf(image: string): string[] {
+  return ['--no-build', '--image', image];
+}
+
+function throughContainer(): string[] {
+  return ['--hop', 'container', '--registry-image', registryImage];
+}
+
+async function hasBuilderVm({ tmp }: Bench): Promise<boolean> {
+  return (await processesWith(`TMPDIR=${tmp}`)).some((line) => line.includes('_boot-vm'));
+}
 
 async function scratchFileBytes(tmp: string, name: string): Promise<number> {
   for (const dir of await fs.readdir(tmp)) {
@@ -130,7 +113,7 @@ describe.each(Object.keys(STAGES))('stopped in the stage %s', (name) => {
     await started.ended;
     expect(await sidecarsIn(room.store)).toEqual([]);
 
-    const next = await room.pack(['--no-build', '--image', SMALL]);
+    const next = await room.pack(packOf(SMALL));
     expect(next.exitCode, next.stderr).toBe(0);
     await waitUntil(async () => (await room.left()).length === 0, 'nothing left').catch(async () => {
       expect(await room.left()).toEqual([]);
@@ -148,13 +131,13 @@ test('a sweep leaves alone what belongs to somebody else or to a run that is ali
   const label = ['--label', 'dev.claude-bottle.pack.owner=00000000-11111111-1-1'];
   const { stdout: elsewhere } = await run('docker', [...foreign.slice(0, 2), ...label, ...foreign.slice(2)]);
   try {
-    const alive = room.startPack(['--no-build', '--image', SMALL], SLOW);
-    await waitUntil(async () => (await STAGES.pack?.isThere(room)) ?? false, 'the stage pack');
-    const killed = room.startPack(['--no-build', '--image', SMALL, '--force'], SLOW);
+    const alive = room.startPack(packOf(SMALL), SLOW);
+    await waitUntil(() => hasBuilderVm(room), 'the stage pack');
+    const killed = room.startPack([...packOf(SMALL), '--force'], SLOW);
     await waitUntil(async () => (await fs.readdir(room.tmp)).length >= 4, 'a second run');
     killed.process.kill('SIGKILL');
     await killed.ended;
-    expect((await room.pack(['--no-build', '--image', SMALL, '--force'])).exitCode).toBe(0);
+    expect((await room.pack([...packOf(SMALL), '--force'])).exitCode).toBe(0);
     const result = await alive.ended;
     expect(result.exitCode, result.stderr).toBe(0);
     const all = await containers();
@@ -168,7 +151,7 @@ test('a sweep leaves alone what belongs to somebody else or to a run that is ali
 test('killed at any moment, the store never holds a bad file under a final name', async () => {
   const room = await bench();
   for (let round = 0; round < 12; round += 1) {
-    const started = room.startPack(['--no-build', '--image', SMALL, '--force']);
+    const started = room.startPack([...packOf(SMALL), '--force']);
     await new Promise((resolve) => setTimeout(resolve, 150 + round * 130));
     started.process.kill('SIGKILL');
     await started.ended;
@@ -176,7 +159,7 @@ test('killed at any moment, the store never holds a bad file under a final name'
       await verifySidecar(path, {}, { deep: true });
     }
   }
-  expect((await room.pack(['--no-build', '--image', SMALL])).exitCode).toBe(0);
+  expect((await room.pack(packOf(SMALL))).exitCode).toBe(0);
   await waitUntil(async () => (await room.left()).length === 0, 'nothing left').catch(async () => {
     expect(await room.left()).toEqual([]);
   });

@@ -59,13 +59,6 @@ describe('a good sidecar', () => {
     expect((await readSidecar(path)).manifest).toEqual(manifest);
   });
 
-  test('whose layers smolvm has merged is known by the name that smolvm derives from the config', async () => {
-    const path = join(await tempDir(), 'merged');
-    const merged = createHash('sha256').update(`merged-${SAMPLE_CONFIG_DIGEST}`).digest('hex');
-    const { layerDigest } = await writeSample(path, withLayer({ digest: `sha256:${merged}` }));
-    await verifySidecar(path, { configDigest: SAMPLE_CONFIG_DIGEST, layerDigest });
-  });
-
   test('reports the bytes it has read and stops when it is told to', async () => {
     const path = join(await tempDir(), 'good');
     await writeSample(path);
