@@ -42,6 +42,7 @@ export async function runPack(
   const { onProgress } = output;
   const { name, wanted, hop } = await parseOptions(options);
   const store = await Store.open(storeDir(options.store));
+  await store.sweep();
   await sweepKilledRuns(onProgress);
 
   const image = options.build ? await build(name, options, output, signal) : await inspectImage(name);

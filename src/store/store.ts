@@ -112,10 +112,14 @@ export class Store {
     return { path, report, record: await readRecord(join(this.#records, `${report.sha256}.json`)) };
   }
 
+  /** Removes what killed runs have left half-made. */
+  async sweep(): Promise<void> {
+    await sweepPrivateDirs(this.#tmp);
+  }
+
   /** Runs `use` with a private directory on the store's file system, in which a sidecar can be made. */
   async withTemp<T>(use: (dir: string) => Promise<T>): Promise<T> {
     await this.#prepare();
-    await sweepPrivateDirs(this.#tmp);
     return await withPrivateDir(this.#tmp, use);
   }
 
