@@ -46,7 +46,7 @@ export async function runPack(
   await sweepKilledRuns(onProgress);
 
   const image = options.build ? await build(name, options, output, signal) : await inspectImage(name);
-  const platform = platformOf(image, wanted);
+  const platform = platformOf(image, wanted, options.build);
   const hit = options.force ? undefined : await findInStore(store, image, platform, output, signal);
   const stored = hit ?? (await packIntoStore(store, { ...options, image, platform, hop }, output, signal));
   if (options.out !== undefined) {
@@ -124,11 +124,13 @@ async function build(
   return built;
 }
 
-function platformOf(image: Image, wanted: GuestPlatform | undefined): GuestPlatform {
+function platformOf(image: Image, wanted: GuestPlatform | undefined, isBuilt: boolean): GuestPlatform {
   const platform = parseGuestPlatform(`${image.os}/${image.architecture}`);
   if (wanted !== undefined && wanted !== platform) {
     throw new BottleError('usage', `the image ${image.id} is for ${platform}, not for ${wanted}`, {
-      hint: `build it for ${wanted}, or leave out --platform`,
+      hint: isBuilt
+        ? 'the builder has ignored the platform: install the buildx component of the Docker client'
+        : `build it for ${wanted}, or leave out --platform`,
     });
   }
   return platform;
