@@ -77,7 +77,8 @@ try {
   Object.assign(process.env, bed.env);
   const image = await ensureDebianImage();
   const registryImage = await buildRegistryImage();
-  const { sizeBytes, layers } = await inspectImage(image);
+  const { layers } = await inspectImage(image);
+  const { stdout: imageBytes } = await run('docker', ['image', 'inspect', '--format', '{{.Size}}', image]);
   const dir = await fs.mkdtemp('/var/tmp/claude-bottle-bench-');
   const seed: Cost[] = [];
   const embedded: Cost[] = [];
@@ -96,7 +97,7 @@ try {
     JSON.stringify({
       bench: 'hop',
       n: ROUNDS,
-      imageBytes: sizeBytes,
+      imageBytes: Number(imageBytes),
       layers: layers.length,
       seedWallSeconds: round(wall(seed)),
       seedCpuSeconds: round(cpu(seed)),

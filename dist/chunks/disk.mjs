@@ -1,12 +1,17 @@
 import { t as BottleError } from "./errors.mjs";
 import { statfs } from "node:fs/promises";
 // src/host/disk.ts
+const SPARE_BYTES = 67108864;
 async function freeBytes(dir) {
 	const { bavail, bsize } = await statfs(dir);
 	return bavail * bsize;
 }
-/** @param purpose completes "… needed in DIR for" */
-async function requireFreeBytes(dir, neededBytes, purpose) {
+/**
+* Asks for some spare room on top of `bytes`.
+* @param purpose completes "… needed in DIR for"
+*/
+async function requireFreeBytes(dir, bytes, purpose) {
+	const neededBytes = bytes + SPARE_BYTES;
 	const free = await freeBytes(dir);
 	if (free < neededBytes) throw new BottleError("cannot-write", `${formatBytes(neededBytes)} needed in ${dir} for ${purpose}, ${formatBytes(free)} free`, { hint: "free some disk space, or name another disk with --store or TMPDIR" });
 }

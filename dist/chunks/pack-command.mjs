@@ -1,5 +1,5 @@
 import { r as fileError, t as BottleError } from "./errors.mjs";
-import { S as string, T as _length, a as hostGuestPlatform, c as isDigest, n as verifySidecar, o as parseGuestPlatform, p as array, s as id16, v as object, x as refine } from "./verify.mjs";
+import { _ as object, a as hostGuestPlatform, b as refine, c as isDigest, n as verifySidecar, o as parseGuestPlatform, p as array, s as id16, w as _length, x as string } from "./verify.mjs";
 import { C as readChild, S as tagImage, _ as pullImage, a as reapPackCreate, b as removeImage, c as OWNER_LABEL, d as docker, g as loadImage, h as listOwned, i as packCreate, l as buildImage, m as inspectImage, o as requireSupported, p as exportContainer, s as requireVirtualization, t as findSmolvm, u as createContainer, v as pushImage, x as removeNetwork, y as removeContainer } from "./smolvm.mjs";
 import { r as requireFreeBytes } from "./disk.mjs";
 import { a as storeDir, c as withPrivateDir, f as thisOwner, i as runtimeConfigSha256, l as isAlive, n as exportSidecar, o as scratchParent, s as sweepPrivateDirs, t as Store } from "./store.mjs";
@@ -8,7 +8,7 @@ import { createRequire } from "node:module";
 import * as fs from "node:fs/promises";
 import { stat } from "node:fs/promises";
 import { createHash, randomBytes } from "node:crypto";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { createReadStream } from "node:fs";
 import { pipeline } from "node:stream/promises";
 import { setTimeout as setTimeout$1 } from "node:timers/promises";
@@ -2329,38 +2329,49 @@ const SPOOL_CHUNK_BYTES = 1048576;
 async function flattenImage(options) {
 	const { image, platform, layerPath, signal } = options;
 	const name = `cbp-flatten-${randomBytes(8).toString("hex")}`;
-	const spool = await LayerSpool.create(layerPath, options.onBytes);
-	const lossyPaths = [];
 	try {
 		await secondAfter(image);
-		const isStub = stubTest(await createContainer(image.id, {
+		const container = await createContainer(image.id, {
 			name,
 			owner: thisOwner(),
 			platform
-		}), image);
-		await exportContainer(name, async (stdout) => {
-			let isDropped = false;
-			for await (const part of readTar(stdout)) {
-				if (part.kind === "header") {
-					isDropped = isStub(part.entry);
-					if (isLossy(part.entry) && lossyPaths.length < MAX_LOSSY_PATHS) lossyPaths.push(part.entry.path);
-				}
-				if (!isDropped) await spool.write(part.kind === "header" ? part.raw : part.chunk);
-			}
-			await spool.write(END_OF_ARCHIVE);
-		}, { signal });
-		return {
-			flat: describeImage(image, {
-				path: layerPath,
-				...await spool.finish()
-			}),
-			lossyPaths
-		};
+		});
+		await requireFreeBytes(dirname(layerPath), container.sizeBytes, "the flattened image");
+		const spool = await LayerSpool.create(layerPath, (doneBytes) => options.onBytes(doneBytes, container.sizeBytes));
+		try {
+			const isStub = stubTest(container, image);
+			let lossyPaths = [];
+			await exportContainer(name, async (tar) => {
+				lossyPaths = await copyEntries(tar, isStub, spool);
+			}, { signal });
+			return {
+				flat: describeImage(image, {
+					path: layerPath,
+					...await spool.finish()
+				}),
+				lossyPaths
+			};
+		} finally {
+			await spool.close();
+		}
 	} finally {
-		await spool.close();
 		const failure = await removeContainer(name);
 		if (failure !== void 0) options.onWarning(failure);
 	}
+}
+/** Returns some paths of what smolvm does not keep. */
+async function copyEntries(tar, isStub, spool) {
+	const lossyPaths = [];
+	let isDropped = false;
+	for await (const part of readTar(tar)) {
+		if (part.kind === "header") {
+			isDropped = isStub(part.entry);
+			if (isLossy(part.entry) && lossyPaths.length < MAX_LOSSY_PATHS) lossyPaths.push(part.entry.path);
+		}
+		if (!isDropped) await spool.write(part.kind === "header" ? part.raw : part.chunk);
+	}
+	await spool.write(END_OF_ARCHIVE);
+	return lossyPaths;
 }
 function isLossy({ pax, uid, gid }) {
 	return pax.has(CAPABILITY_KEY) || uid > MAX_OWNER_ID || gid > MAX_OWNER_ID;
@@ -2515,6 +2526,7 @@ const LOGS_TIMEOUT_MS = 5e3;
 */
 async function withRegistryContainer(options, use) {
 	const name = `cbp-registry-${randomBytes(8).toString("hex")}`;
+	await sweepContainers(options.onWarning);
 	await ensureImage(options);
 	const label = `${OWNER_LABEL}=${thisOwner()}`;
 	try {
@@ -2616,9 +2628,9 @@ async function notReady(name, what) {
 		details: [...logs.stdout.split("\n").filter((line) => line !== ""), ...logs.tail]
 	});
 }
-/** Removes containers and networks that a killed run has left: ours by label, and only of owners that have ended. */
+/** Removes containers and networks that a run has left: ours by label, and only of owners that have ended. */
 async function sweepContainers(onWarning) {
-	for (const [kind, remove] of [["container", removeContainer], ["network", removeNetwork]]) for (const { id, owner } of await listOwned(kind)) if (owner !== "" && !isAlive(owner)) onWarning(await remove(id) ?? `removed the ${kind} ${id} that a stopped run had left`);
+	for (const [kind, remove] of [["container", removeContainer], ["network", removeNetwork]]) for (const { id, owner } of await listOwned(kind)) if (owner !== "" && !isAlive(owner)) onWarning(await remove(id) ?? `removed the ${kind} ${id} that an earlier run had left`);
 }
 // src/pack/container-hop.ts
 const DOCKER_MANIFEST_MEDIA_TYPE = "application/vnd.docker.distribution.manifest.v2+json";
@@ -2679,17 +2691,27 @@ const pushedManifest = object({
 });
 /** Reads the manifest back by its digest: any local user could have pushed to that registry. */
 async function pushedLayer(port, digest, image, signal) {
-	const url = `http://127.0.0.1:${port}/v2/claude-bottle/manifests/${digest}`;
-	const response = await fetch(url, {
-		headers: { accept: `${MANIFEST_MEDIA_TYPE}, ${DOCKER_MANIFEST_MEDIA_TYPE}` },
-		signal: AbortSignal.any([signal, AbortSignal.timeout(MANIFEST_TIMEOUT_MS)])
-	});
-	const body = Buffer.from(await response.arrayBuffer());
+	const body = await fetchManifest(`http://127.0.0.1:${port}/v2/claude-bottle/manifests/${digest}`, signal);
 	const actual = `sha256:${createHash("sha256").update(body).digest("hex")}`;
 	const manifest = actual === digest ? pushedManifest.safeParse(JSON.parse(body.toString())).data : void 0;
 	const layer = manifest?.layers[0];
 	if (layer === void 0 || manifest?.config.digest !== image.configDigest) throw new BottleError("registry-failed", `the registry serves another image than was pushed: expected the config ${image.configDigest}, got ${manifest?.config.digest ?? `a manifest with the digest ${actual}`}`, { hint: "use --hop embedded; something else writes to this registry" });
 	return layer.digest;
+}
+async function fetchManifest(url, signal) {
+	try {
+		const response = await fetch(url, {
+			headers: { accept: `${MANIFEST_MEDIA_TYPE}, ${DOCKER_MANIFEST_MEDIA_TYPE}` },
+			signal: AbortSignal.any([signal, AbortSignal.timeout(MANIFEST_TIMEOUT_MS)])
+		});
+		return Buffer.from(await response.arrayBuffer());
+	} catch (error) {
+		signal.throwIfAborted();
+		throw new BottleError("registry-failed", `the registry does not answer any more: ${url}`, {
+			hint: "try again, or use --hop embedded, which needs no container",
+			cause: error
+		});
+	}
 }
 async function noteTag(scratch, tag) {
 	await fs.appendFile(join(scratch, TAGS_FILE), `${tag}\n`);
@@ -2850,16 +2872,14 @@ function refuse(response, status, code, message) {
 * builder VM's disk, the staged copy, the compressed assets twice.
 */
 const PACK_SPACE_FACTOR = 3;
-const SPARE_BYTES = 67108864;
 /** Image -> one layer -> registry on loopback -> `smolvm pack create` -> verified sidecar in `outDir`. */
 async function packImage(options) {
-	const { image, onProgress } = options;
+	const { onProgress } = options;
 	return await withPrivateDir(scratchParent(), async (scratch) => {
-		await requireFreeBytes(scratch, image.sizeBytes + SPARE_BYTES, "the flattened image");
 		const flat = await flatten(options, scratch);
-		const packSpace = PACK_SPACE_FACTOR * flat.layer.sizeBytes + SPARE_BYTES;
+		const packSpace = PACK_SPACE_FACTOR * flat.layer.sizeBytes;
 		await requireFreeBytes(scratch, packSpace, "smolvm pack create");
-		await requireFreeBytes(options.outDir, flat.layer.sizeBytes + SPARE_BYTES, "the sidecar");
+		await requireFreeBytes(options.outDir, flat.layer.sizeBytes, "the sidecar");
 		const packed = await withHop(flat, options, scratch, async (served) => ({
 			path: await pack(served.reference, options, scratch),
 			layerDigest: served.layerDigest
@@ -2920,11 +2940,11 @@ async function flatten(options, scratch) {
 		platform: options.platform,
 		layerPath: join(scratch, "layer.tar"),
 		signal: options.signal,
-		onBytes: (doneBytes) => onProgress({
+		onBytes: (doneBytes, totalBytes) => onProgress({
 			type: "bytes",
 			stage: "flatten",
 			doneBytes,
-			totalBytes: image.sizeBytes
+			totalBytes
 		}),
 		onWarning: (message) => onProgress({
 			type: "warning",
@@ -3040,9 +3060,10 @@ async function runPack(options, output, signal) {
 	const { onProgress } = output;
 	const { name, wanted, hop } = await parseOptions(options);
 	const store = await Store.open(storeDir(options.store));
+	await store.sweep();
 	await sweepKilledRuns(onProgress);
 	const image = options.build ? await build(name, options, output, signal) : await inspectImage(name);
-	const platform = platformOf(image, wanted);
+	const platform = platformOf(image, wanted, options.build);
 	const hit = options.force ? void 0 : await findInStore(store, image, platform, output, signal);
 	const stored = hit ?? await packIntoStore(store, {
 		...options,
@@ -3116,9 +3137,9 @@ async function build(image, options, { onProgress }, signal) {
 	});
 	return built;
 }
-function platformOf(image, wanted) {
+function platformOf(image, wanted, isBuilt) {
 	const platform = parseGuestPlatform(`${image.os}/${image.architecture}`);
-	if (wanted !== void 0 && wanted !== platform) throw new BottleError("usage", `the image ${image.id} is for ${platform}, not for ${wanted}`, { hint: `build it for ${wanted}, or leave out --platform` });
+	if (wanted !== void 0 && wanted !== platform) throw new BottleError("usage", `the image ${image.id} is for ${platform}, not for ${wanted}`, { hint: isBuilt ? "the builder has ignored the platform: install the buildx component of the Docker client" : `build it for ${wanted}, or leave out --platform` });
 	return platform;
 }
 async function findInStore(store, image, platform, { onProgress }, signal) {

@@ -1,7 +1,7 @@
 import { t as isOlder } from "./version.mjs";
 import { i as hasErrno, r as fileError, t as BottleError } from "./errors.mjs";
 import { c as withPrivateDir, d as pidOf, l as isAlive, o as scratchParent, u as ownerOf } from "./store.mjs";
-import { C as unknown, S as string, _ as number, b as record, c as isDigest, g as nullable, p as array, u as parseImageId, v as object, x as refine, y as optional } from "./verify.mjs";
+import { S as unknown, _ as object, b as refine, c as isDigest, g as nullable, p as array, u as parseImageId, v as optional, x as string, y as record } from "./verify.mjs";
 import * as fs from "node:fs/promises";
 import { readFile } from "node:fs/promises";
 import { stripVTControlCharacters } from "node:util";
@@ -15,6 +15,8 @@ const TAIL_LINES = 20;
 const MAX_LINE_CHARS = 4096;
 const MAX_STDOUT_BYTES = 33554432;
 const TERM_GRACE_MS = 2e3;
+const END_POLL_MS = 50;
+const CHILD_FILE = "child.owner";
 /**
 * Runs a command (never a shell) in a process group of its own, so that all of it can be ended. An aborted
 * `signal` ends the group, SIGTERM first, and rejects with the signal's reason once the child is gone.
@@ -53,8 +55,6 @@ async function streamChild(command, args, consume, options = {}) {
 	}
 	return await child.ended;
 }
-const CHILD_FILE = "child.owner";
-const END_POLL_MS = 50;
 /** For `onSpawn`: notes the child in a private directory, so that it can be ended when this process is killed. */
 function noteChild(dir) {
 	return (pid) => writeFileSync(join(dir, CHILD_FILE), ownerOf(pid));
@@ -87,7 +87,9 @@ function start(command, args, options) {
 		detached: true
 	});
 	if (child.pid !== void 0) options.onSpawn?.(child.pid);
-	pipeline(options.input ?? [], child.stdin).catch(() => killGroup(child.pid, "SIGTERM"));
+	pipeline(options.input ?? [], child.stdin).catch((error) => {
+		if (!hasErrno(error, "EPIPE", "ERR_STREAM_PREMATURE_CLOSE")) killGroup(child.pid, "SIGTERM");
+	});
 	const lines = new LineReader(options.onLine);
 	lines.read(child.stderr);
 	let killTimer;
@@ -118,7 +120,10 @@ function start(command, args, options) {
 		});
 	}).finally(() => {
 		clearTimeout(timeout);
-		clearTimeout(killTimer);
+		if (killTimer !== void 0) {
+			clearTimeout(killTimer);
+			killGroup(child.pid, "SIGKILL");
+		}
 		signal?.removeEventListener("abort", end);
 	});
 	ended.catch(() => {});
@@ -225,8 +230,22 @@ async function buildImage(options, { signal, onLine }) {
 			}
 		}));
 		if (result.exitCode !== 0) throw connectionError(result.tail) ?? buildError(result, step);
-		return await inspectImage((await fs.readFile(iidFile, "utf8")).trim());
+		return await inspectBuilt((await fs.readFile(iidFile, "utf8")).trim(), options.image);
 	});
+}
+/**
+* With the containerd image store and without attestations, buildx writes the digest of the config, and the engine
+* finds no image by that (docker/buildx pull request 3952). Then the tag leads to the image, if it is still ours.
+*/
+async function inspectBuilt(writtenId, tag) {
+	try {
+		return await inspectImage(writtenId);
+	} catch (error) {
+		if (!(error instanceof BottleError && error.code === "not-found")) throw error;
+	}
+	const tagged = await inspectImage(tag);
+	if (tagged.configDigest !== writtenId) throw new BottleError("build-failed", `docker build made ${writtenId}, but ${tag} is ${tagged.id}`, { hint: "run it again in case another build moved the tag; else update Docker to 28 or newer" });
+	return tagged;
 }
 /** Follows the build output of both builders: "Step 2/5 : RUN …" and "#7 [stage 2/5] RUN …". */
 var BuildStep = class {
@@ -240,7 +259,7 @@ var BuildStep = class {
 	}
 };
 function buildError(result, step) {
-	const needsBuildKit = result.tail.some((line) => /unknown flag: --secret|requires BuildKit/.test(line));
+	const needsBuildKit = result.tail.some((line) => /unknown flag: --secret|requires BuildKit|buildx component is missing/.test(line));
 	return new BottleError("build-failed", `docker build failed${step} (${ending(result)})`, {
 		hint: needsBuildKit ? "build secrets need BuildKit: install the buildx component of the Docker client" : "mend the Dockerfile or its context; the last lines of the build are above",
 		details: result.tail
@@ -248,6 +267,8 @@ function buildError(result, step) {
 }
 const digest = string().check(refine(isDigest));
 const optionalText = optional(nullable(string()));
+/** BuildKit notes the config's digest in the descriptor of an image that it exports, though not in an index's. */
+const CONFIG_DIGEST_ANNOTATION = "config.digest";
 /** The part of `docker image inspect` that we use; Descriptor is there with the containerd image store only. */
 const inspectSchema = array(object({
 	Id: string(),
@@ -256,10 +277,12 @@ const inspectSchema = array(object({
 	Variant: optionalText,
 	Created: optionalText,
 	Author: optionalText,
-	Size: number(),
 	Config: nullable(record(string(), unknown())),
 	RootFS: object({ Layers: optional(nullable(array(digest))) }),
-	Descriptor: optional(nullable(object({ digest })))
+	Descriptor: optional(nullable(object({
+		digest,
+		annotations: optional(object({ [CONFIG_DIGEST_ANNOTATION]: optional(digest) }))
+	})))
 }));
 async function engineFacts() {
 	const answer = await docker([
@@ -281,7 +304,7 @@ async function inspectImage(reference) {
 		"--",
 		reference
 	]);
-	const parsed = inspectSchema.safeParse(JSON.parse(stdout));
+	const parsed = inspectSchema.safeParse(parseJson(stdout));
 	const found = parsed.data?.[0];
 	if (found === void 0) throw new BottleError("docker-failed", `docker image inspect ${reference} answered something unknown`, {
 		hint: "run it by hand and compare; the engine may be too old or not Docker",
@@ -289,9 +312,10 @@ async function inspectImage(reference) {
 	});
 	const id = parseImageId(found.Id);
 	const hasContainerdStore = found.Descriptor?.digest === id;
+	const annotated = found.Descriptor?.annotations?.[CONFIG_DIGEST_ANNOTATION];
 	return {
 		id,
-		configDigest: hasContainerdStore ? void 0 : id,
+		configDigest: hasContainerdStore ? annotated : id,
 		manifestDigest: hasContainerdStore ? id : void 0,
 		layers: found.RootFS.Layers ?? [],
 		os: found.Os,
@@ -299,9 +323,15 @@ async function inspectImage(reference) {
 		variant: found.Variant || void 0,
 		created: found.Created || void 0,
 		author: found.Author || void 0,
-		sizeBytes: found.Size,
 		config: found.Config ?? {}
 	};
+}
+function parseJson(text) {
+	try {
+		return JSON.parse(text);
+	} catch {
+		return;
+	}
 }
 async function tagImage(source, target) {
 	await docker([
@@ -327,7 +357,7 @@ async function pushImage(reference, options) {
 	}));
 	if (result.exitCode !== 0 || pushed === void 0 || !isDigest(pushed)) throw new BottleError("registry-failed", `docker push ${reference} failed (${ending(result)})`, {
 		hint: noSpace(result.tail) ? "free disk space on the Docker engine" : "look at the lines above; --hop embedded needs no push",
-		details: result.tail
+		details: result.tail.filter((line) => !/: Retrying in \d+ seconds?$/.test(line))
 	});
 	return pushed;
 }
@@ -373,16 +403,18 @@ async function createContainer(image, { name, owner, platform }) {
 		],
 		"never-run"
 	]);
-	const created = await docker([
+	const [created = "", size = ""] = (await docker([
 		"container",
 		"inspect",
+		"--size",
 		"--format",
-		"{{.Created}}",
+		"{{.Created}} {{.SizeRootFs}}",
 		name
-	]);
+	])).trim().split(" ");
 	return {
 		id: id.trim(),
-		createdSeconds: Math.floor(Date.parse(created.trim()) / 1e3)
+		createdSeconds: Math.floor(Date.parse(created) / 1e3),
+		sizeBytes: Number(size)
 	};
 }
 /** Streams the file system of a container as a tar. */
@@ -621,11 +653,15 @@ function packCreateEnv(env, scratch) {
 async function packCreate(smolvm, options) {
 	const { scratch } = options;
 	const cwd = join(scratch, "cwd");
-	for (const dir of [
-		cwd,
-		join(scratch, "tmp"),
-		join(scratch, "staging")
-	]) await fs.mkdir(dir, { mode: 448 });
+	try {
+		for (const dir of [
+			cwd,
+			join(scratch, "tmp"),
+			join(scratch, "staging")
+		]) await fs.mkdir(dir, { mode: 448 });
+	} catch (error) {
+		throw fileError(`cannot make the directories for smolvm in ${scratch}`, error);
+	}
 	try {
 		const result = await runChild(smolvm.path, packCreateArgs(smolvm, options), {
 			cwd,

@@ -1,5 +1,5 @@
 import { i as hasErrno, r as fileError, t as BottleError } from "./errors.mjs";
-import { D as _regex, E as _nonnegative, O as $ZodISODateTime, S as string, c as isDigest, d as ZodMiniStringFormat, f as _enum, h as literal, i as GUEST_PLATFORMS, k as $constructor, m as int, n as verifySidecar, p as array, s as id16, v as object, w as _isoDateTime, x as refine, y as optional } from "./verify.mjs";
+import { C as _isoDateTime, D as $ZodISODateTime, E as _regex, O as $constructor, T as _nonnegative, _ as object, b as refine, c as isDigest, d as ZodMiniStringFormat, f as _enum, h as literal, i as GUEST_PLATFORMS, m as int, n as verifySidecar, p as array, s as id16, v as optional, x as string } from "./verify.mjs";
 import * as fs from "node:fs/promises";
 import { createHash, randomBytes } from "node:crypto";
 import { homedir, hostname, tmpdir } from "node:os";
@@ -373,10 +373,13 @@ var Store = class Store {
 			record: await readRecord(join(this.#records, `${report.sha256}.json`))
 		};
 	}
+	/** Removes what killed runs have left half-made. */
+	async sweep() {
+		await sweepPrivateDirs(this.#tmp);
+	}
 	/** Runs `use` with a private directory on the store's file system, in which a sidecar can be made. */
 	async withTemp(use) {
 		await this.#prepare();
-		await sweepPrivateDirs(this.#tmp);
 		return await withPrivateDir(this.#tmp, use);
 	}
 	/**

@@ -572,7 +572,7 @@ function datetime(args) {
 	return new RegExp(`^${dateSource}T(?:${timeRegex})$`);
 }
 const anyString = /^[\s\S]{0,}$/;
-const number$1 = /^-?\d+(?:\.\d+)?$/;
+const number = /^-?\d+(?:\.\d+)?$/;
 const boolean$1 = /^(?:true|false)$/i;
 // node_modules/zod/v4/core/checks.js
 const $ZodCheck = /*@__PURE__*/ $constructor("$ZodCheck", (inst, def) => {
@@ -880,7 +880,7 @@ const $ZodISODateTime = /*@__PURE__*/ $constructor("$ZodISODateTime", (inst, def
 });
 const $ZodNumber = /*@__PURE__*/ $constructor("$ZodNumber", (inst, def) => {
 	$ZodType.init(inst, def);
-	inst._zod.pattern = number$1;
+	inst._zod.pattern = number;
 	inst._zod.parse = (payload, _ctx) => {
 		if (def.coerce) try {
 			payload.value = Number(payload.value);
@@ -1269,7 +1269,7 @@ const $ZodRecord = /*@__PURE__*/ $constructor("$ZodRecord", (inst, def) => {
 					issues: []
 				}, ctx);
 				if (keyResult instanceof Promise) throw new Error("Async schemas not supported in object keys currently");
-				if (typeof key === "string" && number$1.test(key) && keyResult.issues.length) {
+				if (typeof key === "string" && number.test(key) && keyResult.issues.length) {
 					const retryResult = def.keyType._zod.run({
 						value: Number(key),
 						issues: []
@@ -1456,14 +1456,6 @@ function _isoDateTime(Class, params) {
 	});
 }
 // @__NO_SIDE_EFFECTS__
-function _number(Class, params) {
-	return new Class(snapshotChecks({
-		type: "number",
-		checks: [],
-		...normalizeParams(params)
-	}));
-}
-// @__NO_SIDE_EFFECTS__
 function _int(Class, params) {
 	return new Class({
 		type: "number",
@@ -1589,10 +1581,6 @@ const ZodMiniNumber = /*@__PURE__*/ $constructor("ZodMiniNumber", (inst, def) =>
 	$ZodNumber.init(inst, def);
 	ZodMiniType.init(inst, def);
 });
-// @__NO_SIDE_EFFECTS__
-function number(params) {
-	return /* @__PURE__ */ _number(ZodMiniNumber, params);
-}
 const ZodMiniNumberFormat = /*@__PURE__*/ $constructor("ZodMiniNumberFormat", (inst, def) => {
 	$ZodNumberFormat.init(inst, def);
 	ZodMiniNumber.init(inst, def);
@@ -2010,11 +1998,7 @@ function requireIdentity({ digest, assets }, expected) {
 	const [layer] = assets.layers;
 	if (layer === void 0 || assets.layers.length > 1) throw damaged("identity", `assets.layers has ${assets.layers.length} layers, expected 1`);
 	requireEqual("digest of the image config", expected.configDigest, digest);
-	if (layer.digest !== mergedDigest(digest)) requireEqual("digest of the layer", expected.layerDigest, layer.digest);
-}
-/** What smolvm writes in place of a digest when it has merged several layers into one: a name, not a hash of it. */
-function mergedDigest(configDigest) {
-	return `sha256:${createHash("sha256").update(`merged-${configDigest}`).digest("hex")}`;
+	requireEqual("digest of the layer", expected.layerDigest, layer.digest);
 }
 function requireEqual(what, expected, found) {
 	if (expected !== void 0 && found !== expected) throw damaged("identity", `the ${what} is ${found}, expected ${expected}`);
@@ -2022,4 +2006,4 @@ function requireEqual(what, expected, found) {
 function hex32(value) {
 	return value.toString(16).padStart(8, "0");
 }
-export { unknown as C, _regex as D, _nonnegative as E, $ZodISODateTime as O, string as S, _length as T, number as _, hostGuestPlatform as a, record as b, isDigest as c, ZodMiniStringFormat as d, _enum as f, nullable as g, literal as h, GUEST_PLATFORMS as i, $constructor as k, parseId16 as l, int as m, verifySidecar as n, parseGuestPlatform as o, array as p, unknownKeys as r, id16 as s, readSidecar as t, parseImageId as u, object as v, _isoDateTime as w, refine as x, optional$1 as y };
+export { _isoDateTime as C, $ZodISODateTime as D, _regex as E, $constructor as O, unknown as S, _nonnegative as T, object as _, hostGuestPlatform as a, refine as b, isDigest as c, ZodMiniStringFormat as d, _enum as f, nullable as g, literal as h, GUEST_PLATFORMS as i, parseId16 as l, int as m, verifySidecar as n, parseGuestPlatform as o, array as p, unknownKeys as r, id16 as s, readSidecar as t, parseImageId as u, optional$1 as v, _length as w, string as x, record as y };

@@ -6,13 +6,15 @@ import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { stripVTControlCharacters } from 'node:util';
-import { BottleError } from '../errors.ts';
+import { BottleError, hasErrno } from '../errors.ts';
 import { isAlive, ownerOf, pidOf } from './owner.ts';
 
 const TAIL_LINES = 20;
 const MAX_LINE_CHARS = 4096;
 const MAX_STDOUT_BYTES = 32 * 1024 * 1024;
 const TERM_GRACE_MS = 2_000;
+const END_POLL_MS = 50;
+const CHILD_FILE = 'child.owner';
 
 export interface ChildOptions {
   readonly signal?: AbortSignal | undefined;
@@ -91,9 +93,6 @@ export async function streamChild(
   return await child.ended;
 }
 
-const CHILD_FILE = 'child.owner';
-const END_POLL_MS = 50;
-
 /** For `onSpawn`: notes the child in a private directory, so that it can be ended when this process is killed. */
 export function noteChild(dir: string): (pid: number) => void {
   return (pid) => writeFileSync(join(dir, CHILD_FILE), ownerOf(pid));
@@ -138,8 +137,12 @@ function start(command: string, args: readonly string[], options: ChildOptions):
   if (child.pid !== undefined) {
     options.onSpawn?.(child.pid);
   }
-  // A child that exits without reading its input is judged by its exit code, not by our EPIPE.
-  pipeline(options.input ?? [], child.stdin).catch(() => killGroup(child.pid, 'SIGTERM'));
+  pipeline(options.input ?? [], child.stdin).catch((error: unknown) => {
+    // A child that does not read all of its input is judged by its exit code; half an input is our own fault.
+    if (!hasErrno(error, 'EPIPE', 'ERR_STREAM_PREMATURE_CLOSE')) {
+      killGroup(child.pid, 'SIGTERM');
+    }
+  });
   const lines = new LineReader(options.onLine);
   lines.read(child.stderr);
 
@@ -175,7 +178,11 @@ function start(command: string, args: readonly string[], options: ChildOptions):
     });
   }).finally(() => {
     clearTimeout(timeout);
-    clearTimeout(killTimer);
+    if (killTimer !== undefined) {
+      clearTimeout(killTimer);
+      // The child has heeded SIGTERM; others of its group may not have.
+      killGroup(child.pid, 'SIGKILL');
+    }
     signal?.removeEventListener('abort', end);
   });
   // Whoever streams the output looks at `ended` only after it; until then a rejection is not unhandled.

@@ -1,13 +1,19 @@
 import { statfs } from 'node:fs/promises';
 import { BottleError } from '../errors.ts';
 
+const SPARE_BYTES = 64 * 1024 * 1024;
+
 export async function freeBytes(dir: string): Promise<number> {
   const { bavail, bsize } = await statfs(dir);
   return bavail * bsize;
 }
 
-/** @param purpose completes "… needed in DIR for" */
-export async function requireFreeBytes(dir: string, neededBytes: number, purpose: string): Promise<void> {
+/**
+ * Asks for some spare room on top of `bytes`.
+ * @param purpose completes "… needed in DIR for"
+ */
+export async function requireFreeBytes(dir: string, bytes: number, purpose: string): Promise<void> {
+  const neededBytes = bytes + SPARE_BYTES;
   const free = await freeBytes(dir);
   if (free < neededBytes) {
     throw new BottleError(

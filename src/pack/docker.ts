@@ -41,7 +41,7 @@ export type RuntimeConfig = Readonly<Record<string, unknown>>;
 
 export interface Image {
   readonly id: ImageId;
-  /** The digest of the image config. Unknown with the containerd image store, whose ID is the manifest's. */
+  /** The digest of the image config. With the containerd image store it is known of some images only. */
   readonly configDigest: Digest | undefined;
   /** The digest of the image manifest or index. Unknown with the classic image store until it is pushed. */
   readonly manifestDigest: Digest | undefined;
@@ -52,7 +52,6 @@ export interface Image {
   readonly variant: string | undefined;
   readonly created: string | undefined;
   readonly author: string | undefined;
-  readonly sizeBytes: number;
   readonly config: RuntimeConfig;
 }
 
@@ -103,8 +102,29 @@ export async function buildImage(
     if (result.exitCode !== 0) {
       throw connectionError(result.tail) ?? buildError(result, step);
     }
-    return await inspectImage((await fs.readFile(iidFile, 'utf8')).trim());
+    return await inspectBuilt((await fs.readFile(iidFile, 'utf8')).trim(), options.image);
   });
+}
+
+/**
+ * With the containerd image store and without attestations, buildx writes the digest of the config, and the engine
+ * finds no image by that (docker/buildx pull request 3952). Then the tag leads to the image, if it is still ours.
+ */
+async function inspectBuilt(writtenId: string, tag: string): Promise<Image> {
+  try {
+    return await inspectImage(writtenId);
+  } catch (error) {
+    if (!(error instanceof BottleError && error.code === 'not-found')) {
+      throw error;
+    }
+  }
+  const tagged = await inspectImage(tag);
+  if (tagged.configDigest !== writtenId) {
+    throw new BottleError('build-failed', `docker build made ${writtenId}, but ${tag} is ${tagged.id}`, {
+      hint: 'run it again in case another build moved the tag; else update Docker to 28 or newer',
+    });
+  }
+  return tagged;
 }
 
 /** Follows the build output of both builders: "Step 2/5 : RUN …" and "#7 [stage 2/5] RUN …". */
@@ -140,6 +160,9 @@ function buildError(result: ChildResult, step: BuildStep): BottleError {
 const digest = z.string().check(z.refine(isDigest));
 const optionalText = z.optional(z.nullable(z.string()));
 
+/** BuildKit notes the config's digest in the descriptor of an image that it exports, though not in an index's. */
+const CONFIG_DIGEST_ANNOTATION = 'config.digest';
+
 /** The part of `docker image inspect` that we use; Descriptor is there with the containerd image store only. */
 const inspectSchema = z.array(
   z.object({
@@ -149,10 +172,16 @@ const inspectSchema = z.array(
     Variant: optionalText,
     Created: optionalText,
     Author: optionalText,
-    Size: z.number(),
     Config: z.nullable(z.record(z.string(), z.unknown())),
     RootFS: z.object({ Layers: z.optional(z.nullable(z.array(digest))) }),
-    Descriptor: z.optional(z.nullable(z.object({ digest }))),
+    Descriptor: z.optional(
+      z.nullable(
+        z.object({
+          digest,
+          annotations: z.optional(z.object({ [CONFIG_DIGEST_ANNOTATION]: z.optional(digest) })),
+        }),
+      ),
+    ),
   }),
 );
 
@@ -175,9 +204,10 @@ export async function inspectImage(reference: string): Promise<Image> {
   }
   const id = parseImageId(found.Id);
   const hasContainerdStore = found.Descriptor?.digest === id;
+  const annotated = found.Descriptor?.annotations?.[CONFIG_DIGEST_ANNOTATION] as Digest | undefined;
   return {
     id,
-    configDigest: hasContainerdStore ? undefined : id,
+    configDigest: hasContainerdStore ? annotated : id,
     manifestDigest: hasContainerdStore ? id : undefined,
     layers: (found.RootFS.Layers ?? []) as Digest[],
     os: found.Os,
@@ -185,7 +215,6 @@ export async function inspectImage(reference: string): Promise<Image> {
     variant: found.Variant || undefined,
     created: found.Created || undefined,
     author: found.Author || undefined,
-    sizeBytes: found.Size,
     config: found.Config ?? {},
   };
 }
@@ -249,6 +278,8 @@ export interface Container {
   readonly id: string;
   /** When the engine made it, in seconds since 1970, rounded down. */
   readonly createdSeconds: number;
+  /** Of its unpacked file system. An image's own size counts compressed layers with the containerd image store. */
+  readonly sizeBytes: number;
 }
 
 /** A container that never runs, only to be exported. */
@@ -262,8 +293,14 @@ export async function createContainer(
     // An image may have no command of its own, and create insists on one.
     'never-run',
   ]);
-  const created = await docker(['container', 'inspect', '--format', '{{.Created}}', name]);
-  return { id: id.trim(), createdSeconds: Math.floor(Date.parse(created.trim()) / 1000) };
+  const format = '{{.Created}} {{.SizeRootFs}}';
+  const answer = await docker(['container', 'inspect', '--size', '--format', format, name]);
+  const [created = '', size = ''] = answer.trim().split(' ');
+  return {
+    id: id.trim(),
+    createdSeconds: Math.floor(Date.parse(created) / 1000),
+    sizeBytes: Number(size),
+  };
 }
 
 /** Streams the file system of a container as a tar. */

@@ -1,7 +1,10 @@
 import { createHash, randomBytes } from 'node:crypto';
 import * as fs from 'node:fs/promises';
+import { dirname } from 'node:path';
+import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileError } from '../errors.ts';
+import { requireFreeBytes } from '../host/disk.ts';
 import { thisOwner } from '../host/owner.ts';
 import type { Digest } from '../identity/image-id.ts';
 import type { GuestPlatform } from '../identity/platform.ts';
@@ -47,7 +50,8 @@ export interface FlattenOptions {
   /** Where the layer is written. */
   readonly layerPath: string;
   readonly signal: AbortSignal;
-  readonly onBytes: (doneBytes: number) => void;
+  /** The total is about what it will be. */
+  readonly onBytes: (doneBytes: number, totalBytes: number) => void;
   readonly onWarning: (message: string) => void;
 }
 
@@ -58,40 +62,57 @@ export interface FlattenOptions {
 export async function flattenImage(options: FlattenOptions): Promise<Flattened> {
   const { image, platform, layerPath, signal } = options;
   const name = `cbp-flatten-${randomBytes(8).toString('hex')}`;
-  const spool = await LayerSpool.create(layerPath, options.onBytes);
-  const lossyPaths: string[] = [];
   try {
     await secondAfter(image);
     const container = await createContainer(image.id, { name, owner: thisOwner(), platform });
-    const isStub = stubTest(container, image);
-    await exportContainer(
-      name,
-      async (stdout) => {
-        let isDropped = false;
-        for await (const part of readTar(stdout)) {
-          if (part.kind === 'header') {
-            isDropped = isStub(part.entry);
-            if (isLossy(part.entry) && lossyPaths.length < MAX_LOSSY_PATHS) {
-              lossyPaths.push(part.entry.path);
-            }
-          }
-          if (!isDropped) {
-            await spool.write(part.kind === 'header' ? part.raw : part.chunk);
-          }
-        }
-        await spool.write(END_OF_ARCHIVE);
-      },
-      { signal },
+    await requireFreeBytes(dirname(layerPath), container.sizeBytes, 'the flattened image');
+    const spool = await LayerSpool.create(layerPath, (doneBytes) =>
+      options.onBytes(doneBytes, container.sizeBytes),
     );
-    const layer = { path: layerPath, ...(await spool.finish()) };
-    return { flat: describeImage(image, layer), lossyPaths };
+    try {
+      const isStub = stubTest(container, image);
+      let lossyPaths: string[] = [];
+      await exportContainer(
+        name,
+        async (tar) => {
+          lossyPaths = await copyEntries(tar, isStub, spool);
+        },
+        { signal },
+      );
+      const layer = { path: layerPath, ...(await spool.finish()) };
+      return { flat: describeImage(image, layer), lossyPaths };
+    } finally {
+      await spool.close();
+    }
   } finally {
-    await spool.close();
     const failure = await removeContainer(name);
     if (failure !== undefined) {
       options.onWarning(failure);
     }
   }
+}
+
+/** Returns some paths of what smolvm does not keep. */
+async function copyEntries(
+  tar: Readable,
+  isStub: (entry: TarEntry) => boolean,
+  spool: LayerSpool,
+): Promise<string[]> {
+  const lossyPaths: string[] = [];
+  let isDropped = false;
+  for await (const part of readTar(tar)) {
+    if (part.kind === 'header') {
+      isDropped = isStub(part.entry);
+      if (isLossy(part.entry) && lossyPaths.length < MAX_LOSSY_PATHS) {
+        lossyPaths.push(part.entry.path);
+      }
+    }
+    if (!isDropped) {
+      await spool.write(part.kind === 'header' ? part.raw : part.chunk);
+    }
+  }
+  await spool.write(END_OF_ARCHIVE);
+  return lossyPaths;
 }
 
 function isLossy({ pax, uid, gid }: TarEntry): boolean {

@@ -18,7 +18,6 @@ import { packCreate, reapPackCreate, type Smolvm } from './smolvm.ts';
  * builder VM's disk, the staged copy, the compressed assets twice.
  */
 const PACK_SPACE_FACTOR = 3;
-const SPARE_BYTES = 64 * 1024 * 1024;
 
 export type Hop =
   | { readonly kind: 'embedded' }
@@ -46,15 +45,14 @@ export interface PackedSidecar {
 
 /** Image -> one layer -> registry on loopback -> `smolvm pack create` -> verified sidecar in `outDir`. */
 export async function packImage(options: PackOptions): Promise<PackedSidecar> {
-  const { image, onProgress } = options;
+  const { onProgress } = options;
   return await withPrivateDir(
     scratchParent(),
     async (scratch) => {
-      await requireFreeBytes(scratch, image.sizeBytes + SPARE_BYTES, 'the flattened image');
       const flat = await flatten(options, scratch);
-      const packSpace = PACK_SPACE_FACTOR * flat.layer.sizeBytes + SPARE_BYTES;
+      const packSpace = PACK_SPACE_FACTOR * flat.layer.sizeBytes;
       await requireFreeBytes(scratch, packSpace, 'smolvm pack create');
-      await requireFreeBytes(options.outDir, flat.layer.sizeBytes + SPARE_BYTES, 'the sidecar');
+      await requireFreeBytes(options.outDir, flat.layer.sizeBytes, 'the sidecar');
 
       const packed = await withHop(flat, options, scratch, async (served) => ({
         path: await pack(served.reference, options, scratch),
@@ -98,8 +96,8 @@ async function flatten(options: PackOptions, scratch: string): Promise<FlatImage
     platform: options.platform,
     layerPath: join(scratch, 'layer.tar'),
     signal: options.signal,
-    onBytes: (doneBytes) =>
-      onProgress({ type: 'bytes', stage: 'flatten', doneBytes, totalBytes: image.sizeBytes }),
+    onBytes: (doneBytes, totalBytes) =>
+      onProgress({ type: 'bytes', stage: 'flatten', doneBytes, totalBytes }),
     onWarning: (message) => onProgress({ type: 'warning', message }),
   });
   onProgress({ type: 'done', stage: 'flatten', sizeBytes: flat.layer.sizeBytes });

@@ -64,9 +64,9 @@ async function layerOf(sidecar: string, target: string): Promise<string> {
 describe('the real Debian image', () => {
   test('is what the comparisons below are worth: large, of many layers, with every hard case', async () => {
     const image = await inspectImage(debian);
-    expect(image.sizeBytes).toBeGreaterThan(500e6);
     expect(image.layers.length).toBeGreaterThanOrEqual(8);
     const all = [...seen.values()];
+    expect(all.reduce((sum, { size = 0 }) => sum + size, 0)).toBeGreaterThan(500e6);
     for (const type of ['file', 'directory', 'symlink', 'char', 'block', 'fifo'] as const) {
       expect(
         all.some((facts) => facts.type === type),
