@@ -210,7 +210,7 @@ function dockerBuildArgs(options, iidFile) {
 	];
 }
 /**
-* Builds an image and returns what was built, also when another build moves the tag meanwhile.
+* Builds an image and returns what was built, never what another build has moved the tag to meanwhile.
 * @throws BottleError `build-failed` with the step and the last 20 lines
 */
 async function buildImage(options, { signal, onLine }) {
@@ -244,7 +244,7 @@ async function inspectBuilt(writtenId, tag) {
 		if (!(error instanceof BottleError && error.code === "not-found")) throw error;
 	}
 	const tagged = await inspectImage(tag);
-	if (tagged.configDigest !== writtenId) throw new BottleError("build-failed", `docker build made ${writtenId}, but ${tag} is ${tagged.id}`, { hint: "run it again in case another build moved the tag; else update Docker to 28 or newer" });
+	if (tagged.configDigest !== writtenId) throw new BottleError("build-failed", `docker build made ${writtenId}, but ${tag} is ${tagged.id}`, { hint: "run it again if another build moved the tag meanwhile; otherwise update Docker to 28 or newer" });
 	return tagged;
 }
 /** Follows the build output of both builders: "Step 2/5 : RUN …" and "#7 [stage 2/5] RUN …". */
@@ -501,7 +501,8 @@ async function spawnDocker(spawn) {
 }
 function assertSuccess(args, result) {
 	if (result.exitCode === 0) return;
-	if (result.tail.find((line) => /no such image/i.test(line)) !== void 0) throw new BottleError("not-found", `the Docker engine has no image ${args.at(-1)}`, { hint: "build it first, or leave out --no-build" });
+	const missing = /no such image: (?<image>\S+)/i.exec(result.tail.join("\n"))?.groups?.image;
+	if (missing !== void 0) throw new BottleError("not-found", `the Docker engine has no image ${missing}`, { hint: "build it first, or leave out --no-build" });
 	throw connectionError(result.tail) ?? new BottleError("docker-failed", `docker ${args.slice(0, 2).join(" ")} failed (${ending(result)})`, {
 		hint: noSpace(result.tail) ? "free disk space on the Docker engine" : "see what docker says above",
 		details: result.tail
