@@ -501,7 +501,7 @@ async function spawnDocker(spawn) {
 }
 function assertSuccess(args, result) {
 	if (result.exitCode === 0) return;
-	const missing = /no such image: (?<image>\S+)/i.exec(result.tail.join("\n"))?.groups?.image;
+	const missing = /.*no such image: (?<image>\S+)/is.exec(result.tail.join("\n"))?.groups?.image;
 	if (missing !== void 0) throw new BottleError("not-found", `the Docker engine has no image ${missing}`, { hint: "build it first, or leave out --no-build" });
 	throw connectionError(result.tail) ?? new BottleError("docker-failed", `docker ${args.slice(0, 2).join(" ")} failed (${ending(result)})`, {
 		hint: noSpace(result.tail) ? "free disk space on the Docker engine" : "see what docker says above",

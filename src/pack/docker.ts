@@ -76,7 +76,7 @@ export function dockerBuildArgs(options: BuildOptions, iidFile: string): string[
 }
 
 /**
- * Builds an image and returns what was built, also when another build moves the tag meanwhile.
+ * Builds an image and returns what was built, never what another build has moved the tag to meanwhile.
  * @throws BottleError `build-failed` with the step and the last 20 lines
  */
 export async function buildImage(
@@ -121,7 +121,7 @@ async function inspectBuilt(writtenId: string, tag: string): Promise<Image> {
   const tagged = await inspectImage(tag);
   if (tagged.configDigest !== writtenId) {
     throw new BottleError('build-failed', `docker build made ${writtenId}, but ${tag} is ${tagged.id}`, {
-      hint: 'run it again in case another build moved the tag; else update Docker to 28 or newer',
+      hint: 'run it again if another build moved the tag meanwhile; otherwise update Docker to 28 or newer',
     });
   }
   return tagged;
@@ -385,9 +385,9 @@ function assertSuccess(args: readonly string[], result: ChildResult): void {
   if (result.exitCode === 0) {
     return;
   }
-  const missing = result.tail.find((line) => /no such image/i.test(line));
+  const missing = /.*no such image: (?<image>\S+)/is.exec(result.tail.join('\n'))?.groups?.image;
   if (missing !== undefined) {
-    throw new BottleError('not-found', `the Docker engine has no image ${args.at(-1)}`, {
+    throw new BottleError('not-found', `the Docker engine has no image ${missing}`, {
       hint: 'build it first, or leave out --no-build',
     });
   }

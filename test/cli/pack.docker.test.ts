@@ -1,6 +1,7 @@
 import * as fs from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { engineFacts } from '../../src/pack/docker.ts';
 import { verifySidecar } from '../../src/sidecar/verify.ts';
 import { bench } from '../helpers/bench.ts';
 import { runCli } from '../helpers/cli.ts';
@@ -103,6 +104,7 @@ describe('pack', () => {
   });
 
   test('of one tag by two at once packs for each what it built itself', async () => {
+    const { store } = await engineFacts();
     const [one, two] = [await bench(), await bench()];
     const packed = await Promise.all(
       [one, two].map(async ({ dir, pack }, index) => {
@@ -110,7 +112,15 @@ describe('pack', () => {
         return await pack(['--context', context, '--image', 'claude-bottle-test/raced:1', '--json']);
       }),
     );
+    expect(packed.map(({ exitCode }) => exitCode)).toContain(0);
     for (const [index, result] of packed.entries()) {
+      if (store === 'containerd' && result.exitCode !== 0) {
+        // This store drops an image that another build takes the tag from.
+        expect(result.stderr).toMatch(
+          /docker build made sha256:\S+, but|the Docker engine has no image sha256:/,
+        );
+        continue;
+      }
       expect(result.exitCode, result.stderr).toBe(0);
       const { manifest } = await verifySidecar(JSON.parse(result.stdout).path);
       expect(manifest.env).toContain(`BUILD=${index}`);
@@ -167,9 +177,10 @@ describe('what Docker refuses is told with a hint, and nothing is left', () => {
     const result = await pack(['--context', context, '--image', 'claude-bottle-test/fails:1', '--json']);
     expect(result.exitCode).toBe(1);
     expect(JSON.parse(result.stdout)).toMatchObject({ code: 'build-failed', exit: 1 });
-    expect(result.stderr).toMatch(/docker build failed at step 3\/3, RUN /);
+    expect(result.stderr).toMatch(/docker build failed at step (3\/3|2\/2), RUN /);
     expect(result.stderr.match(/^ {2}\| /gm)?.length).toBe(20);
-    expect(result.stderr).toContain('| line 50');
+    // BuildKit puts a time before what a step prints.
+    expect(result.stderr).toMatch(/\| ([\d.]+ )?line 50$/m);
     expect(await left()).toEqual([]);
   });
 
