@@ -2466,6 +2466,9 @@ function runtimeConfig(image) {
 function sha256(bytes) {
 	return `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
 }
+function writeError(path, error) {
+	return fileError(`cannot write the image's layer to ${path}`, error);
+}
 /** Gathers small writes into big ones and hashes on the way. */
 var LayerSpool = class LayerSpool {
 	#file;
@@ -2481,7 +2484,11 @@ var LayerSpool = class LayerSpool {
 		this.#onBytes = onBytes;
 	}
 	static async create(path, onBytes) {
-		return new LayerSpool(await fs.open(path, "wx", 384), path, onBytes);
+		try {
+			return new LayerSpool(await fs.open(path, "wx", 384), path, onBytes);
+		} catch (error) {
+			throw writeError(path, error);
+		}
 	}
 	async write(bytes) {
 		let offset = 0;
@@ -2508,7 +2515,7 @@ var LayerSpool = class LayerSpool {
 		try {
 			await this.#file.writeFile(bytes);
 		} catch (error) {
-			throw fileError(`cannot write the image's layer to ${this.#path}`, error);
+			throw writeError(this.#path, error);
 		}
 		this.#sizeBytes += bytes.length;
 		this.#filled = 0;
@@ -2520,13 +2527,13 @@ const READY_TIMEOUT_MS = 3e4;
 const PROBE_TIMEOUT_MS = 2e3;
 const PROBE_INTERVAL_MS = 100;
 const LOGS_TIMEOUT_MS = 5e3;
+const LOG_LINES = 10;
 /**
 * Runs `use` with the host's port of a fresh registry container: published on 127.0.0.1 only, on a network of its
 * own, so that no other container reaches it. Container, volume and network are removed whatever happens.
 */
 async function withRegistryContainer(options, use) {
 	const name = `cbp-registry-${randomBytes(8).toString("hex")}`;
-	await sweepContainers(options.onWarning);
 	await ensureImage(options);
 	const label = `${OWNER_LABEL}=${thisOwner()}`;
 	try {
@@ -2559,6 +2566,8 @@ async function withRegistryContainer(options, use) {
 		const port = await publishedPort(name);
 		await waitUntilReady(name, port, options.signal);
 		return await use(port);
+	} catch (error) {
+		throw error instanceof BottleError && error.code === "registry-failed" ? await explained(error, name) : error;
 	} finally {
 		for (const failure of [await removeContainer(name), await removeNetwork(name)]) if (failure !== void 0) options.onWarning(`left behind, the next run tries again: ${failure}`);
 	}
@@ -2582,7 +2591,7 @@ async function publishedPort(name) {
 		name
 	]);
 	const bindings = JSON.parse(answer);
-	if (bindings === null) throw await notReady(name, "ended at once");
+	if (bindings === null) throw notReady("ended at once");
 	const [binding] = bindings;
 	if (bindings.length !== 1 || binding?.HostIp !== "127.0.0.1" || !binding.HostPort) throw new BottleError("registry-failed", `the registry is published as ${answer.trim()}, not on 127.0.0.1`, { hint: "use --hop embedded, or an engine that publishes on 127.0.0.1 only" });
 	return Number(binding.HostPort);
@@ -2593,17 +2602,17 @@ async function waitUntilReady(name, port, signal) {
 		signal.throwIfAborted();
 		const answer = await probe(port);
 		if (answer === "ready") return;
-		if (answer === "other") throw await notReady(name, `does not answer as a registry on port ${port}`);
+		if (answer === "other") throw notReady(`does not answer as a registry on port ${port}`);
 		if ((await docker([
 			"container",
 			"inspect",
 			"--format",
 			"{{.State.Running}}",
 			name
-		])).trim() !== "true") throw await notReady(name, "ended at once");
+		])).trim() !== "true") throw notReady("ended at once");
 		await new Promise((resolve) => setTimeout(resolve, PROBE_INTERVAL_MS));
 	}
-	throw await notReady(name, `did not answer on port ${port} within ${READY_TIMEOUT_MS / 1e3} s`);
+	throw notReady(`did not answer on port ${port} within ${READY_TIMEOUT_MS / 1e3} s`);
 }
 async function probe(port) {
 	try {
@@ -2615,17 +2624,24 @@ async function probe(port) {
 		return "silent";
 	}
 }
-async function notReady(name, what) {
-	const logs = await readChild("docker", [
+function notReady(what) {
+	return new BottleError("registry-failed", `the registry container ${what}`, { hint: "use --hop embedded, which needs no container, or another --registry-image" });
+}
+/** Adds what the registry itself says, such as that its disk is full: its clients only hear "500". */
+async function explained(error, name) {
+	const { stdout, tail } = await readChild("docker", [
 		"container",
 		"logs",
 		"--tail",
-		"20",
+		String(LOG_LINES),
 		name
 	], { timeoutMs: LOGS_TIMEOUT_MS });
-	return new BottleError("registry-failed", `the registry container ${what}`, {
-		hint: "use --hop embedded, which needs no container, or another --registry-image",
-		details: [...logs.stdout.split("\n").filter((line) => line !== ""), ...logs.tail]
+	const logs = [...stdout.split("\n"), ...tail].filter((line) => line !== "");
+	const isFull = logs.some((line) => line.includes("no space left"));
+	return new BottleError(error.code, error.message, {
+		...error.hint && { hint: isFull ? "free disk space on the Docker engine" : error.hint },
+		details: [...error.details, ...logs],
+		cause: error.cause
 	});
 }
 /** Removes containers and networks that a run has left: ours by label, and only of owners that have ended. */
@@ -2913,13 +2929,11 @@ async function packImage(options) {
 }
 /** Removes what killed runs have left, on the Docker engine and on disk, and ends what they have left running. */
 async function sweepKilledRuns(onProgress) {
-	await sweepPrivateDirs(scratchParent(), async (scratch) => {
-		await sweepContainers((message) => onProgress({
-			type: "warning",
-			message
-		}));
-		await clearScratch(scratch, onProgress);
-	});
+	await sweepContainers((message) => onProgress({
+		type: "warning",
+		message
+	}));
+	await sweepPrivateDirs(scratchParent(), (scratch) => clearScratch(scratch, onProgress));
 }
 async function clearScratch(scratch, onProgress) {
 	await reapPackCreate(scratch);

@@ -48,16 +48,23 @@ async function streamChild(command, args, consume, options = {}) {
 	try {
 		await consume(child.stdout);
 	} catch (error) {
+		const hasEnded = child.stdout.readableEnded;
 		child.end();
 		const result = await child.ended;
-		if (result.exitCode !== void 0 && result.exitCode !== 0) return result;
+		if (hasEnded && result.exitCode !== void 0 && result.exitCode !== 0) return result;
 		throw error;
 	}
 	return await child.ended;
 }
 /** For `onSpawn`: notes the child in a private directory, so that it can be ended when this process is killed. */
 function noteChild(dir) {
-	return (pid) => writeFileSync(join(dir, CHILD_FILE), ownerOf(pid));
+	return (pid) => {
+		try {
+			writeFileSync(join(dir, CHILD_FILE), ownerOf(pid));
+		} catch (error) {
+			throw fileError(`cannot note a process in ${dir}`, error);
+		}
+	};
 }
 /** Ends the process group of the child that was noted in `dir`, if it still runs. */
 async function endNotedChild(dir) {
@@ -86,7 +93,12 @@ function start(command, args, options) {
 		],
 		detached: true
 	});
-	if (child.pid !== void 0) options.onSpawn?.(child.pid);
+	if (child.pid !== void 0) try {
+		options.onSpawn?.(child.pid);
+	} catch (error) {
+		killGroup(child.pid, "SIGKILL");
+		throw error;
+	}
 	pipeline(options.input ?? [], child.stdin).catch((error) => {
 		if (!hasErrno(error, "EPIPE", "ERR_STREAM_PREMATURE_CLOSE")) killGroup(child.pid, "SIGTERM");
 	});

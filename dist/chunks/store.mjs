@@ -87,6 +87,7 @@ async function withPrivateDir(parent, use, beforeRemove) {
 		await fs.symlink(thisOwner(), dir + OWNER_SUFFIX);
 		await fs.mkdir(dir, { mode: 448 });
 	} catch (error) {
+		await fs.rm(dir + OWNER_SUFFIX, { force: true });
 		throw fileError(`cannot make a working directory in ${parent}`, error);
 	}
 	try {

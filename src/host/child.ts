@@ -6,7 +6,7 @@ import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { stripVTControlCharacters } from 'node:util';
-import { BottleError, hasErrno } from '../errors.ts';
+import { BottleError, fileError, hasErrno } from '../errors.ts';
 import { isAlive, ownerOf, pidOf } from './owner.ts';
 
 const TAIL_LINES = 20;
@@ -82,10 +82,12 @@ export async function streamChild(
   try {
     await consume(child.stdout);
   } catch (error) {
+    const hasEnded = child.stdout.readableEnded;
     child.end();
-    // When the child was stopped or failed, that is the cause and the broken stream its effect.
+    // When the child was stopped or failed, that is the cause and the broken stream its effect. But a child that
+    // we ended may have an exit code of its own making for that: docker exits with 143.
     const result = await child.ended;
-    if (result.exitCode !== undefined && result.exitCode !== 0) {
+    if (hasEnded && result.exitCode !== undefined && result.exitCode !== 0) {
       return result;
     }
     throw error;
@@ -95,7 +97,13 @@ export async function streamChild(
 
 /** For `onSpawn`: notes the child in a private directory, so that it can be ended when this process is killed. */
 export function noteChild(dir: string): (pid: number) => void {
-  return (pid) => writeFileSync(join(dir, CHILD_FILE), ownerOf(pid));
+  return (pid) => {
+    try {
+      writeFileSync(join(dir, CHILD_FILE), ownerOf(pid));
+    } catch (error) {
+      throw fileError(`cannot note a process in ${dir}`, error);
+    }
+  };
 }
 
 /** Ends the process group of the child that was noted in `dir`, if it still runs. */
@@ -135,7 +143,12 @@ function start(command: string, args: readonly string[], options: ChildOptions):
     detached: true,
   });
   if (child.pid !== undefined) {
-    options.onSpawn?.(child.pid);
+    try {
+      options.onSpawn?.(child.pid);
+    } catch (error) {
+      killGroup(child.pid, 'SIGKILL');
+      throw error;
+    }
   }
   pipeline(options.input ?? [], child.stdin).catch((error: unknown) => {
     // A child that does not read all of its input is judged by its exit code; half an input is our own fault.

@@ -32,6 +32,7 @@ export async function withPrivateDir<T>(
     await fs.symlink(thisOwner(), dir + OWNER_SUFFIX);
     await fs.mkdir(dir, { mode: 0o700 });
   } catch (error) {
+    await fs.rm(dir + OWNER_SUFFIX, { force: true });
     throw fileError(`cannot make a working directory in ${parent}`, error);
   }
   try {

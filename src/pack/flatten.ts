@@ -201,6 +201,10 @@ function sha256(bytes: Buffer): Digest {
   return `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
 }
 
+function writeError(path: string, error: unknown): Error {
+  return fileError(`cannot write the image's layer to ${path}`, error);
+}
+
 /** Gathers small writes into big ones and hashes on the way. */
 class LayerSpool {
   readonly #file: fs.FileHandle;
@@ -218,7 +222,11 @@ class LayerSpool {
   }
 
   static async create(path: string, onBytes: (doneBytes: number) => void): Promise<LayerSpool> {
-    return new LayerSpool(await fs.open(path, 'wx', 0o600), path, onBytes);
+    try {
+      return new LayerSpool(await fs.open(path, 'wx', 0o600), path, onBytes);
+    } catch (error) {
+      throw writeError(path, error);
+    }
   }
 
   async write(bytes: Buffer): Promise<void> {
@@ -248,7 +256,7 @@ class LayerSpool {
     try {
       await this.#file.writeFile(bytes);
     } catch (error) {
-      throw fileError(`cannot write the image's layer to ${this.#path}`, error);
+      throw writeError(this.#path, error);
     }
     this.#sizeBytes += bytes.length;
     this.#filled = 0;

@@ -77,10 +77,8 @@ export async function packImage(options: PackOptions): Promise<PackedSidecar> {
 
 /** Removes what killed runs have left, on the Docker engine and on disk, and ends what they have left running. */
 export async function sweepKilledRuns(onProgress: OnProgress): Promise<void> {
-  await sweepPrivateDirs(scratchParent(), async (scratch) => {
-    await sweepContainers((message) => onProgress({ type: 'warning', message }));
-    await clearScratch(scratch, onProgress);
-  });
+  await sweepContainers((message) => onProgress({ type: 'warning', message }));
+  await sweepPrivateDirs(scratchParent(), (scratch) => clearScratch(scratch, onProgress));
 }
 
 async function clearScratch(scratch: string, onProgress: OnProgress): Promise<void> {

@@ -21,6 +21,7 @@ const READY_TIMEOUT_MS = 30_000;
 const PROBE_TIMEOUT_MS = 2_000;
 const PROBE_INTERVAL_MS = 100;
 const LOGS_TIMEOUT_MS = 5_000;
+const LOG_LINES = 10;
 
 export interface RegistryOptions {
   readonly image: string;
@@ -37,7 +38,6 @@ export async function withRegistryContainer<T>(
   use: (port: number) => Promise<T>,
 ): Promise<T> {
   const name = `cbp-registry-${randomBytes(8).toString('hex')}`;
-  await sweepContainers(options.onWarning);
   await ensureImage(options);
   const label = `${OWNER_LABEL}=${thisOwner()}`;
   try {
@@ -49,6 +49,10 @@ export async function withRegistryContainer<T>(
     const port = await publishedPort(name);
     await waitUntilReady(name, port, options.signal);
     return await use(port);
+  } catch (error) {
+    throw error instanceof BottleError && error.code === 'registry-failed'
+      ? await explained(error, name)
+      : error;
   } finally {
     for (const failure of [await removeContainer(name), await removeNetwork(name)]) {
       if (failure !== undefined) {
@@ -76,7 +80,7 @@ async function publishedPort(name: string): Promise<number> {
   const answer = await docker(['container', 'inspect', '--format', format, name]);
   const bindings = JSON.parse(answer) as Array<{ HostIp?: string; HostPort?: string }> | null;
   if (bindings === null) {
-    throw await notReady(name, 'ended at once');
+    throw notReady('ended at once');
   }
   const [binding] = bindings;
   if (bindings.length !== 1 || binding?.HostIp !== '127.0.0.1' || !binding.HostPort) {
@@ -100,15 +104,15 @@ async function waitUntilReady(name: string, port: number, signal: AbortSignal): 
       return;
     }
     if (answer === 'other') {
-      throw await notReady(name, `does not answer as a registry on port ${port}`);
+      throw notReady(`does not answer as a registry on port ${port}`);
     }
     const running = await docker(['container', 'inspect', '--format', '{{.State.Running}}', name]);
     if (running.trim() !== 'true') {
-      throw await notReady(name, 'ended at once');
+      throw notReady('ended at once');
     }
     await new Promise((resolve) => setTimeout(resolve, PROBE_INTERVAL_MS));
   }
-  throw await notReady(name, `did not answer on port ${port} within ${READY_TIMEOUT_MS / 1000} s`);
+  throw notReady(`did not answer on port ${port} within ${READY_TIMEOUT_MS / 1000} s`);
 }
 
 async function probe(port: number): Promise<'ready' | 'silent' | 'other'> {
@@ -124,13 +128,27 @@ async function probe(port: number): Promise<'ready' | 'silent' | 'other'> {
   }
 }
 
-async function notReady(name: string, what: string): Promise<BottleError> {
-  const logs = await readChild('docker', ['container', 'logs', '--tail', '20', name], {
-    timeoutMs: LOGS_TIMEOUT_MS,
-  });
+function notReady(what: string): BottleError {
   return new BottleError('registry-failed', `the registry container ${what}`, {
     hint: 'use --hop embedded, which needs no container, or another --registry-image',
-    details: [...logs.stdout.split('\n').filter((line) => line !== ''), ...logs.tail],
+  });
+}
+
+/** Adds what the registry itself says, such as that its disk is full: its clients only hear "500". */
+async function explained(error: BottleError, name: string): Promise<BottleError> {
+  const { stdout, tail } = await readChild(
+    'docker',
+    ['container', 'logs', '--tail', String(LOG_LINES), name],
+    {
+      timeoutMs: LOGS_TIMEOUT_MS,
+    },
+  );
+  const logs = [...stdout.split('\n'), ...tail].filter((line) => line !== '');
+  const isFull = logs.some((line) => line.includes('no space left'));
+  return new BottleError(error.code, error.message, {
+    ...(error.hint && { hint: isFull ? 'free disk space on the Docker engine' : error.hint }),
+    details: [...error.details, ...logs],
+    cause: error.cause,
   });
 }
 
