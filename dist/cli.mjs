@@ -8,6 +8,7 @@ if (isOlder(process.versions.node, MINIMUM_NODE)) {
 	process.exitCode = 78;
 } else {
 	const { main } = await import("./chunks/program.mjs");
-	process.exitCode = await main(process.argv);
+	const exitCode = await main(process.argv);
+	process.exitCode = process.exitCode || exitCode;
 }
 export {};

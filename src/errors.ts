@@ -61,6 +61,11 @@ export class InterruptedError extends Error {
   }
 }
 
+/** Whether a sidecar itself is at fault, and not the way to it. */
+export function isDamage(error: unknown): error is BottleError {
+  return error instanceof BottleError && error.exitCode === 65;
+}
+
 export function hasErrno(error: unknown, ...codes: string[]): boolean {
   return error instanceof Error && 'code' in error && codes.includes(String(error.code));
 }

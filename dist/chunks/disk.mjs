@@ -1,10 +1,14 @@
-import { t as BottleError } from "./errors.mjs";
+import { r as fileError, t as BottleError } from "./errors.mjs";
 import { statfs } from "node:fs/promises";
 // src/host/disk.ts
 const SPARE_BYTES = 67108864;
 async function freeBytes(dir) {
-	const { bavail, bsize } = await statfs(dir);
-	return bavail * bsize;
+	try {
+		const { bavail, bsize } = await statfs(dir);
+		return bavail * bsize;
+	} catch (error) {
+		throw fileError(`cannot look at ${dir}`, error);
+	}
 }
 /**
 * Asks for some spare room on top of `bytes`.

@@ -1,4 +1,4 @@
-import { t as BottleError } from "./errors.mjs";
+import { a as isDamage, t as BottleError } from "./errors.mjs";
 import { n as freeBytes, t as formatBytes } from "./disk.mjs";
 import { a as storeDir, o as scratchParent, t as Store } from "./store.mjs";
 import { f as engineFacts, n as glibcVersion, r as judgeVersion, s as requireVirtualization, t as findSmolvm } from "./smolvm.mjs";
@@ -9,10 +9,10 @@ import { styleText } from "node:util";
 /** Room for an agent image of 2 GB, flattened and packed. */
 const COMFORTABLE_BYTES = 8e9;
 /** `claude-bottle doctor`: a line for each thing that packing needs; 78 when one of them is missing. */
-async function runDoctor(options, output) {
+async function runDoctor(options, output, signal) {
 	const dir = storeDir(options.store);
 	const checks = [
-		["docker", checkDocker],
+		["docker", () => checkDocker(signal)],
 		["smolvm", checkSmolvm],
 		["machine", checkVirtualization],
 		["scratch", () => checkDisk(scratchParent(), "TMPDIR")],
@@ -40,8 +40,8 @@ function failure(error) {
 	};
 	throw error;
 }
-async function checkDocker() {
-	const { version, store } = await engineFacts();
+async function checkDocker(signal) {
+	const { version, store } = await engineFacts(signal);
 	return {
 		state: "ok",
 		detail: `engine ${version}, ${store} image store`
@@ -79,7 +79,10 @@ async function checkStore(dir) {
 	const store = await Store.open(dir);
 	const damaged = [];
 	const ids = await store.list();
-	for (const id of ids) await readSidecar(store.pathFor(id)).catch(() => damaged.push(id));
+	for (const id of ids) await readSidecar(store.pathFor(id)).catch((error) => {
+		if (!isDamage(error)) throw error;
+		damaged.push(id);
+	});
 	if (damaged.length > 0) return {
 		state: "fail",
 		detail: `${damaged.length} of ${ids.length} sidecars in ${dir} are damaged: ${damaged.join(", ")}`,

@@ -50,6 +50,10 @@ var InterruptedError = class extends Error {
 		this.signal = signal;
 	}
 };
+/** Whether a sidecar itself is at fault, and not the way to it. */
+function isDamage(error) {
+	return error instanceof BottleError && error.exitCode === 65;
+}
 function hasErrno(error, ...codes) {
 	return error instanceof Error && "code" in error && codes.includes(String(error.code));
 }
@@ -66,4 +70,4 @@ function fileError(action, error) {
 	});
 	return new BottleError("io", `${action}: ${reason}`, { cause: error });
 }
-export { hasErrno as i, InterruptedError as n, fileError as r, BottleError as t };
+export { isDamage as a, hasErrno as i, InterruptedError as n, fileError as r, BottleError as t };

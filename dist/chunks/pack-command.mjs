@@ -1,12 +1,12 @@
 import { r as fileError, t as BottleError } from "./errors.mjs";
 import { _ as object, a as hostGuestPlatform, b as refine, c as isDigest, n as verifySidecar, o as parseGuestPlatform, p as array, s as id16, w as _length, x as string } from "./verify.mjs";
-import { C as readChild, S as tagImage, _ as pullImage, a as reapPackCreate, b as removeImage, c as OWNER_LABEL, d as docker, g as loadImage, h as listOwned, i as packCreate, l as buildImage, m as inspectImage, o as requireSupported, p as exportContainer, s as requireVirtualization, t as findSmolvm, u as createContainer, v as pushImage, x as removeNetwork, y as removeContainer } from "./smolvm.mjs";
+import { C as tagImage, S as removeNetwork, _ as loadImage, a as reapPackCreate, b as removeContainer, c as OWNER_LABEL, d as docker, g as listOwned, h as inspectImage, i as packCreate, l as buildImage, m as inspectIfThere, o as requireSupported, p as exportContainer, s as requireVirtualization, t as findSmolvm, u as createContainer, v as pullImage, w as readChild, x as removeImage, y as pushImage } from "./smolvm.mjs";
 import { r as requireFreeBytes } from "./disk.mjs";
 import { a as storeDir, c as withPrivateDir, f as thisOwner, i as runtimeConfigSha256, l as isAlive, n as exportSidecar, o as scratchParent, s as sweepPrivateDirs, t as Store } from "./store.mjs";
 import { i as readTar, t as END_OF_ARCHIVE } from "./tar.mjs";
 import { createRequire } from "node:module";
 import * as fs from "node:fs/promises";
-import { stat } from "node:fs/promises";
+import { lstat, stat } from "node:fs/promises";
 import { createHash, randomBytes } from "node:crypto";
 import { dirname, join, resolve } from "node:path";
 import { createReadStream } from "node:fs";
@@ -2574,12 +2574,7 @@ async function withRegistryContainer(options, use) {
 }
 /** Pulling is apart from running, since it takes long and may be stopped half-way. */
 async function ensureImage({ image, signal }) {
-	try {
-		await inspectImage(image);
-	} catch (error) {
-		if (!(error instanceof BottleError && error.code === "not-found")) throw error;
-		await pullImage(image, { signal });
-	}
+	if (await inspectIfThere(image) === void 0) await pullImage(image, { signal });
 }
 /** Engines before 28 could publish more widely than they were told to (moby issue 45610). */
 async function publishedPort(name) {
@@ -2645,8 +2640,8 @@ async function explained(error, name) {
 	});
 }
 /** Removes containers and networks that a run has left: ours by label, and only of owners that have ended. */
-async function sweepContainers(onWarning) {
-	for (const [kind, remove] of [["container", removeContainer], ["network", removeNetwork]]) for (const { id, owner } of await listOwned(kind)) if (owner !== "" && !isAlive(owner)) onWarning(await remove(id) ?? `removed the ${kind} ${id} that an earlier run had left`);
+async function sweepContainers(signal, onWarning) {
+	for (const [kind, remove] of [["container", removeContainer], ["network", removeNetwork]]) for (const { id, owner } of await listOwned(kind, signal)) if (owner !== "" && !isAlive(owner)) onWarning(await remove(id) ?? `removed the ${kind} ${id} that an earlier run had left`);
 }
 // src/pack/container-hop.ts
 const DOCKER_MANIFEST_MEDIA_TYPE = "application/vnd.docker.distribution.manifest.v2+json";
@@ -2928,12 +2923,16 @@ async function packImage(options) {
 	}, (scratch) => clearScratch(scratch, onProgress));
 }
 /** Removes what killed runs have left, on the Docker engine and on disk, and ends what they have left running. */
-async function sweepKilledRuns(onProgress) {
-	await sweepContainers((message) => onProgress({
+async function sweepKilledRuns(signal, onProgress) {
+	const onWarning = (message) => onProgress({
 		type: "warning",
 		message
-	}));
-	await sweepPrivateDirs(scratchParent(), (scratch) => clearScratch(scratch, onProgress));
+	});
+	await sweepContainers(signal, onWarning);
+	await sweepPrivateDirs(scratchParent(), {
+		beforeRemove: (scratch) => clearScratch(scratch, onProgress),
+		onWarning
+	});
 }
 async function clearScratch(scratch, onProgress) {
 	await reapPackCreate(scratch);
@@ -3074,11 +3073,14 @@ async function runPack(options, output, signal) {
 	const { onProgress } = output;
 	const { name, wanted, hop } = await parseOptions(options);
 	const store = await Store.open(storeDir(options.store));
-	await store.sweep();
-	await sweepKilledRuns(onProgress);
-	const image = options.build ? await build(name, options, output, signal) : await inspectImage(name);
+	await store.sweep((message) => onProgress({
+		type: "warning",
+		message
+	}));
+	await sweepKilledRuns(signal, onProgress);
+	const image = options.build ? await build(name, options, output, signal) : await inspectImage(name, signal);
 	const platform = platformOf(image, wanted, options.build);
-	const hit = options.force ? void 0 : await findInStore(store, image, platform, output, signal);
+	const hit = options.force ? void 0 : await findInStore(store, image, platform, options, output, signal);
 	const stored = hit ?? await packIntoStore(store, {
 		...options,
 		image,
@@ -3111,7 +3113,12 @@ async function parseOptions(options) {
 	};
 	const [ignored] = Object.entries(buildOnly).find(([, value]) => value !== void 0) ?? [];
 	if (!options.build && ignored !== void 0) throw new BottleError("usage", `${ignored} has no meaning with --no-build`, { hint: "leave out one of the two" });
-	if (options.build) await requireDirectory(options.context);
+	if (options.extraArgs.some((argument) => /^--iidfile(=|$)/.test(argument))) throw new BottleError("usage", "--iidfile is ours: it says what was built", { hint: "leave it out; --json gives the image ID" });
+	if (options.build) await requireDirectory("build context", options.context);
+	if (options.out !== void 0) {
+		await requireDirectory("directory of --out", dirname(resolve(options.out)));
+		if ((await lstat(options.out).catch(() => void 0))?.isDirectory()) throw new BottleError("usage", `--out ${JSON.stringify(options.out)} is a directory`, { hint: "name a file in it" });
+	}
 	const hop = options.hop === "embedded" ? { kind: "embedded" } : {
 		kind: "container",
 		registryImage: parseImageReference(options.registryImage ?? "registry:2.8.3@sha256:a3d8aaa63ed8681a604f1dea0aa03f100d5895b6a58ace528858a7b332415373")
@@ -3122,8 +3129,8 @@ async function parseOptions(options) {
 		hop
 	};
 }
-async function requireDirectory(context) {
-	if (!(await stat(context).catch(() => void 0))?.isDirectory()) throw new BottleError("usage", `the build context ${JSON.stringify(context)} is not a directory`, { hint: "name one with --context, or leave out the build with --no-build" });
+async function requireDirectory(what, dir) {
+	if (!(await stat(dir).catch(() => void 0))?.isDirectory()) throw new BottleError("usage", `the ${what} ${JSON.stringify(dir)} is not a directory`, { hint: "name one that is there" });
 }
 async function build(image, options, { onProgress }, signal) {
 	onProgress({
@@ -3156,7 +3163,7 @@ function platformOf(image, wanted, isBuilt) {
 	if (wanted !== void 0 && wanted !== platform) throw new BottleError("usage", `the image ${image.id} is for ${platform}, not for ${wanted}`, { hint: isBuilt ? "the builder has ignored the platform: install the buildx component of the Docker client" : `build it for ${wanted}, or leave out --platform` });
 	return platform;
 }
-async function findInStore(store, image, platform, { onProgress }, signal) {
+async function findInStore(store, image, platform, { cpus, mem }, { onProgress }, signal) {
 	onProgress({
 		type: "start",
 		stage: "store"
@@ -3174,12 +3181,22 @@ async function findInStore(store, image, platform, { onProgress }, signal) {
 			message: `${reason}; moved to ${movedTo}, packing again`
 		})
 	});
-	if (found !== void 0) onProgress({
-		type: "done",
-		stage: "store",
-		sizeBytes: found.report.sizeBytes,
-		detail: "verified, nothing to pack"
-	});
+	if (found !== void 0) {
+		const { manifest } = found.report;
+		if ((cpus ?? manifest.cpus) !== manifest.cpus || (mem ?? manifest.mem) !== manifest.mem) {
+			onProgress({
+				type: "warning",
+				message: `the sidecar in the store is for ${manifest.cpus} CPUs and ${manifest.mem} MiB; packing again`
+			});
+			return;
+		}
+		onProgress({
+			type: "done",
+			stage: "store",
+			sizeBytes: found.report.sizeBytes,
+			detail: "verified, nothing to pack"
+		});
+	}
 	return found;
 }
 async function packIntoStore(store, { image, platform, hop, cpus, mem, timeout, kvmCheck }, { onProgress }, signal) {

@@ -1,4 +1,4 @@
-import { n as InterruptedError, t as BottleError } from "./errors.mjs";
+import { i as hasErrno, n as InterruptedError, t as BottleError } from "./errors.mjs";
 import { t as formatBytes } from "./disk.mjs";
 import { stripVTControlCharacters, styleText } from "node:util";
 import path from "node:path";
@@ -3018,8 +3018,8 @@ function createProgress(stream, now = performance.now.bind(performance)) {
 // src/cli/output.ts
 function terminalOutput({ json, debug }) {
 	const progress = createProgress(process.stderr);
+	outliveReaders();
 	return {
-		json,
 		onProgress: progress.handle,
 		result(value, lines) {
 			progress.clear();
@@ -3048,6 +3048,16 @@ function terminalOutput({ json, debug }) {
 		}
 	};
 }
+/** Whoever reads our output may leave, a terminal even with a SIGHUP: the clean-up must go on all the same. */
+function outliveReaders() {
+	process.stderr.on("error", () => {});
+	process.stdout.on("error", (error) => {
+		if (!hasErrno(error, "EPIPE", "EIO")) {
+			process.stderr.write(`claude-bottle: error: cannot write the result: ${error.message}\n`);
+			process.exitCode = 74;
+		}
+	});
+}
 function stackOf(error) {
 	const cause = error.cause instanceof Error ? `\ncaused by ${stackOf(error.cause)}` : "";
 	return `${error.stack}${cause}`;
@@ -3060,13 +3070,12 @@ const SIGNALS = {
 };
 const EXIT_CODES_HELP = `
 Exit codes:
-  0    done, or already there            74   input/output error
-  1    docker or smolvm failed           75   try again later
-  64   wrong usage                       76   not trusted
+  0    done, or already there            70   a bug of ours
+  1    docker or smolvm failed           73   cannot write
+  64   wrong usage                       74   input/output error
   65   damaged sidecar                   77   not permitted
   66   no such image or sidecar          78   configuration
-  69   no Docker daemon, no network      129, 130, 143   stopped by a signal
-  70   a bug of ours; 73 cannot write`;
+  69   no Docker daemon                  129, 130, 143   stopped by a signal`;
 /** Runs one command line and returns the exit code. */
 async function main(argv) {
 	const output = terminalOutput({
@@ -3096,7 +3105,7 @@ async function run(argv, output, signal) {
 		await program.parseAsync(argv);
 		return exitCode;
 	} catch (error) {
-		if (error instanceof InterruptedError) return 128 + SIGNALS[error.signal];
+		if (signal.reason instanceof InterruptedError) return 128 + SIGNALS[signal.reason.signal];
 		if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 64;
 		const known = error instanceof BottleError ? error : new BottleError("internal", `unexpected: ${error instanceof Error ? error.message : error}`, {
 			hint: "this is a bug: report it with the output of the same command and --debug",
@@ -3123,9 +3132,9 @@ function createProgram(start) {
 		const { runVerify } = await import("./verify-command.mjs");
 		return await runVerify(fileOrId, options, output, signal);
 	}));
-	program.command("doctor").description("check what packing needs on this machine").addOption(storeOption()).addOption(jsonOption()).action((options) => start(async (output) => {
+	program.command("doctor").description("check what packing needs on this machine").addOption(storeOption()).addOption(jsonOption()).action((options) => start(async (output, signal) => {
 		const { runDoctor } = await import("./doctor-command.mjs");
-		return await runDoctor(options, output);
+		return await runDoctor(options, output, signal);
 	}));
 	return program;
 }

@@ -123,8 +123,14 @@ function start(command, args, options) {
 		child.once("error", reject);
 		child.once("close", (code, childSignal) => {
 			if (signal?.aborted) reject(signal.reason);
-			else if (timedOut) reject(timeoutError(command, args, timeoutMs ?? 0, lines.finish()));
-			else resolve({
+			else if (timedOut) {
+				const what = `${command} ${args[0] ?? ""} took longer than ${(timeoutMs ?? 0) / 1e3} s`;
+				const hint = options.timeoutHint ?? "look for what it waits for, and try again";
+				reject(new BottleError("timed-out", what, {
+					hint,
+					details: lines.finish()
+				}));
+			} else resolve({
 				exitCode: code ?? void 0,
 				signal: childSignal ?? void 0,
 				tail: lines.finish()
@@ -145,12 +151,6 @@ function start(command, args, options) {
 		ended,
 		end
 	};
-}
-function timeoutError(command, args, timeoutMs, tail) {
-	return new BottleError("timed-out", `${command} ${args[0] ?? ""} took longer than ${timeoutMs / 1e3} s`, {
-		hint: "try again with a longer --timeout, or look for what it waits for",
-		details: tail
-	});
 }
 function killGroup(pid, signal) {
 	if (pid !== void 0) kill(-pid, signal);
@@ -250,14 +250,19 @@ async function buildImage(options, { signal, onLine }) {
 * finds no image by that (docker/buildx pull request 3952). Then the tag leads to the image, if it is still ours.
 */
 async function inspectBuilt(writtenId, tag) {
+	const built = await inspectIfThere(writtenId) ?? await inspectIfThere(tag);
+	if (built === void 0) throw new BottleError("build-failed", `docker build made ${writtenId}, but the engine does not have it`, { hint: "this builder keeps what it builds: unset BUILDX_BUILDER, or add -- --load" });
+	if (![built.id, built.configDigest].includes(writtenId)) throw new BottleError("build-failed", `docker build made ${writtenId}, but ${tag} is ${built.id}`, { hint: "run it again if another build moved the tag meanwhile; otherwise update Docker to 28 or newer" });
+	return built;
+}
+/** Undefined when the engine has no such image. */
+async function inspectIfThere(reference) {
 	try {
-		return await inspectImage(writtenId);
+		return await inspectImage(reference);
 	} catch (error) {
-		if (!(error instanceof BottleError && error.code === "not-found")) throw error;
+		if (error instanceof BottleError && error.code === "not-found") return;
+		throw error;
 	}
-	const tagged = await inspectImage(tag);
-	if (tagged.configDigest !== writtenId) throw new BottleError("build-failed", `docker build made ${writtenId}, but ${tag} is ${tagged.id}`, { hint: "run it again if another build moved the tag meanwhile; otherwise update Docker to 28 or newer" });
-	return tagged;
 }
 /** Follows the build output of both builders: "Step 2/5 : RUN …" and "#7 [stage 2/5] RUN …". */
 var BuildStep = class {
@@ -296,12 +301,12 @@ const inspectSchema = array(object({
 		annotations: optional(object({ [CONFIG_DIGEST_ANNOTATION]: optional(digest) }))
 	})))
 }));
-async function engineFacts() {
+async function engineFacts(signal) {
 	const answer = await docker([
 		"info",
 		"--format",
 		"{{.ServerVersion}} {{json .DriverStatus}}"
-	]);
+	], { signal });
 	const [version = ""] = answer.split(" ", 1);
 	return {
 		version,
@@ -309,13 +314,13 @@ async function engineFacts() {
 	};
 }
 /** @throws BottleError `not-found` when the engine has no such image */
-async function inspectImage(reference) {
+async function inspectImage(reference, signal) {
 	const stdout = await docker([
 		"image",
 		"inspect",
 		"--",
 		reference
-	]);
+	], { signal });
 	const parsed = inspectSchema.safeParse(parseJson(stdout));
 	const found = parsed.data?.[0];
 	if (found === void 0) throw new BottleError("docker-failed", `docker image inspect ${reference} answered something unknown`, {
@@ -476,14 +481,18 @@ async function cleanUp(args) {
 	}
 }
 /** The names of our containers or networks, with their owners. */
-async function listOwned(kind) {
-	return (await docker([...[
+async function listOwned(kind, signal) {
+	const all = kind === "container" ? ["--all"] : [];
+	const format = `{{.ID}} {{.Label "${OWNER_LABEL}"}}`;
+	return (await docker([
 		kind,
 		"ls",
-		...kind === "container" ? ["--all"] : [],
+		...all,
 		"--filter",
-		`label=${OWNER_LABEL}`
-	], ...["--format", `{{.ID}} {{.Label "${OWNER_LABEL}"}}`]])).split("\n").filter((line) => line !== "").map((line) => {
+		`label=${OWNER_LABEL}`,
+		"--format",
+		format
+	], { signal })).split("\n").filter((line) => line !== "").map((line) => {
 		const [id = "", owner = ""] = line.split(" ");
 		return {
 			id,
@@ -492,11 +501,14 @@ async function listOwned(kind) {
 	});
 }
 /**
-* Runs a short docker command to its end and returns its standard output. It cannot be aborted: what it makes on
-* the engine would otherwise appear after we have cleaned up.
+* Runs a short docker command and returns its standard output. A `signal` is only for commands that look: what one
+* makes on the engine would otherwise appear after we have cleaned up.
 */
-async function docker(args) {
-	const result = await spawnDocker(() => readChild("docker", args, { timeoutMs: SHORT_TIMEOUT_MS }));
+async function docker(args, { signal } = {}) {
+	const result = await spawnDocker(() => readChild("docker", args, {
+		timeoutMs: SHORT_TIMEOUT_MS,
+		signal
+	}));
 	assertSuccess(args, result);
 	return result.stdout;
 }
@@ -682,6 +694,7 @@ async function packCreate(smolvm, options) {
 			signal: options.signal,
 			timeoutMs: options.timeoutMs,
 			...options.onLine === void 0 ? {} : { onLine: options.onLine },
+			timeoutHint: "give it more time with --timeout, or look for what it waits for",
 			onSpawn: noteChild(scratch)
 		});
 		if (result.exitCode !== 0) {
@@ -713,8 +726,8 @@ function packHint(lines) {
 }
 /**
 * Ends what a `smolvm pack create` in `scratch` has left running: smolvm has no signal handlers, so its builder VM,
-* a `_boot-vm` child with a session of its own, outlives it. The whole cache directory is private to that run,
-* so every VM in it is ours to end.
+* a child with a session of its own, outlives it. A process is known by `scratch` in its arguments or environment:
+* its pid alone may by now be another's.
 */
 async function reapPackCreate(scratch) {
 	await endNotedChild(scratch);
@@ -725,19 +738,23 @@ async function reapPackCreate(scratch) {
 	});
 	for (const name of names) {
 		const pid = Number((await readIfThere(join(vms, name, "agent.pid")))?.split("\n")[0]);
-		if (Number.isInteger(pid) && pid > 1 && (await commandLine(pid)).includes("_boot-vm")) await endProcess(pid);
+		if (Number.isInteger(pid) && pid > 1 && (await describeProcess(pid)).includes(scratch)) await endProcess(pid);
 	}
 }
 async function readIfThere(path) {
 	return await fs.readFile(path, "utf8").catch(() => void 0);
 }
-async function commandLine(pid) {
-	if (process.platform === "linux") return await readIfThere(`/proc/${pid}/cmdline`) ?? "";
+async function describeProcess(pid) {
+	if (process.platform === "linux") {
+		const [args, env] = await Promise.all(["cmdline", "environ"].map((name) => readIfThere(`/proc/${pid}/${name}`)));
+		return `${args}${env}`;
+	}
 	return (await readChild("ps", [
+		"eww",
 		"-o",
 		"command=",
 		"-p",
 		String(pid)
 	])).stdout;
 }
-export { readChild as C, tagImage as S, pullImage as _, reapPackCreate as a, removeImage as b, OWNER_LABEL as c, docker as d, engineFacts as f, loadImage as g, listOwned as h, packCreate as i, buildImage as l, inspectImage as m, glibcVersion as n, requireSupported as o, exportContainer as p, judgeVersion as r, requireVirtualization as s, findSmolvm as t, createContainer as u, pushImage as v, removeNetwork as x, removeContainer as y };
+export { tagImage as C, removeNetwork as S, loadImage as _, reapPackCreate as a, removeContainer as b, OWNER_LABEL as c, docker as d, engineFacts as f, listOwned as g, inspectImage as h, packCreate as i, buildImage as l, inspectIfThere as m, glibcVersion as n, requireSupported as o, exportContainer as p, judgeVersion as r, requireVirtualization as s, findSmolvm as t, createContainer as u, pullImage as v, readChild as w, removeImage as x, pushImage as y };

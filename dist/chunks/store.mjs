@@ -1,11 +1,11 @@
-import { i as hasErrno, r as fileError, t as BottleError } from "./errors.mjs";
+import { a as isDamage, i as hasErrno, r as fileError, t as BottleError } from "./errors.mjs";
 import { C as _isoDateTime, D as $ZodISODateTime, E as _regex, O as $constructor, T as _nonnegative, _ as object, b as refine, c as isDigest, d as ZodMiniStringFormat, f as _enum, h as literal, i as GUEST_PLATFORMS, m as int, n as verifySidecar, p as array, s as id16, v as optional, x as string } from "./verify.mjs";
 import * as fs from "node:fs/promises";
 import { createHash, randomBytes } from "node:crypto";
 import { homedir, hostname, tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { execFileSync } from "node:child_process";
-import { constants, readFileSync } from "node:fs";
+import { constants, readFileSync, readlinkSync } from "node:fs";
 // src/host/owner.ts
 function ownerOf(pid) {
 	return `${HOST.id}-${HOST.boot()}-${pid}-${startTime(pid) ?? "gone"}`;
@@ -23,7 +23,7 @@ function pidOf(owner) {
 	return Number(owner.split("-")[2]);
 }
 const HOST = {
-	id: shortHash(hostname()),
+	id: shortHash(hostname() + pidNamespace()),
 	bootHash: void 0,
 	boot() {
 		this.bootHash ??= shortHash(bootId());
@@ -32,6 +32,10 @@ const HOST = {
 };
 function shortHash(text) {
 	return createHash("sha256").update(text).digest("hex").slice(0, 8);
+}
+/** Containers with the host's name have pids of their own; what they own counts as another host's. */
+function pidNamespace() {
+	return process.platform === "linux" ? readlinkSync("/proc/self/ns/pid") : "";
 }
 function bootId() {
 	return process.platform === "linux" ? readFileSync("/proc/sys/kernel/random/boot_id", "utf8") : outputOf("sysctl", ["-n", "kern.boottime"]) ?? "";
@@ -74,7 +78,7 @@ const PREFIX = "cbp-";
 const OWNER_SUFFIX = ".owner";
 /** Sizes are those of whole images, and /tmp is often a RAM disk: /var/tmp is where the FHS puts large files. */
 function scratchParent() {
-	return process.env.TMPDIR ?? (process.platform === "linux" ? "/var/tmp" : tmpdir());
+	return resolve(process.env.TMPDIR || (process.platform === "linux" ? "/var/tmp" : tmpdir()));
 }
 /**
 * Runs `use` with a new directory of mode 0700 in `parent` and removes it afterwards, whatever happens. When the
@@ -93,22 +97,20 @@ async function withPrivateDir(parent, use, beforeRemove) {
 	try {
 		return await use(dir);
 	} finally {
-		await removeOwned(dir, beforeRemove);
+		await removeOwned(dir, beforeRemove).catch(() => {});
 	}
 }
-/** Removes the private directories in `parent` whose owner has ended. Returns how many there were. */
-async function sweepPrivateDirs(parent, beforeRemove) {
-	let swept = 0;
+/** Removes the private directories in `parent` whose owner has ended. */
+async function sweepPrivateDirs(parent, { beforeRemove, onWarning }) {
 	for (const name of await namesIn(parent)) {
 		if (!name.startsWith(PREFIX) || !name.endsWith(OWNER_SUFFIX)) continue;
 		const link = join(parent, name);
 		const owner = await ownOwner(link);
 		if (owner !== void 0 && !isAlive(owner)) {
-			await removeOwned(link.slice(0, -6), beforeRemove);
-			swept += 1;
+			const dir = link.slice(0, -6);
+			await removeOwned(dir, beforeRemove).catch((error) => onWarning(`cannot remove ${dir}, which a stopped run has left: ${error.message}`));
 		}
 	}
-	return swept;
 }
 async function namesIn(parent) {
 	try {
@@ -153,8 +155,8 @@ function defaultStoreDir() {
 	if (home === "" || home === "/nonexistent") throw new BottleError("store-unsafe", `no home directory (${JSON.stringify(home)}), so no default store`, { hint: "set HOME, or name a directory with --store" });
 	return join(home, ".cache", "claude-bottle", "smolmachines");
 }
-function storeDir(option, env = process.env) {
-	return resolve(option ?? (env.CLAUDE_BOTTLE_STORE || defaultStoreDir()));
+function storeDir(option) {
+	return resolve(option || defaultStoreDir());
 }
 /** `smolvm pack create -o <id16>.smolmachine` once wrote this name, and claude-bottle still looks for it. */
 function sidecarName(id) {
@@ -354,12 +356,11 @@ var Store = class Store {
 				platform
 			});
 			const actual = found.record?.image.id;
-			if (actual !== void 0 && actual !== imageId) throw new BottleError("sidecar-refused", `${path} is for the image ${actual}, not ${imageId}`);
+			if (actual !== void 0 && actual !== imageId) throw otherImage(path, actual);
 			return found;
 		} catch (error) {
-			if (!(error instanceof BottleError)) throw error;
-			if (error.code === "not-found") return;
-			if (error.exitCode !== 65) throw error;
+			if (error instanceof BottleError && error.code === "not-found") return;
+			if (!isDamage(error)) throw error;
 			onQuarantine(error.message, await this.quarantine(path));
 			return;
 		}
@@ -368,15 +369,26 @@ var Store = class Store {
 	async verify(path, options = {}) {
 		const { platform, ...rest } = options;
 		const report = await verifySidecar(path, platform === void 0 ? {} : { platform }, rest);
+		const record = await readRecord(join(this.#records, `${report.sha256}.json`));
+		const packedFrom = record?.image.id;
+		if (packedFrom !== void 0 && this.pathFor(id16(packedFrom)) !== path) throw otherImage(path, packedFrom);
 		return {
 			path,
 			report,
-			record: await readRecord(join(this.#records, `${report.sha256}.json`))
+			record
 		};
 	}
-	/** Removes what killed runs have left half-made. */
-	async sweep() {
-		await sweepPrivateDirs(this.#tmp);
+	/** Removes what killed runs have left half-made, and what no name refers to any more. */
+	async sweep(onWarning) {
+		await sweepPrivateDirs(this.#tmp, { onWarning });
+		const objects = await fs.readdir(this.#objects).catch(() => []);
+		for (const sha256 of objects) {
+			const object = join(this.#objects, sha256);
+			if ((await fs.lstat(object).catch(() => void 0))?.nlink === 1) {
+				await fs.rm(object, { force: true });
+				await fs.rm(join(this.#records, `${sha256}.json`), { force: true });
+			}
+		}
 	}
 	/** Runs `use` with a private directory on the store's file system, in which a sidecar can be made. */
 	async withTemp(use) {
@@ -386,7 +398,7 @@ var Store = class Store {
 	/**
 	* Moves a verified file into the store, under its own SHA-256 and then, by a hard link, under the name for the
 	* image. Everything is on disk before a name appears; a file already under the name keeps its bytes for whoever
-	* has it open.
+	* has it open. The object never has fewer than two links, or a sweep would take it for unused.
 	*/
 	async install(imageId, temp, record) {
 		const { sha256 } = record.sidecar;
@@ -398,8 +410,8 @@ var Store = class Store {
 			await fs.writeFile(recordTemp, formatRecord(record), { mode: 292 });
 			await syncFile(recordTemp);
 			await fs.rename(recordTemp, join(this.#records, `${sha256}.json`));
-			await fs.rename(temp, object);
-			await fs.link(object, temp);
+			await fs.rm(object, { force: true });
+			await fs.link(temp, object);
 			await this.#makeWay(path);
 			await fs.rename(temp, path);
 			for (const dir of [
@@ -467,6 +479,9 @@ var Store = class Store {
 		return this.#ours("quarantine");
 	}
 };
+function otherImage(path, actual) {
+	return new BottleError("sidecar-refused", `${path} is for another image, ${actual}`, { hint: "pack the image again" });
+}
 /** Verifies a file outside the store, against the pack record beside it (`<file>.json`) where there is one. */
 async function verifyFile(path, options) {
 	const record = await readRecord(`${path}.json`);
@@ -499,6 +514,7 @@ async function exportSidecar(stored, target) {
 		await fs.copyFile(stored.path, temp, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
 		const { sha256 } = await verifySidecar(temp, { sha256: stored.report.sha256 });
 		await syncFile(temp);
+		await fs.rm(`${target}.json`, { force: true });
 		await fs.rename(temp, target);
 		if (stored.record !== void 0 && stored.record.sidecar.sha256 === sha256) await fs.writeFile(`${target}.json`, formatRecord(stored.record));
 	} catch (error) {

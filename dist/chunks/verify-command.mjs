@@ -1,4 +1,4 @@
-import { t as BottleError } from "./errors.mjs";
+import { a as isDamage, t as BottleError } from "./errors.mjs";
 import { t as formatBytes } from "./disk.mjs";
 import { l as parseId16 } from "./verify.mjs";
 import { a as storeDir, r as verifyFile, t as Store } from "./store.mjs";
@@ -25,25 +25,30 @@ async function runVerify(fileOrId, { all, deep, store: dir }, output, signal) {
 	const verdicts = [];
 	for (const entry of id === void 0 ? await store.list() : [id]) verdicts.push(await verifyStored(store, store.pathFor(entry), options));
 	report(output, all ? verdicts : verdicts[0], verdicts);
-	return verdicts.every((verdict) => verdict.ok) ? 0 : 65;
+	return verdicts.find(({ exit }) => exit !== 0)?.exit ?? 0;
 }
 async function verifyStored(store, path, options) {
 	try {
 		return verdictOf(await store.verify(path, options));
 	} catch (error) {
-		if (!(error instanceof BottleError) || error.exitCode !== 65) throw error;
-		return {
+		if (isDamage(error)) return {
 			path,
-			ok: false,
+			exit: 65,
 			error: error.message,
 			quarantinedAs: await store.quarantine(path)
 		};
+		if (error instanceof BottleError) return {
+			path,
+			exit: error.exitCode,
+			error: error.message
+		};
+		throw error;
 	}
 }
 function verdictOf({ path, report: { sha256, sizeBytes, members }, record }) {
 	return {
 		path,
-		ok: true,
+		exit: 0,
 		sha256,
 		sizeBytes,
 		...record && { imageId: record.image.id },
@@ -51,6 +56,9 @@ function verdictOf({ path, report: { sha256, sizeBytes, members }, record }) {
 	};
 }
 function report(output, value, verdicts) {
-	output.result(value, verdicts.length === 0 ? ["the store has no sidecars"] : verdicts.map(({ path, ok, sha256, sizeBytes, error, quarantinedAs }) => ok ? `ok       ${path}  ${formatBytes(sizeBytes ?? 0)}  sha256:${sha256}` : `damaged  ${path}  ${error}; moved to ${quarantinedAs}`));
+	output.result(value, verdicts.length === 0 ? ["the store has no sidecars"] : verdicts.map(({ path, exit, sha256, sizeBytes, error, quarantinedAs }) => {
+		if (exit === 0) return `ok       ${path}  ${formatBytes(sizeBytes ?? 0)}  sha256:${sha256}`;
+		return quarantinedAs === void 0 ? `failed   ${path}  ${error}` : `damaged  ${path}  ${error}; moved to ${quarantinedAs}`;
+	}));
 }
 export { runVerify };

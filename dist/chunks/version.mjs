@@ -4,9 +4,9 @@
 * Not localeCompare with `numeric`: that loads ICU's collation, several milliseconds of every start.
 */
 function isOlder(version, than) {
-	const others = than.split(".").map(Number);
-	for (const [index, number] of version.split(".").map(Number).entries()) {
-		const other = others[index] ?? 0;
+	const [numbers, others] = [version.split(".").map(Number), than.split(".").map(Number)];
+	for (let index = 0; index < Math.max(numbers.length, others.length); index += 1) {
+		const [number = 0, other = 0] = [numbers[index], others[index]];
 		if (number !== other) return number < other;
 	}
 	return false;

@@ -1,6 +1,6 @@
 import * as fs from 'node:fs/promises';
 import { styleText } from 'node:util';
-import { BottleError } from '../errors.ts';
+import { BottleError, isDamage } from '../errors.ts';
 import { formatBytes, freeBytes } from '../host/disk.ts';
 import { scratchParent } from '../host/private-dir.ts';
 import { engineFacts } from '../pack/docker.ts';
@@ -24,10 +24,14 @@ interface Finding {
 }
 
 /** `claude-bottle doctor`: a line for each thing that packing needs; 78 when one of them is missing. */
-export async function runDoctor(options: DoctorOptions, output: Output): Promise<number> {
+export async function runDoctor(
+  options: DoctorOptions,
+  output: Output,
+  signal: AbortSignal,
+): Promise<number> {
   const dir = storeDir(options.store);
   const checks: ReadonlyArray<readonly [name: string, check: () => Promise<Finding>]> = [
-    ['docker', checkDocker],
+    ['docker', () => checkDocker(signal)],
     ['smolvm', checkSmolvm],
     ['machine', checkVirtualization],
     ['scratch', () => checkDisk(scratchParent(), 'TMPDIR')],
@@ -58,8 +62,8 @@ function failure(error: unknown): Finding {
   throw error;
 }
 
-async function checkDocker(): Promise<Finding> {
-  const { version, store } = await engineFacts();
+async function checkDocker(signal: AbortSignal): Promise<Finding> {
+  const { version, store } = await engineFacts(signal);
   return { state: 'ok', detail: `engine ${version}, ${store} image store` };
 }
 
@@ -98,7 +102,12 @@ async function checkStore(dir: string): Promise<Finding> {
   const damaged: string[] = [];
   const ids = await store.list();
   for (const id of ids) {
-    await readSidecar(store.pathFor(id)).catch(() => damaged.push(id));
+    await readSidecar(store.pathFor(id)).catch((error: unknown) => {
+      if (!isDamage(error)) {
+        throw error;
+      }
+      damaged.push(id);
+    });
   }
   if (damaged.length > 0) {
     return {

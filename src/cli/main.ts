@@ -11,5 +11,7 @@ if (isOlder(process.versions.node, MINIMUM_NODE)) {
   process.exitCode = 78;
 } else {
   const { main } = await import('./program.ts');
-  process.exitCode = await main(process.argv);
+  const exitCode = await main(process.argv);
+  // An output that could not be written has set a code of its own.
+  process.exitCode = process.exitCode || exitCode;
 }

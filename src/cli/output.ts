@@ -1,11 +1,10 @@
 import { styleText } from 'node:util';
-import type { BottleError } from '../errors.ts';
+import { type BottleError, hasErrno } from '../errors.ts';
 import type { OnProgress } from '../progress.ts';
 import { createProgress } from './progress.ts';
 
 /** Results go to standard output, everything else to standard error. */
 export interface Output {
-  readonly json: boolean;
   readonly onProgress: OnProgress;
   /** Prints `lines`, or with --json `value`. */
   result(value: unknown, lines: readonly string[]): void;
@@ -15,8 +14,8 @@ export interface Output {
 
 export function terminalOutput({ json, debug }: { json: boolean; debug: boolean }): Output {
   const progress = createProgress(process.stderr);
+  outliveReaders();
   return {
-    json,
     onProgress: progress.handle,
     result(value, lines) {
       progress.clear();
@@ -43,6 +42,17 @@ export function terminalOutput({ json, debug }: { json: boolean; debug: boolean 
       process.stderr.write(`${lines.join('\n')}\n`);
     },
   };
+}
+
+/** Whoever reads our output may leave, a terminal even with a SIGHUP: the clean-up must go on all the same. */
+function outliveReaders(): void {
+  process.stderr.on('error', () => {});
+  process.stdout.on('error', (error) => {
+    if (!hasErrno(error, 'EPIPE', 'EIO')) {
+      process.stderr.write(`claude-bottle: error: cannot write the result: ${error.message}\n`);
+      process.exitCode = 74;
+    }
+  });
 }
 
 function stackOf(error: Error): string {

@@ -1,5 +1,5 @@
-import { stat } from 'node:fs/promises';
-import { resolve } from 'node:path';
+import { lstat, stat } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
 import { BottleError } from '../errors.ts';
 import { id16 } from '../identity/image-id.ts';
 import { parseImageReference } from '../identity/image-reference.ts';
@@ -42,12 +42,12 @@ export async function runPack(
   const { onProgress } = output;
   const { name, wanted, hop } = await parseOptions(options);
   const store = await Store.open(storeDir(options.store));
-  await store.sweep();
-  await sweepKilledRuns(onProgress);
+  await store.sweep((message) => onProgress({ type: 'warning', message }));
+  await sweepKilledRuns(signal, onProgress);
 
-  const image = options.build ? await build(name, options, output, signal) : await inspectImage(name);
+  const image = options.build ? await build(name, options, output, signal) : await inspectImage(name, signal);
   const platform = platformOf(image, wanted, options.build);
-  const hit = options.force ? undefined : await findInStore(store, image, platform, output, signal);
+  const hit = options.force ? undefined : await findInStore(store, image, platform, options, output, signal);
   const stored = hit ?? (await packIntoStore(store, { ...options, image, platform, hop }, output, signal));
   if (options.out !== undefined) {
     await exportSidecar(stored, resolve(options.out));
@@ -86,8 +86,22 @@ async function parseOptions(options: PackCommandOptions) {
       hint: 'leave out one of the two',
     });
   }
+  if (options.extraArgs.some((argument) => /^--iidfile(=|$)/.test(argument))) {
+    throw new BottleError('usage', '--iidfile is ours: it says what was built', {
+      hint: 'leave it out; --json gives the image ID',
+    });
+  }
   if (options.build) {
-    await requireDirectory(options.context);
+    await requireDirectory('build context', options.context);
+  }
+  if (options.out !== undefined) {
+    await requireDirectory('directory of --out', dirname(resolve(options.out)));
+    const target = await lstat(options.out).catch(() => undefined);
+    if (target?.isDirectory()) {
+      throw new BottleError('usage', `--out ${JSON.stringify(options.out)} is a directory`, {
+        hint: 'name a file in it',
+      });
+    }
   }
   const hop: Hop =
     options.hop === 'embedded'
@@ -100,11 +114,11 @@ async function parseOptions(options: PackCommandOptions) {
   };
 }
 
-async function requireDirectory(context: string): Promise<void> {
-  const found = await stat(context).catch(() => undefined);
+async function requireDirectory(what: string, dir: string): Promise<void> {
+  const found = await stat(dir).catch(() => undefined);
   if (!found?.isDirectory()) {
-    throw new BottleError('usage', `the build context ${JSON.stringify(context)} is not a directory`, {
-      hint: 'name one with --context, or leave out the build with --no-build',
+    throw new BottleError('usage', `the ${what} ${JSON.stringify(dir)} is not a directory`, {
+      hint: 'name one that is there',
     });
   }
 }
@@ -140,6 +154,7 @@ async function findInStore(
   store: Store,
   image: Image,
   platform: GuestPlatform,
+  { cpus, mem }: PackCommandOptions,
   { onProgress }: Output,
   signal: AbortSignal,
 ): Promise<StoredSidecar | undefined> {
@@ -152,6 +167,12 @@ async function findInStore(
       onProgress({ type: 'warning', message: `${reason}; moved to ${movedTo}, packing again` }),
   });
   if (found !== undefined) {
+    const { manifest } = found.report;
+    if ((cpus ?? manifest.cpus) !== manifest.cpus || (mem ?? manifest.mem) !== manifest.mem) {
+      const message = `the sidecar in the store is for ${manifest.cpus} CPUs and ${manifest.mem} MiB; packing again`;
+      onProgress({ type: 'warning', message });
+      return undefined;
+    }
     onProgress({
       type: 'done',
       stage: 'store',

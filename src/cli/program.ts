@@ -10,13 +10,12 @@ const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
 
 const EXIT_CODES_HELP = `
 Exit codes:
-  0    done, or already there            74   input/output error
-  1    docker or smolvm failed           75   try again later
-  64   wrong usage                       76   not trusted
+  0    done, or already there            70   a bug of ours
+  1    docker or smolvm failed           73   cannot write
+  64   wrong usage                       74   input/output error
   65   damaged sidecar                   77   not permitted
   66   no such image or sidecar          78   configuration
-  69   no Docker daemon, no network      129, 130, 143   stopped by a signal
-  70   a bug of ours; 73 cannot write`;
+  69   no Docker daemon                  129, 130, 143   stopped by a signal`;
 
 /** Runs one command line and returns the exit code. */
 export async function main(argv: readonly string[]): Promise<number> {
@@ -51,8 +50,8 @@ async function run(argv: readonly string[], output: Output, signal: AbortSignal)
     await program.parseAsync(argv);
     return exitCode;
   } catch (error) {
-    if (error instanceof InterruptedError) {
-      return 128 + SIGNALS[error.signal as keyof typeof SIGNALS];
+    if (signal.reason instanceof InterruptedError) {
+      return 128 + SIGNALS[signal.reason.signal as keyof typeof SIGNALS];
     }
     if (error instanceof CommanderError) {
       // commander has printed its message; help and version end with 0
@@ -150,9 +149,9 @@ function createProgram(start: (command: CommandRun) => Promise<void>): Command {
     .addOption(storeOption())
     .addOption(jsonOption())
     .action((options: DoctorOptions) =>
-      start(async (output) => {
+      start(async (output, signal) => {
         const { runDoctor } = await import('./doctor-command.ts');
-        return await runDoctor(options, output);
+        return await runDoctor(options, output, signal);
       }),
     );
   return program;

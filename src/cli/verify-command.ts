@@ -1,4 +1,4 @@
-import { BottleError } from '../errors.ts';
+import { BottleError, isDamage } from '../errors.ts';
 import { formatBytes } from '../host/disk.ts';
 import { parseId16 } from '../identity/image-id.ts';
 import type { VerifyOptions } from '../sidecar/verify.ts';
@@ -14,7 +14,8 @@ export interface VerifyCommandOptions {
 
 interface Verdict {
   readonly path: string;
-  readonly ok: boolean;
+  /** The exit code for this file alone. */
+  readonly exit: number;
   readonly sha256?: string;
   readonly sizeBytes?: number;
   readonly imageId?: string;
@@ -52,24 +53,27 @@ export async function runVerify(
     verdicts.push(await verifyStored(store, store.pathFor(entry), options));
   }
   report(output, all ? verdicts : verdicts[0], verdicts);
-  return verdicts.every((verdict) => verdict.ok) ? 0 : 65;
+  return verdicts.find(({ exit }) => exit !== 0)?.exit ?? 0;
 }
 
 async function verifyStored(store: Store, path: string, options: VerifyOptions): Promise<Verdict> {
   try {
     return verdictOf(await store.verify(path, options));
   } catch (error) {
-    if (!(error instanceof BottleError) || error.exitCode !== 65) {
-      throw error;
+    if (isDamage(error)) {
+      return { path, exit: 65, error: error.message, quarantinedAs: await store.quarantine(path) };
     }
-    return { path, ok: false, error: error.message, quarantinedAs: await store.quarantine(path) };
+    if (error instanceof BottleError) {
+      return { path, exit: error.exitCode, error: error.message };
+    }
+    throw error;
   }
 }
 
 function verdictOf({ path, report: { sha256, sizeBytes, members }, record }: StoredSidecar): Verdict {
   return {
     path,
-    ok: true,
+    exit: 0,
     sha256,
     sizeBytes,
     ...(record && { imageId: record.image.id }),
@@ -82,10 +86,13 @@ function report(output: Output, value: unknown, verdicts: readonly Verdict[]): v
     value,
     verdicts.length === 0
       ? ['the store has no sidecars']
-      : verdicts.map(({ path, ok, sha256, sizeBytes, error, quarantinedAs }) =>
-          ok
-            ? `ok       ${path}  ${formatBytes(sizeBytes ?? 0)}  sha256:${sha256}`
-            : `damaged  ${path}  ${error}; moved to ${quarantinedAs}`,
-        ),
+      : verdicts.map(({ path, exit, sha256, sizeBytes, error, quarantinedAs }) => {
+          if (exit === 0) {
+            return `ok       ${path}  ${formatBytes(sizeBytes ?? 0)}  sha256:${sha256}`;
+          }
+          return quarantinedAs === undefined
+            ? `failed   ${path}  ${error}`
+            : `damaged  ${path}  ${error}; moved to ${quarantinedAs}`;
+        }),
   );
 }

@@ -19,6 +19,7 @@ const CHILD_FILE = 'child.owner';
 export interface ChildOptions {
   readonly signal?: AbortSignal | undefined;
   readonly timeoutMs?: number | undefined;
+  readonly timeoutHint?: string;
   readonly cwd?: string;
   /** The whole environment; without it the child has ours. */
   readonly env?: NodeJS.ProcessEnv;
@@ -184,7 +185,9 @@ function start(command: string, args: readonly string[], options: ChildOptions):
       if (signal?.aborted) {
         reject(signal.reason);
       } else if (timedOut) {
-        reject(timeoutError(command, args, timeoutMs ?? 0, lines.finish()));
+        const what = `${command} ${args[0] ?? ''} took longer than ${(timeoutMs ?? 0) / 1000} s`;
+        const hint = options.timeoutHint ?? 'look for what it waits for, and try again';
+        reject(new BottleError('timed-out', what, { hint, details: lines.finish() }));
       } else {
         resolve({ exitCode: code ?? undefined, signal: childSignal ?? undefined, tail: lines.finish() });
       }
@@ -201,13 +204,6 @@ function start(command: string, args: readonly string[], options: ChildOptions):
   // Whoever streams the output looks at `ended` only after it; until then a rejection is not unhandled.
   ended.catch(() => {});
   return { stdout: child.stdout, lines, ended, end };
-}
-
-function timeoutError(command: string, args: readonly string[], timeoutMs: number, tail: readonly string[]) {
-  return new BottleError('timed-out', `${command} ${args[0] ?? ''} took longer than ${timeoutMs / 1000} s`, {
-    hint: 'try again with a longer --timeout, or look for what it waits for',
-    details: tail,
-  });
 }
 
 function killGroup(pid: number | undefined, signal: NodeJS.Signals): void {

@@ -1,11 +1,15 @@
 import { statfs } from 'node:fs/promises';
-import { BottleError } from '../errors.ts';
+import { BottleError, fileError } from '../errors.ts';
 
 const SPARE_BYTES = 64 * 1024 * 1024;
 
 export async function freeBytes(dir: string): Promise<number> {
-  const { bavail, bsize } = await statfs(dir);
-  return bavail * bsize;
+  try {
+    const { bavail, bsize } = await statfs(dir);
+    return bavail * bsize;
+  } catch (error) {
+    throw fileError(`cannot look at ${dir}`, error);
+  }
 }
 
 /**

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { readFileSync, readlinkSync } from 'node:fs';
 import { hostname } from 'node:os';
 
 /**
@@ -31,7 +31,7 @@ export function pidOf(owner: Owner): number {
 }
 
 const HOST = {
-  id: shortHash(hostname()),
+  id: shortHash(hostname() + pidNamespace()),
   bootHash: undefined as string | undefined,
   boot(): string {
     this.bootHash ??= shortHash(bootId());
@@ -41,6 +41,11 @@ const HOST = {
 
 function shortHash(text: string): string {
   return createHash('sha256').update(text).digest('hex').slice(0, 8);
+}
+
+/** Containers with the host's name have pids of their own; what they own counts as another host's. */
+function pidNamespace(): string {
+  return process.platform === 'linux' ? readlinkSync('/proc/self/ns/pid') : '';
 }
 
 function bootId(): string {

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import * as fs from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { fileError, hasErrno } from '../errors.ts';
 import { isAlive, type Owner, thisOwner } from './owner.ts';
 
@@ -10,7 +10,7 @@ const OWNER_SUFFIX = '.owner';
 
 /** Sizes are those of whole images, and /tmp is often a RAM disk: /var/tmp is where the FHS puts large files. */
 export function scratchParent(): string {
-  return process.env.TMPDIR ?? (process.platform === 'linux' ? '/var/tmp' : tmpdir());
+  return resolve(process.env.TMPDIR || (process.platform === 'linux' ? '/var/tmp' : tmpdir()));
 }
 
 /** Runs before a directory is removed, so that what still works in it is ended first. */
@@ -38,13 +38,16 @@ export async function withPrivateDir<T>(
   try {
     return await use(dir);
   } finally {
-    await removeOwned(dir, beforeRemove);
+    // What cannot be removed must not hide how the work went; it is the next sweep's to report.
+    await removeOwned(dir, beforeRemove).catch(() => {});
   }
 }
 
-/** Removes the private directories in `parent` whose owner has ended. Returns how many there were. */
-export async function sweepPrivateDirs(parent: string, beforeRemove?: BeforeRemove): Promise<number> {
-  let swept = 0;
+/** Removes the private directories in `parent` whose owner has ended. */
+export async function sweepPrivateDirs(
+  parent: string,
+  { beforeRemove, onWarning }: { beforeRemove?: BeforeRemove; onWarning: (message: string) => void },
+): Promise<void> {
   for (const name of await namesIn(parent)) {
     if (!name.startsWith(PREFIX) || !name.endsWith(OWNER_SUFFIX)) {
       continue;
@@ -52,11 +55,12 @@ export async function sweepPrivateDirs(parent: string, beforeRemove?: BeforeRemo
     const link = join(parent, name);
     const owner = await ownOwner(link);
     if (owner !== undefined && !isAlive(owner)) {
-      await removeOwned(link.slice(0, -OWNER_SUFFIX.length), beforeRemove);
-      swept += 1;
+      const dir = link.slice(0, -OWNER_SUFFIX.length);
+      await removeOwned(dir, beforeRemove).catch((error: Error) =>
+        onWarning(`cannot remove ${dir}, which a stopped run has left: ${error.message}`),
+      );
     }
   }
-  return swept;
 }
 
 async function namesIn(parent: string): Promise<string[]> {

@@ -111,20 +111,30 @@ export async function buildImage(
  * finds no image by that (docker/buildx pull request 3952). Then the tag leads to the image, if it is still ours.
  */
 async function inspectBuilt(writtenId: string, tag: string): Promise<Image> {
-  try {
-    return await inspectImage(writtenId);
-  } catch (error) {
-    if (!(error instanceof BottleError && error.code === 'not-found')) {
-      throw error;
-    }
+  const built = (await inspectIfThere(writtenId)) ?? (await inspectIfThere(tag));
+  if (built === undefined) {
+    throw new BottleError('build-failed', `docker build made ${writtenId}, but the engine does not have it`, {
+      hint: 'this builder keeps what it builds: unset BUILDX_BUILDER, or add -- --load',
+    });
   }
-  const tagged = await inspectImage(tag);
-  if (tagged.configDigest !== writtenId) {
-    throw new BottleError('build-failed', `docker build made ${writtenId}, but ${tag} is ${tagged.id}`, {
+  if (![built.id, built.configDigest].includes(writtenId as Digest)) {
+    throw new BottleError('build-failed', `docker build made ${writtenId}, but ${tag} is ${built.id}`, {
       hint: 'run it again if another build moved the tag meanwhile; otherwise update Docker to 28 or newer',
     });
   }
-  return tagged;
+  return built;
+}
+
+/** Undefined when the engine has no such image. */
+export async function inspectIfThere(reference: string): Promise<Image | undefined> {
+  try {
+    return await inspectImage(reference);
+  } catch (error) {
+    if (error instanceof BottleError && error.code === 'not-found') {
+      return undefined;
+    }
+    throw error;
+  }
 }
 
 /** Follows the build output of both builders: "Step 2/5 : RUN …" and "#7 [stage 2/5] RUN …". */
@@ -185,15 +195,17 @@ const inspectSchema = z.array(
   }),
 );
 
-export async function engineFacts(): Promise<{ version: string; store: 'classic' | 'containerd' }> {
-  const answer = await docker(['info', '--format', '{{.ServerVersion}} {{json .DriverStatus}}']);
+export async function engineFacts(
+  signal?: AbortSignal,
+): Promise<{ version: string; store: 'classic' | 'containerd' }> {
+  const answer = await docker(['info', '--format', '{{.ServerVersion}} {{json .DriverStatus}}'], { signal });
   const [version = ''] = answer.split(' ', 1);
   return { version, store: answer.includes('io.containerd.snapshotter') ? 'containerd' : 'classic' };
 }
 
 /** @throws BottleError `not-found` when the engine has no such image */
-export async function inspectImage(reference: string): Promise<Image> {
-  const stdout = await docker(['image', 'inspect', '--', reference]);
+export async function inspectImage(reference: string, signal?: AbortSignal): Promise<Image> {
+  const stdout = await docker(['image', 'inspect', '--', reference], { signal });
   const parsed = inspectSchema.safeParse(parseJson(stdout));
   const found = parsed.data?.[0];
   if (found === undefined) {
@@ -342,12 +354,13 @@ async function cleanUp(args: string[]): Promise<string | undefined> {
 /** The names of our containers or networks, with their owners. */
 export async function listOwned(
   kind: 'container' | 'network',
+  signal: AbortSignal,
 ): Promise<Array<{ readonly id: string; readonly owner: string }>> {
   const all = kind === 'container' ? ['--all'] : [];
-  const stdout = await docker([
-    ...[kind, 'ls', ...all, '--filter', `label=${OWNER_LABEL}`],
-    ...['--format', `{{.ID}} {{.Label "${OWNER_LABEL}"}}`],
-  ]);
+  const format = `{{.ID}} {{.Label "${OWNER_LABEL}"}}`;
+  const stdout = await docker([kind, 'ls', ...all, '--filter', `label=${OWNER_LABEL}`, '--format', format], {
+    signal,
+  });
   return stdout
     .split('\n')
     .filter((line) => line !== '')
@@ -358,11 +371,14 @@ export async function listOwned(
 }
 
 /**
- * Runs a short docker command to its end and returns its standard output. It cannot be aborted: what it makes on
- * the engine would otherwise appear after we have cleaned up.
+ * Runs a short docker command and returns its standard output. A `signal` is only for commands that look: what one
+ * makes on the engine would otherwise appear after we have cleaned up.
  */
-export async function docker(args: readonly string[]): Promise<string> {
-  const result = await spawnDocker(() => readChild('docker', args, { timeoutMs: SHORT_TIMEOUT_MS }));
+export async function docker(
+  args: readonly string[],
+  { signal }: Pick<ChildOptions, 'signal'> = {},
+): Promise<string> {
+  const result = await spawnDocker(() => readChild('docker', args, { timeoutMs: SHORT_TIMEOUT_MS, signal }));
   assertSuccess(args, result);
   return result.stdout;
 }

@@ -76,9 +76,13 @@ export async function packImage(options: PackOptions): Promise<PackedSidecar> {
 }
 
 /** Removes what killed runs have left, on the Docker engine and on disk, and ends what they have left running. */
-export async function sweepKilledRuns(onProgress: OnProgress): Promise<void> {
-  await sweepContainers((message) => onProgress({ type: 'warning', message }));
-  await sweepPrivateDirs(scratchParent(), (scratch) => clearScratch(scratch, onProgress));
+export async function sweepKilledRuns(signal: AbortSignal, onProgress: OnProgress): Promise<void> {
+  const onWarning = (message: string) => onProgress({ type: 'warning', message });
+  await sweepContainers(signal, onWarning);
+  await sweepPrivateDirs(scratchParent(), {
+    beforeRemove: (scratch) => clearScratch(scratch, onProgress),
+    onWarning,
+  });
 }
 
 async function clearScratch(scratch: string, onProgress: OnProgress): Promise<void> {

@@ -4,7 +4,7 @@ import { readChild } from '../host/child.ts';
 import { isAlive, thisOwner } from '../host/owner.ts';
 import {
   docker,
-  inspectImage,
+  inspectIfThere,
   listOwned,
   OWNER_LABEL,
   pullImage,
@@ -64,12 +64,7 @@ export async function withRegistryContainer<T>(
 
 /** Pulling is apart from running, since it takes long and may be stopped half-way. */
 async function ensureImage({ image, signal }: RegistryOptions): Promise<void> {
-  try {
-    await inspectImage(image);
-  } catch (error) {
-    if (!(error instanceof BottleError && error.code === 'not-found')) {
-      throw error;
-    }
+  if ((await inspectIfThere(image)) === undefined) {
     await pullImage(image, { signal });
   }
 }
@@ -153,12 +148,15 @@ async function explained(error: BottleError, name: string): Promise<BottleError>
 }
 
 /** Removes containers and networks that a run has left: ours by label, and only of owners that have ended. */
-export async function sweepContainers(onWarning: (message: string) => void): Promise<void> {
+export async function sweepContainers(
+  signal: AbortSignal,
+  onWarning: (message: string) => void,
+): Promise<void> {
   for (const [kind, remove] of [
     ['container', removeContainer],
     ['network', removeNetwork],
   ] as const) {
-    for (const { id, owner } of await listOwned(kind)) {
+    for (const { id, owner } of await listOwned(kind, signal)) {
       if (owner !== '' && !isAlive(owner)) {
         const failure = await remove(id);
         onWarning(failure ?? `removed the ${kind} ${id} that an earlier run had left`);

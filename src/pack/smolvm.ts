@@ -234,6 +234,7 @@ export async function packCreate(
       signal: options.signal,
       timeoutMs: options.timeoutMs,
       ...(options.onLine === undefined ? {} : { onLine: options.onLine }),
+      timeoutHint: 'give it more time with --timeout, or look for what it waits for',
       onSpawn: noteChild(scratch),
     });
     if (result.exitCode !== 0) {
@@ -279,8 +280,8 @@ function packHint(lines: readonly string[]): string {
 
 /**
  * Ends what a `smolvm pack create` in `scratch` has left running: smolvm has no signal handlers, so its builder VM,
- * a `_boot-vm` child with a session of its own, outlives it. The whole cache directory is private to that run,
- * so every VM in it is ours to end.
+ * a child with a session of its own, outlives it. A process is known by `scratch` in its arguments or environment:
+ * its pid alone may by now be another's.
  */
 export async function reapPackCreate(scratch: string): Promise<void> {
   await endNotedChild(scratch);
@@ -293,7 +294,7 @@ export async function reapPackCreate(scratch: string): Promise<void> {
   });
   for (const name of names) {
     const pid = Number((await readIfThere(join(vms, name, 'agent.pid')))?.split('\n')[0]);
-    if (Number.isInteger(pid) && pid > 1 && (await commandLine(pid)).includes('_boot-vm')) {
+    if (Number.isInteger(pid) && pid > 1 && (await describeProcess(pid)).includes(scratch)) {
       await endProcess(pid);
     }
   }
@@ -303,9 +304,12 @@ async function readIfThere(path: string): Promise<string | undefined> {
   return await fs.readFile(path, 'utf8').catch(() => undefined);
 }
 
-async function commandLine(pid: number): Promise<string> {
+async function describeProcess(pid: number): Promise<string> {
   if (process.platform === 'linux') {
-    return (await readIfThere(`/proc/${pid}/cmdline`)) ?? '';
+    const [args, env] = await Promise.all(
+      ['cmdline', 'environ'].map((name) => readIfThere(`/proc/${pid}/${name}`)),
+    );
+    return `${args}${env}`;
   }
-  return (await readChild('ps', ['-o', 'command=', '-p', String(pid)])).stdout;
+  return (await readChild('ps', ['eww', '-o', 'command=', '-p', String(pid)])).stdout;
 }

@@ -20,8 +20,8 @@ export function defaultStoreDir(): string {
   return join(home, '.cache', 'claude-bottle', 'smolmachines');
 }
 
-export function storeDir(option: string | undefined, env: NodeJS.ProcessEnv = process.env): string {
-  return resolve(option ?? (env.CLAUDE_BOTTLE_STORE || defaultStoreDir()));
+export function storeDir(option: string | undefined): string {
+  return resolve(option || defaultStoreDir());
 }
 
 /** `smolvm pack create -o <id16>.smolmachine` once wrote this name, and claude-bottle still looks for it. */

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
 import * as fs from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { BottleError, fileError, hasErrno } from '../errors.ts';
+import { BottleError, fileError, hasErrno, isDamage } from '../errors.ts';
 import { sweepPrivateDirs, withPrivateDir } from '../host/private-dir.ts';
 import { type Digest, type Id16, type ImageId, id16 } from '../identity/image-id.ts';
 import { type PackRecord, packRecordSchema } from '../identity/pack-record.ts';
@@ -84,17 +84,14 @@ export class Store {
       const found = await this.verify(path, { ...options, platform });
       const actual = found.record?.image.id;
       if (actual !== undefined && actual !== imageId) {
-        throw new BottleError('sidecar-refused', `${path} is for the image ${actual}, not ${imageId}`);
+        throw otherImage(path, actual);
       }
       return found;
     } catch (error) {
-      if (!(error instanceof BottleError)) {
-        throw error;
-      }
-      if (error.code === 'not-found') {
+      if (error instanceof BottleError && error.code === 'not-found') {
         return undefined;
       }
-      if (error.exitCode !== 65) {
+      if (!isDamage(error)) {
         throw error;
       }
       onQuarantine(error.message, await this.quarantine(path));
@@ -109,12 +106,26 @@ export class Store {
   ): Promise<StoredSidecar> {
     const { platform, ...rest } = options;
     const report = await verifySidecar(path, platform === undefined ? {} : { platform }, rest);
-    return { path, report, record: await readRecord(join(this.#records, `${report.sha256}.json`)) };
+    const record = await readRecord(join(this.#records, `${report.sha256}.json`));
+    const packedFrom = record?.image.id as ImageId | undefined;
+    if (packedFrom !== undefined && this.pathFor(id16(packedFrom)) !== path) {
+      throw otherImage(path, packedFrom);
+    }
+    return { path, report, record };
   }
 
-  /** Removes what killed runs have left half-made. */
-  async sweep(): Promise<void> {
-    await sweepPrivateDirs(this.#tmp);
+  /** Removes what killed runs have left half-made, and what no name refers to any more. */
+  async sweep(onWarning: (message: string) => void): Promise<void> {
+    await sweepPrivateDirs(this.#tmp, { onWarning });
+    const objects = await fs.readdir(this.#objects).catch(() => []);
+    for (const sha256 of objects) {
+      const object = join(this.#objects, sha256);
+      const stat = await fs.lstat(object).catch(() => undefined);
+      if (stat?.nlink === 1) {
+        await fs.rm(object, { force: true });
+        await fs.rm(join(this.#records, `${sha256}.json`), { force: true });
+      }
+    }
   }
 
   /** Runs `use` with a private directory on the store's file system, in which a sidecar can be made. */
@@ -126,7 +137,7 @@ export class Store {
   /**
    * Moves a verified file into the store, under its own SHA-256 and then, by a hard link, under the name for the
    * image. Everything is on disk before a name appears; a file already under the name keeps its bytes for whoever
-   * has it open.
+   * has it open. The object never has fewer than two links, or a sweep would take it for unused.
    */
   async install(imageId: ImageId, temp: string, record: PackRecord): Promise<string> {
     const { sha256 } = record.sidecar;
@@ -138,8 +149,8 @@ export class Store {
       await fs.writeFile(recordTemp, formatRecord(record), { mode: 0o444 });
       await syncFile(recordTemp);
       await fs.rename(recordTemp, join(this.#records, `${sha256}.json`));
-      await fs.rename(temp, object);
-      await fs.link(object, temp);
+      await fs.rm(object, { force: true });
+      await fs.link(temp, object);
       await this.#makeWay(path);
       await fs.rename(temp, path);
       for (const dir of [this.#records, this.#objects, this.dir]) {
@@ -214,6 +225,12 @@ export interface FindOptions extends VerifyOptions {
   readonly onQuarantine: (reason: string, movedTo: string) => void;
 }
 
+function otherImage(path: string, actual: string): BottleError {
+  return new BottleError('sidecar-refused', `${path} is for another image, ${actual}`, {
+    hint: 'pack the image again',
+  });
+}
+
 /** Verifies a file outside the store, against the pack record beside it (`<file>.json`) where there is one. */
 export async function verifyFile(path: string, options: VerifyOptions): Promise<StoredSidecar> {
   const record = await readRecord(`${path}.json`);
@@ -247,6 +264,7 @@ export async function exportSidecar(stored: StoredSidecar, target: string): Prom
     await fs.copyFile(stored.path, temp, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
     const { sha256 } = await verifySidecar(temp, { sha256: stored.report.sha256 });
     await syncFile(temp);
+    await fs.rm(`${target}.json`, { force: true });
     await fs.rename(temp, target);
     if (stored.record !== undefined && stored.record.sidecar.sha256 === sha256) {
       await fs.writeFile(`${target}.json`, formatRecord(stored.record));

@@ -35,6 +35,9 @@ describe('the command line', () => {
     [['pack', '--image', '-v'], 64, /not an image name: "-v"/],
     [['pack', '--image', 'a b; rm -rf'], 64, /not an image name/],
     [['pack', '--context', '/no/such/dir'], 64, /build context "\/no\/such\/dir" is not a directory/],
+    [['pack', '--no-build', '--out', '/no/such/dir/file'], 64, /directory of --out "\/no\/such\/dir" is not/],
+    [['pack', '--no-build', '--out', '/tmp'], 64, /--out "\/tmp" is a directory/],
+    [['pack', '--', '--iidfile', 'x'], 64, /--iidfile is ours/],
     [['pack', '--no-build', '--target', 'x'], 64, /--target has no meaning with --no-build/],
     [['verify'], 64, /either a file, an image ID, or --all/],
     [['verify', '--all', 'x'], 64, /either a file, an image ID, or --all/],
@@ -93,6 +96,17 @@ describe('inspect', () => {
     await fs.writeFile(path, Buffer.alloc(1000));
     expect(await runCli(['inspect', path])).toMatchObject({ exitCode: 65 });
   });
+});
+
+test('a result that cannot be written is an error of its own, without a stack trace', async () => {
+  const path = join(await tempDir(), 'sidecar');
+  await writeSample(path);
+  const main = join(import.meta.dirname, '../../src/cli/main.ts');
+  const script = 'exec "$1" "$2" inspect "$3" > /dev/full';
+  const failed = promisify(execFile)('sh', ['-c', script, 'sh', process.execPath, main, path]);
+  const error = (await failed.catch((reason: unknown) => reason)) as { code: number; stderr: string };
+  expect(error.code).toBe(74);
+  expect(error.stderr).toMatch(/^claude-bottle: error: cannot write the result: .*ENOSPC.*\n$/);
 });
 
 describe('verify', () => {

@@ -4,7 +4,8 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { engineFacts } from '../../src/pack/docker.ts';
 import { verifySidecar } from '../../src/sidecar/verify.ts';
 import { bench } from '../helpers/bench.ts';
-import { runCli } from '../helpers/cli.ts';
+import { DOUBLE_DIR, runCli } from '../helpers/cli.ts';
+import { waitUntil } from '../helpers/leftovers.ts';
 import { buildBrokenRegistryImage, buildRegistryImage } from '../helpers/registry-image.ts';
 import { BUSYBOX_DOCKERFILE, buildSmallImage, busyboxContext, run } from '../helpers/small-image.ts';
 
@@ -65,6 +66,28 @@ describe('pack', () => {
     expect((await fs.readdir(store)).filter((name) => !name.startsWith('.'))).toHaveLength(1);
   });
 
+  test('packs again for other CPUs or memory than the stored sidecar has, and says so', async () => {
+    const { pack } = await bench();
+    await pack(packSmall);
+    const again = await pack([...packSmall, '--cpus', '2', '--mem', '1024', '--json']);
+    expect(again.stderr).toMatch(
+      /warning: the sidecar in the store is for \d+ CPUs and \d+ MiB; packing again/,
+    );
+    const { path, status } = JSON.parse(again.stdout);
+    expect([status, (await verifySidecar(path)).manifest]).toMatchObject(['packed', { cpus: 2, mem: 1024 }]);
+    expect(JSON.parse((await pack([...packSmall, '--cpus', '2', '--json'])).stdout).status).toBe('hit');
+  });
+
+  test('outlives whoever reads its output, and leaves nothing', async () => {
+    const { tmp, store, left } = await bench();
+    const script =
+      'node src/cli/main.ts pack --no-kvm-check --no-build --image "$1" --store "$2" 2>&1 | head -n 1';
+    const env = { ...process.env, TMPDIR: tmp, PATH: `${DOUBLE_DIR}:${process.env.PATH}` };
+    await run('sh', ['-c', script, 'sh', IMAGE, store], { env });
+    await waitUntil(async () => (await left()).length === 0, 'nothing left');
+    await verifySidecar(join(store, `${imageId.slice(7, 23)}.smolmachine.smolmachine`));
+  });
+
   test('quarantines a damaged sidecar, says so, and packs again', async () => {
     const { store, pack } = await bench();
     const path = join(store, `${imageId.slice(7, 23)}.smolmachine.smolmachine`);
@@ -100,7 +123,7 @@ describe('pack', () => {
     const copied = await runCli(['verify', join(dir, 'copy'), '--deep', '--json'], {
       CLAUDE_BOTTLE_STORE: store,
     });
-    expect(JSON.parse(copied.stdout)).toMatchObject({ ok: true, imageId: inspected.Id });
+    expect(JSON.parse(copied.stdout)).toMatchObject({ exit: 0, imageId: inspected.Id });
   });
 
   test('of one tag by two at once packs for each what it built itself', async () => {

@@ -184,3 +184,35 @@ test('an exported sidecar carries its record and verifies against it', async () 
   await writeSample(target, ({ manifest }) => ({ manifest: { ...manifest, created: 'later' } }));
   expect((await failureOf(verifyFile(target, {}))).message).toContain('SHA-256');
 });
+
+test('a sweep removes what no name refers to any more, and its record, but nothing else', async () => {
+  const dir = join(await tempDir(), 'store');
+  const store = await Store.open(dir);
+  const kept = await install(store);
+  const OTHER = parseImageId(`sha256:${'fedcba9876543210'.repeat(4)}`);
+  await store.withTemp(async (temp) => {
+    const path = join(temp, 'sidecar');
+    await writeSample(path, ({ manifest }) => ({ manifest: { ...manifest, created: 'another time' } }));
+    const { sha256, sizeBytes, crc32 } = await verifySidecar(path);
+    await store.install(OTHER, path, {
+      ...kept,
+      image: { ...kept.image, id: OTHER },
+      sidecar: { sha256, sizeBytes, crc32 },
+    });
+  });
+  await fs.rm(store.pathFor(id16(OTHER)));
+  await store.sweep((message) => {
+    throw new Error(message);
+  });
+  expect(await fs.readdir(join(dir, '.pack/objects/sha256'))).toEqual([kept.sidecar.sha256]);
+  expect(await fs.readdir(join(dir, '.pack/records'))).toEqual([`${kept.sidecar.sha256}.json`]);
+  expect((await find(store)).found?.record).toEqual(kept);
+});
+
+test('a sidecar under the name of another image is not verified as its own', async () => {
+  const store = await Store.open(join(await tempDir(), 'store'));
+  await install(store);
+  const wrong = store.pathFor(id16(parseImageId(`sha256:${'a'.repeat(64)}`)));
+  await fs.copyFile(store.pathFor(id16(IMAGE_ID)), wrong);
+  expect((await failureOf(store.verify(wrong))).message).toContain(`for another image, ${IMAGE_ID}`);
+});
