@@ -25,7 +25,7 @@ function decodeFooter(footer, fileBytes) {
 /** @param check the part of the sidecar that is not as it must be */
 function damaged(check, problem, cause) {
 	return new BottleError("sidecar-damaged", `damaged sidecar, ${check}: ${printable(problem)}`, {
-		hint: "remove the file, and pack or fetch it again",
+		hint: "remove the file, and pack the image again",
 		cause
 	});
 }

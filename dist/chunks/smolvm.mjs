@@ -627,7 +627,7 @@ const UDEV_LINE = "echo 'KERNEL==\"kvm\", GROUP=\"kvm\", MODE=\"0666\", OPTIONS+
 */
 async function requireVirtualization() {
 	if (process.platform === "darwin") {
-		if ((await readChild("sysctl", ["-n", "kern.hv_support"], { timeoutMs: PROBE_TIMEOUT_MS })).stdout.trim() !== "1") throw new BottleError("kvm-unavailable", "this Mac offers no Hypervisor framework (kern.hv_support)", { hint: "pack on a Mac that is not itself a virtual machine, or fetch a prebuilt sidecar" });
+		if ((await readChild("sysctl", ["-n", "kern.hv_support"], { timeoutMs: PROBE_TIMEOUT_MS })).stdout.trim() !== "1") throw new BottleError("kvm-unavailable", "this Mac offers no Hypervisor framework (kern.hv_support)", { hint: "pack on a Mac that is not itself a virtual machine, and bring the file here (--out)" });
 		return;
 	}
 	try {
@@ -638,7 +638,7 @@ async function requireVirtualization() {
 			cause: error
 		});
 		throw new BottleError("kvm-unavailable", `this machine has no usable ${KVM_DEVICE}`, {
-			hint: "pack on a machine with KVM (GitHub: ubuntu-latest x64), or fetch a prebuilt sidecar",
+			hint: "pack on a machine with KVM (GitHub: ubuntu-latest x64), and bring the file here (--out)",
 			cause: error
 		});
 	}
@@ -720,7 +720,7 @@ function packHint(lines) {
 	const text = lines.join("\n");
 	if (/no space left|disk full|ENOSPC/i.test(text)) return "free some disk space, or name a larger disk with TMPDIR";
 	if (/kvm permission denied/i.test(text)) return `allow this user to open ${KVM_DEVICE}: ${UDEV_LINE}`;
-	if (/kvm not available/i.test(text)) return "pack on a machine with KVM, or fetch a prebuilt sidecar";
+	if (/kvm not available/i.test(text)) return "pack on a machine with KVM, and bring the file here (--out)";
 	if (/exceeding the \d+ byte cap/.test(text)) return `install smolvm ${RECOMMENDED_VERSION} or later, which packs images over 4 GiB`;
 	return "see what smolvm says above; `claude-bottle doctor` checks the machine";
 }

@@ -1972,7 +1972,7 @@ function requirePolicy(manifest, expectedPlatform) {
 			`1 to ${MAX_MEM_MIB} MiB`
 		]
 	];
-	for (const [field, found, ok, expected] of rules) if (!ok) throw new BottleError("sidecar-refused", `refused sidecar, policy: ${field} is ${printable(JSON.stringify(found))}, expected ${expected}`, { hint: "do not start it; pack or fetch the sidecar of your own image" });
+	for (const [field, found, ok, expected] of rules) if (!ok) throw new BottleError("sidecar-refused", `refused sidecar, policy: ${field} is ${printable(JSON.stringify(found))}, expected ${expected}`, { hint: "do not start it; pack your own image" });
 }
 /** SHA-256 of the file and CRC-32 of what is before the footer, in one pass. */
 async function hashFile(file, { sizeBytes }, { signal, onBytes }) {

@@ -144,7 +144,7 @@ export async function requireVirtualization(): Promise<void> {
     const hv = await readChild('sysctl', ['-n', 'kern.hv_support'], { timeoutMs: PROBE_TIMEOUT_MS });
     if (hv.stdout.trim() !== '1') {
       throw new BottleError('kvm-unavailable', 'this Mac offers no Hypervisor framework (kern.hv_support)', {
-        hint: 'pack on a Mac that is not itself a virtual machine, or fetch a prebuilt sidecar',
+        hint: 'pack on a Mac that is not itself a virtual machine, and bring the file here (--out)',
       });
     }
     return;
@@ -160,7 +160,7 @@ export async function requireVirtualization(): Promise<void> {
       });
     }
     throw new BottleError('kvm-unavailable', `this machine has no usable ${KVM_DEVICE}`, {
-      hint: 'pack on a machine with KVM (GitHub: ubuntu-latest x64), or fetch a prebuilt sidecar',
+      hint: 'pack on a machine with KVM (GitHub: ubuntu-latest x64), and bring the file here (--out)',
       cause: error,
     });
   }
@@ -270,7 +270,7 @@ function packHint(lines: readonly string[]): string {
     return `allow this user to open ${KVM_DEVICE}: ${UDEV_LINE}`;
   }
   if (/kvm not available/i.test(text)) {
-    return 'pack on a machine with KVM, or fetch a prebuilt sidecar';
+    return 'pack on a machine with KVM, and bring the file here (--out)';
   }
   if (/exceeding the \d+ byte cap/.test(text)) {
     return `install smolvm ${RECOMMENDED_VERSION} or later, which packs images over 4 GiB`;

@@ -45,7 +45,7 @@ export function decodeFooter(footer: Buffer, fileBytes: number): SidecarFooter {
 /** @param check the part of the sidecar that is not as it must be */
 export function damaged(check: string, problem: string, cause?: unknown): BottleError {
   return new BottleError('sidecar-damaged', `damaged sidecar, ${check}: ${printable(problem)}`, {
-    hint: 'remove the file, and pack or fetch it again',
+    hint: 'remove the file, and pack the image again',
     cause,
   });
 }

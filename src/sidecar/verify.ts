@@ -167,7 +167,7 @@ function requirePolicy(manifest: SidecarManifest, expectedPlatform: GuestPlatfor
       throw new BottleError(
         'sidecar-refused',
         `refused sidecar, policy: ${field} is ${printable(JSON.stringify(found))}, expected ${expected}`,
-        { hint: 'do not start it; pack or fetch the sidecar of your own image' },
+        { hint: 'do not start it; pack your own image' },
       );
     }
   }
