@@ -405,7 +405,8 @@ var Store = class Store {
 		const object = join(this.#objects, sha256);
 		const path = this.pathFor(id16(imageId));
 		try {
-			await seal(temp);
+			await fs.chmod(temp, 292);
+			await syncFile(temp);
 			const recordTemp = `${temp}.json`;
 			await fs.writeFile(recordTemp, formatRecord(record), { mode: 292 });
 			await syncFile(recordTemp);
@@ -532,15 +533,6 @@ async function requirePrivate(dir) {
 	const uid = process.getuid?.() ?? stat.uid;
 	const fault = !stat.isDirectory() ? "is not a directory" : stat.uid !== uid ? `belongs to uid ${stat.uid}, not ${uid}` : (stat.mode & 18) !== 0 ? `is writable for others (mode ${(stat.mode & 511).toString(8)})` : void 0;
 	if (fault !== void 0) throw new BottleError("store-unsafe", `the store ${dir} ${fault}`, { hint: `make it a directory of your own (chmod 700 ${dir}), or name another one with --store` });
-}
-async function seal(path) {
-	const file = await fs.open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
-	try {
-		await file.chmod(292);
-		await file.sync();
-	} finally {
-		await file.close();
-	}
 }
 async function syncFile(path) {
 	const file = await fs.open(path, "r");

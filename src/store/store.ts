@@ -144,7 +144,8 @@ export class Store {
     const object = join(this.#objects, sha256);
     const path = this.pathFor(id16(imageId));
     try {
-      await seal(temp);
+      await fs.chmod(temp, 0o444);
+      await syncFile(temp);
       const recordTemp = `${temp}.json`;
       await fs.writeFile(recordTemp, formatRecord(record), { mode: 0o444 });
       await syncFile(recordTemp);
@@ -295,16 +296,6 @@ async function requirePrivate(dir: string): Promise<void> {
     throw new BottleError('store-unsafe', `the store ${dir} ${fault}`, {
       hint: `make it a directory of your own (chmod 700 ${dir}), or name another one with --store`,
     });
-  }
-}
-
-async function seal(path: string): Promise<void> {
-  const file = await fs.open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
-  try {
-    await file.chmod(0o444);
-    await file.sync();
-  } finally {
-    await file.close();
   }
 }
 
