@@ -12,3 +12,7 @@ export type ProgressEvent =
   | { readonly type: 'warning'; readonly message: string };
 
 export type OnProgress = (event: ProgressEvent) => void;
+
+export function warningsTo(onProgress: OnProgress): (message: string) => void {
+  return (message) => onProgress({ type: 'warning', message });
+}

@@ -12,7 +12,7 @@ function decodeFooter(footer, fileBytes) {
 	const assetsBytes = u64(footer, 28);
 	requireField("manifest_offset", assetsBytes, u64(footer, 36));
 	const manifestBytes = u64(footer, 44);
-	if (manifestBytes > 16777216) throw damaged("footer", `manifest_size is ${manifestBytes}, the most is ${MAX_MANIFEST_BYTES}`);
+	if (manifestBytes > MAX_MANIFEST_BYTES) throw damaged("footer", `manifest_size is ${manifestBytes}, the most is ${MAX_MANIFEST_BYTES}`);
 	requireField("reserved", 0, u64(footer, 56));
 	const total = assetsBytes + manifestBytes + 64;
 	if (total !== fileBytes) throw damaged("footer", `it describes a file of ${total} bytes, this one has ${fileBytes}`);
@@ -29,9 +29,13 @@ function damaged(check, problem, cause) {
 		cause
 	});
 }
-/** For text that quotes a sidecar: whoever made it chose the words, their length and any escape sequences in them. */
+/** For text that quotes a sidecar: whoever made it chose the words, and any escape sequences in them. */
+function visible(text) {
+	return text.replace(/\p{Cc}/gu, "?");
+}
+/** `visible`, and no longer than a message should be. */
 function printable(text) {
-	return text.replace(/\p{Cc}/gu, "?").slice(0, MAX_PROBLEM_CHARS);
+	return visible(text).slice(0, MAX_PROBLEM_CHARS);
 }
 function requireField(field, expected, found) {
 	if (found !== expected) throw damaged("footer", `${field} is ${JSON.stringify(found)}, expected ${JSON.stringify(expected)}`);
@@ -40,4 +44,4 @@ function requireField(field, expected, found) {
 function u64(footer, offset) {
 	return Number(footer.readBigUInt64LE(offset));
 }
-export { decodeFooter as n, printable as r, damaged as t };
+export { visible as i, decodeFooter as n, printable as r, damaged as t };

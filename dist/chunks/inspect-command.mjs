@@ -1,4 +1,5 @@
 import { t as formatBytes } from "./disk.mjs";
+import { i as visible } from "./footer.mjs";
 import { r as unknownKeys, t as readSidecar } from "./verify.mjs";
 // src/cli/inspect-command.ts
 /** `claude-bottle inspect`: what the footer and the manifest say, without reading the rest. */
@@ -30,9 +31,5 @@ async function runInspect(file, output) {
 		manifest
 	}, rows.flatMap(([name, value]) => value === void 0 ? [] : [`${name.padEnd(11)} ${visible(value)}`]));
 	return 0;
-}
-/** Whoever made the file chose these words: no escape sequence of theirs reaches the terminal. */
-function visible(text) {
-	return text.replace(/\p{Cc}/gu, "?");
 }
 export { runInspect };

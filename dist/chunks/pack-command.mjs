@@ -25,6 +25,13 @@ function parseImageReference(text) {
 	if (!REFERENCE.test(text)) throw new BottleError("usage", `not an image name: ${JSON.stringify(text)}`, { hint: "use a name such as claude-bottle:latest or ghcr.io/owner/image@sha256:…" });
 	return text;
 }
+// src/progress.ts
+function warningsTo(onProgress) {
+	return (message) => onProgress({
+		type: "warning",
+		message
+	});
+}
 // node_modules/events-universal/default.js
 var require_default = /* @__PURE__ */ __commonJSMin(((exports, module) => {
 	module.exports = __require("events");
@@ -2924,10 +2931,7 @@ async function packImage(options) {
 }
 /** Removes what killed runs have left, on the Docker engine and on disk, and ends what they have left running. */
 async function sweepKilledRuns(signal, onProgress) {
-	const onWarning = (message) => onProgress({
-		type: "warning",
-		message
-	});
+	const onWarning = warningsTo(onProgress);
 	await sweepContainers(signal, onWarning);
 	await sweepPrivateDirs(scratchParent(), {
 		beforeRemove: (scratch) => clearScratch(scratch, onProgress),
@@ -2936,10 +2940,7 @@ async function sweepKilledRuns(signal, onProgress) {
 }
 async function clearScratch(scratch, onProgress) {
 	await reapPackCreate(scratch);
-	await removeNotedTags(scratch, (message) => onProgress({
-		type: "warning",
-		message
-	}));
+	await removeNotedTags(scratch, warningsTo(onProgress));
 }
 async function flatten(options, scratch) {
 	const { image, onProgress } = options;
@@ -2959,10 +2960,7 @@ async function flatten(options, scratch) {
 			doneBytes,
 			totalBytes
 		}),
-		onWarning: (message) => onProgress({
-			type: "warning",
-			message
-		})
+		onWarning: warningsTo(onProgress)
 	});
 	onProgress({
 		type: "done",
@@ -2995,10 +2993,7 @@ async function withHop(flat, options, scratch, use) {
 			stage: "push",
 			line
 		}),
-		onWarning: (message) => onProgress({
-			type: "warning",
-			message
-		})
+		onWarning: warningsTo(onProgress)
 	}, async (served) => {
 		onProgress({
 			type: "done",
@@ -3073,10 +3068,7 @@ async function runPack(options, output, signal) {
 	const { onProgress } = output;
 	const { name, wanted, hop } = await parseOptions(options);
 	const store = await Store.open(storeDir(options.store));
-	await store.sweep((message) => onProgress({
-		type: "warning",
-		message
-	}));
+	await store.sweep(warningsTo(onProgress));
 	await sweepKilledRuns(signal, onProgress);
 	const image = options.build ? await build(name, options, output, signal) : await inspectImage(name, signal);
 	const platform = platformOf(image, wanted, options.build);
@@ -3200,10 +3192,7 @@ async function findInStore(store, image, platform, { cpus, mem }, { onProgress }
 	return found;
 }
 async function packIntoStore(store, { image, platform, hop, cpus, mem, timeout, kvmCheck }, { onProgress }, signal) {
-	const onWarning = (message) => onProgress({
-		type: "warning",
-		message
-	});
+	const onWarning = warningsTo(onProgress);
 	const smolvm = await preflight(kvmCheck, onWarning);
 	if (platform !== hostGuestPlatform()) onWarning(`packing for ${platform}: the sidecar starts on such hosts only, not on this one`);
 	return await store.withTemp(async (outDir) => {

@@ -400,7 +400,7 @@ async function pullImage(reference, options) {
 }
 /** A container that never runs, only to be exported. */
 async function createContainer(image, { name, owner, platform }) {
-	const id = await docker([
+	await docker([
 		...[
 			"container",
 			"create",
@@ -429,7 +429,6 @@ async function createContainer(image, { name, owner, platform }) {
 		name
 	])).trim().split(" ");
 	return {
-		id: id.trim(),
 		createdSeconds: Math.floor(Date.parse(created) / 1e3),
 		sizeBytes: Number(size)
 	};

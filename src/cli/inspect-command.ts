@@ -1,4 +1,5 @@
 import { formatBytes } from '../host/disk.ts';
+import { visible } from '../sidecar/footer.ts';
 import { unknownKeys } from '../sidecar/manifest.ts';
 import { readSidecar } from '../sidecar/verify.ts';
 import type { Output } from './output.ts';
@@ -36,9 +37,4 @@ export async function runInspect(file: string, output: Output): Promise<number> 
     rows.flatMap(([name, value]) => (value === undefined ? [] : [`${name.padEnd(11)} ${visible(value)}`])),
   );
   return 0;
-}
-
-/** Whoever made the file chose these words: no escape sequence of theirs reaches the terminal. */
-function visible(text: string): string {
-  return text.replace(/\p{Cc}/gu, '?');
 }

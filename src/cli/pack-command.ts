@@ -8,6 +8,7 @@ import { buildImage, type Image, inspectImage } from '../pack/docker.ts';
 import { type Hop, packImage, sweepKilledRuns } from '../pack/pack.ts';
 import { REGISTRY_IMAGE } from '../pack/registry-container.ts';
 import { findSmolvm, requireSupported, requireVirtualization, type Smolvm } from '../pack/smolvm.ts';
+import { warningsTo } from '../progress.ts';
 import { storeDir } from '../store/location.ts';
 import { exportSidecar, Store, type StoredSidecar } from '../store/store.ts';
 import type { Output } from './output.ts';
@@ -42,7 +43,7 @@ export async function runPack(
   const { onProgress } = output;
   const { name, wanted, hop } = await parseOptions(options);
   const store = await Store.open(storeDir(options.store));
-  await store.sweep((message) => onProgress({ type: 'warning', message }));
+  await store.sweep(warningsTo(onProgress));
   await sweepKilledRuns(signal, onProgress);
 
   const image = options.build ? await build(name, options, output, signal) : await inspectImage(name, signal);
@@ -195,7 +196,7 @@ async function packIntoStore(
   { onProgress }: Output,
   signal: AbortSignal,
 ): Promise<StoredSidecar> {
-  const onWarning = (message: string) => onProgress({ type: 'warning', message });
+  const onWarning = warningsTo(onProgress);
   const smolvm = await preflight(kvmCheck, onWarning);
   if (platform !== hostGuestPlatform()) {
     onWarning(`packing for ${platform}: the sidecar starts on such hosts only, not on this one`);

@@ -287,7 +287,6 @@ export async function pullImage(reference: string, options: ChildOptions): Promi
 }
 
 export interface Container {
-  readonly id: string;
   /** When the engine made it, in seconds since 1970, rounded down. */
   readonly createdSeconds: number;
   /** Of its unpacked file system. An image's own size counts compressed layers with the containerd image store. */
@@ -299,7 +298,7 @@ export async function createContainer(
   image: ImageId,
   { name, owner, platform }: { name: string; owner: string; platform: string },
 ): Promise<Container> {
-  const id = await docker([
+  await docker([
     ...['container', 'create', '--pull', 'never', '--name', name, '--label', `${OWNER_LABEL}=${owner}`],
     ...['--network', 'none', '--platform', platform, image],
     // An image may have no command of its own, and create insists on one.
@@ -309,7 +308,6 @@ export async function createContainer(
   const answer = await docker(['container', 'inspect', '--size', '--format', format, name]);
   const [created = '', size = ''] = answer.trim().split(' ');
   return {
-    id: id.trim(),
     createdSeconds: Math.floor(Date.parse(created) / 1000),
     sizeBytes: Number(size),
   };

@@ -4,7 +4,7 @@ import { scratchParent, sweepPrivateDirs, withPrivateDir } from '../host/private
 import { id16 } from '../identity/image-id.ts';
 import { PACK_RECORD_VERSION, type PackRecord, runtimeConfigSha256 } from '../identity/pack-record.ts';
 import type { GuestPlatform } from '../identity/platform.ts';
-import type { OnProgress } from '../progress.ts';
+import { type OnProgress, warningsTo } from '../progress.ts';
 import { type SidecarReport, verifySidecar } from '../sidecar/verify.ts';
 import { removeNotedTags, type Served, withContainerHop } from './container-hop.ts';
 import type { Image } from './docker.ts';
@@ -77,7 +77,7 @@ export async function packImage(options: PackOptions): Promise<PackedSidecar> {
 
 /** Removes what killed runs have left, on the Docker engine and on disk, and ends what they have left running. */
 export async function sweepKilledRuns(signal: AbortSignal, onProgress: OnProgress): Promise<void> {
-  const onWarning = (message: string) => onProgress({ type: 'warning', message });
+  const onWarning = warningsTo(onProgress);
   await sweepContainers(signal, onWarning);
   await sweepPrivateDirs(scratchParent(), {
     beforeRemove: (scratch) => clearScratch(scratch, onProgress),
@@ -87,7 +87,7 @@ export async function sweepKilledRuns(signal: AbortSignal, onProgress: OnProgres
 
 async function clearScratch(scratch: string, onProgress: OnProgress): Promise<void> {
   await reapPackCreate(scratch);
-  await removeNotedTags(scratch, (message) => onProgress({ type: 'warning', message }));
+  await removeNotedTags(scratch, warningsTo(onProgress));
 }
 
 async function flatten(options: PackOptions, scratch: string): Promise<FlatImage> {
@@ -100,7 +100,7 @@ async function flatten(options: PackOptions, scratch: string): Promise<FlatImage
     signal: options.signal,
     onBytes: (doneBytes, totalBytes) =>
       onProgress({ type: 'bytes', stage: 'flatten', doneBytes, totalBytes }),
-    onWarning: (message) => onProgress({ type: 'warning', message }),
+    onWarning: warningsTo(onProgress),
   });
   onProgress({ type: 'done', stage: 'flatten', sizeBytes: flat.layer.sizeBytes });
   if (lossyPaths.length > 0) {
@@ -130,7 +130,7 @@ async function withHop<T>(
       scratch,
       signal,
       onLine: (line) => onProgress({ type: 'output', stage: 'push', line }),
-      onWarning: (message) => onProgress({ type: 'warning', message }),
+      onWarning: warningsTo(onProgress),
     },
     async (served) => {
       onProgress({ type: 'done', stage: 'push' });

@@ -5,7 +5,7 @@ import { BottleError } from '../errors.ts';
  * Source of the format: smolvm, crates/smolvm-pack/src/format.rs.
  */
 export const FOOTER_BYTES = 64;
-export const MAX_MANIFEST_BYTES = 16 * 1024 * 1024;
+const MAX_MANIFEST_BYTES = 16 * 1024 * 1024;
 const MAGIC = 'SMOLPACK';
 const VERSION = 1;
 const MAX_PROBLEM_CHARS = 300;
@@ -50,9 +50,14 @@ export function damaged(check: string, problem: string, cause?: unknown): Bottle
   });
 }
 
-/** For text that quotes a sidecar: whoever made it chose the words, their length and any escape sequences in them. */
+/** For text that quotes a sidecar: whoever made it chose the words, and any escape sequences in them. */
+export function visible(text: string): string {
+  return text.replace(/\p{Cc}/gu, '?');
+}
+
+/** `visible`, and no longer than a message should be. */
 export function printable(text: string): string {
-  return text.replace(/\p{Cc}/gu, '?').slice(0, MAX_PROBLEM_CHARS);
+  return visible(text).slice(0, MAX_PROBLEM_CHARS);
 }
 
 function requireField(field: string, expected: string | number, found: string | number): void {

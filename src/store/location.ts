@@ -6,7 +6,7 @@ import type { Id16 } from '../identity/image-id.ts';
 const SIDECAR_SUFFIX = '.smolmachine.smolmachine';
 
 /** Where claude-bottle looks: fixed below the home directory, it knows no XDG_CACHE_HOME. */
-export function defaultStoreDir(): string {
+function defaultStoreDir(): string {
   const home = homedir();
   if (home === '' || home === '/nonexistent') {
     throw new BottleError(

@@ -277,7 +277,7 @@ export async function exportSidecar(stored: StoredSidecar, target: string): Prom
   }
 }
 
-export function formatRecord(record: PackRecord): string {
+function formatRecord(record: PackRecord): string {
   return `${JSON.stringify(record, undefined, 2)}\n`;
 }
 
