@@ -5,7 +5,9 @@ import { runChild } from '../src/host/child.ts';
 import { startPrivateEngine } from './private-engine.ts';
 
 const CRANE_MODULE = 'github.com/google/go-containerregistry/cmd/crane@v0.19.0';
-const CACHE_BIN = join(import.meta.dirname, '../node_modules/.cache/claude-bottle-pack/bin');
+const AZURITE_PACKAGE = 'azurite@3.37.0';
+const CACHE_DIR = join(import.meta.dirname, '../node_modules/.cache/claude-bottle-pack');
+const CACHE_BIN = join(CACHE_DIR, 'bin');
 /** Commands that the tests call, each with the Debian package that holds it. */
 const TOOL_PACKAGES = {
   busybox: 'busybox-static',
@@ -43,6 +45,7 @@ export async function prepareTestBed(): Promise<TestBed> {
   const canInstall = process.getuid?.() === 0 && isInstalled('apt-get');
   const failure = canInstall ? await installPackages(missing) : undefined;
   await ensureCrane();
+  await ensureAzurite();
   reportMissingTools();
 
   const withoutEngine = (why: string): TestBed => {
@@ -104,6 +107,22 @@ async function ensureCrane(): Promise<void> {
   console.error(`Installing crane into ${CACHE_BIN} with go install: the registry tests pull with it.`);
   await mkdir(CACHE_BIN, { recursive: true });
   await runLoudOnFailure('go', ['install', CRANE_MODULE], { GOBIN: CACHE_BIN });
+}
+
+/** Not a devDependency: 380 packages, 240 MB, for one suite that also runs without. */
+async function ensureAzurite(): Promise<void> {
+  const dir = join(CACHE_DIR, 'azurite');
+  if (existsSync(join(dir, 'node_modules/.bin/azurite-blob'))) {
+    return;
+  }
+  console.error(`Installing ${AZURITE_PACKAGE} into ${dir} with npm: the results service's tests use it.`);
+  await mkdir(dir, { recursive: true });
+  const options = ['--no-save', '--no-audit', '--no-fund', '--ignore-scripts'];
+  if (
+    (await runLoudOnFailure('npm', ['install', '--prefix', dir, ...options, AZURITE_PACKAGE])) !== undefined
+  ) {
+    console.error('azurite is not installed: the tests that need it are skipped.');
+  }
 }
 
 function reportMissingTools(): void {

@@ -8,9 +8,12 @@ const EXIT_CODES = {
   'sidecar-refused': 65,
   'not-found': 66,
   'docker-unreachable': 69,
+  'network-failed': 69,
+  'upload-failed': 69,
   internal: 70,
   'cannot-write': 73,
   io: 74,
+  'smolvm-untrusted': 76,
   'docker-not-permitted': 77,
   'docker-missing': 78,
   'smolvm-missing': 78,
@@ -75,13 +78,13 @@ export function fileError(action: string, error: unknown): BottleError {
   const reason = error instanceof Error ? error.message : String(error);
   if (hasErrno(error, 'ENOSPC', 'EDQUOT')) {
     return new BottleError('cannot-write', `${action}: no space left (${reason})`, {
-      hint: 'free some disk space, or name another disk with --store or TMPDIR',
+      hint: 'free some disk space, or use another disk for the store or TMPDIR',
       cause: error,
     });
   }
   if (hasErrno(error, 'EACCES', 'EPERM', 'EROFS')) {
     return new BottleError('cannot-write', `${action}: not writable (${reason})`, {
-      hint: 'make the directory writable for this user, or name another one with --store or TMPDIR',
+      hint: 'make the directory writable for this user, or use another one for the store or TMPDIR',
       cause: error,
     });
   }

@@ -1,7 +1,7 @@
 import { i as readTar, n as TarError, r as contentOf } from "./tar.mjs";
 import { t as damaged } from "./footer.mjs";
-import { createHash } from "node:crypto";
 import * as zlib from "node:zlib";
+import { createHash } from "node:crypto";
 // src/sidecar/assets.ts
 const READ_CHUNK_BYTES = 262144;
 /** smolvm writes with level 3, whose window is 2 MiB; a frame that asks for more memory is not its own. */

@@ -17,7 +17,7 @@ async function freeBytes(dir) {
 async function requireFreeBytes(dir, bytes, purpose) {
 	const neededBytes = bytes + SPARE_BYTES;
 	const free = await freeBytes(dir);
-	if (free < neededBytes) throw new BottleError("cannot-write", `${formatBytes(neededBytes)} needed in ${dir} for ${purpose}, ${formatBytes(free)} free`, { hint: "free some disk space, or name another disk with --store or TMPDIR" });
+	if (free < neededBytes) throw new BottleError("cannot-write", `${formatBytes(neededBytes)} needed in ${dir} for ${purpose}, ${formatBytes(free)} free`, { hint: "free some disk space, or use another disk for the store or TMPDIR" });
 }
 /** Decimal units, as disks and registries count. */
 function formatBytes(bytes) {

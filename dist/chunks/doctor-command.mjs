@@ -1,10 +1,10 @@
 import { a as isDamage, t as BottleError } from "./errors.mjs";
 import { n as freeBytes, t as formatBytes } from "./disk.mjs";
-import { a as storeDir, o as scratchParent, t as Store } from "./store.mjs";
-import { f as engineFacts, n as glibcVersion, r as judgeVersion, s as requireVirtualization, t as findSmolvm } from "./smolvm.mjs";
+import { o as storeDir, t as Store, u as scratchParent } from "./store.mjs";
+import { a as glibcVersion, h as engineFacts, i as findSmolvm, o as judgeVersion, u as requireVirtualization } from "./smolvm.mjs";
 import { t as readSidecar } from "./verify.mjs";
-import * as fs from "node:fs/promises";
 import { styleText } from "node:util";
+import * as fs from "node:fs/promises";
 // src/cli/doctor-command.ts
 /** Room for an agent image of 2 GB, flattened and packed. */
 const COMFORTABLE_BYTES = 8e9;

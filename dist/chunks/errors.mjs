@@ -9,9 +9,12 @@ const EXIT_CODES = {
 	"sidecar-refused": 65,
 	"not-found": 66,
 	"docker-unreachable": 69,
+	"network-failed": 69,
+	"upload-failed": 69,
 	internal: 70,
 	"cannot-write": 73,
 	io: 74,
+	"smolvm-untrusted": 76,
 	"docker-not-permitted": 77,
 	"docker-missing": 78,
 	"smolvm-missing": 78,
@@ -61,11 +64,11 @@ function hasErrno(error, ...codes) {
 function fileError(action, error) {
 	const reason = error instanceof Error ? error.message : String(error);
 	if (hasErrno(error, "ENOSPC", "EDQUOT")) return new BottleError("cannot-write", `${action}: no space left (${reason})`, {
-		hint: "free some disk space, or name another disk with --store or TMPDIR",
+		hint: "free some disk space, or use another disk for the store or TMPDIR",
 		cause: error
 	});
 	if (hasErrno(error, "EACCES", "EPERM", "EROFS")) return new BottleError("cannot-write", `${action}: not writable (${reason})`, {
-		hint: "make the directory writable for this user, or name another one with --store or TMPDIR",
+		hint: "make the directory writable for this user, or use another one for the store or TMPDIR",
 		cause: error
 	});
 	return new BottleError("io", `${action}: ${reason}`, { cause: error });

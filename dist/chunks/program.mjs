@@ -1,10 +1,10 @@
 import { i as hasErrno, n as InterruptedError, t as BottleError } from "./errors.mjs";
 import { t as formatBytes } from "./disk.mjs";
 import { stripVTControlCharacters, styleText } from "node:util";
-import path from "node:path";
+import { EventEmitter } from "node:events";
 import childProcess from "node:child_process";
 import fs from "node:fs";
-import { EventEmitter } from "node:events";
+import path from "node:path";
 import process$1 from "node:process";
 // node_modules/commander/lib/error.js
 /**

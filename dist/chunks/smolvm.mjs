@@ -1,13 +1,13 @@
-import { t as isOlder } from "./version.mjs";
 import { i as hasErrno, r as fileError, t as BottleError } from "./errors.mjs";
-import { c as withPrivateDir, d as pidOf, l as isAlive, o as scratchParent, u as ownerOf } from "./store.mjs";
-import { S as unknown, _ as object, b as refine, c as isDigest, g as nullable, p as array, u as parseImageId, v as optional, x as string, y as record } from "./verify.mjs";
-import * as fs from "node:fs/promises";
-import { readFile } from "node:fs/promises";
+import { f as withPrivateDir, h as pidOf, m as ownerOf, p as isAlive, u as scratchParent } from "./store.mjs";
+import { D as isDigest, _ as refine, g as record, h as optional, k as parseImageId, l as array, m as object, o as parseGuestPlatform, p as nullable, v as string, y as unknown } from "./verify.mjs";
+import { t as isOlder } from "./version.mjs";
 import { stripVTControlCharacters } from "node:util";
-import { delimiter, join } from "node:path";
 import { spawn } from "node:child_process";
 import { constants, writeFileSync } from "node:fs";
+import * as fs from "node:fs/promises";
+import { readFile, readdir } from "node:fs/promises";
+import { delimiter, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { setTimeout as setTimeout$1 } from "node:timers/promises";
 // src/host/child.ts
@@ -70,6 +70,13 @@ function noteChild(dir) {
 async function endNotedChild(dir) {
 	const owner = await readFile(join(dir, CHILD_FILE), "utf8").catch(() => void 0);
 	if (owner !== void 0 && isAlive(owner)) await endProcess(-pidOf(owner));
+}
+/** Ends every process on this Linux machine that was started with `dir` in its environment. */
+async function endProcessesIn(dir) {
+	for (const name of await readdir("/proc")) {
+		const pid = Number(name);
+		if (Number.isInteger(pid) && pid !== process.pid && (await readFile(`/proc/${pid}/environ`, "utf8").catch(() => "")).includes(dir)) await endProcess(pid);
+	}
 }
 /** SIGTERM, and SIGKILL two seconds later. A negative pid means the process group, as for kill(2). */
 async function endProcess(pid) {
@@ -234,6 +241,7 @@ async function buildImage(options, { signal, onLine }) {
 			onSpawn: noteChild(dir),
 			env: {
 				...process.env,
+				...options.env,
 				BUILDX_NO_DEFAULT_ATTESTATIONS: "1"
 			},
 			onLine: (line) => {
@@ -251,7 +259,7 @@ async function buildImage(options, { signal, onLine }) {
 */
 async function inspectBuilt(writtenId, tag) {
 	const built = await inspectIfThere(writtenId) ?? await inspectIfThere(tag);
-	if (built === void 0) throw new BottleError("build-failed", `docker build made ${writtenId}, but the engine does not have it`, { hint: "this builder keeps what it builds: unset BUILDX_BUILDER, or add -- --load" });
+	if (built === void 0) throw new BottleError("build-failed", `docker build made ${writtenId}, but the engine does not have it`, { hint: "this builder keeps what it builds: unset BUILDX_BUILDER, or have it load what it builds (--load)" });
 	if (![built.id, built.configDigest].includes(writtenId)) throw new BottleError("build-failed", `docker build made ${writtenId}, but ${tag} is ${built.id}`, { hint: "run it again if another build moved the tag meanwhile; otherwise update Docker to 28 or newer" });
 	return built;
 }
@@ -277,8 +285,9 @@ var BuildStep = class {
 };
 function buildError(result, step) {
 	const needsBuildKit = result.tail.some((line) => /unknown flag: --secret|requires BuildKit|buildx component is missing/.test(line));
+	const isForeign = result.tail.some((line) => /exec format error/i.test(line));
 	return new BottleError("build-failed", `docker build failed${step} (${ending(result)})`, {
-		hint: needsBuildKit ? "build secrets need BuildKit: install the buildx component of the Docker client" : "mend the Dockerfile or its context; the last lines of the build are above",
+		hint: needsBuildKit ? "build secrets need BuildKit: install the buildx component of the Docker client" : isForeign ? "a program for another architecture was run: register QEMU first (docker/setup-qemu-action), or build on such a machine" : "mend the Dockerfile or its context; the last lines of the build are above",
 		details: result.tail
 	});
 }
@@ -343,6 +352,12 @@ async function inspectImage(reference, signal) {
 		config: found.Config ?? {}
 	};
 }
+/** @throws BottleError `usage` when it is not the `wanted` one, or none that a microVM can have */
+function guestPlatformOf(image, wanted, isBuilt) {
+	const platform = parseGuestPlatform(`${image.os}/${image.architecture}`);
+	if (wanted !== void 0 && wanted !== platform) throw new BottleError("usage", `the image ${image.id} is for ${platform}, not for ${wanted}`, { hint: isBuilt ? "the builder has ignored the platform: install the buildx component of the Docker client" : `build it for ${wanted}, or ask for ${platform}` });
+	return platform;
+}
 function parseJson(text) {
 	try {
 		return JSON.parse(text);
@@ -373,7 +388,7 @@ async function pushImage(reference, options) {
 		}
 	}));
 	if (result.exitCode !== 0 || pushed === void 0 || !isDigest(pushed)) throw new BottleError("registry-failed", `docker push ${reference} failed (${ending(result)})`, {
-		hint: noSpace(result.tail) ? "free disk space on the Docker engine" : "look at the lines above; --hop embedded needs no push",
+		hint: noSpace(result.tail) ? "free disk space on the Docker engine" : "look at the lines above; hop embedded needs no push",
 		details: result.tail.filter((line) => !/: Retrying in \d+ seconds?$/.test(line))
 	});
 	return pushed;
@@ -396,7 +411,7 @@ async function pullImage(reference, options) {
 		"pull",
 		reference
 	], options));
-	if (result.exitCode !== 0) throw connectionError(result.tail) ?? new BottleError("registry-failed", `cannot pull ${reference}: ${lastLine(result)}`, { hint: "check the network, or name an image that the engine has with --registry-image" });
+	if (result.exitCode !== 0) throw connectionError(result.tail) ?? new BottleError("registry-failed", `cannot pull ${reference}: ${lastLine(result)}`, { hint: "check the network, or name an image that the engine has with registry-image" });
 }
 /** A container that never runs, only to be exported. */
 async function createContainer(image, { name, owner, platform }) {
@@ -525,7 +540,7 @@ async function spawnDocker(spawn) {
 function assertSuccess(args, result) {
 	if (result.exitCode === 0) return;
 	const missing = /.*no such image: (?<image>\S+)/is.exec(result.tail.join("\n"))?.groups?.image;
-	if (missing !== void 0) throw new BottleError("not-found", `the Docker engine has no image ${missing}`, { hint: "build it first, or leave out --no-build" });
+	if (missing !== void 0) throw new BottleError("not-found", `the Docker engine has no image ${missing}`, { hint: "build or pull it first, and check the name" });
 	throw connectionError(result.tail) ?? new BottleError("docker-failed", `docker ${args.slice(0, 2).join(" ")} failed (${ending(result)})`, {
 		hint: noSpace(result.tail) ? "free disk space on the Docker engine" : "see what docker says above",
 		details: result.tail
@@ -619,25 +634,27 @@ function requireSupported(smolvm, onWarning) {
 	if (warning !== void 0) onWarning(warning);
 }
 const KVM_DEVICE = "/dev/kvm";
-const UDEV_LINE = "echo 'KERNEL==\"kvm\", GROUP=\"kvm\", MODE=\"0666\", OPTIONS+=\"static_node=kvm\"' | sudo tee /etc/udev/rules.d/99-kvm4all.rules && sudo udevadm control --reload-rules && sudo udevadm trigger --name-match=kvm";
+const KVM_RULE = "KERNEL==\"kvm\", GROUP=\"kvm\", MODE=\"0666\", OPTIONS+=\"static_node=kvm\"";
+const KVM_RULE_FILE = "/etc/udev/rules.d/99-kvm4all.rules";
+const UDEV_LINE = `echo '${KVM_RULE}' | sudo tee ${KVM_RULE_FILE} && sudo udevadm control --reload-rules && sudo udevadm trigger --name-match=kvm`;
 /**
 * smolvm starts a builder VM: on Linux through /dev/kvm, on macOS through the Hypervisor framework.
 * @throws BottleError `kvm-unavailable`
 */
-async function requireVirtualization() {
+async function requireVirtualization(kvmDevice = KVM_DEVICE) {
 	if (process.platform === "darwin") {
-		if ((await readChild("sysctl", ["-n", "kern.hv_support"], { timeoutMs: PROBE_TIMEOUT_MS })).stdout.trim() !== "1") throw new BottleError("kvm-unavailable", "this Mac offers no Hypervisor framework (kern.hv_support)", { hint: "pack on a Mac that is not itself a virtual machine, and bring the file here (--out)" });
+		if ((await readChild("sysctl", ["-n", "kern.hv_support"], { timeoutMs: PROBE_TIMEOUT_MS })).stdout.trim() !== "1") throw new BottleError("kvm-unavailable", "this Mac offers no Hypervisor framework (kern.hv_support)", { hint: "pack on a Mac that is not itself a virtual machine, and bring the file here" });
 		return;
 	}
 	try {
-		await (await fs.open(KVM_DEVICE, constants.O_RDWR)).close();
+		await (await fs.open(kvmDevice, constants.O_RDWR)).close();
 	} catch (error) {
-		if (hasErrno(error, "EACCES", "EPERM")) throw new BottleError("kvm-unavailable", `this user may not open ${KVM_DEVICE}`, {
+		if (hasErrno(error, "EACCES", "EPERM")) throw new BottleError("kvm-unavailable", `this user may not open ${kvmDevice}`, {
 			hint: `allow it: ${UDEV_LINE}`,
 			cause: error
 		});
-		throw new BottleError("kvm-unavailable", `this machine has no usable ${KVM_DEVICE}`, {
-			hint: "pack on a machine with KVM (GitHub: ubuntu-latest x64), and bring the file here (--out)",
+		throw new BottleError("kvm-unavailable", `this machine has no usable ${kvmDevice}`, {
+			hint: "pack on a machine with KVM (GitHub: ubuntu-latest x64), and bring the file here",
 			cause: error
 		});
 	}
@@ -693,7 +710,7 @@ async function packCreate(smolvm, options) {
 			signal: options.signal,
 			timeoutMs: options.timeoutMs,
 			...options.onLine === void 0 ? {} : { onLine: options.onLine },
-			timeoutHint: "give it more time with --timeout, or look for what it waits for",
+			timeoutHint: "give it more time (timeout), or look for what it waits for",
 			onSpawn: noteChild(scratch)
 		});
 		if (result.exitCode !== 0) {
@@ -719,7 +736,7 @@ function packHint(lines) {
 	const text = lines.join("\n");
 	if (/no space left|disk full|ENOSPC/i.test(text)) return "free some disk space, or name a larger disk with TMPDIR";
 	if (/kvm permission denied/i.test(text)) return `allow this user to open ${KVM_DEVICE}: ${UDEV_LINE}`;
-	if (/kvm not available/i.test(text)) return "pack on a machine with KVM, and bring the file here (--out)";
+	if (/kvm not available/i.test(text)) return "pack on a machine with KVM, and bring the file here";
 	if (/exceeding the \d+ byte cap/.test(text)) return `install smolvm ${RECOMMENDED_VERSION} or later, which packs images over 4 GiB`;
 	return "see what smolvm says above; `claude-bottle doctor` checks the machine";
 }
@@ -756,4 +773,4 @@ async function describeProcess(pid) {
 		String(pid)
 	])).stdout;
 }
-export { tagImage as C, removeNetwork as S, loadImage as _, reapPackCreate as a, removeContainer as b, OWNER_LABEL as c, docker as d, engineFacts as f, listOwned as g, inspectImage as h, packCreate as i, buildImage as l, inspectIfThere as m, glibcVersion as n, requireSupported as o, exportContainer as p, judgeVersion as r, requireVirtualization as s, findSmolvm as t, createContainer as u, pullImage as v, readChild as w, removeImage as x, pushImage as y };
+export { pushImage as C, tagImage as D, removeNetwork as E, endProcessesIn as O, pullImage as S, removeImage as T, guestPlatformOf as _, glibcVersion as a, listOwned as b, reapPackCreate as c, OWNER_LABEL as d, buildImage as f, exportContainer as g, engineFacts as h, findSmolvm as i, readChild as k, requireSupported as l, docker as m, KVM_RULE as n, judgeVersion as o, createContainer as p, KVM_RULE_FILE as r, packCreate as s, KVM_DEVICE as t, requireVirtualization as u, inspectIfThere as v, removeContainer as w, loadImage as x, inspectImage as y };

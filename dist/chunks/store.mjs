@@ -1,11 +1,11 @@
 import { a as isDamage, i as hasErrno, r as fileError, t as BottleError } from "./errors.mjs";
-import { C as _isoDateTime, D as $ZodISODateTime, E as _regex, O as $constructor, T as _nonnegative, _ as object, b as refine, c as isDigest, d as ZodMiniStringFormat, f as _enum, h as literal, i as GUEST_PLATFORMS, m as int, n as verifySidecar, p as array, s as id16, v as optional, x as string } from "./verify.mjs";
-import * as fs from "node:fs/promises";
+import { C as _regex, D as isDigest, E as id16, S as _nonnegative, T as $constructor, _ as refine, b as _isoDateTime, c as _enum, d as int, f as literal, h as optional, i as GUEST_PLATFORMS, l as array, m as object, n as verifySidecar, s as ZodMiniStringFormat, u as boolean, v as string, w as $ZodISODateTime } from "./verify.mjs";
 import { createHash, randomBytes } from "node:crypto";
-import { homedir, hostname, tmpdir } from "node:os";
-import { dirname, join, resolve } from "node:path";
 import { execFileSync } from "node:child_process";
 import { constants, readFileSync, readlinkSync } from "node:fs";
+import * as fs from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
+import { homedir, hostname, tmpdir } from "node:os";
 // src/host/owner.ts
 function ownerOf(pid) {
 	return `${HOST.id}-${HOST.boot()}-${pid}-${startTime(pid) ?? "gone"}`;
@@ -138,34 +138,6 @@ async function removeOwned(dir, beforeRemove) {
 	});
 	await fs.rm(dir + OWNER_SUFFIX, { force: true });
 }
-// node_modules/zod/v4/mini/iso.js
-const ZodMiniISODateTime = /*@__PURE__*/ $constructor("ZodMiniISODateTime", (inst, def) => {
-	$ZodISODateTime.init(inst, def);
-	ZodMiniStringFormat.init(inst, def);
-});
-// @__NO_SIDE_EFFECTS__
-function datetime(params) {
-	return _isoDateTime(ZodMiniISODateTime, params);
-}
-// src/store/location.ts
-const SIDECAR_SUFFIX = ".smolmachine.smolmachine";
-/** Where claude-bottle looks: fixed below the home directory, it knows no XDG_CACHE_HOME. */
-function defaultStoreDir() {
-	const home = homedir();
-	if (home === "" || home === "/nonexistent") throw new BottleError("store-unsafe", `no home directory (${JSON.stringify(home)}), so no default store`, { hint: "set HOME, or name a directory with --store" });
-	return join(home, ".cache", "claude-bottle", "smolmachines");
-}
-function storeDir(option) {
-	return resolve(option || defaultStoreDir());
-}
-/** `smolvm pack create -o <id16>.smolmachine` once wrote this name, and claude-bottle still looks for it. */
-function sidecarName(id) {
-	return id + SIDECAR_SUFFIX;
-}
-function id16OfName(name) {
-	const id = name.slice(0, 16);
-	return /^[0-9a-f]{16}$/.test(id) && name === sidecarName(id) ? id : void 0;
-}
 // node_modules/canonicalize/lib/canonicalize.js
 function serializeString(value) {
 	if (!value.isWellFormed()) throw new Error("Lone surrogate is not allowed");
@@ -268,6 +240,15 @@ function canonicalize(object) {
 	}
 	return result;
 }
+// node_modules/zod/v4/mini/iso.js
+const ZodMiniISODateTime = /*@__PURE__*/ $constructor("ZodMiniISODateTime", (inst, def) => {
+	$ZodISODateTime.init(inst, def);
+	ZodMiniStringFormat.init(inst, def);
+});
+// @__NO_SIDE_EFFECTS__
+function datetime(params) {
+	return _isoDateTime(ZodMiniISODateTime, params);
+}
 const digest = string().check(refine(isDigest));
 const sha256 = string().check(_regex(/^[0-9a-f]{64}$/));
 const sizeBytes = int().check(_nonnegative());
@@ -302,11 +283,47 @@ const packRecordSchema = object({
 		memMib: optional(int())
 	}),
 	hop: _enum(["embedded", "container"]),
-	packedAt: /* @__PURE__ */ datetime()
+	packedAt: /* @__PURE__ */ datetime(),
+	/** What went into `docker build`; absent where an image was packed as it was found. */
+	inputs: optional(object({
+		key: sha256,
+		entriesSha256: sha256,
+		/** Whether the key covers only what the Dockerfile can see, or the whole context. */
+		narrowed: boolean()
+	})),
+	/** The workflow run that published it. */
+	source: optional(object({
+		repository: string(),
+		repositoryId: string(),
+		commit: string().check(_regex(/^[0-9a-f]{40,64}$/)),
+		ref: string(),
+		event: string(),
+		runId: string(),
+		runAttempt: int()
+	}))
 });
 /** Equal for equal runtime configs, whatever the order of their keys (RFC 8785). */
 function runtimeConfigSha256(config) {
 	return createHash("sha256").update(canonicalize(config) ?? "").digest("hex");
+}
+// src/store/location.ts
+const SIDECAR_SUFFIX = ".smolmachine.smolmachine";
+/** Where claude-bottle looks: fixed below the home directory, it knows no XDG_CACHE_HOME. */
+function defaultStoreDir() {
+	const home = homedir();
+	if (home === "" || home === "/nonexistent") throw new BottleError("store-unsafe", `no home directory (${JSON.stringify(home)}), so no default store`, { hint: "set HOME, or name a directory with --store" });
+	return join(home, ".cache", "claude-bottle", "smolmachines");
+}
+function storeDir(option) {
+	return resolve(option || defaultStoreDir());
+}
+/** `smolvm pack create -o <id16>.smolmachine` once wrote this name, and claude-bottle still looks for it. */
+function sidecarName(id) {
+	return id + SIDECAR_SUFFIX;
+}
+function id16OfName(name) {
+	const id = name.slice(0, 16);
+	return /^[0-9a-f]{16}$/.test(id) && name === sidecarName(id) ? id : void 0;
 }
 // src/store/store.ts
 /** https://bford.info/cachedir/ */
@@ -499,6 +516,7 @@ function expectedOf(record) {
 		sha256: record.sidecar.sha256
 	};
 }
+/** Undefined when there is none that can be read. */
 async function readRecord(path) {
 	try {
 		const { size } = await fs.stat(path);
@@ -553,4 +571,4 @@ async function syncDirectory(path) {
 		await dir.close();
 	}
 }
-export { storeDir as a, withPrivateDir as c, pidOf as d, thisOwner as f, runtimeConfigSha256 as i, isAlive as l, exportSidecar as n, scratchParent as o, verifyFile as r, sweepPrivateDirs as s, Store as t, ownerOf as u };
+export { verifyFile as a, datetime as c, sweepPrivateDirs as d, withPrivateDir as f, thisOwner as g, pidOf as h, readRecord as i, canonicalize as l, ownerOf as m, exportSidecar as n, storeDir as o, isAlive as p, formatRecord as r, runtimeConfigSha256 as s, Store as t, scratchParent as u };

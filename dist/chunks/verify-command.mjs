@@ -1,7 +1,7 @@
 import { a as isDamage, t as BottleError } from "./errors.mjs";
 import { t as formatBytes } from "./disk.mjs";
-import { l as parseId16 } from "./verify.mjs";
-import { a as storeDir, r as verifyFile, t as Store } from "./store.mjs";
+import { O as parseId16 } from "./verify.mjs";
+import { a as verifyFile, o as storeDir, t as Store } from "./store.mjs";
 // src/cli/verify-command.ts
 /** `claude-bottle verify`: one file, one sidecar of the store, or all of them; 65 when one is not good. */
 async function runVerify(fileOrId, { all, deep, store: dir }, output, signal) {

@@ -1,9 +1,26 @@
 import { i as hasErrno, r as fileError, t as BottleError } from "./errors.mjs";
 import { n as decodeFooter, r as printable, t as damaged } from "./footer.mjs";
-import * as fs from "node:fs/promises";
+import * as zlib from "node:zlib";
 import { createHash } from "node:crypto";
 import { constants } from "node:fs";
-import * as zlib from "node:zlib";
+import * as fs from "node:fs/promises";
+// src/identity/image-id.ts
+const DIGEST = /^sha256:[0-9a-f]{64}$/;
+function isDigest(text) {
+	return DIGEST.test(text);
+}
+function parseImageId(text) {
+	if (!isDigest(text)) throw new BottleError("docker-failed", `not an image ID: ${JSON.stringify(text)}`, { hint: "the engine names images sha256:<64 hex digits>; check that `docker image inspect` does" });
+	return text;
+}
+function id16(digest) {
+	return digest.slice(7, 23);
+}
+/** Accepts an image ID, its 64 hex digits, or an id16. */
+function parseId16(text) {
+	const hex = text.replace(/^sha256:/, "");
+	return /^([0-9a-f]{16}|[0-9a-f]{64})$/.test(hex) ? hex.slice(0, 16) : void 0;
+}
 // node_modules/zod/v4/core/util.js
 function getEnumValues(entries) {
 	const numericValues = Object.values(entries).filter((v) => typeof v === "number");
@@ -1726,23 +1743,6 @@ const ZodMiniCustom = /*@__PURE__*/ $constructor("ZodMiniCustom", (inst, def) =>
 function refine(fn, _params = {}) {
 	return /* @__PURE__ */ _refine(ZodMiniCustom, fn, _params);
 }
-// src/identity/image-id.ts
-const DIGEST = /^sha256:[0-9a-f]{64}$/;
-function isDigest(text) {
-	return DIGEST.test(text);
-}
-function parseImageId(text) {
-	if (!isDigest(text)) throw new BottleError("docker-failed", `not an image ID: ${JSON.stringify(text)}`, { hint: "the engine names images sha256:<64 hex digits>; check that `docker image inspect` does" });
-	return text;
-}
-function id16(digest) {
-	return digest.slice(7, 23);
-}
-/** Accepts an image ID, its 64 hex digits, or an id16. */
-function parseId16(text) {
-	const hex = text.replace(/^sha256:/, "");
-	return /^([0-9a-f]{16}|[0-9a-f]{64})$/.test(hex) ? hex.slice(0, 16) : void 0;
-}
 // src/identity/platform.ts
 const GUEST_PLATFORMS = ["linux/amd64", "linux/arm64"];
 function parseGuestPlatform(text) {
@@ -2010,4 +2010,4 @@ function requireEqual(what, expected, found) {
 function hex32(value) {
 	return value.toString(16).padStart(8, "0");
 }
-export { _isoDateTime as C, $ZodISODateTime as D, _regex as E, $constructor as O, unknown as S, _nonnegative as T, object as _, hostGuestPlatform as a, refine as b, isDigest as c, ZodMiniStringFormat as d, _enum as f, nullable as g, literal as h, GUEST_PLATFORMS as i, parseId16 as l, int as m, verifySidecar as n, parseGuestPlatform as o, array as p, unknownKeys as r, id16 as s, readSidecar as t, parseImageId as u, optional$1 as v, _length as w, string as x, record as y };
+export { _regex as C, isDigest as D, id16 as E, parseId16 as O, _nonnegative as S, $constructor as T, refine as _, hostGuestPlatform as a, _isoDateTime as b, _enum as c, int as d, literal as f, record as g, optional$1 as h, GUEST_PLATFORMS as i, parseImageId as k, array as l, object as m, verifySidecar as n, parseGuestPlatform as o, nullable as p, unknownKeys as r, ZodMiniStringFormat as s, readSidecar as t, boolean as u, string as v, $ZodISODateTime as w, _length as x, unknown as y };

@@ -4,7 +4,7 @@ import { BottleError } from '../errors.ts';
 import { id16 } from '../identity/image-id.ts';
 import { parseImageReference } from '../identity/image-reference.ts';
 import { type GuestPlatform, hostGuestPlatform, parseGuestPlatform } from '../identity/platform.ts';
-import { buildImage, type Image, inspectImage } from '../pack/docker.ts';
+import { buildImage, guestPlatformOf, type Image, inspectImage } from '../pack/docker.ts';
 import { type Hop, packImage, sweepKilledRuns } from '../pack/pack.ts';
 import { REGISTRY_IMAGE } from '../pack/registry-container.ts';
 import { findSmolvm, requireSupported, requireVirtualization, type Smolvm } from '../pack/smolvm.ts';
@@ -47,7 +47,7 @@ export async function runPack(
   await sweepKilledRuns(signal, onProgress);
 
   const image = options.build ? await build(name, options, output, signal) : await inspectImage(name, signal);
-  const platform = platformOf(image, wanted, options.build);
+  const platform = guestPlatformOf(image, wanted, options.build);
   const hit = options.force ? undefined : await findInStore(store, image, platform, options, output, signal);
   const stored = hit ?? (await packIntoStore(store, { ...options, image, platform, hop }, output, signal));
   if (options.out !== undefined) {
@@ -137,18 +137,6 @@ async function build(
   );
   onProgress({ type: 'done', stage: 'build', detail: `${image} ${id16(built.id)}` });
   return built;
-}
-
-function platformOf(image: Image, wanted: GuestPlatform | undefined, isBuilt: boolean): GuestPlatform {
-  const platform = parseGuestPlatform(`${image.os}/${image.architecture}`);
-  if (wanted !== undefined && wanted !== platform) {
-    throw new BottleError('usage', `the image ${image.id} is for ${platform}, not for ${wanted}`, {
-      hint: isBuilt
-        ? 'the builder has ignored the platform: install the buildx component of the Docker client'
-        : `build it for ${wanted}, or leave out --platform`,
-    });
-  }
-  return platform;
 }
 
 async function findInStore(

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -112,6 +112,17 @@ export async function endNotedChild(dir: string): Promise<void> {
   const owner = await readFile(join(dir, CHILD_FILE), 'utf8').catch(() => undefined);
   if (owner !== undefined && isAlive(owner)) {
     await endProcess(-pidOf(owner));
+  }
+}
+
+/** Ends every process on this Linux machine that was started with `dir` in its environment. */
+export async function endProcessesIn(dir: string): Promise<void> {
+  for (const name of await readdir('/proc')) {
+    const pid = Number(name);
+    const isOther = Number.isInteger(pid) && pid !== process.pid;
+    if (isOther && (await readFile(`/proc/${pid}/environ`, 'utf8').catch(() => '')).includes(dir)) {
+      await endProcess(pid);
+    }
   }
 }
 

@@ -23,7 +23,7 @@ export async function requireFreeBytes(dir: string, bytes: number, purpose: stri
     throw new BottleError(
       'cannot-write',
       `${formatBytes(neededBytes)} needed in ${dir} for ${purpose}, ${formatBytes(free)} free`,
-      { hint: 'free some disk space, or name another disk with --store or TMPDIR' },
+      { hint: 'free some disk space, or use another disk for the store or TMPDIR' },
     );
   }
 }

@@ -34,6 +34,27 @@ export const packRecordSchema = z.object({
   }),
   hop: z.enum(['embedded', 'container']),
   packedAt: z.iso.datetime(),
+  /** What went into `docker build`; absent where an image was packed as it was found. */
+  inputs: z.optional(
+    z.object({
+      key: sha256,
+      entriesSha256: sha256,
+      /** Whether the key covers only what the Dockerfile can see, or the whole context. */
+      narrowed: z.boolean(),
+    }),
+  ),
+  /** The workflow run that published it. */
+  source: z.optional(
+    z.object({
+      repository: z.string(),
+      repositoryId: z.string(),
+      commit: z.string().check(z.regex(/^[0-9a-f]{40,64}$/)),
+      ref: z.string(),
+      event: z.string(),
+      runId: z.string(),
+      runAttempt: z.int(),
+    }),
+  ),
 });
 
 export type PackRecord = z.infer<typeof packRecordSchema>;

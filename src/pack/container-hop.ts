@@ -92,7 +92,7 @@ async function pushedLayer(
     throw new BottleError(
       'registry-failed',
       `the registry serves another image than was pushed: expected the config ${image.configDigest}, got ${manifest?.config.digest ?? `a manifest with the digest ${actual}`}`,
-      { hint: 'use --hop embedded; something else writes to this registry' },
+      { hint: 'use hop embedded; something else writes to this registry' },
     );
   }
   return layer.digest as Digest;
@@ -108,7 +108,7 @@ async function fetchManifest(url: string, signal: AbortSignal): Promise<Buffer> 
   } catch (error) {
     signal.throwIfAborted();
     throw new BottleError('registry-failed', `the registry does not answer any more: ${url}`, {
-      hint: 'try again, or use --hop embedded, which needs no container',
+      hint: 'try again, or use hop embedded, which needs no container',
       cause: error,
     });
   }

@@ -13,6 +13,7 @@ import {
 } from '../host/child.ts';
 import { scratchParent, withPrivateDir } from '../host/private-dir.ts';
 import { type Digest, type ImageId, isDigest, parseImageId } from '../identity/image-id.ts';
+import { type GuestPlatform, parseGuestPlatform } from '../identity/platform.ts';
 
 /** Our containers and networks carry their owner (host/owner.ts) under this label, so that a sweep finds them. */
 export const OWNER_LABEL = 'dev.claude-bottle.pack.owner';
@@ -31,6 +32,8 @@ export interface BuildOptions {
   readonly buildArgs?: readonly string[];
   /** As `docker build --secret` takes them: `id=ID,src=FILE` or `id=ID,env=NAME`. */
   readonly secrets?: readonly string[];
+  /** Laid over our own environment: the values of secrets that are named by `env=NAME`. */
+  readonly env?: NodeJS.ProcessEnv;
   readonly platform?: string | undefined;
   /** Further arguments for `docker build`, as they are. */
   readonly extraArgs?: readonly string[];
@@ -92,7 +95,7 @@ export async function buildImage(
         onSpawn: noteChild(dir),
         // Without it every fully cached build has a new image ID in the containerd image store: the attestation
         // in the index carries the time of the build.
-        env: { ...process.env, BUILDX_NO_DEFAULT_ATTESTATIONS: '1' },
+        env: { ...process.env, ...options.env, BUILDX_NO_DEFAULT_ATTESTATIONS: '1' },
         onLine: (line) => {
           step.read(line);
           onLine?.(line);
@@ -114,7 +117,7 @@ async function inspectBuilt(writtenId: string, tag: string): Promise<Image> {
   const built = (await inspectIfThere(writtenId)) ?? (await inspectIfThere(tag));
   if (built === undefined) {
     throw new BottleError('build-failed', `docker build made ${writtenId}, but the engine does not have it`, {
-      hint: 'this builder keeps what it builds: unset BUILDX_BUILDER, or add -- --load',
+      hint: 'this builder keeps what it builds: unset BUILDX_BUILDER, or have it load what it builds (--load)',
     });
   }
   if (![built.id, built.configDigest].includes(writtenId as Digest)) {
@@ -159,10 +162,13 @@ function buildError(result: ChildResult, step: BuildStep): BottleError {
   const needsBuildKit = result.tail.some((line) =>
     /unknown flag: --secret|requires BuildKit|buildx component is missing/.test(line),
   );
+  const isForeign = result.tail.some((line) => /exec format error/i.test(line));
   return new BottleError('build-failed', `docker build failed${step} (${ending(result)})`, {
     hint: needsBuildKit
       ? 'build secrets need BuildKit: install the buildx component of the Docker client'
-      : 'mend the Dockerfile or its context; the last lines of the build are above',
+      : isForeign
+        ? 'a program for another architecture was run: register QEMU first (docker/setup-qemu-action), or build on such a machine'
+        : 'mend the Dockerfile or its context; the last lines of the build are above',
     details: result.tail,
   });
 }
@@ -231,6 +237,23 @@ export async function inspectImage(reference: string, signal?: AbortSignal): Pro
   };
 }
 
+/** @throws BottleError `usage` when it is not the `wanted` one, or none that a microVM can have */
+export function guestPlatformOf(
+  image: Image,
+  wanted: GuestPlatform | undefined,
+  isBuilt: boolean,
+): GuestPlatform {
+  const platform = parseGuestPlatform(`${image.os}/${image.architecture}`);
+  if (wanted !== undefined && wanted !== platform) {
+    throw new BottleError('usage', `the image ${image.id} is for ${platform}, not for ${wanted}`, {
+      hint: isBuilt
+        ? 'the builder has ignored the platform: install the buildx component of the Docker client'
+        : `build it for ${wanted}, or ask for ${platform}`,
+    });
+  }
+  return platform;
+}
+
 function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
@@ -259,7 +282,7 @@ export async function pushImage(reference: string, options: ChildOptions): Promi
     throw new BottleError('registry-failed', `docker push ${reference} failed (${ending(result)})`, {
       hint: noSpace(result.tail)
         ? 'free disk space on the Docker engine'
-        : 'look at the lines above; --hop embedded needs no push',
+        : 'look at the lines above; hop embedded needs no push',
       // docker tries five times and counts down the seconds to each, a line for a second.
       details: result.tail.filter((line) => !/: Retrying in \d+ seconds?$/.test(line)),
     });
@@ -280,7 +303,7 @@ export async function pullImage(reference: string, options: ChildOptions): Promi
     throw (
       connectionError(result.tail) ??
       new BottleError('registry-failed', `cannot pull ${reference}: ${lastLine(result)}`, {
-        hint: 'check the network, or name an image that the engine has with --registry-image',
+        hint: 'check the network, or name an image that the engine has with registry-image',
       })
     );
   }
@@ -402,7 +425,7 @@ function assertSuccess(args: readonly string[], result: ChildResult): void {
   const missing = /.*no such image: (?<image>\S+)/is.exec(result.tail.join('\n'))?.groups?.image;
   if (missing !== undefined) {
     throw new BottleError('not-found', `the Docker engine has no image ${missing}`, {
-      hint: 'build it first, or leave out --no-build',
+      hint: 'build or pull it first, and check the name',
     });
   }
   throw (

@@ -83,7 +83,7 @@ async function publishedPort(name: string): Promise<number> {
       'registry-failed',
       `the registry is published as ${answer.trim()}, not on 127.0.0.1`,
       {
-        hint: 'use --hop embedded, or an engine that publishes on 127.0.0.1 only',
+        hint: 'use hop embedded, or an engine that publishes on 127.0.0.1 only',
       },
     );
   }
@@ -125,7 +125,7 @@ async function probe(port: number): Promise<'ready' | 'silent' | 'other'> {
 
 function notReady(what: string): BottleError {
   return new BottleError('registry-failed', `the registry container ${what}`, {
-    hint: 'use --hop embedded, which needs no container, or another --registry-image',
+    hint: 'use hop embedded, which needs no container, or another registry-image',
   });
 }
 

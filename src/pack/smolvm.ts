@@ -129,38 +129,39 @@ export function requireSupported(smolvm: Smolvm, onWarning: (message: string) =>
   }
 }
 
-const KVM_DEVICE = '/dev/kvm';
+export const KVM_DEVICE = '/dev/kvm';
+export const KVM_RULE = 'KERNEL=="kvm", GROUP="kvm", MODE="0666", OPTIONS+="static_node=kvm"';
+export const KVM_RULE_FILE = '/etc/udev/rules.d/99-kvm4all.rules';
 const UDEV_LINE =
-  `echo 'KERNEL=="kvm", GROUP="kvm", MODE="0666", OPTIONS+="static_node=kvm"'` +
-  ' | sudo tee /etc/udev/rules.d/99-kvm4all.rules && sudo udevadm control --reload-rules' +
+  `echo '${KVM_RULE}' | sudo tee ${KVM_RULE_FILE} && sudo udevadm control --reload-rules` +
   ' && sudo udevadm trigger --name-match=kvm';
 
 /**
  * smolvm starts a builder VM: on Linux through /dev/kvm, on macOS through the Hypervisor framework.
  * @throws BottleError `kvm-unavailable`
  */
-export async function requireVirtualization(): Promise<void> {
+export async function requireVirtualization(kvmDevice = KVM_DEVICE): Promise<void> {
   if (process.platform === 'darwin') {
     const hv = await readChild('sysctl', ['-n', 'kern.hv_support'], { timeoutMs: PROBE_TIMEOUT_MS });
     if (hv.stdout.trim() !== '1') {
       throw new BottleError('kvm-unavailable', 'this Mac offers no Hypervisor framework (kern.hv_support)', {
-        hint: 'pack on a Mac that is not itself a virtual machine, and bring the file here (--out)',
+        hint: 'pack on a Mac that is not itself a virtual machine, and bring the file here',
       });
     }
     return;
   }
   try {
-    const device = await fs.open(KVM_DEVICE, constants.O_RDWR);
+    const device = await fs.open(kvmDevice, constants.O_RDWR);
     await device.close();
   } catch (error) {
     if (hasErrno(error, 'EACCES', 'EPERM')) {
-      throw new BottleError('kvm-unavailable', `this user may not open ${KVM_DEVICE}`, {
+      throw new BottleError('kvm-unavailable', `this user may not open ${kvmDevice}`, {
         hint: `allow it: ${UDEV_LINE}`,
         cause: error,
       });
     }
-    throw new BottleError('kvm-unavailable', `this machine has no usable ${KVM_DEVICE}`, {
-      hint: 'pack on a machine with KVM (GitHub: ubuntu-latest x64), and bring the file here (--out)',
+    throw new BottleError('kvm-unavailable', `this machine has no usable ${kvmDevice}`, {
+      hint: 'pack on a machine with KVM (GitHub: ubuntu-latest x64), and bring the file here',
       cause: error,
     });
   }
@@ -234,7 +235,7 @@ export async function packCreate(
       signal: options.signal,
       timeoutMs: options.timeoutMs,
       ...(options.onLine === undefined ? {} : { onLine: options.onLine }),
-      timeoutHint: 'give it more time with --timeout, or look for what it waits for',
+      timeoutHint: 'give it more time (timeout), or look for what it waits for',
       onSpawn: noteChild(scratch),
     });
     if (result.exitCode !== 0) {
@@ -270,7 +271,7 @@ function packHint(lines: readonly string[]): string {
     return `allow this user to open ${KVM_DEVICE}: ${UDEV_LINE}`;
   }
   if (/kvm not available/i.test(text)) {
-    return 'pack on a machine with KVM, and bring the file here (--out)';
+    return 'pack on a machine with KVM, and bring the file here';
   }
   if (/exceeding the \d+ byte cap/.test(text)) {
     return `install smolvm ${RECOMMENDED_VERSION} or later, which packs images over 4 GiB`;

@@ -247,7 +247,8 @@ function expectedOf(record: PackRecord): ExpectedSidecar {
   };
 }
 
-async function readRecord(path: string): Promise<PackRecord | undefined> {
+/** Undefined when there is none that can be read. */
+export async function readRecord(path: string): Promise<PackRecord | undefined> {
   try {
     const { size } = await fs.stat(path);
     const record: unknown =
@@ -277,7 +278,7 @@ export async function exportSidecar(stored: StoredSidecar, target: string): Prom
   }
 }
 
-function formatRecord(record: PackRecord): string {
+export function formatRecord(record: PackRecord): string {
   return `${JSON.stringify(record, undefined, 2)}\n`;
 }
 

@@ -216,7 +216,7 @@ describe('what Docker refuses is told with a hint, and nothing is left', () => {
 describe('what the registry container does wrong is told, and nothing is left', () => {
   test.each([
     ['exits', 'the registry container ended at once', 'no space left on device'],
-    ['missing', 'cannot pull claude-bottle-test/no-such-registry:1', '--registry-image'],
+    ['missing', 'cannot pull claude-bottle-test/no-such-registry:1', 'registry-image'],
   ] as const)('it %s', async (fault, message, more) => {
     const { pack, left } = await bench();
     const image =

@@ -1,0 +1,4 @@
+import { t as runMainStep } from "./chunks/step.mjs";
+// src/action/main.ts
+process.exit(await runMainStep());
+export {};

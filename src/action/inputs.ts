@@ -1,0 +1,312 @@
+import { constants } from 'node:fs';
+import * as fs from 'node:fs/promises';
+import { isAbsolute, relative, resolve, sep } from 'node:path';
+import { BottleError, hasErrno } from '../errors.ts';
+import { parseImageReference } from '../identity/image-reference.ts';
+import { type GuestPlatform, parseGuestPlatform } from '../identity/platform.ts';
+import type { Hop } from '../pack/pack.ts';
+import { REGISTRY_IMAGE } from '../pack/registry-container.ts';
+import { DEFAULT_SMOLVM_VERSION } from './smolvm-release.ts';
+
+export type CacheInput = 'auto' | 'true' | 'false';
+
+export interface Secret {
+  readonly id: string;
+  readonly value: string;
+}
+
+export interface BuildInputs {
+  /** Absolute, inside the workspace, without symbolic links; so is `file`. */
+  readonly context: string;
+  readonly file: string | undefined;
+  readonly target: string | undefined;
+  readonly buildArgs: readonly string[];
+  readonly secrets: readonly Secret[];
+}
+
+export type SmolvmInputs =
+  | { readonly path: string }
+  | { readonly version: string; readonly sha256: string | undefined };
+
+/** What action.yml declares, read once. */
+export interface ActionInputs {
+  /** What to build, or the name of an image that is there. */
+  readonly source: BuildInputs | { readonly image: string };
+  readonly platforms: readonly GuestPlatform[];
+  readonly hop: Hop;
+  readonly smolvm: SmolvmInputs;
+  readonly kvmCheck: boolean;
+  readonly cache: CacheInput;
+  readonly upload: boolean;
+  readonly artifactName: string;
+  readonly retentionDays: number | undefined;
+  readonly githubToken: string | undefined;
+  readonly cpus: number | undefined;
+  readonly memMib: number | undefined;
+  readonly timeoutMs: number;
+}
+
+/** The default of action.yml: an input with its default counts as not given. */
+const DEFAULT_CONTEXT = '.';
+
+/**
+ * Reads every input, before any work.
+ * @param get the text of an input, trimmed, '' where there is none
+ * @param workspace GITHUB_WORKSPACE; what is built must be in it
+ * @throws BottleError `usage` that names the input and what it may be
+ */
+export async function readInputs(get: (name: string) => string, workspace: string): Promise<ActionInputs> {
+  const read = reader(get);
+  return {
+    source: await readSource(read, workspace),
+    platforms: readPlatforms(read),
+    hop: readHop(read),
+    smolvm: await readSmolvm(read),
+    kvmCheck: read.choice('kvm-check', ['true', 'false']) === 'true',
+    cache: read.choice('cache', ['auto', 'true', 'false']),
+    upload: read.choice('upload', ['true', 'false']) === 'true',
+    artifactName: read.required('artifact-name', ARTIFACT_NAME),
+    retentionDays: read.wholeNumber('retention-days', 1, 400),
+    githubToken: read.text('github-token', TOKEN),
+    cpus: read.wholeNumber('cpus', 1, 255),
+    memMib: read.wholeNumber('mem', 64, 1024 * 1024),
+    timeoutMs: (read.wholeNumber('timeout-minutes', 1, 24 * 60) ?? 60) * 60_000,
+  };
+}
+
+interface Grammar {
+  readonly pattern: RegExp;
+  readonly hint: string;
+}
+
+/** No control characters, and nothing that docker could take for an option. */
+const PATH: Grammar = {
+  pattern: /^[^-\p{Cc}][^\p{Cc}]{0,1023}$/u,
+  hint: 'use a path that does not begin with - and has no control characters',
+};
+const STAGE: Grammar = {
+  pattern: /^[A-Za-z0-9][\w.-]{0,127}$/,
+  hint: 'use the name or number of a build stage: letters, digits, _ . -',
+};
+const BUILD_ARG: Grammar = {
+  pattern: /^[A-Za-z_]\w{0,127}=[^\p{Cc}]{0,4096}$/u,
+  hint: 'use one KEY=VALUE a line; KEY is letters, digits and _',
+};
+const SECRET: Grammar = {
+  pattern: /^[A-Za-z0-9][\w.-]{0,127}=[^\0]{1,65536}$/u,
+  hint: 'use one ID=VALUE a line; ID is letters, digits, _ . -',
+};
+const ARTIFACT_NAME: Grammar = {
+  pattern: /^[A-Za-z0-9][\w.-]{0,99}$/,
+  hint: 'use up to 100 letters, digits, _ . -',
+};
+const VERSION: Grammar = {
+  pattern: /^\d{1,4}\.\d{1,4}\.\d{1,4}$/,
+  hint: `use a released version such as ${DEFAULT_SMOLVM_VERSION}`,
+};
+const SHA256: Grammar = { pattern: /^[0-9a-f]{64}$/, hint: 'use 64 hex digits in lower case' };
+const TOKEN: Grammar = { pattern: /^[\x21-\x7e]{1,4096}$/, hint: 'give it github.token, or leave it out' };
+
+type Reader = ReturnType<typeof reader>;
+
+function reader(get: (name: string) => string) {
+  const text = (name: string, grammar: Grammar): string | undefined => {
+    const value = get(name);
+    if (value === '') {
+      return undefined;
+    }
+    if (!grammar.pattern.test(value)) {
+      throw invalid(name, value, grammar.hint);
+    }
+    return value;
+  };
+  return {
+    text,
+    isGiven: (name: string) => get(name) !== '',
+    required(name: string, grammar: Grammar): string {
+      const value = text(name, grammar);
+      if (value === undefined) {
+        throw new BottleError('usage', `the input ${name} is empty`, { hint: grammar.hint });
+      }
+      return value;
+    },
+    lines(name: string, grammar: Grammar): string[] {
+      const lines = get(name)
+        .split('\n')
+        .map((line) => line.trim())
+        .filter((line) => line !== '');
+      for (const line of lines) {
+        if (!grammar.pattern.test(line)) {
+          throw invalid(name, line, grammar.hint);
+        }
+      }
+      return lines;
+    },
+    /** The value is never part of the error. */
+    secrets(name: string): Secret[] {
+      return splitSecrets(get(name)).map((entry, index) => {
+        if (!SECRET.pattern.test(entry)) {
+          throw new BottleError('usage', `entry ${index + 1} of the input ${name} is not ID=VALUE`, {
+            hint: SECRET.hint,
+          });
+        }
+        const equals = entry.indexOf('=');
+        return { id: entry.slice(0, equals), value: entry.slice(equals + 1) };
+      });
+    },
+    choice<T extends string>(name: string, choices: readonly [T, ...T[]]): T {
+      const value = get(name);
+      const chosen = choices.find((choice) => choice === value);
+      if (chosen === undefined) {
+        throw invalid(name, value, `use one of ${choices.join(', ')}`);
+      }
+      return chosen;
+    },
+    wholeNumber(name: string, minimum: number, maximum: number): number | undefined {
+      const value = get(name);
+      if (value === '') {
+        return undefined;
+      }
+      const number = Number(value);
+      if (!/^\d{1,9}$/.test(value) || number < minimum || number > maximum) {
+        throw invalid(name, value, `use a whole number from ${minimum} to ${maximum}`);
+      }
+      return number;
+    },
+  };
+}
+
+function invalid(name: string, value: string, hint: string): BottleError {
+  const shown = JSON.stringify(value.length > 200 ? `${value.slice(0, 200)}…` : value);
+  return new BottleError('usage', `the input ${name} cannot be ${shown}`, { hint });
+}
+
+/** Lines, but for entries in double quotes, which may hold newlines and "" for a quote. */
+function splitSecrets(text: string): string[] {
+  const entries = text.matchAll(/^[ \t]*(?:"(?<quoted>(?:[^"]|"")*)"|(?<plain>[^\n]*))[ \t]*$/gm);
+  return [...entries]
+    .map(({ groups }) => groups?.quoted?.replaceAll('""', '"') ?? groups?.plain?.trim() ?? '')
+    .filter((entry) => entry !== '');
+}
+
+async function readSource(read: Reader, workspace: string): Promise<ActionInputs['source']> {
+  const image = read.text('image', { pattern: /./s, hint: '' });
+  const context = read.required('context', PATH);
+  const file = read.text('file', PATH);
+  const target = read.text('target', STAGE);
+  const buildArgs = read.lines('build-args', BUILD_ARG);
+  const secrets = read.secrets('secrets');
+  if (image === undefined) {
+    return {
+      context: await inWorkspace('context', context, workspace, 'directory'),
+      file: file && (await inWorkspace('file', file, workspace, 'file')),
+      target,
+      buildArgs,
+      secrets,
+    };
+  }
+  const given = ['file', 'target', 'build-args', 'secrets'].filter(read.isGiven);
+  const [excluded] = context === DEFAULT_CONTEXT ? given : ['context'];
+  if (excluded !== undefined) {
+    throw new BottleError('usage', `the inputs image and ${excluded} exclude each other`, {
+      hint: 'leave out image to build one, or the other to pack the image as it is',
+    });
+  }
+  return { image: naming('image', () => parseImageReference(image)) };
+}
+
+/** What a link leads to must be in the workspace too: a pull request may bring links along. */
+async function inWorkspace(
+  name: string,
+  path: string,
+  workspace: string,
+  kind: 'directory' | 'file',
+): Promise<string> {
+  const root = await fs.realpath(workspace);
+  let real: string;
+  try {
+    real = await fs.realpath(resolve(root, path));
+  } catch (error) {
+    if (hasErrno(error, 'ENOENT', 'ENOTDIR', 'ELOOP')) {
+      const hint = 'check the name, and that actions/checkout has run before';
+      throw new BottleError('usage', `the input ${name} names nothing that is there: ${path}`, { hint });
+    }
+    throw error;
+  }
+  const fromRoot = relative(root, real);
+  if (fromRoot === '..' || fromRoot.startsWith(`..${sep}`) || isAbsolute(fromRoot)) {
+    throw new BottleError('usage', `the input ${name} leads out of the workspace: ${path} is ${real}`, {
+      hint: `name a ${kind} inside ${root}`,
+    });
+  }
+  const stat = await fs.stat(real);
+  if (kind === 'directory' ? !stat.isDirectory() : !stat.isFile()) {
+    throw new BottleError('usage', `the input ${name} is not a ${kind}: ${path}`, { hint: `name a ${kind}` });
+  }
+  return real;
+}
+
+function readPlatforms(read: Reader): GuestPlatform[] {
+  const names = (
+    read.text('platforms', { pattern: /^[a-z0-9/,\s]{1,200}$/, hint: 'use linux/amd64, linux/arm64' }) ?? ''
+  )
+    .split(/[\s,]+/)
+    .filter((name) => name !== '');
+  const platforms = new Set(names.map((name) => naming('platforms', () => parseGuestPlatform(name))));
+  if (platforms.size === 0) {
+    throw new BottleError('usage', 'the input platforms is empty', { hint: 'use linux/amd64, linux/arm64' });
+  }
+  return [...platforms];
+}
+
+function readHop(read: Reader): Hop {
+  const kind = read.choice('hop', ['embedded', 'container']);
+  const registryImage = read.text('registry-image', { pattern: /./s, hint: '' });
+  if (kind === 'container') {
+    return {
+      kind,
+      registryImage: naming('registry-image', () => parseImageReference(registryImage ?? REGISTRY_IMAGE)),
+    };
+  }
+  if (registryImage !== undefined) {
+    throw new BottleError('usage', 'the input registry-image has no meaning with hop embedded', {
+      hint: 'leave it out, or set hop to container',
+    });
+  }
+  return { kind };
+}
+
+async function readSmolvm(read: Reader): Promise<SmolvmInputs> {
+  const path = read.text('smolvm-path', PATH);
+  const version = read.text('smolvm-version', VERSION);
+  const sha256 = read.text('smolvm-sha256', SHA256);
+  if (path === undefined) {
+    return { version: version ?? DEFAULT_SMOLVM_VERSION, sha256 };
+  }
+  if (version !== undefined || sha256 !== undefined) {
+    const other = version === undefined ? 'smolvm-sha256' : 'smolvm-version';
+    throw new BottleError('usage', `the inputs smolvm-path and ${other} exclude each other`, {
+      hint: 'leave out smolvm-path to have that version set up',
+    });
+  }
+  const isExecutable = await fs.access(path, constants.X_OK).then(
+    () => isAbsolute(path),
+    () => false,
+  );
+  if (!isExecutable) {
+    throw invalid('smolvm-path', path, 'name an executable file by its absolute path');
+  }
+  return { path };
+}
+
+/** Parsers of `identity/` do not know which input they read. */
+function naming<T>(name: string, parse: () => T): T {
+  try {
+    return parse();
+  } catch (error) {
+    if (error instanceof BottleError && error.hint !== undefined) {
+      throw new BottleError('usage', `the input ${name}: ${error.message}`, { hint: error.hint });
+    }
+    throw error;
+  }
+}

@@ -1,0 +1,352 @@
+import { hash } from 'node:crypto';
+import * as fs from 'node:fs/promises';
+import { join } from 'node:path';
+import { readInputs as readContext } from '../context/inputs.ts';
+import { fileError } from '../errors.ts';
+import { endProcessesIn } from '../host/child.ts';
+import { withPrivateDir } from '../host/private-dir.ts';
+import type { ImageId } from '../identity/image-id.ts';
+import type { InputsKey } from '../identity/inputs-key.ts';
+import type { PackRecord } from '../identity/pack-record.ts';
+import { type GuestPlatform, hostGuestPlatform } from '../identity/platform.ts';
+import { buildImage, guestPlatformOf, type Image, inspectImage } from '../pack/docker.ts';
+import { packImage, sweepKilledRuns } from '../pack/pack.ts';
+import { findSmolvm, requireSupported, type Smolvm } from '../pack/smolvm.ts';
+import { warningsTo } from '../progress.ts';
+import { artifactExpiry, uploadWorkflowArtifact } from '../publish/workflow-artifact.ts';
+import { formatRecord } from '../store/store.ts';
+import type { ActionInputs, BuildInputs } from './inputs.ts';
+import type { Job } from './job.ts';
+import { prepareKvm, requireLinuxRunner } from './kvm.ts';
+import type { RunnerLog } from './log.ts';
+import type { PackedPlatform, UploadedSidecar } from './outputs.ts';
+import {
+  type CacheOptions,
+  imageCacheKey,
+  inputsCacheKey,
+  type PackSettings,
+  restoreRecord,
+  restoreSidecar,
+  saveSidecar,
+} from './runner-cache.ts';
+import { installSmolvm } from './smolvm-release.ts';
+import type { Toolkit } from './toolkit.ts';
+import type { Trust } from './trust.ts';
+
+/** Where programs for other architectures are registered with the kernel, as docker/setup-qemu-action does. */
+const BINFMT_DIR = '/proc/sys/fs/binfmt_misc';
+
+export interface RunServices {
+  readonly job: Job;
+  readonly trust: Trust;
+  readonly log: RunnerLog;
+  readonly toolkit: Toolkit;
+  readonly signal: AbortSignal;
+}
+
+/** Packs for one platform after the other. What is whole stays on the runner, whatever fails afterwards. */
+export async function run(inputs: ActionInputs, services: RunServices): Promise<PackedPlatform[]> {
+  requireLinuxRunner();
+  const resultsDir = await fs.mkdtemp(join(services.job.tempDir, 'claude-bottle-pack-'));
+  const tools = lazyTools(inputs, services);
+  try {
+    const results: PackedPlatform[] = [];
+    for (const platform of inputs.platforms) {
+      results.push(await runFor(platform, { inputs, services, tools, resultsDir }));
+    }
+    return results;
+  } finally {
+    await fs.rmdir(resultsDir).catch(() => {});
+  }
+}
+
+/** What is the same for every platform. */
+interface Run {
+  readonly inputs: ActionInputs;
+  readonly services: RunServices;
+  readonly tools: Tools;
+  readonly resultsDir: string;
+}
+
+/** One platform's part of it. */
+interface PlatformRun extends Run {
+  readonly platform: GuestPlatform;
+  readonly settings: PackSettings;
+  readonly cache: CacheOptions;
+  /** What the runner cache had and took, for the summary. */
+  readonly cacheNotes: string[];
+}
+
+interface FoundSidecar {
+  readonly path: string;
+  readonly record: PackRecord;
+}
+
+async function runFor(platform: GuestPlatform, run: Run): Promise<PackedPlatform> {
+  const { inputs, services, tools } = run;
+  const { job, log, signal } = services;
+  const { cpus, memMib } = inputs;
+  const settings = { platform, smolvmVersion: await tools.smolvmVersion(), cpus, memMib };
+  return await withPrivateDir(
+    job.tempDir,
+    async (dir) => {
+      const cache = { dir, signal, onWarning: warningsTo(log.onProgress), unusable: new Set<string>() };
+      return await packPlatform({ ...run, platform, settings, cache, cacheNotes: [] });
+    },
+    endProcessesIn,
+  );
+}
+
+/** Restores by the inputs key, or builds; restores by the image ID, or packs; saves; uploads. */
+async function packPlatform(run: PlatformRun): Promise<PackedPlatform> {
+  const { platform, services, cacheNotes } = run;
+  const buildInputs = await describeInputs(run);
+  const byInputs = buildInputs && (await restoreByInputs(run, buildInputs.key));
+  const image = byInputs ? undefined : await obtainImage(run);
+  const byImage = image && (await restoreByImage(run, image));
+  const found = byInputs ?? byImage ?? (await pack(run, image as Image));
+
+  const record = { ...found.record, inputs: buildInputs, source: services.job.source };
+  const sidecar = await keep(run, found.path, record);
+  if (byInputs === undefined) {
+    cacheNotes.push(await save(run, sidecar));
+  }
+  const artifact = await upload(run, sidecar);
+  return {
+    platform,
+    cacheMatch: byInputs ? 'inputs' : byImage ? 'image' : 'none',
+    cacheNotes,
+    ...sidecar,
+    recordPath: recordPathOf(sidecar),
+    artifact,
+    stages: services.log.takeTimes(),
+  };
+}
+
+async function restoreByInputs(run: PlatformRun, key: InputsKey): Promise<FoundSidecar | undefined> {
+  const { settings, cache, services } = run;
+  return await restore(run, 'these inputs', inputsCacheKey(key, settings), async () => {
+    const earlier = await restoreRecord(services.toolkit, key, settings, cache);
+    return earlier && (await restoreSidecar(services.toolkit, earlier.image.id as ImageId, settings, cache));
+  });
+}
+
+async function restoreByImage(run: PlatformRun, image: Image): Promise<FoundSidecar | undefined> {
+  const { settings, cache, services } = run;
+  return await restore(run, 'this image', imageCacheKey(image.id, settings), async () => {
+    return await restoreSidecar(services.toolkit, image.id, settings, cache);
+  });
+}
+
+async function restore(
+  { services, cacheNotes }: PlatformRun,
+  what: string,
+  key: string,
+  look: () => Promise<FoundSidecar | undefined>,
+): Promise<FoundSidecar | undefined> {
+  const { trust, log } = services;
+  if (!trust.restore.allowed) {
+    cacheNotes.push(`not asked for ${what}: ${trust.restore.reason}`);
+    return undefined;
+  }
+  log.onProgress({ type: 'start', stage: 'restore', detail: key });
+  const sidecar = await look();
+  const note = `${sidecar ? 'has a' : 'no'} sidecar for ${what}`;
+  cacheNotes.push(note);
+  const size = sidecar && { sizeBytes: sidecar.record.sidecar.sizeBytes };
+  log.onProgress({ type: 'done', stage: 'restore', detail: note, ...size });
+  return sidecar;
+}
+
+async function pack(
+  { inputs, services, tools, platform, cache }: PlatformRun,
+  image: Image,
+): Promise<FoundSidecar> {
+  const { report, record } = await packImage({
+    ...inputs,
+    image,
+    platform,
+    smolvm: await tools.smolvm(),
+    outDir: cache.dir,
+    signal: services.signal,
+    onProgress: services.log.onProgress,
+  });
+  return { path: report.path, record };
+}
+
+/** Moves a whole, verified sidecar to where it stays until the job ends, with its pack record beside it. */
+async function keep(
+  { inputs, platform, resultsDir }: PlatformRun,
+  path: string,
+  record: PackRecord,
+): Promise<FoundSidecar> {
+  const key16 = (record.inputs?.key ?? record.image.id.replace('sha256:', '')).slice(0, 16);
+  const name = `${inputs.artifactName}-${platform.replace('/', '-')}-${key16}.smolmachine`;
+  const sidecar = { path: join(resultsDir, name), record };
+  try {
+    await fs.writeFile(recordPathOf(sidecar), formatRecord(record));
+    await fs.rename(path, sidecar.path);
+  } catch (error) {
+    throw fileError(`cannot write ${sidecar.path}`, error);
+  }
+  return sidecar;
+}
+
+function recordPathOf({ path }: FoundSidecar): string {
+  return `${path}.json`;
+}
+
+async function save(run: PlatformRun, sidecar: FoundSidecar): Promise<string> {
+  const { services, settings, cache } = run;
+  const { trust, log, toolkit } = services;
+  if (!trust.save.allowed) {
+    return `not saved: ${trust.save.reason}`;
+  }
+  log.onProgress({ type: 'start', stage: 'save' });
+  const outcome = await saveSidecar(toolkit, sidecar, settings, cache);
+  const note =
+    outcome.kind === 'not-saved' ? `not saved: ${outcome.reason}` : outcome.kind.replaceAll('-', ' ');
+  log.onProgress({ type: 'done', stage: 'save', detail: note });
+  if (outcome.kind === 'not-saved') {
+    log.notice('Runner cache', note);
+  }
+  return note;
+}
+
+/** What goes into the build, for the inputs key; undefined where nothing is built. */
+async function describeInputs({ platform, inputs, services }: PlatformRun) {
+  const { source } = inputs;
+  if ('image' in source) {
+    return undefined;
+  }
+  const { log, signal } = services;
+  log.onProgress({ type: 'start', stage: 'inputs' });
+  const { key, entriesSha256, entries, narrowed, reasons } = await readContext({
+    ...source,
+    platform,
+    signal,
+  });
+  for (const reason of reasons) {
+    log.text(`the key covers the whole context: ${reason}`);
+  }
+  const what = narrowed ? 'files that the Dockerfile can see' : 'files in the context';
+  log.onProgress({ type: 'done', stage: 'inputs', detail: `${key}, ${entries.length} ${what}` });
+  return { key, entriesSha256, narrowed };
+}
+
+async function obtainImage({ platform, inputs, services, tools }: PlatformRun): Promise<Image> {
+  const { log, signal } = services;
+  const { source } = inputs;
+  await tools.smolvm();
+  if ('image' in source) {
+    const image = await inspectImage(source.image, signal);
+    guestPlatformOf(image, platform, false);
+    return image;
+  }
+  await warnAboutEmulation(platform, log);
+  const name = `claude-bottle:${platform.replace('/', '-')}`;
+  log.onProgress({ type: 'start', stage: 'build', detail: name });
+  const image = await buildImage(
+    {
+      ...source,
+      image: name,
+      platform: platform === hostGuestPlatform() ? undefined : platform,
+      ...secretArgs(source),
+    },
+    { signal, onLine: (line) => log.onProgress({ type: 'output', stage: 'build', line }) },
+  );
+  guestPlatformOf(image, platform, true);
+  log.onProgress({ type: 'done', stage: 'build', detail: image.id });
+  return image;
+}
+
+/** The values go by the environment: what stands in a command line every user of the machine can read. */
+function secretArgs({ secrets }: BuildInputs) {
+  const variable = (index: number) => `CLAUDE_BOTTLE_PACK_SECRET_${index}`;
+  return {
+    secrets: secrets.map(({ id }, index) => `id=${id},env=${variable(index)}`),
+    env: Object.fromEntries(secrets.map(({ value }, index) => [variable(index), value])),
+  };
+}
+
+/** No more than a warning: a Dockerfile that only copies, or cross-compiles, needs no emulation. */
+async function warnAboutEmulation(platform: GuestPlatform, log: RunnerLog): Promise<void> {
+  const handler = platform === 'linux/arm64' ? 'qemu-aarch64' : 'qemu-x86_64';
+  if (platform === hostGuestPlatform() || (await isThere(join(BINFMT_DIR, handler)))) {
+    return;
+  }
+  log.warning(
+    'No emulation',
+    `this runner cannot run programs for ${platform}: if the Dockerfile runs any, add docker/setup-qemu-action before this step`,
+  );
+}
+
+async function isThere(path: string): Promise<boolean> {
+  return await fs.access(path).then(
+    () => true,
+    () => false,
+  );
+}
+
+async function upload(
+  { inputs, services }: PlatformRun,
+  sidecar: FoundSidecar,
+): Promise<UploadedSidecar | undefined> {
+  const { job, trust, log, toolkit, signal } = services;
+  if (!inputs.upload) {
+    return undefined;
+  }
+  if (!trust.upload.allowed) {
+    log.notice('Not uploaded', `${trust.upload.reason}; the sidecar stays on this runner`);
+    return undefined;
+  }
+  log.onProgress({ type: 'start', stage: 'upload', detail: sidecar.path });
+  const { retentionDays, githubToken } = inputs;
+  const replace = job.runAttempt > 1;
+  const send = async (path: string, sha256: string) => {
+    const send = () => uploadWorkflowArtifact({ path, sha256, retentionDays, replace });
+    return (await toolkit.call(send, { signal })).value;
+  };
+  const { sha256, sizeBytes } = sidecar.record.sidecar;
+  const artifact = await send(sidecar.path, sha256);
+  await send(recordPathOf(sidecar), hash('sha256', formatRecord(sidecar.record)));
+  const expiresAt =
+    githubToken && (await artifactExpiry(artifact.id, { ...job, token: githubToken, signal }));
+  log.onProgress({ type: 'done', stage: 'upload', detail: artifact.name, sizeBytes });
+  return {
+    ...artifact,
+    url: `${job.serverUrl}/${job.repository}/actions/runs/${job.runId}/artifacts/${artifact.id}`,
+    expiresAt,
+  };
+}
+
+/** smolvm, set up when it is first needed: a hit by the inputs key needs neither it nor KVM nor Docker. */
+interface Tools {
+  smolvmVersion(): Promise<string>;
+  /** Also sees to KVM, and clears away what killed runs have left. */
+  smolvm(): Promise<Smolvm>;
+}
+
+function lazyTools({ smolvm, kvmCheck }: ActionInputs, { log, signal }: RunServices): Tools {
+  const { onProgress } = log;
+  let prepared: Promise<Smolvm> | undefined;
+  const prepare = async () => {
+    await sweepKilledRuns(signal, onProgress);
+    if (kvmCheck) {
+      await prepareKvm();
+    } else {
+      log.warning('KVM not checked', 'kvm-check is false: this is for a smolvm that starts no machine');
+    }
+    const path = 'path' in smolvm ? smolvm.path : await installSmolvm(smolvm, onProgress);
+    const found = await findSmolvm(path);
+    requireSupported(found, warningsTo(onProgress));
+    return found;
+  };
+  return {
+    smolvmVersion: async () => ('path' in smolvm ? (await findSmolvm(smolvm.path)).version : smolvm.version),
+    smolvm: async () => {
+      prepared ??= prepare();
+      return await prepared;
+    },
+  };
+}

@@ -1,0 +1,254 @@
+import * as fs from 'node:fs/promises';
+import { join } from 'node:path';
+import * as cache from '@actions/cache';
+import type { ImageId } from '../identity/image-id.ts';
+import type { InputsKey } from '../identity/inputs-key.ts';
+import type { PackRecord } from '../identity/pack-record.ts';
+import type { GuestPlatform } from '../identity/platform.ts';
+import { readRecord, type StoredSidecar, verifyFile } from '../store/store.ts';
+import type { Toolkit } from './toolkit.ts';
+
+/** Of what is in an entry, and of the flattening: part of every key. */
+const FORMAT_VERSION = 1;
+
+/** The one path in an entry: relative, so that runners with other directories find it. */
+const ENTRY = 'claude-bottle-pack';
+const SIDECAR = 'sidecar.smolmachine';
+const RECORD = `${SIDECAR}.json`;
+
+/** How a sidecar is packed, beside its image: another machine size is another sidecar. */
+export interface PackSettings {
+  readonly platform: GuestPlatform;
+  readonly smolvmVersion: string;
+  readonly cpus: number | undefined;
+  readonly memMib: number | undefined;
+}
+
+/** The entry with a sidecar and its pack record. */
+export function imageCacheKey(image: ImageId, settings: PackSettings): string {
+  return `${prefix('image', settings)}-${image.replace('sha256:', '')}`;
+}
+
+/** The entry with a pack record alone: it says which image these inputs have made. */
+export function inputsCacheKey(inputs: InputsKey, settings: PackSettings): string {
+  return `${prefix('inputs', settings)}-${inputs}`;
+}
+
+function prefix(kind: string, { platform, smolvmVersion, cpus, memMib }: PackSettings): string {
+  return [
+    `claude-bottle-pack-v${FORMAT_VERSION}`,
+    kind,
+    platform.replace('/', '-'),
+    `smolvm-${smolvmVersion}`,
+    ...(cpus === undefined ? [] : [`cpus-${cpus}`]),
+    ...(memMib === undefined ? [] : [`mem-${memMib}`]),
+  ].join('-');
+}
+
+export interface CacheOptions {
+  /** A private directory: an entry is made and unpacked in it. */
+  readonly dir: string;
+  readonly signal: AbortSignal;
+  readonly onWarning: (message: string) => void;
+  /** Keys whose entries have turned out not to be usable: none is fetched twice. */
+  readonly unusable: Set<string>;
+}
+
+/** The sidecar under a key, verified and for this image; anything else counts as a miss, with a warning. */
+export async function restoreSidecar(
+  toolkit: Toolkit,
+  image: ImageId,
+  settings: PackSettings,
+  options: CacheOptions,
+): Promise<(StoredSidecar & { readonly record: PackRecord }) | undefined> {
+  const key = imageCacheKey(image, settings);
+  if (!(await restoreEntry(toolkit, key, [SIDECAR, RECORD], options))) {
+    return undefined;
+  }
+  try {
+    const path = join(options.dir, ENTRY, SIDECAR);
+    const { report, record } = await verifyFile(path, { signal: options.signal });
+    const fault = record === undefined ? 'it has no readable pack record' : faultOf(record, image, settings);
+    if (record === undefined || fault !== undefined) {
+      throw new Error(fault);
+    }
+    return { path, report, record };
+  } catch (error) {
+    options.signal.throwIfAborted();
+    await refuse(key, error instanceof Error ? error.message : String(error), options);
+    return undefined;
+  }
+}
+
+/** The image that these inputs have made before, with the pack record from then. */
+export async function restoreRecord(
+  toolkit: Toolkit,
+  inputs: InputsKey,
+  settings: PackSettings,
+  options: CacheOptions,
+): Promise<PackRecord | undefined> {
+  const key = inputsCacheKey(inputs, settings);
+  if (!(await restoreEntry(toolkit, key, [RECORD], options))) {
+    return undefined;
+  }
+  const record = await readRecord(join(options.dir, ENTRY, RECORD));
+  await discard(options.dir);
+  if (record?.inputs?.key !== inputs) {
+    await refuse(key, 'it is not for these inputs', options);
+    return undefined;
+  }
+  return record;
+}
+
+async function refuse(
+  key: string,
+  reason: string,
+  { dir, onWarning, unusable }: CacheOptions,
+): Promise<void> {
+  unusable.add(key);
+  onWarning(`the runner cache has an entry that is not usable: ${reason}. Delete it: gh cache delete ${key}`);
+  await discard(dir);
+}
+
+function faultOf(record: PackRecord, image: ImageId, settings: PackSettings): string | undefined {
+  const { smolvm } = record;
+  const differences = {
+    image: [record.image.id, image],
+    platform: [record.platform, settings.platform],
+    'smolvm version': [smolvm.version, settings.smolvmVersion],
+    cpus: [smolvm.cpus, settings.cpus],
+    mem: [smolvm.memMib, settings.memMib],
+  };
+  const different = Object.entries(differences).find(([, [found, expected]]) => found !== expected);
+  return different && `its pack record has ${different[0]} ${different[1][0]}, not ${different[1][1]}`;
+}
+
+export type SaveOutcome =
+  | { readonly kind: 'saved' | 'already-there' }
+  | { readonly kind: 'not-saved'; readonly reason: string };
+
+/** Saves a sidecar with its pack record, and under the inputs key, where there is one, the record alone. */
+export async function saveSidecar(
+  toolkit: Toolkit,
+  sidecar: { readonly path: string; readonly record: PackRecord },
+  settings: PackSettings,
+  options: CacheOptions,
+): Promise<SaveOutcome> {
+  const { record } = sidecar;
+  const text = JSON.stringify(record);
+  const outcome = await saveEntry(
+    toolkit,
+    imageCacheKey(record.image.id as ImageId, settings),
+    options,
+    async (entry) => {
+      await fs.link(sidecar.path, join(entry, SIDECAR));
+      await fs.writeFile(join(entry, RECORD), text);
+    },
+  );
+  if (record.inputs === undefined || outcome.kind === 'not-saved') {
+    return outcome;
+  }
+  const pointer = await saveEntry(
+    toolkit,
+    inputsCacheKey(record.inputs.key as InputsKey, settings),
+    options,
+    async (entry) => {
+      await fs.writeFile(join(entry, RECORD), text);
+    },
+  );
+  return pointer.kind === 'not-saved' ? pointer : outcome;
+}
+
+/** The key must match exactly; the service would also take it for a prefix. */
+async function restoreEntry(
+  toolkit: Toolkit,
+  key: string,
+  names: readonly string[],
+  options: CacheOptions,
+): Promise<boolean> {
+  const { dir, signal, onWarning, unusable } = options;
+  if (unusable.has(key)) {
+    return false;
+  }
+  const { value: found, complaints } = await inDirectory(dir, toolkit, signal, () =>
+    cache.restoreCache([ENTRY], key),
+  );
+  const complaint = complaints.join('; ');
+  if (/tar"? failed/.test(complaint)) {
+    await refuse(key, complaint, options);
+  } else if (complaint !== '') {
+    onWarning(`cannot take ${key} from the runner cache, going on without it: ${complaint}`);
+  }
+  if (found !== key) {
+    await discard(dir);
+    return false;
+  }
+  const entry = join(dir, ENTRY);
+  const isDirectory = (await fs.lstat(entry).catch(() => undefined))?.isDirectory();
+  for (const name of names) {
+    const stat = isDirectory ? await fs.lstat(join(entry, name)).catch(() => undefined) : undefined;
+    if (!stat?.isFile()) {
+      await refuse(key, `${ENTRY}/${name} in it is not a plain file`, options);
+      return false;
+    }
+  }
+  return true;
+}
+
+async function saveEntry(
+  toolkit: Toolkit,
+  key: string,
+  { dir, signal }: CacheOptions,
+  fill: (entry: string) => Promise<void>,
+): Promise<SaveOutcome> {
+  // The toolkit compresses before it asks whether the key is taken.
+  const lookUp = () =>
+    inDirectory(dir, toolkit, signal, () => cache.restoreCache([ENTRY], key, [], { lookupOnly: true }));
+  const { value: found, complaints } = await lookUp();
+  if (found === key) {
+    return { kind: 'already-there' };
+  }
+  if (complaints.length > 0) {
+    return { kind: 'not-saved', reason: complaints.join('; ') };
+  }
+  await discard(dir);
+  const entry = join(dir, ENTRY);
+  await fs.mkdir(entry);
+  try {
+    await fill(entry);
+    const { value: id, complaints } = await inDirectory(dir, toolkit, signal, () =>
+      cache.saveCache([ENTRY], key),
+    );
+    if (id !== -1) {
+      return { kind: 'saved' };
+    }
+    // -1 stands for every failure, also for "somebody else has saved it meanwhile".
+    if ((await lookUp()).value === key) {
+      return { kind: 'already-there' };
+    }
+    return { kind: 'not-saved', reason: complaints.join('; ') || 'the cache service did not take it' };
+  } catch (error) {
+    signal.throwIfAborted();
+    return { kind: 'not-saved', reason: error instanceof Error ? error.message : String(error) };
+  } finally {
+    await discard(dir);
+  }
+}
+
+async function discard(dir: string): Promise<void> {
+  await fs.rm(join(dir, ENTRY), { recursive: true, force: true });
+}
+
+/**
+ * The toolkit packs paths relative to the workspace and keeps its archive in the runner's temp directory: with both
+ * in a directory of ours an entry fits every runner, and what a killed run leaves is in one place.
+ */
+async function inDirectory<T>(dir: string, toolkit: Toolkit, signal: AbortSignal, run: () => Promise<T>) {
+  const before = process.cwd();
+  process.chdir(dir);
+  try {
+    return await toolkit.call(run, { signal, env: { GITHUB_WORKSPACE: dir, RUNNER_TEMP: dir } });
+  } finally {
+    process.chdir(before);
+  }
+}

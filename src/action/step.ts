@@ -1,0 +1,127 @@
+import * as core from '@actions/core';
+import { BottleError, InterruptedError } from '../errors.ts';
+import { endProcessesIn } from '../host/child.ts';
+import { sweepPrivateDirs } from '../host/private-dir.ts';
+import { sweepKilledRuns } from '../pack/pack.ts';
+import { warningsTo } from '../progress.ts';
+import { type ActionInputs, readInputs } from './inputs.ts';
+import { type Job, readJob } from './job.ts';
+import { createRunnerLog, type RunnerLog } from './log.ts';
+import { outputsOf } from './outputs.ts';
+import { run } from './run.ts';
+import { failureSummary, summaryOf } from './summary.ts';
+import { takeToolkit } from './toolkit.ts';
+import { judgeRun } from './trust.ts';
+
+const POST_TIMEOUT_MS = 60_000;
+const EXIT_CODES = { SIGINT: 130, SIGTERM: 143 } as const;
+
+/** Returns the exit code; everything that can go wrong has been reported. */
+export async function runMainStep(): Promise<number> {
+  const log = createRunnerLog(process.stdout.write.bind(process.stdout));
+  const stop = new AbortController();
+  // The runner sends SIGINT, 7.5 s later SIGTERM, 2.5 s later SIGKILL, and to this process only.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.on(signal, () => stop.abort(new InterruptedError(signal)));
+  }
+  try {
+    const job = readJob(process.env);
+    const toolkit = takeToolkit(log);
+    const inputs = await takeInputs(job);
+    const timeout = setTimeout(() => stop.abort(timedOut(inputs)), inputs.timeoutMs);
+    const trust = judgeRun(job, inputs.cache);
+    const results = await run(inputs, { job, trust, log, toolkit, signal: stop.signal });
+    clearTimeout(timeout);
+    for (const [name, value] of Object.entries(outputsOf(results))) {
+      core.setOutput(name, value);
+    }
+    await writeSummary(summaryOf(results, job.runId));
+    return 0;
+  } catch (error) {
+    return await report(error, log, stop.signal);
+  }
+}
+
+/**
+ * Removes what the main step has left behind when it was killed; never fails the job. It finds it by its owner, not
+ * by names in the step's state, which the output of a build could forge.
+ */
+export async function runPostStep(): Promise<number> {
+  const log = createRunnerLog(process.stdout.write.bind(process.stdout));
+  const onWarning = warningsTo(log.onProgress);
+  const sweeps = [
+    () => sweepKilledRuns(AbortSignal.timeout(POST_TIMEOUT_MS), log.onProgress),
+    () => sweepPrivateDirs(readJob(process.env).tempDir, { beforeRemove: endProcessesIn, onWarning }),
+  ];
+  for (const sweep of sweeps) {
+    await sweep().catch((error: Error) =>
+      onWarning(`left behind, the next run tries again: ${error.message}`),
+    );
+  }
+  return 0;
+}
+
+/** Reads the inputs, has their secrets masked, and takes them out of the environment that docker and smolvm inherit. */
+async function takeInputs(job: Job): Promise<ActionInputs> {
+  const inputs = await readInputs(core.getInput, job.workspace);
+  for (const name of Object.keys(process.env)) {
+    if (name.startsWith('INPUT_')) {
+      delete process.env[name];
+    }
+  }
+  const secrets = 'image' in inputs.source ? [] : inputs.source.secrets;
+  for (const secret of [inputs.githubToken ?? '', ...secrets.map(({ value }) => value)]) {
+    // The runner masks line by line.
+    for (const line of secret.split('\n')) {
+      if (line.trim() !== '') {
+        core.setSecret(line);
+      }
+    }
+  }
+  return inputs;
+}
+
+function timedOut({ timeoutMs }: ActionInputs): BottleError {
+  return new BottleError('timed-out', `not done after ${timeoutMs / 60_000} minutes`, {
+    hint: 'see on the log what it was waiting for, or raise timeout-minutes',
+  });
+}
+
+async function report(error: unknown, log: RunnerLog, signal: AbortSignal): Promise<number> {
+  log.closeGroup();
+  if (signal.reason instanceof InterruptedError) {
+    log.notice('Cancelled', `${signal.reason.message}; cleaned up`);
+    core.setOutput('error-code', 'cancelled');
+    return EXIT_CODES[signal.reason.signal as keyof typeof EXIT_CODES];
+  }
+  const known = asBottleError(signal.aborted ? signal.reason : error);
+  core.debug(stackOf(known));
+  for (const line of known.details) {
+    log.text(`  | ${line}`);
+  }
+  log.error(`claude-bottle-pack: ${known.code}`, [known.message, known.hint].filter(Boolean).join('\n'));
+  core.setOutput('error-code', known.code);
+  await writeSummary(failureSummary(known));
+  return 1;
+}
+
+function asBottleError(error: unknown): BottleError {
+  return error instanceof BottleError
+    ? error
+    : new BottleError('internal', `unexpected: ${error instanceof Error ? error.message : error}`, {
+        hint: 'this is a bug: report it with the log of a run with debug logging',
+        cause: error,
+      });
+}
+
+function stackOf(error: Error): string {
+  const cause = error.cause instanceof Error ? `\ncaused by ${stackOf(error.cause)}` : '';
+  return `${error.stack}${cause}`;
+}
+
+/** A runner without summaries is no reason to fail. */
+async function writeSummary(markdown: string): Promise<void> {
+  if (process.env.GITHUB_STEP_SUMMARY) {
+    await core.summary.addRaw(markdown).write();
+  }
+}

@@ -1,0 +1,99 @@
+/** Events whose code somebody with write access has put there. */
+const TRUSTED_EVENTS: readonly string[] = [
+  'push',
+  'schedule',
+  'workflow_dispatch',
+  'repository_dispatch',
+  'merge_group',
+  'release',
+  'deployment',
+];
+
+/** What GitHub tells of the run that we are in. */
+export interface RunContext {
+  /** GITHUB_EVENT_NAME */
+  readonly event: string;
+  /** The event's JSON, as far as it is an object. */
+  readonly payload: Readonly<Record<string, unknown>>;
+  /** GITHUB_REF */
+  readonly ref: string;
+  /** Whether the job may ask for an OIDC token, and so sign or attest in any of its steps. */
+  readonly hasIdToken: boolean;
+}
+
+export interface Permission {
+  readonly allowed: boolean;
+  /** Why not, for the log. */
+  readonly reason?: string;
+}
+
+export interface Trust {
+  /** To take a sidecar from the runner cache: whoever could write the cache decides what is in it. */
+  readonly restore: Permission;
+  /** To put one there, for other runs. */
+  readonly save: Permission;
+  /** To upload it as an artifact, which others find by its name. */
+  readonly upload: Permission;
+}
+
+const ALLOWED: Permission = { allowed: true };
+
+/**
+ * What this run may do with what it packs. A restore cannot be checked afterwards (the archive is unpacked with
+ * absolute paths allowed), so jobs whose result is attested or released pack for themselves unless `cache` is true.
+ */
+export function judgeRun(run: RunContext, cache: 'auto' | 'true' | 'false'): Trust {
+  const isTrusted = TRUSTED_EVENTS.includes(run.event);
+  const isOwnPullRequest = run.event === 'pull_request' && !isFork(run.payload);
+  const off = refused('the input cache is false');
+  const publishing = publishes(run);
+  const noRestore = cache === 'auto' ? publishing : undefined;
+  return {
+    restore: cache === 'false' ? off : noRestore === undefined ? ALLOWED : refused(noRestore),
+    save:
+      cache === 'false'
+        ? off
+        : noRestore !== undefined
+          ? refused(noRestore)
+          : isTrusted
+            ? ALLOWED
+            : refused(`what the event ${run.event} builds must not reach other runs`),
+    upload:
+      isTrusted || isOwnPullRequest
+        ? ALLOWED
+        : refused(
+            run.event === 'pull_request'
+              ? 'this pull request comes from a fork'
+              : `the event ${run.event} may bring code from outside the repository`,
+          ),
+  };
+}
+
+function publishes(run: RunContext): string | undefined {
+  if (run.hasIdToken) {
+    return 'this job can attest (id-token: write), and what it attests it must have packed itself';
+  }
+  if (run.event === 'release' || run.ref.startsWith('refs/tags/')) {
+    return 'this run is for a release, and what is released it must have packed itself';
+  }
+  return undefined;
+}
+
+/** Of a pull request's payload. What does not say where it comes from counts as a fork. */
+function isFork(payload: RunContext['payload']): boolean {
+  const head = repositoryId(payload, 'head');
+  return head === undefined || head !== repositoryId(payload, 'base');
+}
+
+function repositoryId(payload: RunContext['payload'], side: 'head' | 'base'): unknown {
+  const id = property(property(property(payload.pull_request, side), 'repo'), 'id');
+  return typeof id === 'number' ? id : undefined;
+}
+
+function property(value: unknown, name: string): unknown {
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[name] : undefined;
+}
+
+function refused(reason: string): Permission {
+  return { allowed: false, reason };
+}

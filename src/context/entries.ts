@@ -1,0 +1,242 @@
+import { createHash } from 'node:crypto';
+import { constants, type Dirent } from 'node:fs';
+import * as fs from 'node:fs/promises';
+import { join } from 'node:path';
+import { BottleError, hasErrno } from '../errors.ts';
+import type { ContextEntry } from '../identity/inputs-key.ts';
+import type { ContextSource } from './dockerfile.ts';
+import type { Dockerignore, IgnoreMatches } from './dockerignore.ts';
+import { globToRegExp } from './glob.ts';
+
+/** Enough to keep the thread pool of Node busy. */
+const FILES_AT_ONCE = 8;
+const CHUNK_BYTES = 256 * 1024;
+
+export interface ReadEntriesOptions {
+  readonly context: string;
+  readonly ignore: Dockerignore;
+  /** What to look for; undefined is all that is there. */
+  readonly sources: readonly ContextSource[] | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface FoundEntries {
+  readonly entries: readonly ContextEntry[];
+  /** Sources that lead through symlinks: what they mean is not followed here. */
+  readonly reasons: readonly string[];
+}
+
+/**
+ * The entries of a build context that a build can see, in the order of their paths. Sockets, devices and FIFOs are
+ * left out. When there are reasons, the entries are none.
+ * @throws BottleError `io` for what cannot be read, and for what changes meanwhile
+ */
+export async function readEntries(options: ReadEntriesOptions): Promise<FoundEntries> {
+  const walk = new Walk(options);
+  await walk.directory('', false, undefined);
+  if (walk.reasons.size > 0) {
+    return { entries: [], reasons: [...walk.reasons] };
+  }
+  return { entries: await readAll(walk.found, options), reasons: [] };
+}
+
+/** A name in the context, not yet read. */
+interface Found {
+  readonly path: string;
+  readonly type: ContextEntry['type'];
+}
+
+class Walk {
+  readonly found: Found[] = [];
+  readonly reasons = new Set<string>();
+  readonly #context: string;
+  readonly #ignore: Dockerignore;
+  readonly #sources: readonly SourceMatcher[];
+  readonly #signal: AbortSignal | undefined;
+
+  constructor({ context, ignore, sources, signal }: ReadEntriesOptions) {
+    this.#context = context;
+    this.#ignore = ignore;
+    this.#sources = (sources ?? [{ instruction: '', path: '', isGlob: false }]).map(
+      (source) => new SourceMatcher(source),
+    );
+    this.#signal = signal;
+  }
+
+  /** Whether the engine would get something of what is in there. */
+  async directory(path: string, isCovered: boolean, ignored: IgnoreMatches | undefined): Promise<boolean> {
+    this.#signal?.throwIfAborted();
+    const names = await readNames(join(this.#context, path), path);
+    let isSent = false;
+    for (const entry of names) {
+      isSent = (await this.#visit(entry, path, isCovered, ignored)) || isSent;
+    }
+    return isSent;
+  }
+
+  async #visit(
+    entry: Dirent,
+    parent: string,
+    isParentCovered: boolean,
+    parentIgnored: IgnoreMatches | undefined,
+  ): Promise<boolean> {
+    const path = parent === '' ? entry.name : `${parent}/${entry.name}`;
+    const type = typeOf(entry);
+    if (type === undefined) {
+      return false;
+    }
+    const isCovered = isParentCovered || this.#sources.some((source) => source.covers(path));
+    const { isIgnored, matches } = this.#ignore.match(path, parentIgnored);
+    if (type === 'directory') {
+      return await this.#visitDirectory(path, { isCovered, isIgnored, matches });
+    }
+    if (isIgnored) {
+      return false;
+    }
+    if (type === 'symlink' && !isParentCovered) {
+      for (const source of this.#sources.filter((source) => source.leadsThrough(path))) {
+        this.reasons.add(`${source.instruction}: ${path} is a symlink`);
+      }
+    }
+    if (isCovered) {
+      this.found.push({ path, type });
+    }
+    return true;
+  }
+
+  /** The engine gets an ignored directory when something in it is excepted. */
+  async #visitDirectory(
+    path: string,
+    { isCovered, isIgnored, matches }: { isCovered: boolean; isIgnored: boolean; matches: IgnoreMatches },
+  ): Promise<boolean> {
+    const position = this.found.length;
+    const isWanted = isCovered || this.#sources.some((source) => source.leadsThrough(path));
+    const isOpened = isWanted && (!isIgnored || this.#ignore.mayKeepInside(path));
+    const isSent = (isOpened && (await this.directory(path, isCovered, matches))) || !isIgnored;
+    if (isSent && isCovered) {
+      this.found.splice(position, 0, { path, type: 'directory' });
+    }
+    return isSent;
+  }
+}
+
+/** A source of COPY, ADD or a bind mount, compared directory by directory. */
+class SourceMatcher {
+  readonly instruction: string;
+  readonly #segments: readonly ((name: string) => boolean)[];
+
+  constructor({ instruction, path, isGlob }: ContextSource) {
+    this.instruction = instruction;
+    this.#segments = path === '' ? [] : path.split('/').map((segment) => segmentMatcher(segment, isGlob));
+  }
+
+  covers(path: string): boolean {
+    const names = path.split('/');
+    return names.length >= this.#segments.length && this.#agrees(names);
+  }
+
+  /** Whether the path is the source or on the way to it. */
+  leadsThrough(path: string): boolean {
+    const names = path.split('/');
+    return names.length <= this.#segments.length && this.#agrees(names);
+  }
+
+  #agrees(names: readonly string[]): boolean {
+    return this.#segments.every((matches, index) => {
+      const name = names[index];
+      return name === undefined || matches(name);
+    });
+  }
+}
+
+function segmentMatcher(segment: string, isGlob: boolean): (name: string) => boolean {
+  const regExp = isGlob ? globToRegExp(segment) : undefined;
+  return regExp === undefined ? (name) => name === segment : (name) => regExp.test(name);
+}
+
+function typeOf(entry: Dirent): ContextEntry['type'] | undefined {
+  if (entry.isDirectory()) {
+    return 'directory';
+  }
+  return entry.isSymbolicLink() ? 'symlink' : entry.isFile() ? 'file' : undefined;
+}
+
+async function readNames(directory: string, path: string): Promise<Dirent[]> {
+  try {
+    const names = await fs.readdir(directory, { withFileTypes: true });
+    return names.sort((a, b) => (a.name < b.name ? -1 : 1));
+  } catch (error) {
+    throw readError(path === '' ? directory : path, error);
+  }
+}
+
+async function readAll(
+  found: readonly Found[],
+  { context, signal }: ReadEntriesOptions,
+): Promise<ContextEntry[]> {
+  const entries: ContextEntry[] = [];
+  let next = 0;
+  const work = async () => {
+    const buffer = Buffer.allocUnsafe(CHUNK_BYTES);
+    for (let index = next++; index < found.length; index = next++) {
+      signal?.throwIfAborted();
+      entries[index] = await readEntry(context, found[index] as Found, buffer);
+    }
+  };
+  await Promise.all(Array.from({ length: FILES_AT_ONCE }, work));
+  return entries;
+}
+
+async function readEntry(context: string, { path, type }: Found, buffer: Buffer): Promise<ContextEntry> {
+  const absolute = join(context, path);
+  const name = path.normalize('NFC');
+  try {
+    if (type === 'directory') {
+      return { type, path: name };
+    }
+    if (type === 'symlink') {
+      return { type, path: name, linkTarget: await fs.readlink(absolute) };
+    }
+    return { type, path: name, ...(await readFile(absolute, buffer)) };
+  } catch (error) {
+    throw readError(path, error);
+  }
+}
+
+async function readFile(path: string, buffer: Buffer): Promise<{ executable: boolean; sha256: string }> {
+  // What has become a FIFO meanwhile must not be waited for.
+  const file = await fs.open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  try {
+    const { mode } = await file.stat();
+    const hash = createHash('sha256');
+    for (;;) {
+      const { bytesRead } = await file.read(buffer, 0, buffer.length);
+      if (bytesRead === 0) {
+        return { executable: (mode & 0o111) !== 0, sha256: hash.digest('hex') };
+      }
+      hash.update(buffer.subarray(0, bytesRead));
+    }
+  } finally {
+    await file.close();
+  }
+}
+
+function readError(path: string, error: unknown): BottleError {
+  if (path.includes('\uFFFD')) {
+    return new BottleError('io', `cannot read ${path}: its name is not UTF-8`, {
+      hint: 'rename it, or list what it is in in .dockerignore',
+      cause: error,
+    });
+  }
+  if (hasErrno(error, 'ENOENT', 'ENOTDIR', 'ELOOP', 'EINVAL', 'EISDIR')) {
+    return new BottleError('io', `${path} changed while the build context was read`, {
+      hint: 'try again when nothing writes to the build context',
+      cause: error,
+    });
+  }
+  const reason = error instanceof Error ? error.message : String(error);
+  return new BottleError('io', `cannot read ${path}: ${reason}`, {
+    hint: 'make it readable for this user, or list it in .dockerignore',
+    cause: error,
+  });
+}

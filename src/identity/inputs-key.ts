@@ -1,0 +1,71 @@
+import { createHash } from 'node:crypto';
+import canonicalize from 'canonicalize';
+import { BottleError } from '../errors.ts';
+import type { GuestPlatform } from './platform.ts';
+
+/** Goes up whenever equal inputs would give another key. */
+const INPUTS_KEY_SCHEMA = 1;
+
+/** 64 hex digits: the same wherever the same inputs go into `docker build`. */
+export type InputsKey = string & { readonly __brand: 'InputsKey' };
+
+/**
+ * One thing in the build context that an image can be made of. No times, no owners, and of the mode only the
+ * execute bit: the rest depends on who checked it out.
+ */
+export type ContextEntry =
+  | { readonly type: 'directory'; readonly path: string }
+  | {
+      readonly type: 'file';
+      /** POSIX, relative to the context, in Unicode NFC. */
+      readonly path: string;
+      readonly executable: boolean;
+      readonly sha256: string;
+    }
+  | { readonly type: 'symlink'; readonly path: string; readonly linkTarget: string };
+
+export interface KeyParts {
+  readonly platform: GuestPlatform;
+  /** Of the Dockerfile's bytes. */
+  readonly dockerfileSha256: string;
+  readonly target?: string | undefined;
+  readonly buildArgs: ReadonlyMap<string, string>;
+  readonly entriesSha256: string;
+}
+
+export function parseInputsKey(text: string): InputsKey {
+  if (!/^[0-9a-f]{64}$/.test(text)) {
+    throw new BottleError('usage', `not an inputs key: ${JSON.stringify(text)}`, {
+      hint: 'use the 64 hex digits that `claude-bottle key` prints',
+    });
+  }
+  return text as InputsKey;
+}
+
+export function inputsKey({
+  platform,
+  dockerfileSha256,
+  target,
+  buildArgs,
+  entriesSha256,
+}: KeyParts): InputsKey {
+  return canonicalSha256({
+    schema: INPUTS_KEY_SCHEMA,
+    platform,
+    dockerfile: dockerfileSha256,
+    target: target ?? null,
+    buildArgs: Object.fromEntries(buildArgs),
+    entries: entriesSha256,
+  }) as InputsKey;
+}
+
+/** Equal for equal entries, in whatever order they come. */
+export function entriesSha256(entries: readonly ContextEntry[]): string {
+  return canonicalSha256(entries.toSorted((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0)));
+}
+
+function canonicalSha256(value: unknown): string {
+  return createHash('sha256')
+    .update(canonicalize(value) ?? '')
+    .digest('hex');
+}

@@ -1,0 +1,104 @@
+import { describe, expect, test } from 'vitest';
+import { outputsOf, type PackedPlatform } from '../../src/action/outputs.ts';
+import { failureSummary, summaryOf } from '../../src/action/summary.ts';
+import { BottleError } from '../../src/errors.ts';
+
+const HEX = 'a'.repeat(64);
+
+const PACKED: PackedPlatform = {
+  platform: 'linux/amd64',
+  cacheMatch: 'none',
+  cacheNotes: ['no sidecar for these inputs', 'not saved: a <b> | `c`'],
+  path: '/home/runner/work/_temp/claude-bottle-pack-x/smolmachine-linux-amd64-aaaaaaaaaaaaaaaa.smolmachine',
+  recordPath:
+    '/home/runner/work/_temp/claude-bottle-pack-x/smolmachine-linux-amd64-aaaaaaaaaaaaaaaa.smolmachine.json',
+  record: {
+    version: 1,
+    platform: 'linux/amd64',
+    image: { id: `sha256:${HEX}`, layers: [], runtimeConfigSha256: HEX },
+    flattened: { configDigest: `sha256:${HEX}`, layerDigest: `sha256:${HEX}`, layerSizeBytes: 1 },
+    sidecar: { sha256: HEX, sizeBytes: 500_000_000, crc32: '00000000' },
+    smolvm: { version: '1.9.3' },
+    hop: 'embedded',
+    packedAt: '2026-01-02T03:04:05.000Z',
+    inputs: { key: 'b'.repeat(64), entriesSha256: HEX, narrowed: true },
+  },
+  artifact: {
+    id: 42,
+    name: 'smolmachine-linux-amd64-bbbbbbbbbbbbbbbb.smolmachine',
+    digest: `sha256:${HEX}`,
+    url: 'https://github.com/o/r/actions/runs/7/artifacts/42',
+    expiresAt: '2026-04-02T03:04:05Z',
+  },
+  stages: [{ stage: 'pack', seconds: 1.23, sizeBytes: 500_000_000 }],
+};
+
+/** What a workflow may put into a script between quotes, or without any. */
+const GRAMMARS: Record<string, RegExp> = {
+  'image-id': /^sha256:[0-9a-f]{64}$/,
+  id16: /^[0-9a-f]{16}$/,
+  'inputs-key': /^([0-9a-f]{64})?$/,
+  'cache-hit': /^(true|false)$/,
+  'cache-match': /^(none|inputs|image)$/,
+  'sidecar-path': /^\/[\w./-]+$/,
+  'sidecar-sha256': /^[0-9a-f]{64}$/,
+  'sidecar-size': /^\d+$/,
+  'record-path': /^\/[\w./-]+$/,
+  'artifact-id': /^\d*$/,
+  'artifact-url': /^(https:\/\/[\w./-]+)?$/,
+  'artifact-digest': /^(sha256:[0-9a-f]{64})?$/,
+  'smolvm-version': /^\d+\.\d+\.\d+$/,
+  results: /^\[[\w":,./{}-]+\]$/,
+};
+
+describe('outputs', () => {
+  test.each([
+    ['an uploaded sidecar', PACKED],
+    [
+      'one that stays on the runner',
+      { ...PACKED, artifact: undefined, record: { ...PACKED.record, inputs: undefined } },
+    ],
+  ])('of %s each keep to their alphabet', (_, packed) => {
+    const outputs = outputsOf([packed]);
+    expect(Object.keys(outputs).sort()).toEqual(Object.keys(GRAMMARS).sort());
+    for (const [name, value] of Object.entries(outputs)) {
+      expect(value, name).toMatch(GRAMMARS[name] ?? /^never$/);
+    }
+  });
+
+  test('of several platforms are all in results, and the first one in the others', () => {
+    const other = { ...PACKED, platform: 'linux/arm64' as const, cacheMatch: 'image' as const };
+    const outputs = outputsOf([PACKED, other]);
+    expect(outputs['cache-match']).toBe('none');
+    expect(JSON.parse(outputs.results ?? '')).toMatchObject([
+      { platform: 'linux/amd64', 'cache-match': 'none', 'artifact-id': '42' },
+      { platform: 'linux/arm64', 'cache-match': 'image', 'sidecar-sha256': HEX },
+    ]);
+  });
+});
+
+describe('the job summary', () => {
+  test('says what was packed, from what, how long it took and how to fetch it', () => {
+    const summary = summaryOf([PACKED], '7');
+    for (const part of [
+      'linux/amd64: packed',
+      HEX,
+      'b'.repeat(64),
+      'no sidecar for these inputs',
+      '| pack | 1.2 s | 500 MB |',
+      '2026-04-02',
+      `claude-bottle fetch --from run:7 --platform linux/amd64 --sha256 ${HEX}`,
+    ]) {
+      expect(summary).toContain(part);
+    }
+  });
+
+  test('shows text from elsewhere as text', () => {
+    const error = new BottleError('build-failed', '<img src=x> [a](javascript:1) | `b`\n# c', {
+      hint: '<script>',
+    });
+    for (const markdown of [summaryOf([PACKED], '7'), failureSummary(error)]) {
+      expect(markdown).not.toMatch(/<b>|<img|<script|\[a\]|`c`|`b`|\n# c/);
+    }
+  });
+});

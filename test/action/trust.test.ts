@@ -1,0 +1,60 @@
+import { describe, expect, test } from 'vitest';
+import { judgeRun, type RunContext } from '../../src/action/trust.ts';
+
+function runOf(event: string, change: Partial<RunContext> = {}): RunContext {
+  return { event, payload: {}, ref: 'refs/heads/main', hasIdToken: false, ...change };
+}
+
+function pullRequest(headRepository: unknown): RunContext {
+  const payload = { pull_request: { head: { repo: headRepository }, base: { repo: { id: 1 } } } };
+  return runOf('pull_request', { payload, ref: 'refs/pull/7/merge' });
+}
+
+/** restore, save, upload */
+function may(run: RunContext, cache: 'auto' | 'true' | 'false' = 'auto'): boolean[] {
+  const { restore, save, upload } = judgeRun(run, cache);
+  return [restore.allowed, save.allowed, upload.allowed];
+}
+
+describe('what a run may do', () => {
+  test.each(['push', 'schedule', 'workflow_dispatch', 'merge_group', 'repository_dispatch'])(
+    'a %s restores, saves and uploads',
+    (event) => {
+      expect(may(runOf(event))).toEqual([true, true, true]);
+    },
+  );
+
+  test('a pull request of the repository itself restores and uploads, and saves nothing', () => {
+    expect(may(pullRequest({ id: 1 }))).toEqual([true, false, true]);
+  });
+
+  test.each([
+    ['another repository', { id: 2 }],
+    ['a deleted repository', null],
+    ['a repository without an ID', {}],
+  ])('a pull request from %s neither saves nor uploads', (_, repository) => {
+    expect(may(pullRequest(repository))).toEqual([true, false, false]);
+    expect(judgeRun(pullRequest(repository), 'auto').upload.reason).toMatch(/fork/);
+  });
+
+  test.each(['pull_request_target', 'workflow_run', 'issue_comment', 'issues', 'fork', 'no_such_event', ''])(
+    'the event %j neither saves nor uploads, not even when asked to cache',
+    (event) => {
+      expect(may(runOf(event))).toEqual([true, false, false]);
+      expect(may(runOf(event), 'true')).toEqual([true, false, false]);
+    },
+  );
+
+  test.each([
+    ['a job that can attest', runOf('push', { hasIdToken: true })],
+    ['a run for a tag', runOf('push', { ref: 'refs/tags/v1' })],
+    ['a release', runOf('release')],
+  ])('%s takes nothing from the cache and puts nothing there, unless it is told to', (_, run) => {
+    expect(may(run)).toEqual([false, false, true]);
+    expect(may(run, 'true')).toEqual([true, true, true]);
+  });
+
+  test('cache: false leaves the cache alone', () => {
+    expect(may(runOf('push'), 'false')).toEqual([false, false, true]);
+  });
+});
