@@ -67,7 +67,7 @@ export async function readInputs(get: (name: string) => string, workspace: strin
     upload: read.choice('upload', ['true', 'false']) === 'true',
     artifactName: read.required('artifact-name', ARTIFACT_NAME),
     retentionDays: read.wholeNumber('retention-days', 1, 400),
-    githubToken: read.text('github-token', TOKEN),
+    githubToken: read.token('github-token'),
     cpus: read.wholeNumber('cpus', 1, 255),
     memMib: read.wholeNumber('mem', 64, 1024 * 1024),
     timeoutMs: (read.wholeNumber('timeout-minutes', 1, 24 * 60) ?? 60) * 60_000,
@@ -142,7 +142,14 @@ function reader(get: (name: string) => string) {
       }
       return lines;
     },
-    /** The value is never part of the error. */
+    /** Here and below the value is never part of the error. */
+    token(name: string): string | undefined {
+      const value = get(name);
+      if (value !== '' && !TOKEN.pattern.test(value)) {
+        throw new BottleError('usage', `the input ${name} is not a token`, { hint: TOKEN.hint });
+      }
+      return value === '' ? undefined : value;
+    },
     secrets(name: string): Secret[] {
       return splitSecrets(get(name)).map((entry, index) => {
         if (!SECRET.pattern.test(entry)) {

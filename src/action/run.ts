@@ -22,6 +22,7 @@ import type { RunnerLog } from './log.ts';
 import type { PackedPlatform, UploadedSidecar } from './outputs.ts';
 import {
   type CacheOptions,
+  type CacheTrouble,
   imageCacheKey,
   inputsCacheKey,
   type PackSettings,
@@ -49,10 +50,11 @@ export async function run(inputs: ActionInputs, services: RunServices): Promise<
   requireLinuxRunner();
   const resultsDir = await fs.mkdtemp(join(services.job.tempDir, 'claude-bottle-pack-'));
   const tools = lazyTools(inputs, services);
+  const cacheTrouble: CacheTrouble = { entries: new Set(), service: undefined };
   try {
     const results: PackedPlatform[] = [];
     for (const platform of inputs.platforms) {
-      results.push(await runFor(platform, { inputs, services, tools, resultsDir }));
+      results.push(await runFor(platform, { inputs, services, tools, resultsDir, cacheTrouble }));
     }
     return results;
   } finally {
@@ -66,6 +68,7 @@ interface Run {
   readonly services: RunServices;
   readonly tools: Tools;
   readonly resultsDir: string;
+  readonly cacheTrouble: CacheTrouble;
 }
 
 /** One platform's part of it. */
@@ -90,7 +93,7 @@ async function runFor(platform: GuestPlatform, run: Run): Promise<PackedPlatform
   return await withPrivateDir(
     job.tempDir,
     async (dir) => {
-      const cache = { dir, signal, onWarning: warningsTo(log.onProgress), unusable: new Set<string>() };
+      const cache = { dir, signal, onWarning: warningsTo(log.onProgress), trouble: run.cacheTrouble };
       return await packPlatform({ ...run, platform, settings, cache, cacheNotes: [] });
     },
     endProcessesIn,
@@ -151,7 +154,7 @@ async function restore(
   }
   log.onProgress({ type: 'start', stage: 'restore', detail: key });
   const sidecar = await look();
-  const note = `${sidecar ? 'has a' : 'no'} sidecar for ${what}`;
+  const note = `${sidecar ? 'has a' : 'no usable'} sidecar for ${what}`;
   cacheNotes.push(note);
   const size = sidecar && { sizeBytes: sidecar.record.sidecar.sizeBytes };
   log.onProgress({ type: 'done', stage: 'restore', detail: note, ...size });
@@ -197,7 +200,7 @@ function recordPathOf({ path }: FoundSidecar): string {
 }
 
 async function save(run: PlatformRun, sidecar: FoundSidecar): Promise<string> {
-  const { services, settings, cache } = run;
+  const { services, settings, cache, cacheTrouble } = run;
   const { trust, log, toolkit } = services;
   if (!trust.save.allowed) {
     return `not saved: ${trust.save.reason}`;
@@ -207,7 +210,7 @@ async function save(run: PlatformRun, sidecar: FoundSidecar): Promise<string> {
   const note =
     outcome.kind === 'not-saved' ? `not saved: ${outcome.reason}` : outcome.kind.replaceAll('-', ' ');
   log.onProgress({ type: 'done', stage: 'save', detail: note });
-  if (outcome.kind === 'not-saved') {
+  if (outcome.kind === 'not-saved' && cacheTrouble.service === undefined) {
     log.notice('Runner cache', note);
   }
   return note;
@@ -243,6 +246,7 @@ async function obtainImage({ platform, inputs, services, tools }: PlatformRun): 
     guestPlatformOf(image, platform, false);
     return image;
   }
+  warnAboutSecrets(source, log);
   await warnAboutEmulation(platform, log);
   const name = `claude-bottle:${platform.replace('/', '-')}`;
   log.onProgress({ type: 'start', stage: 'build', detail: name });
@@ -267,6 +271,17 @@ function secretArgs({ secrets }: BuildInputs) {
     secrets: secrets.map(({ id }, index) => `id=${id},env=${variable(index)}`),
     env: Object.fromEntries(secrets.map(({ value }, index) => [variable(index), value])),
   };
+}
+
+function warnAboutSecrets({ buildArgs }: BuildInputs, log: RunnerLog): void {
+  const names = buildArgs.map((buildArg) => buildArg.slice(0, buildArg.indexOf('=')));
+  const suspects = names.filter((name) => /(TOKEN|SECRET|PASSW(OR)?D|CREDENTIALS?|_KEY)$/i.test(name));
+  if (suspects.length > 0) {
+    log.warning(
+      'Secret in the image',
+      `what build-args give to ${suspects.join(', ')} stays in the image for everyone who gets it: use secrets`,
+    );
+  }
 }
 
 /** No more than a warning: a Dockerfile that only copies, or cross-compiles, needs no emulation. */
@@ -304,11 +319,15 @@ async function upload(
   const { retentionDays, githubToken } = inputs;
   const replace = job.runAttempt > 1;
   const send = async (path: string, sha256: string) => {
-    const send = () => uploadWorkflowArtifact({ path, sha256, retentionDays, replace });
-    return (await toolkit.call(send, { signal })).value;
+    const upload = { path, sha256, retentionDays, replace };
+    return await toolkit.call(() => uploadWorkflowArtifact(upload), { signal });
   };
   const { sha256, sizeBytes } = sidecar.record.sidecar;
-  const artifact = await send(sidecar.path, sha256);
+  const { value: artifact, complaints } = await send(sidecar.path, sha256);
+  // Such as a limit of the repository on retention-days.
+  for (const complaint of complaints) {
+    log.warning('Upload', complaint);
+  }
   await send(recordPathOf(sidecar), hash('sha256', formatRecord(sidecar.record)));
   const expiresAt =
     githubToken && (await artifactExpiry(artifact.id, { ...job, token: githubToken, signal }));

@@ -45,13 +45,20 @@ function prefix(kind: string, { platform, smolvmVersion, cpus, memMib }: PackSet
   ].join('-');
 }
 
+/** What is wrong with the cache, so that it is neither asked nor reported twice: an outage costs half a minute a call. */
+export interface CacheTrouble {
+  /** Keys whose entry is of no use. */
+  readonly entries: Set<string>;
+  /** Why the service is not asked any more. */
+  service: string | undefined;
+}
+
 export interface CacheOptions {
   /** A private directory: an entry is made and unpacked in it. */
   readonly dir: string;
   readonly signal: AbortSignal;
   readonly onWarning: (message: string) => void;
-  /** Keys whose entries have turned out not to be usable: none is fetched twice. */
-  readonly unusable: Set<string>;
+  readonly trouble: CacheTrouble;
 }
 
 /** The sidecar under a key, verified and for this image; anything else counts as a miss, with a warning. */
@@ -100,12 +107,8 @@ export async function restoreRecord(
   return record;
 }
 
-async function refuse(
-  key: string,
-  reason: string,
-  { dir, onWarning, unusable }: CacheOptions,
-): Promise<void> {
-  unusable.add(key);
+async function refuse(key: string, reason: string, { dir, onWarning, trouble }: CacheOptions): Promise<void> {
+  trouble.entries.add(key);
   onWarning(`the runner cache has an entry that is not usable: ${reason}. Delete it: gh cache delete ${key}`);
   await discard(dir);
 }
@@ -166,8 +169,8 @@ async function restoreEntry(
   names: readonly string[],
   options: CacheOptions,
 ): Promise<boolean> {
-  const { dir, signal, onWarning, unusable } = options;
-  if (unusable.has(key)) {
+  const { dir, signal, onWarning, trouble } = options;
+  if (trouble.service !== undefined || trouble.entries.has(key)) {
     return false;
   }
   const { value: found, complaints } = await inDirectory(dir, toolkit, signal, () =>
@@ -177,7 +180,8 @@ async function restoreEntry(
   if (/tar"? failed/.test(complaint)) {
     await refuse(key, complaint, options);
   } else if (complaint !== '') {
-    onWarning(`cannot take ${key} from the runner cache, going on without it: ${complaint}`);
+    trouble.service = complaint;
+    onWarning(`the runner cache cannot be used, going on without it: ${complaint}`);
   }
   if (found !== key) {
     await discard(dir);
@@ -198,9 +202,12 @@ async function restoreEntry(
 async function saveEntry(
   toolkit: Toolkit,
   key: string,
-  { dir, signal }: CacheOptions,
+  { dir, signal, trouble }: CacheOptions,
   fill: (entry: string) => Promise<void>,
 ): Promise<SaveOutcome> {
+  if (trouble.service !== undefined) {
+    return { kind: 'not-saved', reason: trouble.service };
+  }
   // The toolkit compresses before it asks whether the key is taken.
   const lookUp = () =>
     inDirectory(dir, toolkit, signal, () => cache.restoreCache([ENTRY], key, [], { lookupOnly: true }));
@@ -226,7 +233,10 @@ async function saveEntry(
     if ((await lookUp()).value === key) {
       return { kind: 'already-there' };
     }
-    return { kind: 'not-saved', reason: complaints.join('; ') || 'the cache service did not take it' };
+    return {
+      kind: 'not-saved',
+      reason: complaints.join('; ') || 'the cache service did not take it, the log has its words',
+    };
   } catch (error) {
     signal.throwIfAborted();
     return { kind: 'not-saved', reason: error instanceof Error ? error.message : String(error) };

@@ -14,6 +14,7 @@ import { takeToolkit } from './toolkit.ts';
 import { judgeRun } from './trust.ts';
 
 const POST_TIMEOUT_MS = 60_000;
+const MIN_MASKED_CHARS = 4;
 const EXIT_CODES = { SIGINT: 130, SIGTERM: 143 } as const;
 
 /** Returns the exit code; everything that can go wrong has been reported. */
@@ -48,6 +49,7 @@ export async function runMainStep(): Promise<number> {
  */
 export async function runPostStep(): Promise<number> {
   const log = createRunnerLog(process.stdout.write.bind(process.stdout));
+  hideFromChildren(/^(INPUT|ACTIONS)_/);
   const onWarning = warningsTo(log.onProgress);
   const sweeps = [
     () => sweepKilledRuns(AbortSignal.timeout(POST_TIMEOUT_MS), log.onProgress),
@@ -61,24 +63,32 @@ export async function runPostStep(): Promise<number> {
   return 0;
 }
 
-/** Reads the inputs, has their secrets masked, and takes them out of the environment that docker and smolvm inherit. */
-async function takeInputs(job: Job): Promise<ActionInputs> {
-  const inputs = await readInputs(core.getInput, job.workspace);
+/** docker and smolvm inherit our environment. */
+function hideFromChildren(variables: RegExp): void {
   for (const name of Object.keys(process.env)) {
-    if (name.startsWith('INPUT_')) {
+    if (variables.test(name)) {
       delete process.env[name];
     }
   }
-  const secrets = 'image' in inputs.source ? [] : inputs.source.secrets;
-  for (const secret of [inputs.githubToken ?? '', ...secrets.map(({ value }) => value)]) {
-    // The runner masks line by line.
-    for (const line of secret.split('\n')) {
-      if (line.trim() !== '') {
-        core.setSecret(line);
-      }
+}
+
+/** Reads the inputs, and has their secrets masked. */
+async function takeInputs(job: Job): Promise<ActionInputs> {
+  const inputs = await readInputs(core.getInput, job.workspace);
+  hideFromChildren(/^INPUT_/);
+  const secrets = 'image' in inputs.source ? [] : inputs.source.secrets.map(({ value }) => value);
+  for (const secret of inputs.githubToken === undefined ? secrets : [inputs.githubToken, ...secrets]) {
+    for (const line of maskedLines(secret)) {
+      core.setSecret(line);
     }
   }
   return inputs;
+}
+
+/** The runner masks line by line. A log without each "{" of a JSON secret nobody could read. */
+function maskedLines(secret: string): string[] {
+  const lines = secret.split('\n').filter((line) => line.trim().length >= MIN_MASKED_CHARS);
+  return lines.length > 0 ? lines : [secret];
 }
 
 function timedOut({ timeoutMs }: ActionInputs): BottleError {
@@ -99,7 +109,10 @@ async function report(error: unknown, log: RunnerLog, signal: AbortSignal): Prom
   for (const line of known.details) {
     log.text(`  | ${line}`);
   }
-  log.error(`claude-bottle-pack: ${known.code}`, [known.message, known.hint].filter(Boolean).join('\n'));
+  log.error(
+    `claude-bottle-pack: ${known.code}`,
+    known.hint === undefined ? known.message : `${known.message}\nhint: ${known.hint}`,
+  );
   core.setOutput('error-code', known.code);
   await writeSummary(failureSummary(known));
   return 1;

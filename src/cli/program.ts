@@ -2,6 +2,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import packageJson from '../../package.json' with { type: 'json' };
 import { BottleError, InterruptedError } from '../errors.ts';
 import type { DoctorOptions } from './doctor-command.ts';
+import type { KeyCommandOptions } from './key-command.ts';
 import { type Output, terminalOutput } from './output.ts';
 import type { PackCommandOptions } from './pack-command.ts';
 import type { VerifyCommandOptions } from './verify-command.ts';
@@ -113,6 +114,23 @@ function createProgram(start: (command: CommandRun) => Promise<void>): Command {
       start(async (output, signal) => {
         const { runPack } = await import('./pack-command.ts');
         return await runPack({ ...options, extraArgs: buildArgs }, output, signal);
+      }),
+    );
+
+  program
+    .command('key')
+    .description('print the inputs key: the same wherever the same inputs go into docker build')
+    .option('--context <dir>', 'build context', '.')
+    .option('--file <file>', 'Dockerfile (default: Dockerfile in the context)')
+    .option('--target <stage>', 'build stage')
+    .option('--build-arg <key=value>', 'build argument, may be repeated', collect, [])
+    .option('--platform <platform>', "guest platform: linux/amd64 or linux/arm64 (default: this machine's)")
+    .option('--explain', 'also list what the key is made of')
+    .addOption(jsonOption())
+    .action((options: KeyCommandOptions) =>
+      start(async (output, signal) => {
+        const { runKey } = await import('./key-command.ts');
+        return await runKey(options, output, signal);
       }),
     );
 

@@ -161,7 +161,7 @@ class StageReader {
       const earlier = variables.has(name) ? variables.get(name) : null;
       // Builders differ in whether an ARG or an earlier ENV wins.
       const isClear = earlier === null || value === null || earlier === value;
-      variables.set(name, isClear ? (value ?? earlier) : undefined);
+      variables.set(name, isClear ? (value === null ? earlier : value) : undefined);
     }
   }
 
@@ -190,15 +190,15 @@ class StageReader {
     const words =
       parseJsonForm(instruction.text) ?? instruction.text.split(/\s+/).filter((word) => !isHeredoc(word));
     const hasParents = flags.some(([name, value]) => name === 'parents' && value !== 'false');
+    const isRemote = (text: string) => instruction.name === 'ADD' && IS_REMOTE.test(text);
     for (const word of words.slice(0, -1)) {
-      if (isHeredoc(word)) {
+      if (isRemote(word)) {
         continue;
       }
       const path = expandWord(word, stage.variables, this.#escape);
-      if (instruction.name === 'ADD' && IS_REMOTE.test(path)) {
-        continue;
+      if (!isRemote(path)) {
+        stage.sources.push(copySource(path, hasParents, shown(instruction)));
       }
-      stage.sources.push(copySource(path, hasParents, shown(instruction)));
     }
   }
 
@@ -235,7 +235,7 @@ class StageReader {
 
   #readTrigger({ text, line }: Instruction, stage: Stage): void {
     const trigger = parseInstruction(text, line);
-    if (trigger.name === 'ARG' || trigger.name === 'ENV') {
+    if (trigger.name === 'ARG' || trigger.name === 'ENV' || text.includes('$')) {
       throw new UnclearError('variables of later builds are not followed here');
     }
     this.#dispatch(trigger, stage);
@@ -325,7 +325,7 @@ function copySource(text: string, hasParents: boolean, instruction: string): Con
   if (path.includes('\\')) {
     throw new UnclearError(`a backslash in a path is not understood here: ${text}`);
   }
-  if (globToRegExp(path) === undefined) {
+  if (path.split('/').some((segment) => globToRegExp(segment) === undefined)) {
     throw new UnclearError(`not a pattern: ${text}`);
   }
   if (!hasParents) {

@@ -21,7 +21,7 @@ let image: string;
 
 beforeAll(async () => {
   const dir = await fs.mkdtemp('/tmp/claude-bottle-test-');
-  image = await buildSmallImage(dir, 'cbp-test-cache-faults');
+  image = await buildSmallImage(dir, 'claude-bottle-test:cache-faults');
   await fs.rm(dir, { recursive: true });
 });
 
@@ -167,13 +167,11 @@ describe('a runner cache that fails', () => {
     await expectClean(job, result);
   });
 
-  const notSaved = /^notice: Runner cache: not saved: /;
-
   test.each<[string, ResultsService['fault'], RegExp[]]>([
     [
       'denies the lookup',
       (request) => (isLookUp(request) ? twirpFault(403, 'permission_denied', 'no read') : undefined),
-      [/^warning: .* from the runner cache, going on without it: .*no read/, notSaved],
+      [/^warning: .*the runner cache cannot be used, going on without it: .*no read/],
     ],
     [
       'refuses the download',
@@ -183,7 +181,7 @@ describe('a runner cache that fails', () => {
     [
       'cuts the download',
       (request) => (isDownload(request) ? { kind: 'cut', afterBytes: 1000 } : undefined),
-      [/^warning: .* from the runner cache, going on without it: /],
+      [/^warning: .*the runner cache cannot be used, going on without it: /],
     ],
   ])('and %s is no more than a warning', async (_, fault, messages) => {
     const job = await jobWithEntry();
@@ -202,8 +200,7 @@ describe('a runner cache that fails', () => {
     const result = await packImage(job, { env });
     await expectPacked(job, result);
     expect(shown(result)).toEqual([
-      expect.stringMatching(/^warning: .* from the runner cache, going on without it: /),
-      expect.stringMatching(notSaved),
+      expect.stringMatching(/^warning: .*the runner cache cannot be used, going on without it: /),
     ]);
   });
 });

@@ -34,13 +34,13 @@ const STAGES: Record<string, Stage> = {
   },
   'embedded hop': {
     hold: async () => ({
-      inputs: { context: '', image: debian },
+      inputs: { context: '.', image: debian },
       cancelWhen: (line) => line === '::group::Flatten',
     }),
   },
   'container hop': {
     hold: async () => ({
-      inputs: { context: '', image: debian, hop: 'container', 'registry-image': registryImage },
+      inputs: { context: '.', image: debian, hop: 'container', 'registry-image': registryImage },
       cancelWhen: (line) => /The push refers to/.test(line),
     }),
   },
@@ -87,7 +87,7 @@ function slowUpload(matches: (request: ServiceRequest) => boolean): Stage['hold'
 async function withSleepingTar({ dir }: ActionJob): Promise<string> {
   const bin = join(dir, 'bin');
   await fs.mkdir(bin);
-  const script = '#!/bin/sh\ncase "$*" in *--version*) echo "tar (GNU tar) 1.34" ;; *) sleep 60 ;; esac\n';
+  const script = '#!/bin/sh\ncase "$*" in --posix*) sleep 60 ;; *) exec /bin/tar "$@" ;; esac\n';
   await fs.writeFile(join(bin, 'tar'), script, { mode: 0o755 });
   const node = join(import.meta.dirname, '../../node_modules/.bin');
   return [bin, node, process.env.PATH].join(delimiter);

@@ -8,7 +8,7 @@ const HEX = 'a'.repeat(64);
 const PACKED: PackedPlatform = {
   platform: 'linux/amd64',
   cacheMatch: 'none',
-  cacheNotes: ['no sidecar for these inputs', 'not saved: a <b> | `c`'],
+  cacheNotes: ['no usable sidecar for these inputs', 'not saved: a <b> | `c`'],
   path: '/home/runner/work/_temp/claude-bottle-pack-x/smolmachine-linux-amd64-aaaaaaaaaaaaaaaa.smolmachine',
   recordPath:
     '/home/runner/work/_temp/claude-bottle-pack-x/smolmachine-linux-amd64-aaaaaaaaaaaaaaaa.smolmachine.json',
@@ -84,7 +84,7 @@ describe('the job summary', () => {
       'linux/amd64: packed',
       HEX,
       'b'.repeat(64),
-      'no sidecar for these inputs',
+      'no usable sidecar for these inputs',
       '| pack | 1.2 s | 500 MB |',
       '2026-04-02',
       `claude-bottle fetch --from run:7 --platform linux/amd64 --sha256 ${HEX}`,

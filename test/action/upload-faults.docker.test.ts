@@ -16,7 +16,7 @@ let name: string;
 
 beforeAll(async () => {
   const dir = await fs.mkdtemp('/tmp/claude-bottle-test-');
-  image = await buildSmallImage(dir, 'cbp-test-upload-faults');
+  image = await buildSmallImage(dir, 'claude-bottle-test:upload-faults');
   name = `smolmachine-linux-amd64-${image.slice('sha256:'.length, 'sha256:'.length + 16)}.smolmachine`;
   await fs.rm(dir, { recursive: true });
 });
@@ -139,7 +139,12 @@ describe('an upload that the service', () => {
       /retention-days/,
     ],
     ['fails at', twirpFault(500, 'internal', 'no database'), /no database/, /run the job again/],
-    ['finds taken meanwhile', twirpFault(409, 'already_exists', 'name taken'), /name taken/, /another artifact-name, or start a new run/],
+    [
+      'finds taken meanwhile',
+      twirpFault(409, 'already_exists', 'name taken'),
+      /name taken/,
+      /another artifact-name, or start a new run/,
+    ],
   ])('%s fails the step', async (_, fault, message, hint) => {
     const job = await actionJob();
     job.results.fault = onCreate(fault);
@@ -238,6 +243,13 @@ describe('an artifact that is not what was verified', () => {
     await expectFailed(job, result, /FinalizeArtifact/);
     expect(job.results.artifacts()).toEqual([]);
   });
+});
+
+test('days of retention that the repository does not grant are a warning', async () => {
+  const job = await actionJob();
+  const result = await packImage(job, { inputs: { 'retention-days': '400' } });
+  expect(result.outcome, result.log).toBe('success');
+  expect(shown(result)).toEqual([expect.stringMatching(/^warning: Upload: .* Using 90 instead/)]);
 });
 
 describe('a pull request', () => {

@@ -1,0 +1,40 @@
+import * as fs from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { runCli } from '../helpers/cli.ts';
+import { tempDir } from '../helpers/temp-dir.ts';
+
+async function sampleContext(dockerfile: string): Promise<string> {
+  const dir = await tempDir();
+  await fs.writeFile(join(dir, 'Dockerfile'), dockerfile);
+  await fs.writeFile(join(dir, 'a.txt'), 'a');
+  await fs.writeFile(join(dir, 'b.txt'), 'b');
+  return dir;
+}
+
+test('key prints the key alone, and --explain what it is made of', async () => {
+  const context = await sampleContext('FROM scratch\nCOPY a.txt /\n');
+  const key = await runCli(['key', '--context', context]);
+  expect(key).toMatchObject({ exitCode: 0, stderr: '', stdout: expect.stringMatching(/^[0-9a-f]{64}\n$/) });
+  const explained = await runCli(['key', '--context', context, '--explain', '--platform', 'linux/arm64']);
+  expect(explained.stdout).toMatch(
+    /^key +[0-9a-f]{64}\nplatform +linux\/arm64\ncovers +what .*\nfile +a\.txt ca978112ca1bbdca\n$/,
+  );
+});
+
+test('key --explain says why the key covers the whole context', async () => {
+  const context = await sampleContext('FROM scratch\nCOPY $SRC /\n');
+  const args = ['key', '--context', context, '--explain'];
+  const { stdout } = await runCli(args);
+  expect(stdout).toMatch(/covers +the whole context\nbecause +COPY \$SRC \/: .*SRC/);
+  const json = JSON.parse((await runCli([...args, '--build-arg', 'SRC=x', '--json'])).stdout);
+  expect(json).toMatchObject({ narrowed: false, reasons: [expect.stringMatching(/SRC/)] });
+  expect(json.entries).toHaveLength(3);
+});
+
+test('key without a Dockerfile ends with 66', async () => {
+  expect(await runCli(['key', '--context', await tempDir()])).toMatchObject({
+    exitCode: 66,
+    stderr: expect.stringMatching(/no Dockerfile: .*\n {2}hint: name it with --file/),
+  });
+});
