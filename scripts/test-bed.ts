@@ -4,15 +4,20 @@ import { delimiter, join } from 'node:path';
 import { runChild } from '../src/host/child.ts';
 import { startPrivateEngine } from './private-engine.ts';
 
-const CRANE_MODULE = 'github.com/google/go-containerregistry/cmd/crane@v0.19.0';
 const AZURITE_PACKAGE = 'azurite@3.37.0';
 const CACHE_DIR = join(import.meta.dirname, '../node_modules/.cache/claude-bottle-pack');
 const CACHE_BIN = join(CACHE_DIR, 'bin');
+/** Commands that the tests call, each with the Go package that is its source. */
+const GO_TOOLS = {
+  act: 'github.com/nektos/act@v0.2.89',
+  crane: 'github.com/google/go-containerregistry/cmd/crane@v0.19.0',
+};
 /** Commands that the tests call, each with the Debian package that holds it. */
 const TOOL_PACKAGES = {
   busybox: 'busybox-static',
   'docker-registry': 'docker-registry',
   mmdebstrap: 'mmdebstrap',
+  openssl: 'openssl',
   python3: 'python3',
   skopeo: 'skopeo',
 };
@@ -44,7 +49,7 @@ export async function prepareTestBed(): Promise<TestBed> {
   const missing = missingPackages({ ...TOOL_PACKAGES, ...(engineAnswers ? {} : ENGINE_PACKAGES) });
   const canInstall = process.getuid?.() === 0 && isInstalled('apt-get');
   const failure = canInstall ? await installPackages(missing) : undefined;
-  await ensureCrane();
+  await installGoTools(missingPackages(GO_TOOLS));
   await ensureAzurite();
   reportMissingTools();
 
@@ -100,13 +105,15 @@ async function aptInstall(packages: string[]): Promise<string | undefined> {
   return await runLoudOnFailure('apt-get', ['-q', '-y', 'install', '--no-install-recommends', ...packages]);
 }
 
-async function ensureCrane(): Promise<void> {
-  if (isInstalled('crane') || !isInstalled('go')) {
+async function installGoTools(packages: string[]): Promise<void> {
+  if (packages.length === 0 || !isInstalled('go')) {
     return;
   }
-  console.error(`Installing crane into ${CACHE_BIN} with go install: the registry tests pull with it.`);
   await mkdir(CACHE_BIN, { recursive: true });
-  await runLoudOnFailure('go', ['install', CRANE_MODULE], { GOBIN: CACHE_BIN });
+  for (const name of packages) {
+    console.error(`Installing ${name} into ${CACHE_BIN} with go install: the Docker tests need it.`);
+    await runLoudOnFailure('go', ['install', name], { GOBIN: CACHE_BIN });
+  }
 }
 
 /** Not a devDependency: 380 packages, 240 MB, for one suite that also runs without. */
@@ -126,7 +133,7 @@ async function ensureAzurite(): Promise<void> {
 }
 
 function reportMissingTools(): void {
-  for (const command of ['crane', ...Object.keys(TOOL_PACKAGES)]) {
+  for (const command of Object.keys({ ...GO_TOOLS, ...TOOL_PACKAGES })) {
     if (!isInstalled(command)) {
       console.error(`${command} is not installed: the tests that need it are skipped.`);
     }

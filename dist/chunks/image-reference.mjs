@@ -1,8 +1,8 @@
 import { r as fileError, t as BottleError } from "./errors.mjs";
-import { d as sweepPrivateDirs, f as withPrivateDir, g as thisOwner, p as isAlive, s as runtimeConfigSha256, u as scratchParent } from "./store.mjs";
+import { d as withPrivateDir, f as isAlive, h as thisOwner, l as scratchParent, s as runtimeConfigSha256, u as sweepPrivateDirs } from "./store.mjs";
 import { C as pushImage, D as tagImage, E as removeNetwork, S as pullImage, T as removeImage, b as listOwned, c as reapPackCreate, d as OWNER_LABEL, g as exportContainer, k as readChild, m as docker, p as createContainer, s as packCreate, v as inspectIfThere, w as removeContainer, x as loadImage } from "./smolvm.mjs";
 import { r as requireFreeBytes } from "./disk.mjs";
-import { D as isDigest, E as id16, _ as refine, l as array, m as object, n as verifySidecar, v as string, x as _length } from "./verify.mjs";
+import { C as id16, d as object, h as string, m as refine, n as verifySidecar, o as array, v as _length, w as isDigest } from "./verify.mjs";
 import { i as readTar, t as END_OF_ARCHIVE } from "./tar.mjs";
 import { createRequire } from "node:module";
 import { createServer } from "node:http";

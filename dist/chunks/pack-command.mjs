@@ -1,6 +1,7 @@
 import { t as BottleError } from "./errors.mjs";
-import { E as id16, a as hostGuestPlatform, o as parseGuestPlatform } from "./verify.mjs";
+import { C as id16 } from "./verify.mjs";
 import { n as packImage, o as warningsTo, r as sweepKilledRuns, t as parseImageReference } from "./image-reference.mjs";
+import { n as hostGuestPlatform, r as parseGuestPlatform } from "./platform.mjs";
 import { _ as guestPlatformOf, f as buildImage, i as findSmolvm, l as requireSupported, u as requireVirtualization, y as inspectImage } from "./smolvm.mjs";
 import { n as exportSidecar, o as storeDir, t as Store } from "./store.mjs";
 import { lstat, stat } from "node:fs/promises";

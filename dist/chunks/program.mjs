@@ -3124,6 +3124,10 @@ function createProgram(start) {
 			extraArgs: buildArgs
 		}, output, signal);
 	}));
+	program.command("key").description("print the inputs key: the same wherever the same inputs go into docker build").option("--context <dir>", "build context", ".").option("--file <file>", "Dockerfile (default: Dockerfile in the context)").option("--target <stage>", "build stage").option("--build-arg <key=value>", "build argument, may be repeated", collect, []).option("--platform <platform>", "guest platform: linux/amd64 or linux/arm64 (default: this machine's)").option("--explain", "also list what the key is made of").addOption(jsonOption()).action((options) => start(async (output, signal) => {
+		const { runKey } = await import("./key-command.mjs");
+		return await runKey(options, output, signal);
+	}));
 	program.command("inspect").description("show what is in a sidecar, without verifying it").argument("<file>").addOption(jsonOption()).action((file) => start(async (output) => {
 		const { runInspect } = await import("./inspect-command.mjs");
 		return await runInspect(file, output);

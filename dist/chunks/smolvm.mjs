@@ -1,6 +1,7 @@
 import { i as hasErrno, r as fileError, t as BottleError } from "./errors.mjs";
-import { f as withPrivateDir, h as pidOf, m as ownerOf, p as isAlive, u as scratchParent } from "./store.mjs";
-import { D as isDigest, _ as refine, g as record, h as optional, k as parseImageId, l as array, m as object, o as parseGuestPlatform, p as nullable, v as string, y as unknown } from "./verify.mjs";
+import { d as withPrivateDir, f as isAlive, l as scratchParent, m as pidOf, p as ownerOf } from "./store.mjs";
+import { E as parseImageId, d as object, f as optional, g as unknown, h as string, m as refine, o as array, p as record, u as nullable, w as isDigest } from "./verify.mjs";
+import { r as parseGuestPlatform } from "./platform.mjs";
 import { t as isOlder } from "./version.mjs";
 import { stripVTControlCharacters } from "node:util";
 import { spawn } from "node:child_process";

@@ -1,9 +1,11 @@
 import { a as require_tar_stream, c as __exportAll, l as __require, n as packImage, o as warningsTo, r as sweepKilledRuns, s as __commonJSMin, t as parseImageReference, u as __toESM } from "./image-reference.mjs";
 import { i as hasErrno, n as InterruptedError, r as fileError, t as BottleError } from "./errors.mjs";
-import { a as verifyFile, c as datetime, d as sweepPrivateDirs, f as withPrivateDir, i as readRecord, l as canonicalize, r as formatRecord } from "./store.mjs";
+import { a as verifyFile, c as datetime, d as withPrivateDir, i as readRecord, r as formatRecord, u as sweepPrivateDirs } from "./store.mjs";
 import { O as endProcessesIn, _ as guestPlatformOf, f as buildImage, i as findSmolvm, l as requireSupported, n as KVM_RULE, r as KVM_RULE_FILE, t as KVM_DEVICE, u as requireVirtualization, y as inspectImage } from "./smolvm.mjs";
 import { t as formatBytes } from "./disk.mjs";
-import { a as hostGuestPlatform, m as object, o as parseGuestPlatform } from "./verify.mjs";
+import { d as object } from "./verify.mjs";
+import { n as hostGuestPlatform, r as parseGuestPlatform } from "./platform.mjs";
+import { t as readInputs$1 } from "./inputs.mjs";
 import * as os from "os";
 import os$1, { EOL as EOL$1 } from "os";
 import * as crypto from "crypto";
@@ -28,7 +30,7 @@ import * as child from "child_process";
 import { setTimeout as setTimeout$1 } from "timers";
 import fs$2, { constants as constants$1, createReadStream, readFileSync as readFileSync$1 } from "node:fs";
 import * as fs from "node:fs/promises";
-import { basename, dirname as dirname$1, isAbsolute, join, posix, relative, resolve as resolve$1, sep as sep$3 } from "node:path";
+import { basename, dirname as dirname$1, isAbsolute, join, relative, resolve as resolve$1, sep as sep$3 } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { setTimeout as setTimeout$2 } from "node:timers/promises";
 import os$2, { EOL as EOL$2 } from "node:os";
@@ -20155,7 +20157,7 @@ const DEFAULT_CONTEXT = ".";
 * @param workspace GITHUB_WORKSPACE; what is built must be in it
 * @throws BottleError `usage` that names the input and what it may be
 */
-async function readInputs$1(get, workspace) {
+async function readInputs(get, workspace) {
 	const read = reader(get);
 	return {
 		source: await readSource(read, workspace),
@@ -20171,7 +20173,7 @@ async function readInputs$1(get, workspace) {
 		upload: read.choice("upload", ["true", "false"]) === "true",
 		artifactName: read.required("artifact-name", ARTIFACT_NAME),
 		retentionDays: read.wholeNumber("retention-days", 1, 400),
-		githubToken: read.text("github-token", TOKEN),
+		githubToken: read.token("github-token"),
 		cpus: read.wholeNumber("cpus", 1, 255),
 		memMib: read.wholeNumber("mem", 64, 1048576),
 		timeoutMs: (read.wholeNumber("timeout-minutes", 1, 1440) ?? 60) * 6e4
@@ -20230,7 +20232,12 @@ function reader(get) {
 			for (const line of lines) if (!grammar.pattern.test(line)) throw invalid(name, line, grammar.hint);
 			return lines;
 		},
-		/** The value is never part of the error. */
+		/** Here and below the value is never part of the error. */
+		token(name) {
+			const value = get(name);
+			if (value !== "" && !TOKEN.pattern.test(value)) throw new BottleError("usage", `the input ${name} is not a token`, { hint: TOKEN.hint });
+			return value === "" ? void 0 : value;
+		},
 		secrets(name) {
 			return splitSecrets(get(name)).map((entry, index) => {
 				if (!SECRET.pattern.test(entry)) throw new BottleError("usage", `entry ${index + 1} of the input ${name} is not ID=VALUE`, { hint: SECRET.hint });
@@ -20535,904 +20542,6 @@ function outputsOfOne(result) {
 		"artifact-digest": artifact?.digest ?? "",
 		"smolvm-version": record.smolvm.version
 	};
-}
-// src/identity/inputs-key.ts
-/** Goes up whenever equal inputs would give another key. */
-const INPUTS_KEY_SCHEMA = 1;
-function inputsKey({ platform, dockerfileSha256, target, buildArgs, entriesSha256 }) {
-	return canonicalSha256({
-		schema: INPUTS_KEY_SCHEMA,
-		platform,
-		dockerfile: dockerfileSha256,
-		target: target ?? null,
-		buildArgs: Object.fromEntries(buildArgs),
-		entries: entriesSha256
-	});
-}
-/** Equal for equal entries, in whatever order they come. */
-function entriesSha256(entries) {
-	return canonicalSha256(entries.toSorted((a, b) => a.path < b.path ? -1 : a.path > b.path ? 1 : 0));
-}
-function canonicalSha256(value) {
-	return createHash("sha256").update(canonicalize(value) ?? "").digest("hex");
-}
-// src/context/dockerfile-words.ts
-/** Something in a Dockerfile that we cannot tell the meaning of; the message says what. */
-var UnclearError = class extends Error {
-	name = "UnclearError";
-};
-/** Cuts at whitespace outside of quotes; quotes and escapes stay in the words. */
-function splitWords(text, escapeChar) {
-	const words = [];
-	let word = "";
-	let quote;
-	for (let index = 0; index < text.length; index += 1) {
-		const char = text.charAt(index);
-		if (char === escapeChar && quote !== "'") {
-			word += char + text.charAt(index + 1);
-			index += 1;
-			continue;
-		}
-		if (quote === void 0 && /\s/.test(char)) {
-			if (word !== "") words.push(word);
-			word = "";
-			continue;
-		}
-		if (quote === void 0 && (char === "\"" || char === "'")) quote = char;
-		else if (char === quote) quote = void 0;
-		word += char;
-	}
-	return word === "" ? words : [...words, word];
-}
-/**
-* Takes quotes and escapes away and puts variables in, as BuildKit does in a word.
-* https://docs.docker.com/reference/dockerfile/#environment-replacement
-* @throws UnclearError when a variable has no value, or a form of `${}` is not known here
-*/
-function expandWord(text, variables, escapeChar) {
-	return new Expansion(text, variables, escapeChar).readUntil(void 0);
-}
-var Expansion = class {
-	#text;
-	#variables;
-	#escape;
-	#index = 0;
-	#isUnused = false;
-	constructor(text, variables, escapeChar) {
-		this.#text = text;
-		this.#variables = variables;
-		this.#escape = escapeChar;
-	}
-	/** Stops before `end`, outside of quotes. */
-	readUntil(end) {
-		let result = "";
-		while (this.#index < this.#text.length && this.#peek() !== end) {
-			const char = this.#next();
-			if (char === "'") result += this.#readSingleQuoted();
-			else if (char === "\"") result += this.#readDoubleQuoted();
-			else if (char === this.#escape) result += this.#next();
-			else result += char === "$" ? this.#readVariable() : char;
-		}
-		if (end !== void 0 && this.#next() !== end) throw new UnclearError(`\${ has no end in ${this.#text}`);
-		return result;
-	}
-	#readSingleQuoted() {
-		const end = this.#text.indexOf("'", this.#index);
-		if (end === -1) throw new UnclearError(`a quote has no end in ${this.#text}`);
-		const quoted = this.#text.slice(this.#index, end);
-		this.#index = end + 1;
-		return quoted;
-	}
-	#readDoubleQuoted() {
-		let result = "";
-		for (;;) {
-			const char = this.#next();
-			if (char === "") throw new UnclearError(`a quote has no end in ${this.#text}`);
-			if (char === "\"") return result;
-			if (char === "$") result += this.#readVariable();
-			else if (char === this.#escape && [
-				"\"",
-				"$",
-				this.#escape
-			].includes(this.#peek())) result += this.#next();
-			else result += char;
-		}
-	}
-	#readVariable() {
-		if (this.#peek() !== "{") {
-			const name = this.#readName();
-			if (name === "" && /[\d@*#!?$-]/.test(this.#peek())) throw new UnclearError(`$${this.#peek()} is not known here: ${this.#text}`);
-			return name === "" ? "$" : this.#valueOf(name);
-		}
-		this.#next();
-		const name = this.#readName();
-		if (name !== "" && this.#peek() === "}") {
-			this.#next();
-			return this.#valueOf(name);
-		}
-		const operator = this.#text.slice(this.#index).match(/^:?[-+]/)?.[0];
-		if (name === "" || operator === void 0) throw new UnclearError(`this form of \${} is not known here: ${this.#text}`);
-		this.#index += operator.length;
-		const value = this.#isUnused ? "" : this.#declared(name);
-		const isSet = value !== null && !(operator.startsWith(":") && value === "");
-		const usesReplacement = isSet === operator.endsWith("+");
-		const replacement = this.#readReplacement(usesReplacement);
-		return usesReplacement ? replacement : isSet && operator.endsWith("-") ? value : "";
-	}
-	/** Variables in a replacement that is not used need no value. */
-	#readReplacement(isUsed) {
-		const isUnused = this.#isUnused;
-		this.#isUnused = isUnused || !isUsed;
-		const replacement = this.readUntil("}");
-		this.#isUnused = isUnused;
-		return replacement;
-	}
-	#readName() {
-		const name = this.#text.slice(this.#index).match(/^[A-Za-z_]\w*/)?.[0] ?? "";
-		this.#index += name.length;
-		return name;
-	}
-	#valueOf(name) {
-		if (this.#isUnused) return "";
-		const value = this.#declared(name);
-		if (value === null) throw new UnclearError(`the variable ${name} has no value`);
-		return value;
-	}
-	#declared(name) {
-		const value = this.#variables.get(name);
-		if (value === void 0) throw new UnclearError(`the value of the variable ${name} is not known here`);
-		return value;
-	}
-	#peek() {
-		return this.#text.charAt(this.#index);
-	}
-	#next() {
-		const char = this.#peek();
-		this.#index += 1;
-		return char;
-	}
-};
-// src/context/dockerfile-lines.ts
-const DIRECTIVE = /^#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(.+?)\s*$/;
-const HEREDOC = /^\d*<<(-?)([^<]+)$/;
-const WITH_HEREDOC = /^(?:onbuild\s+)?(?:add|copy|run)\s/i;
-/**
-* Puts the lines of a Dockerfile together to instructions, as BuildKit does.
-* https://docs.docker.com/reference/dockerfile/#format
-* @throws UnclearError for a heredoc without an end
-*/
-function readLines(text) {
-	const lines = text.replace(/^\uFEFF/, "").split("\n").map((line) => line.replace(/\r$/, ""));
-	const { syntax, escapeChar } = readDirectives(lines);
-	const continued = escapeChar === "`" ? /(?<!`)`[ \t]*$/ : /(?<!\\)\\[ \t]*$/;
-	const instructions = [];
-	let index = 0;
-	while (index < lines.length) {
-		const first = index + 1;
-		let joined = "";
-		let isContinued = true;
-		while (isContinued && index < lines.length) {
-			const line = lines[index] ?? "";
-			index += 1;
-			if (isCommentOrBlank(line)) {
-				isContinued = joined !== "";
-				continue;
-			}
-			isContinued = continued.test(line);
-			joined += (joined === "" ? line.trimStart() : line).replace(continued, "");
-		}
-		if (joined.trim() === "") continue;
-		instructions.push(parseInstruction(joined, first));
-		for (const heredoc of heredocsOf(joined)) index = behindHeredoc(lines, index, heredoc);
-	}
-	return {
-		syntax,
-		escapeChar,
-		instructions
-	};
-}
-/** The instruction in a line, or behind ONBUILD. */
-function parseInstruction(text, line) {
-	const [, name = "", rest = ""] = text.trim().match(/^(\S+)\s*([\s\S]*)$/) ?? [];
-	const { flags, behind } = readFlags(rest);
-	return {
-		line,
-		name: name.toUpperCase(),
-		flags,
-		text: behind
-	};
-}
-/** The strings of the JSON form, undefined if this is not it. */
-function parseJsonForm(text) {
-	if (!text.trimStart().startsWith("[")) return;
-	try {
-		const value = JSON.parse(text);
-		return Array.isArray(value) && value.every((item) => typeof item === "string") ? value : void 0;
-	} catch {
-		return;
-	}
-}
-function isHeredoc(word) {
-	return HEREDOC.test(word);
-}
-function readDirectives(lines) {
-	const seen = /* @__PURE__ */ new Map();
-	for (const line of lines) {
-		const [, name = "", value = ""] = line.trimStart().match(DIRECTIVE) ?? [];
-		if (![
-			"syntax",
-			"escape",
-			"check"
-		].includes(name.toLowerCase())) break;
-		seen.set(name.toLowerCase(), value);
-	}
-	return {
-		syntax: seen.get("syntax")?.split(" ")[0],
-		escapeChar: seen.get("escape") === "`" ? "`" : "\\"
-	};
-}
-function isCommentOrBlank(line) {
-	return /^\s*(?:#|$)/.test(line);
-}
-function heredocsOf(text) {
-	if (!WITH_HEREDOC.test(text) || parseJsonForm(parseInstruction(text, 0).text) !== void 0) return [];
-	return splitWords(text, "\\").flatMap((word) => {
-		const [, dash = "", name = ""] = word.match(HEREDOC) ?? [];
-		return name === "" ? [] : {
-			name: name.replaceAll(/["'\\]/g, ""),
-			stripsTabs: dash !== ""
-		};
-	});
-}
-function behindHeredoc(lines, start, { name, stripsTabs }) {
-	for (let index = start; index < lines.length; index += 1) {
-		const line = lines[index] ?? "";
-		if ((stripsTabs ? line.replace(/^\t+/, "") : line) === name) return index + 1;
-	}
-	throw new UnclearError(`the heredoc ${name} has no end`);
-}
-function readFlags(text) {
-	const flags = [];
-	let behind = text;
-	for (;;) {
-		behind = behind.trimStart();
-		const word = behind.startsWith("--") ? splitWords(behind, "\\")[0] : void 0;
-		if (word === void 0) return {
-			flags,
-			behind: behind.trimEnd()
-		};
-		behind = behind.slice(word.length);
-		if (word === "--") return {
-			flags,
-			behind: behind.trim()
-		};
-		flags.push(withoutQuotes(word));
-	}
-}
-function withoutQuotes(word) {
-	return word.replaceAll(/\\([\s\S])|["']/g, "$1");
-}
-// src/context/glob.ts
-const NEEDS_ESCAPE = /[.+(){}|$/]/;
-/**
-* Patterns of Go's filepath.Match, with the `**` of moby/patternmatcher: `**` and `**` with a slash stand for any
-* number of directories. Undefined where Go finds the pattern malformed.
-*/
-function globToRegExp(pattern) {
-	let source = "";
-	for (let index = 0; index < pattern.length; index += 1) {
-		const char = pattern.charAt(index);
-		if (pattern.startsWith("**", index)) {
-			index += pattern.charAt(index + 2) === "/" ? 2 : 1;
-			source += index === pattern.length - 1 ? ".*" : "(?:.*/)?";
-		} else if (char === "*") source += "[^/]*";
-		else if (char === "?") source += "[^/]";
-		else if (char === "[") {
-			const end = classEnd(pattern, index);
-			if (end === void 0) return;
-			source += pattern.slice(index, end).replaceAll("[", (bracket, at) => at === 0 ? bracket : "\\[");
-			index = end - 1;
-		} else if (char === "\\") {
-			index += 1;
-			if (index === pattern.length) return;
-			source += escaped$1(pattern.charAt(index));
-		} else source += escaped$1(char);
-	}
-	try {
-		return new RegExp(`^${source}$`, "su");
-	} catch {
-		return;
-	}
-}
-function isGlob(text) {
-	return /[*?[\\]/.test(text);
-}
-/** The index behind the `]` that ends the class; a `]` can be its member only behind a backslash. */
-function classEnd(pattern, start) {
-	for (let index = start + 1; index < pattern.length; index += 1) if (pattern.charAt(index) === "\\") index += 1;
-	else if (pattern.charAt(index) === "]") return index + 1;
-}
-function escaped$1(char) {
-	return NEEDS_ESCAPE.test(char) || /[*?[\]\\^]/.test(char) ? `\\${char}` : char;
-}
-// src/context/dockerfile.ts
-const OFFICIAL_SYNTAX = /^(?:docker\.io\/)?docker\/dockerfile(?:-upstream)?(?:[:@]|$)/;
-const IS_REMOTE = /^(?:[a-z][a-z0-9+.-]*:\/\/|[\w.-]+@[\w.-]+:)/i;
-/** Instructions that name nothing in the context and set no variable. */
-const INDIFFERENT = new Set("CMD ENTRYPOINT EXPOSE HEALTHCHECK LABEL MAINTAINER SHELL STOPSIGNAL USER VOLUME WORKDIR".split(" "));
-const COPY_FLAGS = "from chown chmod link parents exclude checksum keep-git-dir unpack".split(" ");
-const RUN_FLAGS = [
-	"mount",
-	"network",
-	"security",
-	"device"
-];
-const MOUNT_TYPES_WITHOUT_CONTEXT = [
-	"cache",
-	"tmpfs",
-	"secret",
-	"ssh"
-];
-/**
-* What a Dockerfile can see of the build context: the sources of COPY, ADD and bind mounts, in the stages that the
-* target needs. Paths keep no more than they must: with --parents a pattern counts as the directory in front of it,
-* and --exclude is not looked at. What ONBUILD holds counts as if it ran. Variables are those of BuildKit.
-* What an image in FROM does by ONBUILD cannot be known here, nor what `--build-context` puts in a stage's place.
-*/
-function readDockerfile(text, options) {
-	try {
-		const { syntax, escapeChar, instructions } = readLines(text);
-		const frontend = options.buildArgs.get("BUILDKIT_SYNTAX") ?? syntax;
-		if (frontend !== void 0 && !OFFICIAL_SYNTAX.test(frontend)) return {
-			sources: [],
-			reasons: [`the Dockerfile is read by another frontend: ${frontend}`]
-		};
-		const reader = new StageReader(options, escapeChar);
-		for (const instruction of instructions) reader.read(instruction);
-		return reader.view();
-	} catch (error) {
-		if (error instanceof UnclearError) return {
-			sources: [],
-			reasons: [error.message]
-		};
-		throw error;
-	}
-}
-var StageReader = class {
-	#options;
-	#escape;
-	#globals;
-	#stages = [];
-	constructor(options, escapeChar) {
-		this.#options = options;
-		this.#escape = escapeChar;
-		this.#globals = platformArgs(options);
-	}
-	/** What is not clear in a stage becomes a reason of that stage. */
-	read(instruction) {
-		const stage = this.#stages.at(-1);
-		try {
-			this.#dispatch(instruction, stage);
-		} catch (error) {
-			if (!(error instanceof UnclearError) || stage === void 0) throw error;
-			stage.reasons.push(`${shown(instruction)}: ${error.message}`);
-		}
-	}
-	view() {
-		const stages = this.#neededStages();
-		return {
-			sources: stages.flatMap(({ sources }) => sources),
-			reasons: stages.flatMap(({ reasons }) => reasons)
-		};
-	}
-	#dispatch(instruction, stage) {
-		if (instruction.name === "FROM") this.#stages.push(this.#startStage(instruction));
-		else if (instruction.name === "ARG") this.#declareArgs(instruction, stage);
-		else if (stage === void 0) throw new UnclearError(`line ${instruction.line}: ${instruction.name} before the first FROM`);
-		else if (instruction.name === "ENV") this.#setEnv(instruction, stage);
-		else if (instruction.name === "COPY" || instruction.name === "ADD") this.#readCopy(instruction, stage);
-		else if (instruction.name === "RUN") this.#readRun(instruction, stage);
-		else if (instruction.name === "ONBUILD") this.#readTrigger(instruction, stage);
-		else if (!INDIFFERENT.has(instruction.name)) throw new UnclearError(`line ${instruction.line}: this instruction is not known here`);
-	}
-	#startStage({ text, line }) {
-		const [image = "", as, name] = splitWords(text, this.#escape);
-		if (image === "" || as !== void 0 && (as.toUpperCase() !== "AS" || name === void 0)) throw new UnclearError(`line ${line}: FROM is not understood`);
-		const base = this.#expandReference(image, this.#globals);
-		const parent = this.#stages.findLast((stage) => stage.name !== void 0 && stage.name === base);
-		return {
-			name: name?.toLowerCase(),
-			variables: new Map(parent?.variables),
-			needs: base === void 0 ? [void 0] : parent === void 0 ? [] : [parent],
-			sources: [],
-			reasons: []
-		};
-	}
-	#declareArgs({ text }, stage) {
-		const variables = stage?.variables ?? this.#globals;
-		const values = splitWords(text, this.#escape).map((word) => {
-			const [name = "", fallback] = cut(word, "=");
-			const given = this.#options.buildArgs.get(name);
-			if (given !== void 0 || fallback === void 0) return [name, given ?? this.#globalOf(name)];
-			return [name, this.#expandIfClear(fallback, variables)];
-		});
-		for (const [name, value] of values) {
-			const earlier = variables.has(name) ? variables.get(name) : null;
-			const isClear = earlier === null || value === null || earlier === value;
-			variables.set(name, isClear ? value ?? earlier : void 0);
-		}
-	}
-	#globalOf(name) {
-		return this.#globals.has(name) ? this.#globals.get(name) : null;
-	}
-	#setEnv({ text }, { variables }) {
-		const words = splitWords(text, this.#escape);
-		const values = (words[0]?.includes("=") ? words.map((word) => cut(word, "=")) : [[words[0] ?? "", text.replace(/^\S+\s*/, "")]]).map(([name, value]) => [name, this.#expandIfClear(value ?? "", variables)]);
-		for (const [name, value] of values) variables.set(name, value);
-	}
-	#readCopy(instruction, stage) {
-		const flags = parseFlags(instruction, COPY_FLAGS);
-		const from = flags.find(([name]) => name === "from")?.[1] ?? "";
-		if (from !== "") {
-			stage.needs.push(this.#expandReference(from, stage.variables));
-			return;
-		}
-		const words = parseJsonForm(instruction.text) ?? instruction.text.split(/\s+/).filter((word) => !isHeredoc(word));
-		const hasParents = flags.some(([name, value]) => name === "parents" && value !== "false");
-		for (const word of words.slice(0, -1)) {
-			if (isHeredoc(word)) continue;
-			const path = expandWord(word, stage.variables, this.#escape);
-			if (instruction.name === "ADD" && IS_REMOTE.test(path)) continue;
-			stage.sources.push(copySource$1(path, hasParents, shown(instruction)));
-		}
-	}
-	#readRun(instruction, stage) {
-		for (const [name, value] of parseFlags(instruction, RUN_FLAGS)) if (name === "mount") this.#readMount(value, stage, shown(instruction));
-	}
-	#readMount(mount, stage, instruction) {
-		if (mount.includes("\"")) throw new UnclearError("quotes in --mount are not understood here");
-		const fields = new Map(mount.split(",").map((field) => {
-			const [key = "", value = ""] = cut(field, "=");
-			return [key.trim().toLowerCase(), value];
-		}));
-		const type = expandWord(fields.get("type") ?? "bind", stage.variables, this.#escape).toLowerCase();
-		const from = fields.get("from") ?? "";
-		if (from !== "") stage.needs.push(this.#expandReference(from, stage.variables));
-		else if (type === "bind") {
-			const path = expandWord(fields.get("source") ?? fields.get("src") ?? "", stage.variables, this.#escape);
-			stage.sources.push({
-				instruction,
-				path: contextPath(path),
-				isGlob: false
-			});
-		} else if (!MOUNT_TYPES_WITHOUT_CONTEXT.includes(type)) throw new UnclearError(`the mount type ${type} is not known here`);
-	}
-	#readTrigger({ text, line }, stage) {
-		const trigger = parseInstruction(text, line);
-		if (trigger.name === "ARG" || trigger.name === "ENV") throw new UnclearError("variables of later builds are not followed here");
-		this.#dispatch(trigger, stage);
-	}
-	/** Undefined when it depends on something that we do not know. */
-	#expandIfClear(text, variables) {
-		try {
-			return expandWord(text, variables, this.#escape);
-		} catch (error) {
-			if (error instanceof UnclearError) return;
-			throw error;
-		}
-	}
-	#expandReference(text, variables) {
-		return this.#expandIfClear(text, variables)?.toLowerCase();
-	}
-	#neededStages() {
-		const { target } = this.#options;
-		const last = target === void 0 ? this.#stages.at(-1) : this.#find(target.toLowerCase());
-		if (last === void 0) throw new UnclearError(target === void 0 ? "there is no FROM" : `there is no stage ${target}`);
-		const needed = /* @__PURE__ */ new Set([last]);
-		for (const stage of needed) for (const need of stage.needs) {
-			if (need === void 0) return this.#stages;
-			const found = typeof need === "string" ? this.#find(need) : need;
-			if (found !== void 0) needed.add(found);
-		}
-		return this.#stages.filter((stage) => needed.has(stage));
-	}
-	#find(reference) {
-		return this.#stages.findLast(({ name }) => name === reference) ?? (/^\d+$/.test(reference) ? this.#stages[Number(reference)] : void 0);
-	}
-};
-/**
-* Those of the target; the builder's own platform is not known here.
-* https://docs.docker.com/reference/dockerfile/#automatic-platform-args-in-the-global-scope
-*/
-function platformArgs({ platform, target, buildArgs }) {
-	const [os = "", arch = ""] = platform.split("/");
-	return new Map(Object.entries({
-		TARGETPLATFORM: platform,
-		TARGETOS: os,
-		TARGETARCH: arch,
-		TARGETVARIANT: "",
-		TARGETSTAGE: target ?? "default",
-		BUILDPLATFORM: void 0,
-		BUILDOS: void 0,
-		BUILDARCH: void 0,
-		BUILDVARIANT: void 0
-	}).map(([name, value]) => [name, buildArgs.get(name) ?? value]));
-}
-function parseFlags({ flags }, known) {
-	return flags.map((flag) => {
-		const [name = "", value = ""] = cut(flag.slice(2), "=");
-		if (!known.includes(name)) throw new UnclearError(`--${name} is not known here`);
-		return [name, value];
-	});
-}
-function copySource$1(text, hasParents, instruction) {
-	const path = contextPath(text);
-	if (path.includes("\\")) throw new UnclearError(`a backslash in a path is not understood here: ${text}`);
-	if (globToRegExp(path) === void 0) throw new UnclearError(`not a pattern: ${text}`);
-	if (!hasParents) return {
-		instruction,
-		path,
-		isGlob: isGlob(path)
-	};
-	const segments = path.split("/");
-	const wildcard = segments.findIndex(isGlob);
-	return {
-		instruction,
-		path: wildcard === -1 ? path : segments.slice(0, wildcard).join("/"),
-		isGlob: false
-	};
-}
-/** `..` ends at the top of the context. */
-function contextPath(path) {
-	return posix.normalize(`/${path}`).replace(/^\/|\/$/g, "");
-}
-function cut(text, separator) {
-	const index = text.indexOf(separator);
-	return index === -1 ? [text] : [text.slice(0, index), text.slice(index + 1)];
-}
-function shown({ name, flags, text }) {
-	return [
-		name,
-		...flags,
-		text
-	].join(" ").slice(0, 120);
-}
-// src/context/dockerignore.ts
-/**
-* The rules of a .dockerignore as the Docker engine reads it (moby/patternmatcher, BuildKit 0.11 and newer): the
-* last pattern that matches decides, a pattern that matches a directory holds for what is in it, and an exception
-* brings back what is in an ignored directory. Older engines do not look for `!**` exceptions in there; they see
-* less than we keep.
-* https://docs.docker.com/build/concepts/context/#dockerignore-files
-*/
-var Dockerignore = class {
-	#patterns;
-	/** @throws BottleError `usage` when a pattern is malformed; `name` is the file's */
-	constructor(text, name = ".dockerignore") {
-		this.#patterns = text.replace(/^\uFEFF/, "").split("\n").flatMap((line) => parsePattern(line, name) ?? []);
-	}
-	/** `parent` is what was found for the directory that `path` is in. */
-	match(path, parent) {
-		let isIgnored = false;
-		const matches = this.#patterns.map((pattern, index) => {
-			const matched = parent?.[index] === true || pattern.isException === isIgnored && pattern.matches(path);
-			if (matched) isIgnored = !pattern.isException;
-			return matched;
-		});
-		return {
-			isIgnored,
-			matches
-		};
-	}
-	/** Whether an exception may bring back something that is in an ignored directory. */
-	mayKeepInside(directory) {
-		const segments = directory.split("/");
-		return this.#patterns.some(({ isException, literalSegments }) => isException && literalSegments.every((literal, index) => index >= segments.length || literal === segments[index]));
-	}
-};
-function parsePattern(line, name) {
-	if (line.startsWith("#")) return;
-	const isException = line.trim().startsWith("!");
-	const text = line.trim().replace(/^!/, "").trim();
-	if (text === "") return;
-	const pattern = cleaned(text);
-	const wildcard = pattern.split("/").findIndex(isGlob);
-	const segments = pattern.split("/");
-	return {
-		isException,
-		matches: matcher(pattern, name),
-		literalSegments: wildcard === -1 ? segments : segments.slice(0, wildcard)
-	};
-}
-function cleaned(pattern) {
-	const path = posix.normalize(pattern).replace(/(?<=.)\/$/, "");
-	return path === "/" ? path : path.replace(/^\//, "");
-}
-/** The engine compares plain text where the only wildcard is a `**` at one end, and so `**.md` matches a.md. */
-function matcher(pattern, name) {
-	if (!isGlob(pattern)) return (path) => path === pattern;
-	if (pattern.startsWith("**") && !isGlob(pattern.slice(2))) {
-		const suffix = pattern.slice(2);
-		return (path) => path.endsWith(suffix) || `/${path}` === suffix;
-	}
-	if (pattern.endsWith("**") && !isGlob(pattern.slice(0, -2))) {
-		const prefix = pattern.slice(0, -2);
-		return (path) => path.startsWith(prefix);
-	}
-	const regExp = globToRegExp(pattern);
-	if (regExp === void 0) throw new BottleError("usage", `${name}: not a pattern: ${JSON.stringify(pattern)}`, { hint: "mend that line; docker build refuses it too" });
-	return (path) => regExp.test(path);
-}
-// src/context/entries.ts
-/** Enough to keep the thread pool of Node busy. */
-const FILES_AT_ONCE = 8;
-const CHUNK_BYTES = 262144;
-/**
-* The entries of a build context that a build can see, in the order of their paths. Sockets, devices and FIFOs are
-* left out. When there are reasons, the entries are none.
-* @throws BottleError `io` for what cannot be read, and for what changes meanwhile
-*/
-async function readEntries(options) {
-	const walk = new Walk(options);
-	await walk.directory("", false, void 0);
-	if (walk.reasons.size > 0) return {
-		entries: [],
-		reasons: [...walk.reasons]
-	};
-	return {
-		entries: await readAll(walk.found, options),
-		reasons: []
-	};
-}
-var Walk = class {
-	found = [];
-	reasons = /* @__PURE__ */ new Set();
-	#context;
-	#ignore;
-	#sources;
-	#signal;
-	constructor({ context, ignore, sources, signal }) {
-		this.#context = context;
-		this.#ignore = ignore;
-		this.#sources = (sources ?? [{
-			instruction: "",
-			path: "",
-			isGlob: false
-		}]).map((source) => new SourceMatcher(source));
-		this.#signal = signal;
-	}
-	/** Whether the engine would get something of what is in there. */
-	async directory(path, isCovered, ignored) {
-		this.#signal?.throwIfAborted();
-		const names = await readNames(join(this.#context, path), path);
-		let isSent = false;
-		for (const entry of names) isSent = await this.#visit(entry, path, isCovered, ignored) || isSent;
-		return isSent;
-	}
-	async #visit(entry, parent, isParentCovered, parentIgnored) {
-		const path = parent === "" ? entry.name : `${parent}/${entry.name}`;
-		const type = typeOf(entry);
-		if (type === void 0) return false;
-		const isCovered = isParentCovered || this.#sources.some((source) => source.covers(path));
-		const { isIgnored, matches } = this.#ignore.match(path, parentIgnored);
-		if (type === "directory") return await this.#visitDirectory(path, {
-			isCovered,
-			isIgnored,
-			matches
-		});
-		if (isIgnored) return false;
-		if (type === "symlink" && !isParentCovered) for (const source of this.#sources.filter((source) => source.leadsThrough(path))) this.reasons.add(`${source.instruction}: ${path} is a symlink`);
-		if (isCovered) this.found.push({
-			path,
-			type
-		});
-		return true;
-	}
-	/** The engine gets an ignored directory when something in it is excepted. */
-	async #visitDirectory(path, { isCovered, isIgnored, matches }) {
-		const position = this.found.length;
-		const isSent = (isCovered || this.#sources.some((source) => source.leadsThrough(path))) && (!isIgnored || this.#ignore.mayKeepInside(path)) && await this.directory(path, isCovered, matches) || !isIgnored;
-		if (isSent && isCovered) this.found.splice(position, 0, {
-			path,
-			type: "directory"
-		});
-		return isSent;
-	}
-};
-/** A source of COPY, ADD or a bind mount, compared directory by directory. */
-var SourceMatcher = class {
-	instruction;
-	#segments;
-	constructor({ instruction, path, isGlob }) {
-		this.instruction = instruction;
-		this.#segments = path === "" ? [] : path.split("/").map((segment) => segmentMatcher(segment, isGlob));
-	}
-	covers(path) {
-		const names = path.split("/");
-		return names.length >= this.#segments.length && this.#agrees(names);
-	}
-	/** Whether the path is the source or on the way to it. */
-	leadsThrough(path) {
-		const names = path.split("/");
-		return names.length <= this.#segments.length && this.#agrees(names);
-	}
-	#agrees(names) {
-		return this.#segments.every((matches, index) => {
-			const name = names[index];
-			return name === void 0 || matches(name);
-		});
-	}
-};
-function segmentMatcher(segment, isGlob) {
-	const regExp = isGlob ? globToRegExp(segment) : void 0;
-	return regExp === void 0 ? (name) => name === segment : (name) => regExp.test(name);
-}
-function typeOf(entry) {
-	if (entry.isDirectory()) return "directory";
-	return entry.isSymbolicLink() ? "symlink" : entry.isFile() ? "file" : void 0;
-}
-async function readNames(directory, path) {
-	try {
-		return (await fs.readdir(directory, { withFileTypes: true })).sort((a, b) => a.name < b.name ? -1 : 1);
-	} catch (error) {
-		throw readError(path === "" ? directory : path, error);
-	}
-}
-async function readAll(found, { context, signal }) {
-	const entries = [];
-	let next = 0;
-	const work = async () => {
-		const buffer = Buffer.allocUnsafe(CHUNK_BYTES);
-		for (let index = next++; index < found.length; index = next++) {
-			signal?.throwIfAborted();
-			entries[index] = await readEntry(context, found[index], buffer);
-		}
-	};
-	await Promise.all(Array.from({ length: FILES_AT_ONCE }, work));
-	return entries;
-}
-async function readEntry(context, { path, type }, buffer) {
-	const absolute = join(context, path);
-	const name = path.normalize("NFC");
-	try {
-		if (type === "directory") return {
-			type,
-			path: name
-		};
-		if (type === "symlink") return {
-			type,
-			path: name,
-			linkTarget: await fs.readlink(absolute)
-		};
-		return {
-			type,
-			path: name,
-			...await readFile(absolute, buffer)
-		};
-	} catch (error) {
-		throw readError(path, error);
-	}
-}
-async function readFile(path, buffer) {
-	const file = await fs.open(path, constants$1.O_RDONLY | constants$1.O_NOFOLLOW | constants$1.O_NONBLOCK);
-	try {
-		const { mode } = await file.stat();
-		const hash = createHash("sha256");
-		for (;;) {
-			const { bytesRead } = await file.read(buffer, 0, buffer.length);
-			if (bytesRead === 0) return {
-				executable: (mode & 73) !== 0,
-				sha256: hash.digest("hex")
-			};
-			hash.update(buffer.subarray(0, bytesRead));
-		}
-	} finally {
-		await file.close();
-	}
-}
-function readError(path, error) {
-	if (path.includes("�")) return new BottleError("io", `cannot read ${path}: its name is not UTF-8`, {
-		hint: "rename it, or list what it is in in .dockerignore",
-		cause: error
-	});
-	if (hasErrno(error, "ENOENT", "ENOTDIR", "ELOOP", "EINVAL", "EISDIR")) return new BottleError("io", `${path} changed while the build context was read`, {
-		hint: "try again when nothing writes to the build context",
-		cause: error
-	});
-	const reason = error instanceof Error ? error.message : String(error);
-	return new BottleError("io", `cannot read ${path}: ${reason}`, {
-		hint: "make it readable for this user, or list it in .dockerignore",
-		cause: error
-	});
-}
-// src/context/inputs.ts
-/**
-* Reads what goes into `docker build`. The same inputs have the same key on every machine.
-* @throws BottleError `not-found` when there is no context or no Dockerfile, `io` when something cannot be read
-*/
-async function readInputs(options) {
-	const { context, target, platform, signal } = options;
-	await assertDirectory(context);
-	const dockerfile = await findDockerfile(options);
-	const buildArgs = buildArgValues(options.buildArgs);
-	const ignore = await readIgnore(context, dockerfile.path);
-	const view = readDockerfile(dockerfile.bytes.toString(), {
-		target,
-		buildArgs,
-		platform
-	});
-	const seen = await readEntries({
-		context,
-		ignore,
-		sources: view.reasons.length === 0 ? view.sources : void 0,
-		signal
-	});
-	const reasons = [...view.reasons, ...seen.reasons];
-	const { entries } = seen.reasons.length === 0 ? seen : await readEntries({
-		context,
-		ignore,
-		sources: void 0,
-		signal
-	});
-	const entriesDigest = entriesSha256(entries);
-	return {
-		key: inputsKey({
-			platform,
-			dockerfileSha256: createHash("sha256").update(dockerfile.bytes).digest("hex"),
-			target,
-			buildArgs,
-			entriesSha256: entriesDigest
-		}),
-		entriesSha256: entriesDigest,
-		entries,
-		narrowed: reasons.length === 0,
-		reasons
-	};
-}
-async function assertDirectory(context) {
-	if (!(await fs.stat(context).catch(() => void 0))?.isDirectory()) throw new BottleError("not-found", `no build context: ${context} is not a directory`, { hint: "name the directory of the build context with --context" });
-}
-async function findDockerfile({ context, file }) {
-	const paths = file === void 0 ? [join(context, "Dockerfile"), join(context, "dockerfile")] : [resolve$1(file)];
-	for (const path of paths) {
-		const bytes = await readIfThere(path);
-		if (bytes !== void 0) return {
-			path,
-			bytes
-		};
-	}
-	throw new BottleError("not-found", `no Dockerfile: ${paths[0]} is not there`, { hint: "name it with --file" });
-}
-/** The ignore file beside the Dockerfile and named after it comes before the one of the context. */
-async function readIgnore(context, dockerfilePath) {
-	for (const path of [`${dockerfilePath}.dockerignore`, join(context, ".dockerignore")]) {
-		const bytes = await readIfThere(path);
-		if (bytes !== void 0) return new Dockerignore(bytes.toString(), basename(path));
-	}
-	return new Dockerignore("");
-}
-async function readIfThere(path) {
-	try {
-		return await fs.readFile(path);
-	} catch (error) {
-		if (hasErrno(error, "ENOENT")) return;
-		const reason = error instanceof Error ? error.message : String(error);
-		throw new BottleError("io", `cannot read ${path}: ${reason}`, {
-			hint: "make it a readable file",
-			cause: error
-		});
-	}
-}
-/** As docker reads `--build-arg`: the last of a name wins, a name without a value in the environment is not set. */
-function buildArgValues(buildArgs) {
-	const values = /* @__PURE__ */ new Map();
-	for (const buildArg of buildArgs) {
-		const index = buildArg.indexOf("=");
-		const name = index === -1 ? buildArg : buildArg.slice(0, index);
-		const value = index === -1 ? process.env[name] : buildArg.slice(index + 1);
-		if (value !== void 0) values.set(name, value);
-	}
-	return values;
 }
 // node_modules/@actions/artifact/lib/internal/shared/config.js
 function getUploadChunkSize() {
@@ -101300,8 +100409,8 @@ async function restoreRecord(toolkit, inputs, settings, options) {
 	}
 	return record;
 }
-async function refuse(key, reason, { dir, onWarning, unusable }) {
-	unusable.add(key);
+async function refuse(key, reason, { dir, onWarning, trouble }) {
+	trouble.entries.add(key);
 	onWarning(`the runner cache has an entry that is not usable: ${reason}. Delete it: gh cache delete ${key}`);
 	await discard(dir);
 }
@@ -101333,12 +100442,15 @@ async function saveSidecar(toolkit, sidecar, settings, options) {
 }
 /** The key must match exactly; the service would also take it for a prefix. */
 async function restoreEntry(toolkit, key, names, options) {
-	const { dir, signal, onWarning, unusable } = options;
-	if (unusable.has(key)) return false;
+	const { dir, signal, onWarning, trouble } = options;
+	if (trouble.service !== void 0 || trouble.entries.has(key)) return false;
 	const { value: found, complaints } = await inDirectory(dir, toolkit, signal, () => restoreCache([ENTRY], key));
 	const complaint = complaints.join("; ");
 	if (/tar"? failed/.test(complaint)) await refuse(key, complaint, options);
-	else if (complaint !== "") onWarning(`cannot take ${key} from the runner cache, going on without it: ${complaint}`);
+	else if (complaint !== "") {
+		trouble.service = complaint;
+		onWarning(`the runner cache cannot be used, going on without it: ${complaint}`);
+	}
 	if (found !== key) {
 		await discard(dir);
 		return false;
@@ -101351,7 +100463,11 @@ async function restoreEntry(toolkit, key, names, options) {
 	}
 	return true;
 }
-async function saveEntry(toolkit, key, { dir, signal }, fill) {
+async function saveEntry(toolkit, key, { dir, signal, trouble }, fill) {
+	if (trouble.service !== void 0) return {
+		kind: "not-saved",
+		reason: trouble.service
+	};
 	const lookUp = () => inDirectory(dir, toolkit, signal, () => restoreCache([ENTRY], key, [], { lookupOnly: true }));
 	const { value: found, complaints } = await lookUp();
 	if (found === key) return { kind: "already-there" };
@@ -101369,7 +100485,7 @@ async function saveEntry(toolkit, key, { dir, signal }, fill) {
 		if ((await lookUp()).value === key) return { kind: "already-there" };
 		return {
 			kind: "not-saved",
-			reason: complaints.join("; ") || "the cache service did not take it"
+			reason: complaints.join("; ") || "the cache service did not take it, the log has its words"
 		};
 	} catch (error) {
 		signal.throwIfAborted();
@@ -101414,13 +100530,18 @@ async function run(inputs, services) {
 	requireLinuxRunner();
 	const resultsDir = await fs.mkdtemp(join(services.job.tempDir, "claude-bottle-pack-"));
 	const tools = lazyTools(inputs, services);
+	const cacheTrouble = {
+		entries: /* @__PURE__ */ new Set(),
+		service: void 0
+	};
 	try {
 		const results = [];
 		for (const platform of inputs.platforms) results.push(await runFor(platform, {
 			inputs,
 			services,
 			tools,
-			resultsDir
+			resultsDir,
+			cacheTrouble
 		}));
 		return results;
 	} finally {
@@ -101442,7 +100563,7 @@ async function runFor(platform, run) {
 			dir,
 			signal,
 			onWarning: warningsTo(log.onProgress),
-			unusable: /* @__PURE__ */ new Set()
+			trouble: run.cacheTrouble
 		};
 		return await packPlatform({
 			...run,
@@ -101504,7 +100625,7 @@ async function restore({ services, cacheNotes }, what, key, look) {
 		detail: key
 	});
 	const sidecar = await look();
-	const note = `${sidecar ? "has a" : "no"} sidecar for ${what}`;
+	const note = `${sidecar ? "has a" : "no usable"} sidecar for ${what}`;
 	cacheNotes.push(note);
 	const size = sidecar && { sizeBytes: sidecar.record.sidecar.sizeBytes };
 	log.onProgress({
@@ -101550,7 +100671,7 @@ function recordPathOf({ path }) {
 	return `${path}.json`;
 }
 async function save(run, sidecar) {
-	const { services, settings, cache } = run;
+	const { services, settings, cache, cacheTrouble } = run;
 	const { trust, log, toolkit } = services;
 	if (!trust.save.allowed) return `not saved: ${trust.save.reason}`;
 	log.onProgress({
@@ -101564,7 +100685,7 @@ async function save(run, sidecar) {
 		stage: "save",
 		detail: note
 	});
-	if (outcome.kind === "not-saved") log.notice("Runner cache", note);
+	if (outcome.kind === "not-saved" && cacheTrouble.service === void 0) log.notice("Runner cache", note);
 	return note;
 }
 /** What goes into the build, for the inputs key; undefined where nothing is built. */
@@ -101576,7 +100697,7 @@ async function describeInputs({ platform, inputs, services }) {
 		type: "start",
 		stage: "inputs"
 	});
-	const { key, entriesSha256, entries, narrowed, reasons } = await readInputs({
+	const { key, entriesSha256, entries, narrowed, reasons } = await readInputs$1({
 		...source,
 		platform,
 		signal
@@ -101603,6 +100724,7 @@ async function obtainImage({ platform, inputs, services, tools }) {
 		guestPlatformOf(image, platform, false);
 		return image;
 	}
+	warnAboutSecrets(source, log);
 	await warnAboutEmulation(platform, log);
 	const name = `claude-bottle:${platform.replace("/", "-")}`;
 	log.onProgress({
@@ -101639,6 +100761,10 @@ function secretArgs({ secrets }) {
 		env: Object.fromEntries(secrets.map(({ value }, index) => [variable(index), value]))
 	};
 }
+function warnAboutSecrets({ buildArgs }, log) {
+	const suspects = buildArgs.map((buildArg) => buildArg.slice(0, buildArg.indexOf("="))).filter((name) => /(TOKEN|SECRET|PASSW(OR)?D|CREDENTIALS?|_KEY)$/i.test(name));
+	if (suspects.length > 0) log.warning("Secret in the image", `what build-args give to ${suspects.join(", ")} stays in the image for everyone who gets it: use secrets`);
+}
 /** No more than a warning: a Dockerfile that only copies, or cross-compiles, needs no emulation. */
 async function warnAboutEmulation(platform, log) {
 	const handler = platform === "linux/arm64" ? "qemu-aarch64" : "qemu-x86_64";
@@ -101663,16 +100789,17 @@ async function upload({ inputs, services }, sidecar) {
 	const { retentionDays, githubToken } = inputs;
 	const replace = job.runAttempt > 1;
 	const send = async (path, sha256) => {
-		const send = () => uploadWorkflowArtifact({
+		const upload = {
 			path,
 			sha256,
 			retentionDays,
 			replace
-		});
-		return (await toolkit.call(send, { signal })).value;
+		};
+		return await toolkit.call(() => uploadWorkflowArtifact(upload), { signal });
 	};
 	const { sha256, sizeBytes } = sidecar.record.sidecar;
-	const artifact = await send(sidecar.path, sha256);
+	const { value: artifact, complaints } = await send(sidecar.path, sha256);
+	for (const complaint of complaints) log.warning("Upload", complaint);
 	await send(recordPathOf(sidecar), hash("sha256", formatRecord(sidecar.record)));
 	const expiresAt = githubToken && await artifactExpiry(artifact.id, {
 		...job,
@@ -101882,6 +101009,7 @@ function refused(reason) {
 }
 // src/action/step.ts
 const POST_TIMEOUT_MS = 6e4;
+const MIN_MASKED_CHARS = 4;
 const EXIT_CODES = {
 	SIGINT: 130,
 	SIGTERM: 143
@@ -101917,6 +101045,7 @@ async function runMainStep() {
 */
 async function runPostStep() {
 	const log = createRunnerLog(process.stdout.write.bind(process.stdout));
+	hideFromChildren(/^(INPUT|ACTIONS)_/);
 	const onWarning = warningsTo(log.onProgress);
 	const sweeps = [() => sweepKilledRuns(AbortSignal.timeout(POST_TIMEOUT_MS), log.onProgress), () => sweepPrivateDirs(readJob(process.env).tempDir, {
 		beforeRemove: endProcessesIn,
@@ -101925,13 +101054,22 @@ async function runPostStep() {
 	for (const sweep of sweeps) await sweep().catch((error) => onWarning(`left behind, the next run tries again: ${error.message}`));
 	return 0;
 }
-/** Reads the inputs, has their secrets masked, and takes them out of the environment that docker and smolvm inherit. */
+/** docker and smolvm inherit our environment. */
+function hideFromChildren(variables) {
+	for (const name of Object.keys(process.env)) if (variables.test(name)) delete process.env[name];
+}
+/** Reads the inputs, and has their secrets masked. */
 async function takeInputs(job) {
-	const inputs = await readInputs$1(getInput, job.workspace);
-	for (const name of Object.keys(process.env)) if (name.startsWith("INPUT_")) delete process.env[name];
-	const secrets = "image" in inputs.source ? [] : inputs.source.secrets;
-	for (const secret of [inputs.githubToken ?? "", ...secrets.map(({ value }) => value)]) for (const line of secret.split("\n")) if (line.trim() !== "") setSecret(line);
+	const inputs = await readInputs(getInput, job.workspace);
+	hideFromChildren(/^INPUT_/);
+	const secrets = "image" in inputs.source ? [] : inputs.source.secrets.map(({ value }) => value);
+	for (const secret of inputs.githubToken === void 0 ? secrets : [inputs.githubToken, ...secrets]) for (const line of maskedLines(secret)) setSecret(line);
 	return inputs;
+}
+/** The runner masks line by line. A log without each "{" of a JSON secret nobody could read. */
+function maskedLines(secret) {
+	const lines = secret.split("\n").filter((line) => line.trim().length >= MIN_MASKED_CHARS);
+	return lines.length > 0 ? lines : [secret];
 }
 function timedOut({ timeoutMs }) {
 	return new BottleError("timed-out", `not done after ${timeoutMs / 6e4} minutes`, { hint: "see on the log what it was waiting for, or raise timeout-minutes" });
@@ -101946,7 +101084,7 @@ async function report(error, log, signal) {
 	const known = asBottleError(signal.aborted ? signal.reason : error);
 	debug(stackOf(known));
 	for (const line of known.details) log.text(`  | ${line}`);
-	log.error(`claude-bottle-pack: ${known.code}`, [known.message, known.hint].filter(Boolean).join("\n"));
+	log.error(`claude-bottle-pack: ${known.code}`, known.hint === void 0 ? known.message : `${known.message}\nhint: ${known.hint}`);
 	setOutput("error-code", known.code);
 	await writeSummary(failureSummary(known));
 	return 1;

@@ -1,5 +1,7 @@
 import { a as isDamage, i as hasErrno, r as fileError, t as BottleError } from "./errors.mjs";
-import { C as _regex, D as isDigest, E as id16, S as _nonnegative, T as $constructor, _ as refine, b as _isoDateTime, c as _enum, d as int, f as literal, h as optional, i as GUEST_PLATFORMS, l as array, m as object, n as verifySidecar, s as ZodMiniStringFormat, u as boolean, v as string, w as $ZodISODateTime } from "./verify.mjs";
+import { C as id16, S as $constructor, _ as _isoDateTime, a as _enum, b as _regex, c as int, d as object, f as optional, h as string, i as ZodMiniStringFormat, l as literal, m as refine, n as verifySidecar, o as array, s as boolean, w as isDigest, x as $ZodISODateTime, y as _nonnegative } from "./verify.mjs";
+import { t as canonicalize } from "./canonicalize.mjs";
+import { t as GUEST_PLATFORMS } from "./platform.mjs";
 import { createHash, randomBytes } from "node:crypto";
 import { execFileSync } from "node:child_process";
 import { constants, readFileSync, readlinkSync } from "node:fs";
@@ -137,108 +139,6 @@ async function removeOwned(dir, beforeRemove) {
 		maxRetries: 3
 	});
 	await fs.rm(dir + OWNER_SUFFIX, { force: true });
-}
-// node_modules/canonicalize/lib/canonicalize.js
-function serializeString(value) {
-	if (!value.isWellFormed()) throw new Error("Lone surrogate is not allowed");
-	return JSON.stringify(value);
-}
-function serializePrimitive(value) {
-	switch (typeof value) {
-		case "number":
-			if (isNaN(value)) throw new Error("NaN is not allowed");
-			if (!isFinite(value)) throw new Error("Infinity is not allowed");
-			return JSON.stringify(value);
-		case "string": return serializeString(value);
-		case "boolean": return value ? "true" : "false";
-		default: return JSON.stringify(value);
-	}
-}
-function enterValue(value, seen) {
-	let wrappers = null;
-	while (value !== null && typeof value === "object" && typeof value.toJSON === "function") {
-		if (seen.has(value)) throw new Error("Circular reference detected");
-		seen.add(value);
-		(wrappers ??= []).push(value);
-		value = value.toJSON();
-	}
-	if (value instanceof Number || value instanceof String || value instanceof Boolean) value = value.valueOf();
-	if (value === null || typeof value !== "object") {
-		if (wrappers !== null) for (const wrapper of wrappers) seen.delete(wrapper);
-		return serializePrimitive(value);
-	}
-	if (seen.has(value)) throw new Error("Circular reference detected");
-	seen.add(value);
-	return {
-		container: value,
-		keys: Array.isArray(value) ? null : Object.keys(value).sort(),
-		index: 0,
-		first: true,
-		wrappers
-	};
-}
-function canonicalize(object) {
-	if (object === null || typeof object !== "object") return serializePrimitive(object);
-	const seen = /* @__PURE__ */ new Set();
-	const root = enterValue(object, seen);
-	if (typeof root !== "object") return root;
-	let result = root.keys === null ? "[" : "{";
-	const stack = [root];
-	outer: while (stack.length > 0) {
-		const frame = stack[stack.length - 1];
-		const container = frame.container;
-		if (frame.keys === null) {
-			while (frame.index < container.length) {
-				const i = frame.index++;
-				if (i > 0) result += ",";
-				const element = container[i];
-				const value = element === void 0 || typeof element === "symbol" || typeof element === "function" ? null : element;
-				if (value === null || typeof value !== "object") {
-					result += serializePrimitive(value);
-					continue;
-				}
-				const child = enterValue(value, seen);
-				if (typeof child !== "object") {
-					result += child === void 0 ? "null" : child;
-					continue;
-				}
-				result += child.keys === null ? "[" : "{";
-				stack.push(child);
-				continue outer;
-			}
-			result += "]";
-		} else {
-			const keys = frame.keys;
-			while (frame.index < keys.length) {
-				const key = keys[frame.index++];
-				const value = container[key];
-				if (value === void 0 || typeof value === "symbol" || typeof value === "function") continue;
-				if (value === null || typeof value !== "object") {
-					if (frame.first) frame.first = false;
-					else result += ",";
-					result += serializeString(key) + ":" + serializePrimitive(value);
-					continue;
-				}
-				const child = enterValue(value, seen);
-				if (child === void 0) continue;
-				if (frame.first) frame.first = false;
-				else result += ",";
-				result += serializeString(key) + ":";
-				if (typeof child !== "object") {
-					result += child;
-					continue;
-				}
-				result += child.keys === null ? "[" : "{";
-				stack.push(child);
-				continue outer;
-			}
-			result += "}";
-		}
-		seen.delete(container);
-		if (frame.wrappers !== null) for (const wrapper of frame.wrappers) seen.delete(wrapper);
-		stack.pop();
-	}
-	return result;
 }
 // node_modules/zod/v4/mini/iso.js
 const ZodMiniISODateTime = /*@__PURE__*/ $constructor("ZodMiniISODateTime", (inst, def) => {
@@ -571,4 +471,4 @@ async function syncDirectory(path) {
 		await dir.close();
 	}
 }
-export { verifyFile as a, datetime as c, sweepPrivateDirs as d, withPrivateDir as f, thisOwner as g, pidOf as h, readRecord as i, canonicalize as l, ownerOf as m, exportSidecar as n, storeDir as o, isAlive as p, formatRecord as r, runtimeConfigSha256 as s, Store as t, scratchParent as u };
+export { verifyFile as a, datetime as c, withPrivateDir as d, isAlive as f, thisOwner as h, readRecord as i, scratchParent as l, pidOf as m, exportSidecar as n, storeDir as o, ownerOf as p, formatRecord as r, runtimeConfigSha256 as s, Store as t, sweepPrivateDirs as u };

@@ -1,6 +1,6 @@
 import { a as isDamage, t as BottleError } from "./errors.mjs";
 import { t as formatBytes } from "./disk.mjs";
-import { O as parseId16 } from "./verify.mjs";
+import { T as parseId16 } from "./verify.mjs";
 import { a as verifyFile, o as storeDir, t as Store } from "./store.mjs";
 // src/cli/verify-command.ts
 /** `claude-bottle verify`: one file, one sidecar of the store, or all of them; 65 when one is not good. */

@@ -1,4 +1,5 @@
 import { i as hasErrno, r as fileError, t as BottleError } from "./errors.mjs";
+import { t as GUEST_PLATFORMS } from "./platform.mjs";
 import { n as decodeFooter, r as printable, t as damaged } from "./footer.mjs";
 import * as zlib from "node:zlib";
 import { createHash } from "node:crypto";
@@ -1743,17 +1744,6 @@ const ZodMiniCustom = /*@__PURE__*/ $constructor("ZodMiniCustom", (inst, def) =>
 function refine(fn, _params = {}) {
 	return /* @__PURE__ */ _refine(ZodMiniCustom, fn, _params);
 }
-// src/identity/platform.ts
-const GUEST_PLATFORMS = ["linux/amd64", "linux/arm64"];
-function parseGuestPlatform(text) {
-	const platform = GUEST_PLATFORMS.find((known) => known === text);
-	if (platform === void 0) throw new BottleError("usage", `unknown platform ${JSON.stringify(text)}`, { hint: `use one of ${GUEST_PLATFORMS.join(", ")}` });
-	return platform;
-}
-/** The platform whose sidecars start on this machine: a microVM has its host's architecture. */
-function hostGuestPlatform(arch = process.arch) {
-	return parseGuestPlatform(`linux/${arch === "x64" ? "amd64" : arch}`);
-}
 // src/sidecar/manifest.ts
 const MAX_PROBLEMS = 3;
 const sizeBytes = int().check(/* @__PURE__ */ _nonnegative());
@@ -2010,4 +2000,4 @@ function requireEqual(what, expected, found) {
 function hex32(value) {
 	return value.toString(16).padStart(8, "0");
 }
-export { _regex as C, isDigest as D, id16 as E, parseId16 as O, _nonnegative as S, $constructor as T, refine as _, hostGuestPlatform as a, _isoDateTime as b, _enum as c, int as d, literal as f, record as g, optional$1 as h, GUEST_PLATFORMS as i, parseImageId as k, array as l, object as m, verifySidecar as n, parseGuestPlatform as o, nullable as p, unknownKeys as r, ZodMiniStringFormat as s, readSidecar as t, boolean as u, string as v, $ZodISODateTime as w, _length as x, unknown as y };
+export { id16 as C, parseImageId as E, $constructor as S, parseId16 as T, _isoDateTime as _, _enum as a, _regex as b, int as c, object as d, optional$1 as f, unknown as g, string as h, ZodMiniStringFormat as i, literal as l, refine as m, verifySidecar as n, array as o, record as p, unknownKeys as r, boolean as s, readSidecar as t, nullable as u, _length as v, isDigest as w, $ZodISODateTime as x, _nonnegative as y };
