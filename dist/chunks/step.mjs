@@ -95504,7 +95504,7 @@ async function findArtifact(client, name) {
 		if (error instanceof ArtifactNotFoundError) return;
 		const reason = reasonOf(error);
 		throw new BottleError("upload-failed", `cannot look for the artifact ${name}: ${reason}`, {
-			hint: reason.includes("env variable") ? "set upload to false: this runner has no service for artifacts" : "run the job again",
+			hint: /env variable|GHES/.test(reason) ? "set upload to false: there is no service for such artifacts here" : "run the job again",
 			cause: error
 		});
 	}

@@ -96,8 +96,8 @@ async function findArtifact(client: DefaultArtifactClient, name: string) {
     }
     const reason = reasonOf(error);
     throw new BottleError('upload-failed', `cannot look for the artifact ${name}: ${reason}`, {
-      hint: reason.includes('env variable')
-        ? 'set upload to false: this runner has no service for artifacts'
+      hint: /env variable|GHES/.test(reason)
+        ? 'set upload to false: there is no service for such artifacts here'
         : 'run the job again',
       cause: error,
     });
