@@ -20387,7 +20387,7 @@ function readJob(env) {
 		apiUrl: required("GITHUB_API_URL"),
 		source: {
 			repository,
-			repositoryId: required("GITHUB_REPOSITORY_ID"),
+			...env.GITHUB_REPOSITORY_ID && { repositoryId: env.GITHUB_REPOSITORY_ID },
 			commit: required("GITHUB_SHA"),
 			ref,
 			event,
@@ -101047,7 +101047,7 @@ async function runPostStep() {
 	const log = createRunnerLog(process.stdout.write.bind(process.stdout));
 	hideFromChildren(/^(INPUT|ACTIONS)_/);
 	const onWarning = warningsTo(log.onProgress);
-	const sweeps = [() => sweepKilledRuns(AbortSignal.timeout(POST_TIMEOUT_MS), log.onProgress), () => sweepPrivateDirs(readJob(process.env).tempDir, {
+	const sweeps = [async () => await sweepKilledRuns(AbortSignal.timeout(POST_TIMEOUT_MS), log.onProgress), async () => await sweepPrivateDirs(process.env.RUNNER_TEMP ?? "", {
 		beforeRemove: endProcessesIn,
 		onWarning
 	})];

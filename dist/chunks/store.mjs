@@ -194,7 +194,7 @@ const packRecordSchema = object({
 	/** The workflow run that published it. */
 	source: optional(object({
 		repository: string(),
-		repositoryId: string(),
+		repositoryId: optional(string()),
 		commit: string().check(_regex(/^[0-9a-f]{40,64}$/)),
 		ref: string(),
 		event: string(),

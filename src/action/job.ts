@@ -49,7 +49,8 @@ export function readJob(env: NodeJS.ProcessEnv): Job {
     apiUrl: required('GITHUB_API_URL'),
     source: {
       repository,
-      repositoryId: required('GITHUB_REPOSITORY_ID'),
+      // Not everything that runs workflows sets it: act does not.
+      ...(env.GITHUB_REPOSITORY_ID && { repositoryId: env.GITHUB_REPOSITORY_ID }),
       commit: required('GITHUB_SHA'),
       ref,
       event,

@@ -52,8 +52,9 @@ export async function runPostStep(): Promise<number> {
   hideFromChildren(/^(INPUT|ACTIONS)_/);
   const onWarning = warningsTo(log.onProgress);
   const sweeps = [
-    () => sweepKilledRuns(AbortSignal.timeout(POST_TIMEOUT_MS), log.onProgress),
-    () => sweepPrivateDirs(readJob(process.env).tempDir, { beforeRemove: endProcessesIn, onWarning }),
+    async () => await sweepKilledRuns(AbortSignal.timeout(POST_TIMEOUT_MS), log.onProgress),
+    async () =>
+      await sweepPrivateDirs(process.env.RUNNER_TEMP ?? '', { beforeRemove: endProcessesIn, onWarning }),
   ];
   for (const sweep of sweeps) {
     await sweep().catch((error: Error) =>

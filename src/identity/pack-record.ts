@@ -47,7 +47,7 @@ export const packRecordSchema = z.object({
   source: z.optional(
     z.object({
       repository: z.string(),
-      repositoryId: z.string(),
+      repositoryId: z.optional(z.string()),
       commit: z.string().check(z.regex(/^[0-9a-f]{40,64}$/)),
       ref: z.string(),
       event: z.string(),

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { readSidecar } from '../../src/sidecar/verify.ts';
 import { verifyFile } from '../../src/store/store.ts';
+import { isAzuriteInstalled } from '../doubles/results-service/azurite.ts';
 import type { StepResult } from '../doubles/runner/runner.ts';
 import { type ActionJob, actionJob } from '../helpers/action-job.ts';
 import { fakeDocker } from '../helpers/fake-docker.ts';
@@ -27,9 +28,11 @@ async function changeDockerfile({ workspace }: ActionJob, line: string): Promise
   await fs.appendFile(join(workspace, 'context/Dockerfile'), `${line}\n`);
 }
 
-describe('the action', () => {
-  test('packs and uploads, and then takes the sidecar by its image ID, and by its inputs key without any build', async () => {
-    const cold = await actionJob();
+describe.each(['fs', 'azurite'] as const)('the action, with blobs in %s', (blobStore) => {
+  const it = test.skipIf(blobStore === 'azurite' && !isAzuriteInstalled());
+
+  it('packs and uploads, and then takes the sidecar by its image ID, and by its inputs key without any build', async () => {
+    const cold = await actionJob({ blobStore });
     const first = await cold.run();
     expect(first.outcome, first.log).toBe('success');
     expect(first.outputs).toMatchObject({ 'cache-hit': 'false', 'cache-match': 'none' });
@@ -63,7 +66,9 @@ describe('the action', () => {
     expect(await same.left()).toEqual(ONLY_RESULTS);
     await expectUploaded(same, third);
   });
+});
 
+describe('the action', () => {
   test('packs an image that is there, without a build', async () => {
     const job = await actionJob();
     await job.run({ inputs: { upload: 'false' } });

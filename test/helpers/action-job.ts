@@ -1,6 +1,7 @@
 import * as fs from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { onTestFinished } from 'vitest';
+import { startAzurite } from '../doubles/results-service/azurite.ts';
 import { type ResultsService, startResultsService } from '../doubles/results-service/service.ts';
 import { runStep, type StepOptions, type StepResult } from '../doubles/runner/runner.ts';
 import { DOUBLE_DIR } from './cli.ts';
@@ -24,12 +25,18 @@ export interface ActionJob {
 export interface ActionJobOptions {
   /** A results service from an earlier job: the cache is its. */
   readonly results?: ResultsService;
+  /** Where the service that is started for this job keeps the blobs; without it, in files. */
+  readonly blobStore?: 'fs' | 'azurite';
   /** Of the agent, which can use what is in a busybox. */
   readonly dockerfile?: string;
 }
 
 /** A job on a fresh runner with a small agent in its workspace, and the services that it talks to. */
-export async function actionJob({ results, dockerfile }: ActionJobOptions = {}): Promise<ActionJob> {
+export async function actionJob({
+  results,
+  blobStore,
+  dockerfile,
+}: ActionJobOptions = {}): Promise<ActionJob> {
   const dir = await tempDir();
   const [workspace, temp, tmp] = ['workspace', 'temp', 'tmp'].map((name) => join(dir, name)) as [
     string,
@@ -38,7 +45,7 @@ export async function actionJob({ results, dockerfile }: ActionJobOptions = {}):
   ];
   await fs.mkdir(tmp, { recursive: true });
   await busyboxContext(workspace, dockerfile ?? SMALL_AGENT);
-  const service = results ?? (await startService(dir));
+  const service = results ?? (await startService(dir, blobStore));
   const before = await leftovers({ tmp, store: dir });
   return {
     dir,
@@ -82,10 +89,14 @@ LABEL org.example.test=action
 ENTRYPOINT ["/bin/sh"]
 `;
 
-async function startService(dir: string): Promise<ResultsService> {
+async function startService(dir: string, blobStore?: 'fs' | 'azurite'): Promise<ResultsService> {
   const blobs = join(dir, 'blobs');
   await fs.mkdir(blobs);
-  const service = await startResultsService({ dir: blobs });
-  onTestFinished(() => service.close());
+  const azurite = blobStore === 'azurite' ? await startAzurite(blobs) : undefined;
+  const service = await startResultsService({ dir: blobs, blobStore: azurite ?? 'fs' });
+  onTestFinished(async () => {
+    await service.close();
+    await azurite?.close();
+  });
   return service;
 }
