@@ -20009,8 +20009,8 @@ function requireLinuxRunner() {
 	if (os.toLowerCase() !== "linux") throw new BottleError("kvm-unavailable", `this action packs on Linux runners, this one is ${os}`, { hint: WHERE_KVM_IS });
 }
 /**
-* Sees to it that this user may open the KVM device. GitHub's x64 Linux runners have it, but only for its group;
-* a udev rule opens it for all, until the machine is gone.
+* Sees to it that this user may open the KVM device. GitHub's own x64 Linux runners have it, but only for its group: a
+* udev rule opens it for all. Such a machine is gone after the job; others are their owner's to change.
 * @throws BottleError `kvm-unavailable`
 */
 async function prepareKvm(device = KVM_DEVICE) {
@@ -20021,7 +20021,7 @@ async function prepareKvm(device = KVM_DEVICE) {
 		hint: WHERE_KVM_IS,
 		cause: failure.cause
 	});
-	if (!await canSudo()) throw failure;
+	if (process.env.RUNNER_ENVIRONMENT !== "github-hosted" || !await canSudo()) throw failure;
 	await sudo(["tee", KVM_RULE_FILE], `${KVM_RULE}\n`);
 	await sudo([
 		"udevadm",
@@ -20082,9 +20082,9 @@ const DEFAULT_SHA256 = {
 async function installSmolvm(release, onProgress) {
 	requireLinuxRunner();
 	const { version } = release;
-	const platform = process.arch === "arm64" ? "linux-arm64" : "linux-x86_64";
-	const name = `smolvm-${version}-${platform}`;
-	const sha256 = expectedSha256(release, platform, name);
+	const platform = releasePlatform();
+	const name = releaseName(version);
+	const sha256 = releaseSha256(release);
 	const build = `${platform}-${sha256}`;
 	onProgress({
 		type: "start",
@@ -20120,9 +20120,17 @@ async function addToToolCache(version, name, build, sha256) {
 		});
 	}
 }
-function expectedSha256({ version, sha256 }, platform, name) {
-	const expected = sha256 ?? (version === "1.9.3" ? DEFAULT_SHA256[platform] : void 0);
-	if (expected === void 0) throw new BottleError("usage", `the SHA-256 of smolvm ${version} is not known here`, { hint: `set the input smolvm-sha256 to the line of ${name}.tar.gz in ${RELEASES}/download/v${version}/checksums.sha256` });
+function releasePlatform() {
+	return process.arch === "arm64" ? "linux-arm64" : "linux-x86_64";
+}
+function releaseName(version) {
+	return `smolvm-${version}-${releasePlatform()}`;
+}
+/** @throws BottleError `usage` when it is neither known nor given */
+function releaseSha256({ version, sha256 }) {
+	const known = version === "1.9.3" ? DEFAULT_SHA256[releasePlatform()] : void 0;
+	const expected = sha256 ?? known;
+	if (expected === void 0) throw new BottleError("usage", `the SHA-256 of smolvm ${version} is not known here`, { hint: `set the input smolvm-sha256 to the line of ${releaseName(version)}.tar.gz in ${RELEASES}/download/v${version}/checksums.sha256` });
 	return expected;
 }
 /** Into RUNNER_TEMP, with the retries of the toolkit and without a token: the release is public. */
@@ -20511,8 +20519,8 @@ function createRunnerLog(write) {
 }
 // src/action/outputs.ts
 /**
-* The outputs of action.yml but for `error-code`. Each has an alphabet without quotes, $, backticks and newlines, so
-* that a workflow may write `${{ }}` in a script.
+* The outputs of action.yml but for `error-code`. Each has a narrow alphabet, without $, backticks, apostrophes and newlines,
+* so that a workflow may write '${{ }}' in a script; the directory in the two paths is the runner's.
 */
 function outputsOf(results) {
 	const all = results.map((result) => ({
@@ -20520,8 +20528,8 @@ function outputsOf(results) {
 		...outputsOfOne(result)
 	}));
 	const [first] = results;
-	return {
-		...first && outputsOfOne(first),
+	return first === void 0 ? {} : {
+		...outputsOfOne(first),
 		results: JSON.stringify(all)
 	};
 }
@@ -100367,12 +100375,12 @@ function imageCacheKey(image, settings) {
 function inputsCacheKey(inputs, settings) {
 	return `${prefix("inputs", settings)}-${inputs}`;
 }
-function prefix(kind, { platform, smolvmVersion, cpus, memMib }) {
+function prefix(kind, { platform, smolvm, cpus, memMib }) {
 	return [
 		`claude-bottle-pack-v${FORMAT_VERSION}`,
 		kind,
 		platform.replace("/", "-"),
-		`smolvm-${smolvmVersion}`,
+		`smolvm-${smolvm.version}-${smolvm.sha256.slice(0, 16)}`,
 		...cpus === void 0 ? [] : [`cpus-${cpus}`],
 		...memMib === void 0 ? [] : [`mem-${memMib}`]
 	].join("-");
@@ -100419,7 +100427,7 @@ function faultOf(record, image, settings) {
 	const differences = {
 		image: [record.image.id, image],
 		platform: [record.platform, settings.platform],
-		"smolvm version": [smolvm.version, settings.smolvmVersion],
+		"smolvm version": [smolvm.version, settings.smolvm.version],
 		cpus: [smolvm.cpus, settings.cpus],
 		mem: [smolvm.memMib, settings.memMib]
 	};
@@ -100446,7 +100454,7 @@ async function restoreEntry(toolkit, key, names, options) {
 	if (trouble.service !== void 0 || trouble.entries.has(key)) return false;
 	const { value: found, complaints } = await inDirectory(dir, toolkit, signal, () => restoreCache([ENTRY], key));
 	const complaint = complaints.join("; ");
-	if (/tar"? failed/.test(complaint)) await refuse(key, complaint, options);
+	if (/tar"? failed/.test(complaint)) await refuse(key, `${complaint} If there is space left on this runner's disk, the entry is at fault`, options);
 	else if (complaint !== "") {
 		trouble.service = complaint;
 		onWarning(`the runner cache cannot be used, going on without it: ${complaint}`);
@@ -100528,24 +100536,32 @@ const BINFMT_DIR = "/proc/sys/fs/binfmt_misc";
 /** Packs for one platform after the other. What is whole stays on the runner, whatever fails afterwards. */
 async function run(inputs, services) {
 	requireLinuxRunner();
-	const resultsDir = await fs.mkdtemp(join(services.job.tempDir, "claude-bottle-pack-"));
+	const resultsDir = await makeResultsDir(services.job);
 	const tools = lazyTools(inputs, services);
 	const cacheTrouble = {
 		entries: /* @__PURE__ */ new Set(),
 		service: void 0
 	};
 	try {
-		const results = [];
-		for (const platform of inputs.platforms) results.push(await runFor(platform, {
-			inputs,
-			services,
-			tools,
-			resultsDir,
-			cacheTrouble
-		}));
-		return results;
+		for (const platform of inputs.platforms) {
+			const run = {
+				inputs,
+				services,
+				tools,
+				resultsDir,
+				cacheTrouble
+			};
+			await services.onResult(await runFor(platform, run));
+		}
 	} finally {
 		await fs.rmdir(resultsDir).catch(() => {});
+	}
+}
+async function makeResultsDir({ tempDir }) {
+	try {
+		return await fs.mkdtemp(join(tempDir, "claude-bottle-pack-"));
+	} catch (error) {
+		throw fileError(`cannot make a directory in RUNNER_TEMP, ${tempDir}`, error);
 	}
 }
 async function runFor(platform, run) {
@@ -100554,7 +100570,7 @@ async function runFor(platform, run) {
 	const { cpus, memMib } = inputs;
 	const settings = {
 		platform,
-		smolvmVersion: await tools.smolvmVersion(),
+		smolvm: await tools.identifySmolvm(),
 		cpus,
 		memMib
 	};
@@ -100578,40 +100594,51 @@ async function runFor(platform, run) {
 async function packPlatform(run) {
 	const { platform, services, cacheNotes } = run;
 	const buildInputs = await describeInputs(run);
-	const byInputs = buildInputs && await restoreByInputs(run, buildInputs.key);
-	const image = byInputs ? void 0 : await obtainImage(run);
-	const byImage = image && await restoreByImage(run, image);
-	const found = byInputs ?? byImage ?? await pack(run, image);
+	const { cacheMatch, ...found } = await restoreByInputs(run, buildInputs?.key) ?? await buildAndPack(run);
 	const record = {
 		...found.record,
 		inputs: buildInputs,
 		source: services.job.source
 	};
 	const sidecar = await keep(run, found.path, record);
-	if (byInputs === void 0) cacheNotes.push(await save(run, sidecar));
+	if (cacheMatch !== "inputs") cacheNotes.push(await save(run, sidecar));
 	const artifact = await upload(run, sidecar);
+	const recordPath = recordPathOf(sidecar);
 	return {
 		platform,
-		cacheMatch: byInputs ? "inputs" : byImage ? "image" : "none",
+		cacheMatch,
 		cacheNotes,
 		...sidecar,
-		recordPath: recordPathOf(sidecar),
+		recordPath,
 		artifact,
 		stages: services.log.takeTimes()
 	};
 }
 async function restoreByInputs(run, key) {
 	const { settings, cache, services } = run;
-	return await restore(run, "these inputs", inputsCacheKey(key, settings), async () => {
+	if (key === void 0) return;
+	const sidecar = await restore(run, "these inputs", inputsCacheKey(key, settings), async () => {
 		const earlier = await restoreRecord(services.toolkit, key, settings, cache);
 		return earlier && await restoreSidecar(services.toolkit, earlier.image.id, settings, cache);
 	});
+	return sidecar && {
+		...sidecar,
+		cacheMatch: "inputs"
+	};
 }
-async function restoreByImage(run, image) {
+async function buildAndPack(run) {
 	const { settings, cache, services } = run;
-	return await restore(run, "this image", imageCacheKey(image.id, settings), async () => {
+	const image = await obtainImage(run);
+	const sidecar = await restore(run, "this image", imageCacheKey(image.id, settings), async () => {
 		return await restoreSidecar(services.toolkit, image.id, settings, cache);
 	});
+	return sidecar ? {
+		...sidecar,
+		cacheMatch: "image"
+	} : {
+		...await pack(run, image),
+		cacheMatch: "none"
+	};
 }
 async function restore({ services, cacheNotes }, what, key, look) {
 	const { trust, log } = services;
@@ -100637,8 +100664,12 @@ async function restore({ services, cacheNotes }, what, key, look) {
 	return sidecar;
 }
 async function pack({ inputs, services, tools, platform, cache }, image) {
+	const { hop, cpus, memMib, timeoutMs } = inputs;
 	const { report, record } = await packImage({
-		...inputs,
+		hop,
+		cpus,
+		memMib,
+		timeoutMs,
 		image,
 		platform,
 		smolvm: await tools.smolvm(),
@@ -100653,10 +100684,8 @@ async function pack({ inputs, services, tools, platform, cache }, image) {
 }
 /** Moves a whole, verified sidecar to where it stays until the job ends, with its pack record beside it. */
 async function keep({ inputs, platform, resultsDir }, path, record) {
-	const key16 = (record.inputs?.key ?? record.image.id.replace("sha256:", "")).slice(0, 16);
-	const name = `${inputs.artifactName}-${platform.replace("/", "-")}-${key16}.smolmachine`;
 	const sidecar = {
-		path: join(resultsDir, name),
+		path: join(resultsDir, fileName(inputs, platform, record)),
 		record
 	};
 	try {
@@ -100667,11 +100696,26 @@ async function keep({ inputs, platform, resultsDir }, path, record) {
 	}
 	return sidecar;
 }
+/**
+* Also the artifact's name: found by the first two parts and the key; what else makes it another sidecar follows, so that
+* the jobs of a matrix do not meet in one name.
+*/
+function fileName(inputs, platform, record) {
+	const { smolvm } = record;
+	return [
+		inputs.artifactName,
+		platform.replace("/", "-"),
+		(record.inputs?.key ?? record.image.id.replace("sha256:", "")).slice(0, 16),
+		...smolvm.version === "1.9.3" ? [] : [`smolvm-${smolvm.version}`],
+		...smolvm.cpus === void 0 ? [] : [`cpus-${smolvm.cpus}`],
+		...smolvm.memMib === void 0 ? [] : [`mem-${smolvm.memMib}`]
+	].join("-").concat(".smolmachine");
+}
 function recordPathOf({ path }) {
 	return `${path}.json`;
 }
 async function save(run, sidecar) {
-	const { services, settings, cache, cacheTrouble } = run;
+	const { services, settings, cache } = run;
 	const { trust, log, toolkit } = services;
 	if (!trust.save.allowed) return `not saved: ${trust.save.reason}`;
 	log.onProgress({
@@ -100685,7 +100729,7 @@ async function save(run, sidecar) {
 		stage: "save",
 		detail: note
 	});
-	if (outcome.kind === "not-saved" && cacheTrouble.service === void 0) log.notice("Runner cache", note);
+	if (outcome.kind === "not-saved" && cache.trouble.service === void 0) log.notice("Runner cache", note);
 	return note;
 }
 /** What goes into the build, for the inputs key; undefined where nothing is built. */
@@ -100703,6 +100747,7 @@ async function describeInputs({ platform, inputs, services }) {
 		signal
 	});
 	for (const reason of reasons) log.text(`the key covers the whole context: ${reason}`);
+	if (entries.some(({ path }) => /(^|\/)\.git\//.test(path))) log.notice("Inputs key", ".git goes into the build and differs in every checkout, so the runner cache is never hit by the inputs key: list it in .dockerignore");
 	const what = narrowed ? "files that the Dockerfile can see" : "files in the context";
 	log.onProgress({
 		type: "done",
@@ -100818,6 +100863,20 @@ async function upload({ inputs, services }, sidecar) {
 		expiresAt
 	};
 }
+/** A build with other bytes is another tool, whatever version it says. */
+async function identifySmolvm(smolvm) {
+	if (!("path" in smolvm)) return {
+		version: smolvm.version,
+		sha256: releaseSha256(smolvm)
+	};
+	const { version } = await findSmolvm(smolvm.path);
+	const digest = createHash("sha256");
+	await pipeline(createReadStream(smolvm.path), digest);
+	return {
+		version,
+		sha256: digest.digest("hex")
+	};
+}
 function lazyTools({ smolvm, kvmCheck }, { log, signal }) {
 	const { onProgress } = log;
 	let prepared;
@@ -100831,7 +100890,7 @@ function lazyTools({ smolvm, kvmCheck }, { log, signal }) {
 		return found;
 	};
 	return {
-		smolvmVersion: async () => "path" in smolvm ? (await findSmolvm(smolvm.path)).version : smolvm.version,
+		identifySmolvm: async () => await identifySmolvm(smolvm),
 		smolvm: async () => {
 			prepared ??= prepare();
 			return await prepared;
@@ -100839,16 +100898,13 @@ function lazyTools({ smolvm, kvmCheck }, { log, signal }) {
 	};
 }
 // src/action/summary.ts
-/** The job summary, in GitHub's Markdown. */
-function summaryOf(results, runId) {
-	return results.map((result) => `${sectionOf(result, runId)}\n`).join("\n");
-}
 const HEADLINES = {
 	none: "packed",
 	image: "taken from the runner cache by its image ID, nothing was packed",
 	inputs: "taken from the runner cache by its inputs key, nothing was built"
 };
-function sectionOf(result, runId) {
+/** A platform's part of the job summary, in GitHub's Markdown. */
+function summaryOf(result, runId) {
 	const { record, artifact } = result;
 	const { sidecar, image, inputs, smolvm } = record;
 	const facts = [
@@ -100876,7 +100932,8 @@ function sectionOf(result, runId) {
 			"```sh",
 			`claude-bottle fetch --from run:${runId} --platform ${result.platform} --sha256 ${sidecar.sha256}`,
 			"```"
-		]
+		],
+		""
 	].join("\n");
 }
 function failureSummary(error) {
@@ -100968,22 +101025,23 @@ const TRUSTED_EVENTS = [
 	"release",
 	"deployment"
 ];
-const ALLOWED = { allowed: true };
 /**
 * What this run may do with what it packs. A restore cannot be checked afterwards (the archive is unpacked with
 * absolute paths allowed), so jobs whose result is attested or released pack for themselves unless `cache` is true.
 */
 function judgeRun(run, cache) {
-	const isTrusted = TRUSTED_EVENTS.includes(run.event);
+	const distrust = whyNotTrusted(run);
 	const isOwnPullRequest = run.event === "pull_request" && !isFork(run.payload);
-	const off = refused("the input cache is false");
-	const publishing = publishes(run);
-	const noRestore = cache === "auto" ? publishing : void 0;
+	const noRestore = (cache === "false" ? "the input cache is false" : void 0) ?? (cache === "auto" ? publishes(run) : void 0);
 	return {
-		restore: cache === "false" ? off : noRestore === void 0 ? ALLOWED : refused(noRestore),
-		save: cache === "false" ? off : noRestore !== void 0 ? refused(noRestore) : isTrusted ? ALLOWED : refused(`what the event ${run.event} builds must not reach other runs`),
-		upload: isTrusted || isOwnPullRequest ? ALLOWED : refused(run.event === "pull_request" ? "this pull request comes from a fork" : `the event ${run.event} may bring code from outside the repository`)
+		restore: permission(noRestore),
+		save: permission(noRestore ?? distrust),
+		upload: permission(isOwnPullRequest ? void 0 : distrust)
 	};
+}
+function whyNotTrusted(run) {
+	if (TRUSTED_EVENTS.includes(run.event)) return;
+	return run.event === "pull_request" && isFork(run.payload) ? "this pull request comes from a fork" : `what the event ${run.event} builds may come from outside of the branch`;
 }
 function publishes(run) {
 	if (run.hasIdToken) return "this job can attest (id-token: write), and what it attests it must have packed itself";
@@ -101001,8 +101059,8 @@ function repositoryId(payload, side) {
 function property(value, name) {
 	return typeof value === "object" && value !== null ? value[name] : void 0;
 }
-function refused(reason) {
-	return {
+function permission(reason) {
+	return reason === void 0 ? { allowed: true } : {
 		allowed: false,
 		reason
 	};
@@ -101010,6 +101068,11 @@ function refused(reason) {
 // src/action/step.ts
 const POST_TIMEOUT_MS = 6e4;
 const MIN_MASKED_CHARS = 4;
+/** The runner sends SIGINT, 7.5 s later SIGTERM, 2.5 s later SIGKILL, and to this process only. */
+const CLEAN_UP_MS = {
+	SIGINT: 6e3,
+	SIGTERM: 1500
+};
 const EXIT_CODES = {
 	SIGINT: 130,
 	SIGTERM: 143
@@ -101018,26 +101081,46 @@ const EXIT_CODES = {
 async function runMainStep() {
 	const log = createRunnerLog(process.stdout.write.bind(process.stdout));
 	const stop = new AbortController();
-	for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => stop.abort(new InterruptedError(signal)));
+	const outOfTime = Promise.withResolvers();
+	outOfTime.promise.catch(() => {});
+	const end = (reason, cleanUpMs) => {
+		stop.abort(reason);
+		setTimeout(() => outOfTime.reject(stop.signal.reason), cleanUpMs).unref();
+	};
+	process.on("SIGINT", () => end(new InterruptedError("SIGINT"), CLEAN_UP_MS.SIGINT));
+	process.on("SIGTERM", () => end(new InterruptedError("SIGTERM"), CLEAN_UP_MS.SIGTERM));
 	try {
 		const job = readJob(process.env);
 		const toolkit = takeToolkit(log);
 		const inputs = await takeInputs(job);
-		const timeout = setTimeout(() => stop.abort(timedOut(inputs)), inputs.timeoutMs);
-		const results = await run(inputs, {
-			job,
-			trust: judgeRun(job, inputs.cache),
-			log,
-			toolkit,
-			signal: stop.signal
-		});
+		const timeout = setTimeout(() => end(timedOut(inputs), CLEAN_UP_MS.SIGINT), inputs.timeoutMs);
+		const trust = judgeRun(job, inputs.cache);
+		const results = [];
+		const onResult = async (result) => {
+			results.push(result);
+			await writeSummary(summaryOf(result, job.runId));
+		};
+		try {
+			const work = run(inputs, {
+				job,
+				trust,
+				log,
+				toolkit,
+				signal: stop.signal,
+				onResult
+			});
+			await Promise.race([work, outOfTime.promise]);
+		} finally {
+			setOutputs(outputsOf(results));
+		}
 		clearTimeout(timeout);
-		for (const [name, value] of Object.entries(outputsOf(results))) setOutput(name, value);
-		await writeSummary(summaryOf(results, job.runId));
 		return 0;
 	} catch (error) {
 		return await report(error, log, stop.signal);
 	}
+}
+function setOutputs(outputs) {
+	for (const [name, value] of Object.entries(outputs)) setOutput(name, value);
 }
 /**
 * Removes what the main step has left behind when it was killed; never fails the job. It finds it by its owner, not
@@ -101077,7 +101160,7 @@ function timedOut({ timeoutMs }) {
 async function report(error, log, signal) {
 	log.closeGroup();
 	if (signal.reason instanceof InterruptedError) {
-		log.notice("Cancelled", `${signal.reason.message}; cleaned up`);
+		log.notice("Cancelled", signal.reason.message);
 		setOutput("error-code", "cancelled");
 		return EXIT_CODES[signal.reason.signal];
 	}

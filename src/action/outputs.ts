@@ -23,13 +23,13 @@ export interface PackedPlatform {
 }
 
 /**
- * The outputs of action.yml but for `error-code`. Each has an alphabet without quotes, $, backticks and newlines, so
- * that a workflow may write `${{ }}` in a script.
+ * The outputs of action.yml but for `error-code`. Each has a narrow alphabet, without $, backticks, apostrophes and newlines,
+ * so that a workflow may write '${{ }}' in a script; the directory in the two paths is the runner's.
  */
 export function outputsOf(results: readonly PackedPlatform[]): Record<string, string> {
   const all = results.map((result) => ({ platform: result.platform, ...outputsOfOne(result) }));
   const [first] = results;
-  return { ...(first && outputsOfOne(first)), results: JSON.stringify(all) };
+  return first === undefined ? {} : { ...outputsOfOne(first), results: JSON.stringify(all) };
 }
 
 function outputsOfOne(result: PackedPlatform): Record<string, string> {

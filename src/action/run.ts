@@ -1,6 +1,8 @@
-import { hash } from 'node:crypto';
+import { createHash, hash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
 import * as fs from 'node:fs/promises';
 import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
 import { readInputs as readContext } from '../context/inputs.ts';
 import { fileError } from '../errors.ts';
 import { endProcessesIn } from '../host/child.ts';
@@ -15,7 +17,7 @@ import { findSmolvm, requireSupported, type Smolvm } from '../pack/smolvm.ts';
 import { warningsTo } from '../progress.ts';
 import { artifactExpiry, uploadWorkflowArtifact } from '../publish/workflow-artifact.ts';
 import { formatRecord } from '../store/store.ts';
-import type { ActionInputs, BuildInputs } from './inputs.ts';
+import type { ActionInputs, BuildInputs, SmolvmInputs } from './inputs.ts';
 import type { Job } from './job.ts';
 import { prepareKvm, requireLinuxRunner } from './kvm.ts';
 import type { RunnerLog } from './log.ts';
@@ -30,7 +32,7 @@ import {
   restoreSidecar,
   saveSidecar,
 } from './runner-cache.ts';
-import { installSmolvm } from './smolvm-release.ts';
+import { DEFAULT_SMOLVM_VERSION, installSmolvm, releaseSha256 } from './smolvm-release.ts';
 import type { Toolkit } from './toolkit.ts';
 import type { Trust } from './trust.ts';
 
@@ -43,22 +45,31 @@ export interface RunServices {
   readonly log: RunnerLog;
   readonly toolkit: Toolkit;
   readonly signal: AbortSignal;
+  /** Told of each platform that is done. */
+  readonly onResult: (result: PackedPlatform) => Promise<void>;
 }
 
 /** Packs for one platform after the other. What is whole stays on the runner, whatever fails afterwards. */
-export async function run(inputs: ActionInputs, services: RunServices): Promise<PackedPlatform[]> {
+export async function run(inputs: ActionInputs, services: RunServices): Promise<void> {
   requireLinuxRunner();
-  const resultsDir = await fs.mkdtemp(join(services.job.tempDir, 'claude-bottle-pack-'));
+  const resultsDir = await makeResultsDir(services.job);
   const tools = lazyTools(inputs, services);
   const cacheTrouble: CacheTrouble = { entries: new Set(), service: undefined };
   try {
-    const results: PackedPlatform[] = [];
     for (const platform of inputs.platforms) {
-      results.push(await runFor(platform, { inputs, services, tools, resultsDir, cacheTrouble }));
+      const run = { inputs, services, tools, resultsDir, cacheTrouble };
+      await services.onResult(await runFor(platform, run));
     }
-    return results;
   } finally {
     await fs.rmdir(resultsDir).catch(() => {});
+  }
+}
+
+async function makeResultsDir({ tempDir }: Job): Promise<string> {
+  try {
+    return await fs.mkdtemp(join(tempDir, 'claude-bottle-pack-'));
+  } catch (error) {
+    throw fileError(`cannot make a directory in RUNNER_TEMP, ${tempDir}`, error);
   }
 }
 
@@ -89,7 +100,7 @@ async function runFor(platform: GuestPlatform, run: Run): Promise<PackedPlatform
   const { inputs, services, tools } = run;
   const { job, log, signal } = services;
   const { cpus, memMib } = inputs;
-  const settings = { platform, smolvmVersion: await tools.smolvmVersion(), cpus, memMib };
+  const settings = { platform, smolvm: await tools.identifySmolvm(), cpus, memMib };
   return await withPrivateDir(
     job.tempDir,
     async (dir) => {
@@ -104,41 +115,51 @@ async function runFor(platform: GuestPlatform, run: Run): Promise<PackedPlatform
 async function packPlatform(run: PlatformRun): Promise<PackedPlatform> {
   const { platform, services, cacheNotes } = run;
   const buildInputs = await describeInputs(run);
-  const byInputs = buildInputs && (await restoreByInputs(run, buildInputs.key));
-  const image = byInputs ? undefined : await obtainImage(run);
-  const byImage = image && (await restoreByImage(run, image));
-  const found = byInputs ?? byImage ?? (await pack(run, image as Image));
+  const { cacheMatch, ...found } =
+    (await restoreByInputs(run, buildInputs?.key)) ?? (await buildAndPack(run));
 
   const record = { ...found.record, inputs: buildInputs, source: services.job.source };
   const sidecar = await keep(run, found.path, record);
-  if (byInputs === undefined) {
+  if (cacheMatch !== 'inputs') {
     cacheNotes.push(await save(run, sidecar));
   }
   const artifact = await upload(run, sidecar);
+  const recordPath = recordPathOf(sidecar);
   return {
     platform,
-    cacheMatch: byInputs ? 'inputs' : byImage ? 'image' : 'none',
+    cacheMatch,
     cacheNotes,
     ...sidecar,
-    recordPath: recordPathOf(sidecar),
+    recordPath,
     artifact,
     stages: services.log.takeTimes(),
   };
 }
 
-async function restoreByInputs(run: PlatformRun, key: InputsKey): Promise<FoundSidecar | undefined> {
+type Match = Pick<PackedPlatform, 'cacheMatch'>;
+
+async function restoreByInputs(
+  run: PlatformRun,
+  key: InputsKey | undefined,
+): Promise<(FoundSidecar & Match) | undefined> {
   const { settings, cache, services } = run;
-  return await restore(run, 'these inputs', inputsCacheKey(key, settings), async () => {
+  if (key === undefined) {
+    return undefined;
+  }
+  const sidecar = await restore(run, 'these inputs', inputsCacheKey(key, settings), async () => {
     const earlier = await restoreRecord(services.toolkit, key, settings, cache);
     return earlier && (await restoreSidecar(services.toolkit, earlier.image.id as ImageId, settings, cache));
   });
+  return sidecar && { ...sidecar, cacheMatch: 'inputs' };
 }
 
-async function restoreByImage(run: PlatformRun, image: Image): Promise<FoundSidecar | undefined> {
+async function buildAndPack(run: PlatformRun): Promise<FoundSidecar & Match> {
   const { settings, cache, services } = run;
-  return await restore(run, 'this image', imageCacheKey(image.id, settings), async () => {
+  const image = await obtainImage(run);
+  const sidecar = await restore(run, 'this image', imageCacheKey(image.id, settings), async () => {
     return await restoreSidecar(services.toolkit, image.id, settings, cache);
   });
+  return sidecar ? { ...sidecar, cacheMatch: 'image' } : { ...(await pack(run, image)), cacheMatch: 'none' };
 }
 
 async function restore(
@@ -165,8 +186,12 @@ async function pack(
   { inputs, services, tools, platform, cache }: PlatformRun,
   image: Image,
 ): Promise<FoundSidecar> {
+  const { hop, cpus, memMib, timeoutMs } = inputs;
   const { report, record } = await packImage({
-    ...inputs,
+    hop,
+    cpus,
+    memMib,
+    timeoutMs,
     image,
     platform,
     smolvm: await tools.smolvm(),
@@ -183,9 +208,7 @@ async function keep(
   path: string,
   record: PackRecord,
 ): Promise<FoundSidecar> {
-  const key16 = (record.inputs?.key ?? record.image.id.replace('sha256:', '')).slice(0, 16);
-  const name = `${inputs.artifactName}-${platform.replace('/', '-')}-${key16}.smolmachine`;
-  const sidecar = { path: join(resultsDir, name), record };
+  const sidecar = { path: join(resultsDir, fileName(inputs, platform, record)), record };
   try {
     await fs.writeFile(recordPathOf(sidecar), formatRecord(record));
     await fs.rename(path, sidecar.path);
@@ -195,12 +218,30 @@ async function keep(
   return sidecar;
 }
 
+/**
+ * Also the artifact's name: found by the first two parts and the key; what else makes it another sidecar follows, so that
+ * the jobs of a matrix do not meet in one name.
+ */
+function fileName(inputs: ActionInputs, platform: GuestPlatform, record: PackRecord): string {
+  const { smolvm } = record;
+  return [
+    inputs.artifactName,
+    platform.replace('/', '-'),
+    (record.inputs?.key ?? record.image.id.replace('sha256:', '')).slice(0, 16),
+    ...(smolvm.version === DEFAULT_SMOLVM_VERSION ? [] : [`smolvm-${smolvm.version}`]),
+    ...(smolvm.cpus === undefined ? [] : [`cpus-${smolvm.cpus}`]),
+    ...(smolvm.memMib === undefined ? [] : [`mem-${smolvm.memMib}`]),
+  ]
+    .join('-')
+    .concat('.smolmachine');
+}
+
 function recordPathOf({ path }: FoundSidecar): string {
   return `${path}.json`;
 }
 
 async function save(run: PlatformRun, sidecar: FoundSidecar): Promise<string> {
-  const { services, settings, cache, cacheTrouble } = run;
+  const { services, settings, cache } = run;
   const { trust, log, toolkit } = services;
   if (!trust.save.allowed) {
     return `not saved: ${trust.save.reason}`;
@@ -210,7 +251,7 @@ async function save(run: PlatformRun, sidecar: FoundSidecar): Promise<string> {
   const note =
     outcome.kind === 'not-saved' ? `not saved: ${outcome.reason}` : outcome.kind.replaceAll('-', ' ');
   log.onProgress({ type: 'done', stage: 'save', detail: note });
-  if (outcome.kind === 'not-saved' && cacheTrouble.service === undefined) {
+  if (outcome.kind === 'not-saved' && cache.trouble.service === undefined) {
     log.notice('Runner cache', note);
   }
   return note;
@@ -231,6 +272,12 @@ async function describeInputs({ platform, inputs, services }: PlatformRun) {
   });
   for (const reason of reasons) {
     log.text(`the key covers the whole context: ${reason}`);
+  }
+  if (entries.some(({ path }) => /(^|\/)\.git\//.test(path))) {
+    log.notice(
+      'Inputs key',
+      '.git goes into the build and differs in every checkout, so the runner cache is never hit by the inputs key: list it in .dockerignore',
+    );
   }
   const what = narrowed ? 'files that the Dockerfile can see' : 'files in the context';
   log.onProgress({ type: 'done', stage: 'inputs', detail: `${key}, ${entries.length} ${what}` });
@@ -341,9 +388,20 @@ async function upload(
 
 /** smolvm, set up when it is first needed: a hit by the inputs key needs neither it nor KVM nor Docker. */
 interface Tools {
-  smolvmVersion(): Promise<string>;
+  identifySmolvm(): Promise<PackSettings['smolvm']>;
   /** Also sees to KVM, and clears away what killed runs have left. */
   smolvm(): Promise<Smolvm>;
+}
+
+/** A build with other bytes is another tool, whatever version it says. */
+async function identifySmolvm(smolvm: SmolvmInputs): Promise<PackSettings['smolvm']> {
+  if (!('path' in smolvm)) {
+    return { version: smolvm.version, sha256: releaseSha256(smolvm) };
+  }
+  const { version } = await findSmolvm(smolvm.path);
+  const digest = createHash('sha256');
+  await pipeline(createReadStream(smolvm.path), digest);
+  return { version, sha256: digest.digest('hex') };
 }
 
 function lazyTools({ smolvm, kvmCheck }: ActionInputs, { log, signal }: RunServices): Tools {
@@ -362,7 +420,7 @@ function lazyTools({ smolvm, kvmCheck }: ActionInputs, { log, signal }: RunServi
     return found;
   };
   return {
-    smolvmVersion: async () => ('path' in smolvm ? (await findSmolvm(smolvm.path)).version : smolvm.version),
+    identifySmolvm: async () => await identifySmolvm(smolvm),
     smolvm: async () => {
       prepared ??= prepare();
       return await prepared;

@@ -19,7 +19,8 @@ const RECORD = `${SIDECAR}.json`;
 /** How a sidecar is packed, beside its image: another machine size is another sidecar. */
 export interface PackSettings {
   readonly platform: GuestPlatform;
-  readonly smolvmVersion: string;
+  /** With the hash of its release, or of its executable. */
+  readonly smolvm: { readonly version: string; readonly sha256: string };
   readonly cpus: number | undefined;
   readonly memMib: number | undefined;
 }
@@ -34,12 +35,12 @@ export function inputsCacheKey(inputs: InputsKey, settings: PackSettings): strin
   return `${prefix('inputs', settings)}-${inputs}`;
 }
 
-function prefix(kind: string, { platform, smolvmVersion, cpus, memMib }: PackSettings): string {
+function prefix(kind: string, { platform, smolvm, cpus, memMib }: PackSettings): string {
   return [
     `claude-bottle-pack-v${FORMAT_VERSION}`,
     kind,
     platform.replace('/', '-'),
-    `smolvm-${smolvmVersion}`,
+    `smolvm-${smolvm.version}-${smolvm.sha256.slice(0, 16)}`,
     ...(cpus === undefined ? [] : [`cpus-${cpus}`]),
     ...(memMib === undefined ? [] : [`mem-${memMib}`]),
   ].join('-');
@@ -118,7 +119,7 @@ function faultOf(record: PackRecord, image: ImageId, settings: PackSettings): st
   const differences = {
     image: [record.image.id, image],
     platform: [record.platform, settings.platform],
-    'smolvm version': [smolvm.version, settings.smolvmVersion],
+    'smolvm version': [smolvm.version, settings.smolvm.version],
     cpus: [smolvm.cpus, settings.cpus],
     mem: [smolvm.memMib, settings.memMib],
   };
@@ -178,7 +179,11 @@ async function restoreEntry(
   );
   const complaint = complaints.join('; ');
   if (/tar"? failed/.test(complaint)) {
-    await refuse(key, complaint, options);
+    await refuse(
+      key,
+      `${complaint} If there is space left on this runner's disk, the entry is at fault`,
+      options,
+    );
   } else if (complaint !== '') {
     trouble.service = complaint;
     onWarning(`the runner cache cannot be used, going on without it: ${complaint}`);

@@ -33,9 +33,9 @@ export interface SmolvmRelease {
 export async function installSmolvm(release: SmolvmRelease, onProgress: OnProgress): Promise<string> {
   requireLinuxRunner();
   const { version } = release;
-  const platform = process.arch === 'arm64' ? 'linux-arm64' : 'linux-x86_64';
-  const name = `smolvm-${version}-${platform}`;
-  const sha256 = expectedSha256(release, platform, name);
+  const platform = releasePlatform();
+  const name = releaseName(version);
+  const sha256 = releaseSha256(release);
   // A build with another hash is another tool, whatever its version.
   const build = `${platform}-${sha256}`;
   onProgress({ type: 'start', stage: 'smolvm', detail: version });
@@ -69,11 +69,21 @@ async function addToToolCache(version: string, name: string, build: string, sha2
   }
 }
 
-function expectedSha256({ version, sha256 }: SmolvmRelease, platform: string, name: string): string {
-  const expected = sha256 ?? (version === DEFAULT_SMOLVM_VERSION ? DEFAULT_SHA256[platform] : undefined);
+function releasePlatform(): string {
+  return process.arch === 'arm64' ? 'linux-arm64' : 'linux-x86_64';
+}
+
+function releaseName(version: string): string {
+  return `smolvm-${version}-${releasePlatform()}`;
+}
+
+/** @throws BottleError `usage` when it is neither known nor given */
+export function releaseSha256({ version, sha256 }: SmolvmRelease): string {
+  const known = version === DEFAULT_SMOLVM_VERSION ? DEFAULT_SHA256[releasePlatform()] : undefined;
+  const expected = sha256 ?? known;
   if (expected === undefined) {
     throw new BottleError('usage', `the SHA-256 of smolvm ${version} is not known here`, {
-      hint: `set the input smolvm-sha256 to the line of ${name}.tar.gz in ${RELEASES}/download/v${version}/checksums.sha256`,
+      hint: `set the input smolvm-sha256 to the line of ${releaseName(version)}.tar.gz in ${RELEASES}/download/v${version}/checksums.sha256`,
     });
   }
   return expected;

@@ -7,7 +7,7 @@ import { warningsTo } from '../progress.ts';
 import { type ActionInputs, readInputs } from './inputs.ts';
 import { type Job, readJob } from './job.ts';
 import { createRunnerLog, type RunnerLog } from './log.ts';
-import { outputsOf } from './outputs.ts';
+import { outputsOf, type PackedPlatform } from './outputs.ts';
 import { run } from './run.ts';
 import { failureSummary, summaryOf } from './summary.ts';
 import { takeToolkit } from './toolkit.ts';
@@ -15,31 +15,50 @@ import { judgeRun } from './trust.ts';
 
 const POST_TIMEOUT_MS = 60_000;
 const MIN_MASKED_CHARS = 4;
+/** The runner sends SIGINT, 7.5 s later SIGTERM, 2.5 s later SIGKILL, and to this process only. */
+const CLEAN_UP_MS = { SIGINT: 6_000, SIGTERM: 1_500 } as const;
 const EXIT_CODES = { SIGINT: 130, SIGTERM: 143 } as const;
 
 /** Returns the exit code; everything that can go wrong has been reported. */
 export async function runMainStep(): Promise<number> {
   const log = createRunnerLog(process.stdout.write.bind(process.stdout));
   const stop = new AbortController();
-  // The runner sends SIGINT, 7.5 s later SIGTERM, 2.5 s later SIGKILL, and to this process only.
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.on(signal, () => stop.abort(new InterruptedError(signal)));
-  }
+  const outOfTime = Promise.withResolvers<never>();
+  outOfTime.promise.catch(() => {});
+  const end = (reason: Error, cleanUpMs: number) => {
+    stop.abort(reason);
+    // Not everything can be stopped, such as a download of the toolkit's.
+    setTimeout(() => outOfTime.reject(stop.signal.reason), cleanUpMs).unref();
+  };
+  process.on('SIGINT', () => end(new InterruptedError('SIGINT'), CLEAN_UP_MS.SIGINT));
+  process.on('SIGTERM', () => end(new InterruptedError('SIGTERM'), CLEAN_UP_MS.SIGTERM));
   try {
     const job = readJob(process.env);
     const toolkit = takeToolkit(log);
     const inputs = await takeInputs(job);
-    const timeout = setTimeout(() => stop.abort(timedOut(inputs)), inputs.timeoutMs);
+    const timeout = setTimeout(() => end(timedOut(inputs), CLEAN_UP_MS.SIGINT), inputs.timeoutMs);
     const trust = judgeRun(job, inputs.cache);
-    const results = await run(inputs, { job, trust, log, toolkit, signal: stop.signal });
-    clearTimeout(timeout);
-    for (const [name, value] of Object.entries(outputsOf(results))) {
-      core.setOutput(name, value);
+    const results: PackedPlatform[] = [];
+    const onResult = async (result: PackedPlatform) => {
+      results.push(result);
+      await writeSummary(summaryOf(result, job.runId));
+    };
+    try {
+      const work = run(inputs, { job, trust, log, toolkit, signal: stop.signal, onResult });
+      await Promise.race([work, outOfTime.promise]);
+    } finally {
+      setOutputs(outputsOf(results));
     }
-    await writeSummary(summaryOf(results, job.runId));
+    clearTimeout(timeout);
     return 0;
   } catch (error) {
     return await report(error, log, stop.signal);
+  }
+}
+
+function setOutputs(outputs: Readonly<Record<string, string>>): void {
+  for (const [name, value] of Object.entries(outputs)) {
+    core.setOutput(name, value);
   }
 }
 
@@ -101,7 +120,7 @@ function timedOut({ timeoutMs }: ActionInputs): BottleError {
 async function report(error: unknown, log: RunnerLog, signal: AbortSignal): Promise<number> {
   log.closeGroup();
   if (signal.reason instanceof InterruptedError) {
-    log.notice('Cancelled', `${signal.reason.message}; cleaned up`);
+    log.notice('Cancelled', signal.reason.message);
     core.setOutput('error-code', 'cancelled');
     return EXIT_CODES[signal.reason.signal as keyof typeof EXIT_CODES];
   }

@@ -2,18 +2,14 @@ import type { BottleError } from '../errors.ts';
 import { formatBytes } from '../host/disk.ts';
 import type { PackedPlatform } from './outputs.ts';
 
-/** The job summary, in GitHub's Markdown. */
-export function summaryOf(results: readonly PackedPlatform[], runId: string): string {
-  return results.map((result) => `${sectionOf(result, runId)}\n`).join('\n');
-}
-
 const HEADLINES = {
   none: 'packed',
   image: 'taken from the runner cache by its image ID, nothing was packed',
   inputs: 'taken from the runner cache by its inputs key, nothing was built',
 } as const;
 
-function sectionOf(result: PackedPlatform, runId: string): string {
+/** A platform's part of the job summary, in GitHub's Markdown. */
+export function summaryOf(result: PackedPlatform, runId: string): string {
   const { record, artifact } = result;
   const { sidecar, image, inputs, smolvm } = record;
   const facts: Array<[string, string]> = [
@@ -59,6 +55,7 @@ function sectionOf(result: PackedPlatform, runId: string): string {
           `claude-bottle fetch --from run:${runId} --platform ${result.platform} --sha256 ${sidecar.sha256}`,
           '```',
         ]),
+    '',
   ].join('\n');
 }
 

@@ -36,37 +36,29 @@ export interface Trust {
   readonly upload: Permission;
 }
 
-const ALLOWED: Permission = { allowed: true };
-
 /**
  * What this run may do with what it packs. A restore cannot be checked afterwards (the archive is unpacked with
  * absolute paths allowed), so jobs whose result is attested or released pack for themselves unless `cache` is true.
  */
 export function judgeRun(run: RunContext, cache: 'auto' | 'true' | 'false'): Trust {
-  const isTrusted = TRUSTED_EVENTS.includes(run.event);
+  const distrust = whyNotTrusted(run);
   const isOwnPullRequest = run.event === 'pull_request' && !isFork(run.payload);
-  const off = refused('the input cache is false');
-  const publishing = publishes(run);
-  const noRestore = cache === 'auto' ? publishing : undefined;
+  const noCache = cache === 'false' ? 'the input cache is false' : undefined;
+  const noRestore = noCache ?? (cache === 'auto' ? publishes(run) : undefined);
   return {
-    restore: cache === 'false' ? off : noRestore === undefined ? ALLOWED : refused(noRestore),
-    save:
-      cache === 'false'
-        ? off
-        : noRestore !== undefined
-          ? refused(noRestore)
-          : isTrusted
-            ? ALLOWED
-            : refused(`what the event ${run.event} builds must not reach other runs`),
-    upload:
-      isTrusted || isOwnPullRequest
-        ? ALLOWED
-        : refused(
-            run.event === 'pull_request'
-              ? 'this pull request comes from a fork'
-              : `the event ${run.event} may bring code from outside the repository`,
-          ),
+    restore: permission(noRestore),
+    save: permission(noRestore ?? distrust),
+    upload: permission(isOwnPullRequest ? undefined : distrust),
   };
+}
+
+function whyNotTrusted(run: RunContext): string | undefined {
+  if (TRUSTED_EVENTS.includes(run.event)) {
+    return undefined;
+  }
+  return run.event === 'pull_request' && isFork(run.payload)
+    ? 'this pull request comes from a fork'
+    : `what the event ${run.event} builds may come from outside of the branch`;
 }
 
 function publishes(run: RunContext): string | undefined {
@@ -94,6 +86,6 @@ function property(value: unknown, name: string): unknown {
   return typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[name] : undefined;
 }
 
-function refused(reason: string): Permission {
-  return { allowed: false, reason };
+function permission(reason: string | undefined): Permission {
+  return reason === undefined ? { allowed: true } : { allowed: false, reason };
 }

@@ -8,6 +8,7 @@ import { verifyFile } from '../../src/store/store.ts';
 import { isAzuriteInstalled } from '../doubles/results-service/azurite.ts';
 import type { StepResult } from '../doubles/runner/runner.ts';
 import { type ActionJob, actionJob } from '../helpers/action-job.ts';
+import { DOUBLE_DIR } from '../helpers/cli.ts';
 import { fakeDocker } from '../helpers/fake-docker.ts';
 
 /** Debian's, which has BuildKit built in; the legacy builder knows one platform. */
@@ -93,9 +94,31 @@ describe('the action', () => {
     const { manifest } = await readSidecar(result.outputs['sidecar-path'] ?? '');
     expect(manifest).toMatchObject({ cpus: 2, mem: 2048 });
     expect(await job.left()).toEqual(ONLY_RESULTS);
+    expect(result.outputs['sidecar-path']).toMatch(/-cpus-2-mem-2048\.smolmachine$/);
     // A machine of another size is another sidecar.
     const other = await (await actionJob({ results: job.results })).run({ inputs: { upload: 'false' } });
     expect(other.outputs['cache-match']).toBe('none');
+  });
+
+  test('does not take what another build of smolvm has packed, whatever version that says', async () => {
+    const job = await actionJob();
+    await job.run({ inputs: { upload: 'false' } });
+    const wrapper = join(job.dir, 'smolvm');
+    await fs.writeFile(wrapper, `#!/bin/sh\nexec '${join(DOUBLE_DIR, 'smolvm')}' "$@"\n`, { mode: 0o755 });
+    const result = await job.run({ inputs: { upload: 'false', 'smolvm-path': wrapper } });
+    expect(result.outputs['cache-match']).toBe('none');
+  });
+
+  test('tells what is done when a later platform fails', async () => {
+    const job = await actionJob();
+    const docker = await fakeDocker(job.dir, '*--platform?linux/arm64*', 'echo no emulation today; exit 1');
+    const result = await job.run({ inputs: { platforms: 'linux/amd64, linux/arm64' }, env: docker.env });
+    expect(result.outcome).toBe('failure');
+    expect(result.outputs).toMatchObject({ 'error-code': 'build-failed', 'cache-match': 'none' });
+    expect(JSON.parse(result.outputs.results ?? '')).toMatchObject([{ platform: 'linux/amd64' }]);
+    expect(result.summary).toContain('linux/amd64: packed');
+    expect(result.summary).toContain('build-failed');
+    expect(await job.left()).toEqual(ONLY_RESULTS);
   });
 
   test.skipIf(!existsSync(BUILDKIT_DOCKER))('packs for several platforms in one step', async () => {

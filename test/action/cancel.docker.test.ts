@@ -1,6 +1,7 @@
 import * as fs from 'node:fs/promises';
+import { type AddressInfo, createServer } from 'node:net';
 import { delimiter, join } from 'node:path';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import type { ServiceRequest } from '../doubles/results-service/service.ts';
 import type { CancelTimings, StepOptions } from '../doubles/runner/runner.ts';
 import { type ActionJob, type ActionJobOptions, actionJob } from '../helpers/action-job.ts';
@@ -61,6 +62,19 @@ const STAGES: Record<string, Stage> = {
   },
   'save to the cache': {
     hold: slowUpload(({ service, subject }) => service === 'blob' && isCacheKey(subject)),
+  },
+  'download of smolvm': {
+    hold: async () => {
+      const proxy = createServer(() => {});
+      await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+      onTestFinished(() => void proxy.close());
+      const { port } = proxy.address() as AddressInfo;
+      return {
+        inputs: { 'smolvm-path': '' },
+        env: { HTTPS_PROXY: `http://127.0.0.1:${port}`, NO_PROXY: '127.0.0.1' },
+        cancelWhen: new Promise((resolve) => proxy.once('connection', () => resolve())),
+      };
+    },
   },
   upload: { hold: slowUpload(({ service, subject }) => service === 'blob' && !isCacheKey(subject)) },
 };

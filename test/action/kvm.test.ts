@@ -48,7 +48,12 @@ async function fakeSudo({ exitCode = 0, effect = ':' } = {}): Promise<void> {
 
 async function prepare(path: string, env: NodeJS.ProcessEnv = {}): Promise<ModuleResult> {
   return await callInChild('src/action/kvm.ts', `prepareKvm(${JSON.stringify(path)})`, {
-    env: { RUNNER_OS: 'Linux', PATH: [bin, process.env.PATH].join(delimiter), ...env },
+    env: {
+      RUNNER_OS: 'Linux',
+      RUNNER_ENVIRONMENT: 'github-hosted',
+      PATH: [bin, process.env.PATH].join(delimiter),
+      ...env,
+    },
     ...(isRoot ? { uid: NOBODY } : {}),
   });
 }

@@ -79,7 +79,7 @@ describe('outputs', () => {
 
 describe('the job summary', () => {
   test('says what was packed, from what, how long it took and how to fetch it', () => {
-    const summary = summaryOf([PACKED], '7');
+    const summary = summaryOf(PACKED, '7');
     for (const part of [
       'linux/amd64: packed',
       HEX,
@@ -97,7 +97,7 @@ describe('the job summary', () => {
     const error = new BottleError('build-failed', '<img src=x> [a](javascript:1) | `b`\n# c', {
       hint: '<script>',
     });
-    for (const markdown of [summaryOf([PACKED], '7'), failureSummary(error)]) {
+    for (const markdown of [summaryOf(PACKED, '7'), failureSummary(error)]) {
       expect(markdown).not.toMatch(/<b>|<img|<script|\[a\]|`c`|`b`|\n# c/);
     }
   });

@@ -17,7 +17,7 @@ function may(run: RunContext, cache: 'auto' | 'true' | 'false' = 'auto'): boolea
 }
 
 describe('what a run may do', () => {
-  test.each(['push', 'schedule', 'workflow_dispatch', 'merge_group', 'repository_dispatch'])(
+  test.each(['push', 'schedule', 'workflow_dispatch', 'merge_group', 'repository_dispatch', 'deployment'])(
     'a %s restores, saves and uploads',
     (event) => {
       expect(may(runOf(event))).toEqual([true, true, true]);
