@@ -1,11 +1,11 @@
-import { t as readInputs } from "./inputs.mjs";
+import { t as readBuildInputs } from "./build-inputs.mjs";
 import { n as hostGuestPlatform, r as parseGuestPlatform } from "./platform.mjs";
 import { i as visible } from "./footer.mjs";
 // src/cli/key-command.ts
 /** `claude-bottle key`: prints the inputs key; with --explain, what it is made of. */
 async function runKey({ context, file, target, buildArg, platform: wanted, explain = false }, output, signal) {
 	const platform = wanted === void 0 ? hostGuestPlatform() : parseGuestPlatform(wanted);
-	const { key, entriesSha256, entries, narrowed, reasons } = await readInputs({
+	const { key, entriesSha256, entries, narrowed, reasons } = await readBuildInputs({
 		context,
 		file,
 		target,
@@ -41,7 +41,12 @@ function entryLine(entry) {
 	switch (entry.type) {
 		case "directory": return `directory   ${entry.path}/`;
 		case "symlink": return `symlink     ${entry.path} -> ${entry.linkTarget}`;
-		case "file": return `${entry.executable ? "executable" : "file      "}  ${entry.path} ${entry.sha256.slice(0, 16)}`;
+		case "file": return [
+			entry.executable ? "executable " : "file       ",
+			entry.path,
+			entry.sha256.slice(0, 16),
+			...entry.specialBits ?? []
+		].join(" ");
 	}
 }
 export { runKey };

@@ -5,7 +5,7 @@ import { O as endProcessesIn, _ as guestPlatformOf, f as buildImage, i as findSm
 import { t as formatBytes } from "./disk.mjs";
 import { d as object } from "./verify.mjs";
 import { n as hostGuestPlatform, r as parseGuestPlatform } from "./platform.mjs";
-import { t as readInputs$1 } from "./inputs.mjs";
+import { t as readBuildInputs } from "./build-inputs.mjs";
 import * as os from "os";
 import os$1, { EOL as EOL$1 } from "os";
 import * as crypto from "crypto";
@@ -100741,7 +100741,7 @@ async function describeInputs({ platform, inputs, services }) {
 		type: "start",
 		stage: "inputs"
 	});
-	const { key, entriesSha256, entries, narrowed, reasons } = await readInputs$1({
+	const { key, entriesSha256, entries, narrowed, reasons } = await readBuildInputs({
 		...source,
 		platform,
 		signal
@@ -101085,7 +101085,7 @@ async function runMainStep() {
 	outOfTime.promise.catch(() => {});
 	const end = (reason, cleanUpMs) => {
 		stop.abort(reason);
-		setTimeout(() => outOfTime.reject(stop.signal.reason), cleanUpMs).unref();
+		setTimeout(() => outOfTime.reject(stop.signal.reason), cleanUpMs);
 	};
 	process.on("SIGINT", () => end(new InterruptedError("SIGINT"), CLEAN_UP_MS.SIGINT));
 	process.on("SIGTERM", () => end(new InterruptedError("SIGTERM"), CLEAN_UP_MS.SIGTERM));

@@ -15,7 +15,7 @@ export interface Secret {
   readonly value: string;
 }
 
-export interface BuildInputs {
+export interface BuildSource {
   /** Absolute, inside the workspace, without symbolic links; so is `file`. */
   readonly context: string;
   readonly file: string | undefined;
@@ -31,7 +31,7 @@ export type SmolvmInputs =
 /** What action.yml declares, read once. */
 export interface ActionInputs {
   /** What to build, or the name of an image that is there. */
-  readonly source: BuildInputs | { readonly image: string };
+  readonly source: BuildSource | { readonly image: string };
   readonly platforms: readonly GuestPlatform[];
   readonly hop: Hop;
   readonly smolvm: SmolvmInputs;

@@ -3,7 +3,7 @@ import { createReadStream } from 'node:fs';
 import * as fs from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { readInputs as readContext } from '../context/inputs.ts';
+import { readBuildInputs } from '../context/build-inputs.ts';
 import { fileError } from '../errors.ts';
 import { endProcessesIn } from '../host/child.ts';
 import { withPrivateDir } from '../host/private-dir.ts';
@@ -17,7 +17,7 @@ import { findSmolvm, requireSupported, type Smolvm } from '../pack/smolvm.ts';
 import { warningsTo } from '../progress.ts';
 import { artifactExpiry, uploadWorkflowArtifact } from '../publish/workflow-artifact.ts';
 import { formatRecord } from '../store/store.ts';
-import type { ActionInputs, BuildInputs, SmolvmInputs } from './inputs.ts';
+import type { ActionInputs, BuildSource, SmolvmInputs } from './inputs.ts';
 import type { Job } from './job.ts';
 import { prepareKvm, requireLinuxRunner } from './kvm.ts';
 import type { RunnerLog } from './log.ts';
@@ -265,7 +265,7 @@ async function describeInputs({ platform, inputs, services }: PlatformRun) {
   }
   const { log, signal } = services;
   log.onProgress({ type: 'start', stage: 'inputs' });
-  const { key, entriesSha256, entries, narrowed, reasons } = await readContext({
+  const { key, entriesSha256, entries, narrowed, reasons } = await readBuildInputs({
     ...source,
     platform,
     signal,
@@ -312,7 +312,7 @@ async function obtainImage({ platform, inputs, services, tools }: PlatformRun): 
 }
 
 /** The values go by the environment: what stands in a command line every user of the machine can read. */
-function secretArgs({ secrets }: BuildInputs) {
+function secretArgs({ secrets }: BuildSource) {
   const variable = (index: number) => `CLAUDE_BOTTLE_PACK_SECRET_${index}`;
   return {
     secrets: secrets.map(({ id }, index) => `id=${id},env=${variable(index)}`),
@@ -320,7 +320,7 @@ function secretArgs({ secrets }: BuildInputs) {
   };
 }
 
-function warnAboutSecrets({ buildArgs }: BuildInputs, log: RunnerLog): void {
+function warnAboutSecrets({ buildArgs }: BuildSource, log: RunnerLog): void {
   const names = buildArgs.map((buildArg) => buildArg.slice(0, buildArg.indexOf('=')));
   const suspects = names.filter((name) => /(TOKEN|SECRET|PASSW(OR)?D|CREDENTIALS?|_KEY)$/i.test(name));
   if (suspects.length > 0) {

@@ -28,7 +28,7 @@ export async function runMainStep(): Promise<number> {
   const end = (reason: Error, cleanUpMs: number) => {
     stop.abort(reason);
     // Not everything can be stopped, such as a download of the toolkit's.
-    setTimeout(() => outOfTime.reject(stop.signal.reason), cleanUpMs).unref();
+    setTimeout(() => outOfTime.reject(stop.signal.reason), cleanUpMs);
   };
   process.on('SIGINT', () => end(new InterruptedError('SIGINT'), CLEAN_UP_MS.SIGINT));
   process.on('SIGTERM', () => end(new InterruptedError('SIGTERM'), CLEAN_UP_MS.SIGTERM));

@@ -1,4 +1,4 @@
-import { readInputs } from '../context/inputs.ts';
+import { readBuildInputs } from '../context/build-inputs.ts';
 import type { ContextEntry } from '../identity/inputs-key.ts';
 import { hostGuestPlatform, parseGuestPlatform } from '../identity/platform.ts';
 import { visible } from '../sidecar/footer.ts';
@@ -20,7 +20,7 @@ export async function runKey(
   signal: AbortSignal,
 ): Promise<number> {
   const platform = wanted === undefined ? hostGuestPlatform() : parseGuestPlatform(wanted);
-  const inputs = await readInputs({ context, file, target, buildArgs: buildArg, platform, signal });
+  const inputs = await readBuildInputs({ context, file, target, buildArgs: buildArg, platform, signal });
   const { key, entriesSha256, entries, narrowed, reasons } = inputs;
   const summary = { key, platform, entriesSha256, narrowed, reasons };
   if (!explain) {
@@ -45,6 +45,11 @@ function entryLine(entry: ContextEntry): string {
     case 'symlink':
       return `symlink     ${entry.path} -> ${entry.linkTarget}`;
     case 'file':
-      return `${entry.executable ? 'executable' : 'file      '}  ${entry.path} ${entry.sha256.slice(0, 16)}`;
+      return [
+        entry.executable ? 'executable ' : 'file       ',
+        entry.path,
+        entry.sha256.slice(0, 16),
+        ...(entry.specialBits ?? []),
+      ].join(' ');
   }
 }

@@ -46,7 +46,6 @@ const MOUNT_TYPES_WITHOUT_CONTEXT = ['cache', 'tmpfs', 'secret', 'ssh'];
  * What a Dockerfile can see of the build context: the sources of COPY, ADD and bind mounts, in the stages that the
  * target needs. Paths keep no more than they must: with --parents a pattern counts as the directory in front of it,
  * and --exclude is not looked at. What ONBUILD holds counts as if it ran. Variables are those of BuildKit.
- * What an image in FROM does by ONBUILD cannot be known here, nor what `--build-context` puts in a stage's place.
  */
 export function readDockerfile(text: string, options: DockerfileOptions): DockerfileView {
   try {
@@ -71,6 +70,8 @@ export function readDockerfile(text: string, options: DockerfileOptions): Docker
 /** One stage, from its FROM to the next. */
 interface Stage {
   readonly name: string | undefined;
+  /** By itself or by the stages below: then no base image sets variables. */
+  readonly isFromScratch: boolean;
   readonly variables: Map<string, string | null | undefined>;
   /** The stages that FROM and `from=` name, or images, or numbers; undefined is one that we cannot tell. */
   readonly needs: (Stage | string | undefined)[];
@@ -140,6 +141,7 @@ class StageReader {
     const parent = this.#stages.findLast((stage) => stage.name !== undefined && stage.name === base);
     return {
       name: name?.toLowerCase(),
+      isFromScratch: parent?.isFromScratch ?? base === 'scratch',
       variables: new Map(parent?.variables),
       needs: base === undefined ? [undefined] : parent === undefined ? [] : [parent],
       sources: [],
@@ -157,11 +159,15 @@ class StageReader {
       }
       return [name, this.#expandIfClear(fallback, variables)] as const;
     });
+    const inherited = stage === undefined || stage.isFromScratch ? null : undefined;
     for (const [name, value] of values) {
+      if (value === null) {
+        variables.set(name, variables.has(name) ? variables.get(name) : inherited);
+        continue;
+      }
       const earlier = variables.has(name) ? variables.get(name) : null;
       // Builders differ in whether an ARG or an earlier ENV wins.
-      const isClear = earlier === null || value === null || earlier === value;
-      variables.set(name, isClear ? (value === null ? earlier : value) : undefined);
+      variables.set(name, earlier === null || earlier === value ? value : undefined);
     }
   }
 

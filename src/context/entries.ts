@@ -1,16 +1,21 @@
 import { createHash } from 'node:crypto';
 import { closeSync, constants, type Dirent, fstatSync, openSync, readlinkSync, readSync } from 'node:fs';
 import * as fs from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, posix } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { BottleError, hasErrno } from '../errors.ts';
-import type { ContextEntry } from '../identity/inputs-key.ts';
+import type { ContextEntry, FileEntry, SpecialBit } from '../identity/inputs-key.ts';
 import type { ContextSource } from './dockerfile.ts';
 import type { Dockerignore, IgnoreMatches } from './dockerignore.ts';
 import { globToRegExp } from './glob.ts';
 
 const CHUNK_BYTES = 256 * 1024;
 const TURN_MS = 20;
+const SPECIAL_BITS: readonly (readonly [number, SpecialBit])[] = [
+  [0o4000, 'setuid'],
+  [0o2000, 'setgid'],
+  [0o1000, 'sticky'],
+];
 
 export interface ReadEntriesOptions {
   readonly context: string;
@@ -86,7 +91,8 @@ class Walk {
     if (type === undefined) {
       return false;
     }
-    const isCovered = isParentCovered || this.#sources.some((source) => source.covers(path));
+    const names = path.split('/');
+    const isCovered = isParentCovered || this.#sources.some((source) => source.covers(names));
     const { isIgnored, matches } = this.#ignore.match(path, parentIgnored);
     if (type === 'directory') {
       return await this.#visitDirectory(path, { isCovered, isIgnored, matches });
@@ -94,9 +100,12 @@ class Walk {
     if (isIgnored) {
       return false;
     }
-    if (type === 'symlink' && !isParentCovered) {
-      for (const source of this.#sources.filter((source) => source.leadsThrough(path))) {
-        this.reasons.add(`${source.instruction}: ${path} is a symlink`);
+    if (type === 'symlink') {
+      for (const source of this.#sources) {
+        // A link in a source stays a link; one that a source is named by is followed.
+        if (source.leadsThrough(names) && !source.covers(names.slice(0, -1))) {
+          this.reasons.add(`${source.instruction}: ${path} is a symlink`);
+        }
       }
     }
     if (isCovered) {
@@ -110,7 +119,7 @@ class Walk {
     path: string,
     { isCovered, isIgnored, matches }: { isCovered: boolean; isIgnored: boolean; matches: IgnoreMatches },
   ): Promise<boolean> {
-    const isWanted = isCovered || this.#sources.some((source) => source.leadsThrough(path));
+    const isWanted = isCovered || this.#sources.some((source) => source.leadsThrough(path.split('/')));
     const isOpened = isWanted && (!isIgnored || this.#ignore.mayKeepInside(path));
     const isSent = (isOpened && (await this.directory(path, isCovered, matches))) || !isIgnored;
     if (isSent && isCovered) {
@@ -130,14 +139,13 @@ class SourceMatcher {
     this.#segments = path === '' ? [] : path.split('/').map((segment) => segmentMatcher(segment, isGlob));
   }
 
-  covers(path: string): boolean {
-    const names = path.split('/');
+  /** The path comes as its names; none are the context itself. */
+  covers(names: readonly string[]): boolean {
     return names.length >= this.#segments.length && this.#agrees(names);
   }
 
   /** Whether the path is the source or on the way to it. */
-  leadsThrough(path: string): boolean {
-    const names = path.split('/');
+  leadsThrough(names: readonly string[]): boolean {
     return names.length <= this.#segments.length && this.#agrees(names);
   }
 
@@ -208,7 +216,7 @@ class FileReader {
     this.#signal = signal;
   }
 
-  async read(path: string): Promise<{ executable: boolean; sha256: string }> {
+  async read(path: string): Promise<Omit<FileEntry, 'type' | 'path'>> {
     // What has become a FIFO meanwhile must not be waited for.
     const file = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
     try {
@@ -217,12 +225,14 @@ class FileReader {
         throw changedError(path);
       }
       const executable = (stats.mode & 0o111) !== 0;
+      const specialBits = SPECIAL_BITS.flatMap(([bit, name]) => ((stats.mode & bit) === 0 ? [] : name));
       const hash = createHash('sha256');
       for (;;) {
         await this.#giveTurn();
         const bytesRead = readSync(file, this.#buffer);
         if (bytesRead === 0) {
-          return { executable, sha256: hash.digest('hex') };
+          const sha256 = hash.digest('hex');
+          return { executable, ...(specialBits.length > 0 && { specialBits }), sha256 };
         }
         hash.update(this.#buffer.subarray(0, bytesRead));
       }
@@ -242,8 +252,11 @@ class FileReader {
 
 function readError(path: string, error: unknown): BottleError {
   if (path.includes('\uFFFD')) {
-    return new BottleError('io', `cannot read ${path}: its name is not UTF-8`, {
-      hint: 'rename it, or list what it is in in .dockerignore',
+    const directory = posix.dirname(path);
+    const isTop = directory === '.';
+    const place = isTop ? 'the build context' : `the directory ${directory}`;
+    return new BottleError('io', `${place} holds a name that is not UTF-8: ${posix.basename(path)}`, {
+      hint: isTop ? 'rename it' : `rename it, or list ${directory} in .dockerignore`,
       cause: error,
     });
   }

@@ -11,18 +11,24 @@ export type InputsKey = string & { readonly __brand: 'InputsKey' };
 
 /**
  * One thing in the build context that an image can be made of. No times, no owners, and of the mode only the
- * execute bit: the rest depends on who checked it out.
+ * execute bit and the special bits of files: the rest depends on who checked it out.
  */
 export type ContextEntry =
   | { readonly type: 'directory'; readonly path: string }
-  | {
-      readonly type: 'file';
-      /** POSIX, relative to the context, in Unicode NFC. */
-      readonly path: string;
-      readonly executable: boolean;
-      readonly sha256: string;
-    }
+  | FileEntry
   | { readonly type: 'symlink'; readonly path: string; readonly linkTarget: string };
+
+export interface FileEntry {
+  readonly type: 'file';
+  /** POSIX, relative to the context, in Unicode NFC. */
+  readonly path: string;
+  readonly executable: boolean;
+  /** Only there when one is set. */
+  readonly specialBits?: readonly SpecialBit[];
+  readonly sha256: string;
+}
+
+export type SpecialBit = 'setuid' | 'setgid' | 'sticky';
 
 export interface KeyParts {
   readonly platform: GuestPlatform;

@@ -39,21 +39,8 @@ const STAGES: Record<string, Stage> = {
       cancelWhen: (line) => line === '::group::Flatten',
     }),
   },
-  'container hop': {
-    hold: async () => ({
-      inputs: { context: '.', image: debian, hop: 'container', 'registry-image': registryImage },
-      cancelWhen: (line) => /The push refers to/.test(line),
-    }),
-  },
-  pack: {
-    hold: async ({ dir }) => ({
-      env: { SMOLVM_DOUBLE_STAGE_DELAY_MS: '60000' },
-      cancelWhen: waitUntil(
-        async () => (await processesWith(`TMPDIR=${dir}`)).some((line) => line.includes('_boot-vm')),
-        'a builder VM',
-      ),
-    }),
-  },
+  'container hop': { hold: async (job) => ({ ...hangingPack(job), inputs: throughContainer() }) },
+  pack: { hold: async (job) => hangingPack(job) },
   'archive for the cache': {
     hold: async (job) => ({
       env: { PATH: await withSleepingTar(job) },
@@ -78,6 +65,20 @@ const STAGES: Record<string, Stage> = {
   },
   upload: { hold: slowUpload(({ service, subject }) => service === 'blob' && !isCacheKey(subject)) },
 };
+
+/** The pull from the registry has begun, and takes a minute. */
+function hangingPack({ dir }: ActionJob): Partial<StepOptions> {
+  const hasBuilderVm = async () =>
+    (await processesWith(`TMPDIR=${dir}`)).some((line) => line.includes('_boot-vm'));
+  return {
+    env: { SMOLVM_DOUBLE_STAGE_DELAY_MS: '60000' },
+    cancelWhen: waitUntil(hasBuilderVm, 'a builder VM'),
+  };
+}
+
+function throughContainer(): Record<string, string> {
+  return { hop: 'container', 'registry-image': registryImage };
+}
 
 function isCacheKey(subject = ''): boolean {
   return subject.startsWith('claude-bottle-pack-');

@@ -58,6 +58,7 @@ describe('entriesSha256', () => {
   test.each<[string, ContextEntry]>([
     ['path', { ...FILE, path: 'A.txt' }],
     ['execute bit', { ...FILE, executable: true }],
+    ['special bit', { ...FILE, specialBits: ['setuid'] }],
     ['content', { ...FILE, sha256: 'b'.repeat(64) }],
     ['type', { type: 'symlink', path: FILE.path, linkTarget: 'b' }],
   ])('is another for another %s', (_what, entry) => {

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import * as fs from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
-import { type InputsOptions, readInputs } from '../../src/context/inputs.ts';
+import { type BuildInputsOptions, readBuildInputs } from '../../src/context/build-inputs.ts';
 import { failureOf } from '../helpers/failure.ts';
 import { tempDir } from '../helpers/temp-dir.ts';
 
@@ -29,11 +29,11 @@ async function sampleContext(files: Record<string, string> = {}): Promise<string
   return dir;
 }
 
-async function read(context: string, options: Partial<InputsOptions> = {}) {
-  return await readInputs({ context, buildArgs: [], platform: 'linux/amd64', ...options });
+async function read(context: string, options: Partial<BuildInputsOptions> = {}) {
+  return await readBuildInputs({ context, buildArgs: [], platform: 'linux/amd64', ...options });
 }
 
-async function pathsOf(context: string, options: Partial<InputsOptions> = {}): Promise<string[]> {
+async function pathsOf(context: string, options: Partial<BuildInputsOptions> = {}): Promise<string[]> {
   return (await read(context, options)).entries.map(({ path }) => path);
 }
 
@@ -74,6 +74,9 @@ describe('the key changes', () => {
   test.each<[string, (dir: string) => Promise<unknown>]>([
     ['content', (dir) => fs.writeFile(join(dir, 'src/lib/a.ts'), 'b')],
     ['execute bit', (dir) => fs.chmod(join(dir, 'src/lib/a.ts'), 0o744)],
+    ['setuid bit', (dir) => fs.chmod(join(dir, 'src/lib/a.ts'), 0o4644)],
+    ['setgid bit', (dir) => fs.chmod(join(dir, 'src/lib/a.ts'), 0o2644)],
+    ['sticky bit', (dir) => fs.chmod(join(dir, 'src/lib/a.ts'), 0o1644)],
     ['name', (dir) => fs.rename(join(dir, 'src/lib/a.ts'), join(dir, 'src/lib/b.ts'))],
     ['new file', (dir) => fs.writeFile(join(dir, 'src/lib/.hidden'), '')],
     ['empty directory', (dir) => fs.mkdir(join(dir, 'src/empty'))],
@@ -171,6 +174,22 @@ describe('entries', () => {
     },
   );
 
+  test.each(['COPY dir/link/file /y', 'RUN --mount=type=bind,source=dir/link,target=/y true'])(
+    'are the whole context when %s leads through a symlink in what another source covers',
+    async (line) => {
+      const dir = await sampleContext({
+        Dockerfile: `FROM scratch\nCOPY dir /x\n${line}\n`,
+        'dir/a': '',
+        'other/file': '1',
+      });
+      await fs.symlink('../other', join(dir, 'dir/link'));
+      const { key, reasons } = await read(dir);
+      expect(reasons).toEqual([`${line}: dir/link is a symlink`]);
+      await fs.writeFile(join(dir, 'other/file'), '2');
+      expect((await read(dir)).key).not.toBe(key);
+    },
+  );
+
   test('of a pattern are what is in matching directories', async () => {
     const dir = await sampleContext({ Dockerfile: 'FROM scratch\nCOPY *rc/l?b [p]*.json **.md /\n' });
     expect(await pathsOf(dir)).toEqual(['README.md', 'package.json', 'src/lib', 'src/lib/a.ts']);
@@ -219,6 +238,16 @@ describe('entries', () => {
   });
 });
 
+test('a Dockerfile and a .dockerignore can link to files in the context, and the context be a link', async () => {
+  const dir = await sampleContext({ 'docker/Dockerfile': DOCKERFILE, 'docker/ignore': 'src/lib\n' });
+  await fs.rm(join(dir, 'Dockerfile'));
+  await fs.symlink('docker/Dockerfile', join(dir, 'Dockerfile'));
+  await fs.symlink('docker/ignore', join(dir, '.dockerignore'));
+  const link = join(await tempDir(), 'link');
+  await fs.symlink(dir, link);
+  expect(await pathsOf(link)).toEqual(['package.json', 'src', 'src/link', 'src/main.ts']);
+});
+
 describe('fails', () => {
   test('without a context', async () => {
     const error = await failureOf(read(join(await tempDir(), 'nowhere')));
@@ -227,22 +256,71 @@ describe('fails', () => {
 
   test('without a Dockerfile', async () => {
     const error = await failureOf(read(await tempDir()));
-    expect(error).toMatchObject({ code: 'not-found', hint: 'name it with --file' });
+    expect(error).toMatchObject({ code: 'not-found', hint: 'name it (file)' });
   });
 
-  test('on a name that is not UTF-8, and says so', async () => {
+  test('on a name that is not UTF-8, with its directory and what to do', async () => {
     const dir = await sampleContext();
-    await fs.writeFile(Buffer.from(`${dir}/src/\xff`, 'latin1'), '');
+    await fs.writeFile(Buffer.from(`${dir}/src/lib/\xff`, 'latin1'), '');
     expect(await failureOf(read(dir))).toMatchObject({
       code: 'io',
-      message: expect.stringContaining('UTF-8'),
+      message: 'the directory src/lib holds a name that is not UTF-8: \uFFFD',
+      hint: 'rename it, or list src/lib in .dockerignore',
+    });
+    await fs.writeFile(join(dir, '.dockerignore'), 'src/lib\n');
+    expect((await read(dir)).narrowed).toBe(true);
+  });
+
+  test('on a name that is not UTF-8 at the top of the context', async () => {
+    const dir = await sampleContext({ Dockerfile: 'FROM scratch\nCOPY . /\n' });
+    await fs.writeFile(Buffer.from(`${dir}/\xff`, 'latin1'), '');
+    expect(await failureOf(read(dir))).toMatchObject({
+      message: expect.stringContaining('the build context holds'),
+      hint: 'rename it',
     });
   });
 
-  test('on a Dockerfile that cannot be read, with its path', async () => {
+  test('on a directory for a Dockerfile, with its path', async () => {
     const dir = await sampleContext();
     const error = await failureOf(read(dir, { file: join(dir, 'src') }));
-    expect(error).toMatchObject({ code: 'io', message: expect.stringContaining(join(dir, 'src')) });
+    expect(error).toMatchObject({ code: 'usage', message: `${join(dir, 'src')} is not a plain file` });
+  });
+
+  test.each(['Dockerfile', 'Dockerfile.dockerignore', '.dockerignore'])(
+    'on a %s that is a FIFO, and does not wait for it',
+    async (name) => {
+      const dir = await sampleContext();
+      await fs.rm(join(dir, name), { force: true });
+      execFileSync('mkfifo', [join(dir, name)]);
+      const error = await failureOf(read(dir));
+      expect(error).toMatchObject({ code: 'usage', message: `${join(dir, name)} is not a plain file` });
+    },
+  );
+
+  test('on a FIFO that is named for a Dockerfile', async () => {
+    const dir = await sampleContext();
+    execFileSync('mkfifo', [join(dir, 'fifo')]);
+    expect(await failureOf(read(dir, { file: join(dir, 'fifo') }))).toMatchObject({ code: 'usage' });
+  });
+
+  test.each(['Dockerfile', 'Dockerfile.dockerignore', '.dockerignore'])(
+    'on a %s that links to a file outside, whose content it does not tell',
+    async (name) => {
+      const outside = await write(await tempDir(), { secret: '[hunter2' });
+      const dir = await sampleContext();
+      await fs.rm(join(dir, name), { force: true });
+      await fs.symlink(join(outside, 'secret'), join(dir, name));
+      const error = await failureOf(read(dir));
+      expect(error).toMatchObject({ code: 'usage', message: expect.stringContaining(join(dir, name)) });
+      expect(JSON.stringify(error)).not.toContain('hunter2');
+    },
+  );
+
+  test('on a context that is a link, when the Dockerfile in it leads out', async () => {
+    const parent = await write(await tempDir(), { 'context/a': '', 'context-2/Dockerfile': DOCKERFILE });
+    await fs.symlink('context', join(parent, 'link'));
+    await fs.symlink('../context-2/Dockerfile', join(parent, 'context/Dockerfile'));
+    expect(await failureOf(read(join(parent, 'link')))).toMatchObject({ code: 'usage' });
   });
 
   test('when it is stopped', async () => {

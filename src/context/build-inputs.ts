@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
+import { constants } from 'node:fs';
 import * as fs from 'node:fs/promises';
-import { basename, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { BottleError, hasErrno } from '../errors.ts';
 import { type ContextEntry, entriesSha256, type InputsKey, inputsKey } from '../identity/inputs-key.ts';
 import type { GuestPlatform } from '../identity/platform.ts';
@@ -8,7 +9,7 @@ import { readDockerfile } from './dockerfile.ts';
 import { Dockerignore } from './dockerignore.ts';
 import { readEntries } from './entries.ts';
 
-export interface InputsOptions {
+export interface BuildInputsOptions {
   readonly context: string;
   /** Relative to the working directory, as docker takes it. */
   readonly file?: string | undefined;
@@ -19,7 +20,7 @@ export interface InputsOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-export interface Inputs {
+export interface BuildInputs {
   readonly key: InputsKey;
   readonly entriesSha256: string;
   readonly entries: readonly ContextEntry[];
@@ -31,9 +32,17 @@ export interface Inputs {
 
 /**
  * Reads what goes into `docker build`. The same inputs have the same key on every machine.
- * @throws BottleError `not-found` when there is no context or no Dockerfile, `io` when something cannot be read
+ *
+ * The key cannot see, so that another image can come of the same key:
+ * - base images: what a tag in FROM or `--from` stands for by now, and what the image does by ONBUILD
+ * - what RUN gets from the network, and what is behind the URLs of ADD
+ * - the values of secrets, SSH agents and cache mounts, and what `--build-context` puts in a stage's place
+ * - the builder: Dockerfiles are read as BuildKit reads them. In the legacy builder, ENV of a base image wins over
+ *   ARG and build args, and so COPY can take another path
+ * @throws BottleError `not-found` when there is no context or no Dockerfile, `usage` when the Dockerfile or an
+ * ignore file is no plain file or leads out of the context, `io` when something cannot be read
  */
-export async function readInputs(options: InputsOptions): Promise<Inputs> {
+export async function readBuildInputs(options: BuildInputsOptions): Promise<BuildInputs> {
   const { context, target, platform, signal } = options;
   await assertDirectory(context);
   const dockerfile = await findDockerfile(options);
@@ -62,7 +71,7 @@ async function assertDirectory(context: string): Promise<void> {
   const stats = await fs.stat(context).catch(() => undefined);
   if (!stats?.isDirectory()) {
     throw new BottleError('not-found', `no build context: ${context} is not a directory`, {
-      hint: 'name the directory of the build context with --context',
+      hint: 'name the directory of the build context (context)',
     });
   }
 }
@@ -72,25 +81,26 @@ interface Dockerfile {
   readonly bytes: Buffer;
 }
 
-async function findDockerfile({ context, file }: InputsOptions): Promise<Dockerfile> {
-  // Without --file, docker also takes the name in small letters.
+async function findDockerfile({ context, file }: BuildInputsOptions): Promise<Dockerfile> {
+  // Without a name, docker also takes the name in small letters.
   const paths =
     file === undefined ? [join(context, 'Dockerfile'), join(context, 'dockerfile')] : [resolve(file)];
   for (const path of paths) {
-    const bytes = await readIfThere(path);
+    // A link from outside can have come with a pull request; a file that is named is meant.
+    const bytes = await readIfThere(path, file === undefined ? [context] : undefined);
     if (bytes !== undefined) {
       return { path, bytes };
     }
   }
   throw new BottleError('not-found', `no Dockerfile: ${paths[0]} is not there`, {
-    hint: 'name it with --file',
+    hint: 'name it (file)',
   });
 }
 
 /** The ignore file beside the Dockerfile and named after it comes before the one of the context. */
 async function readIgnore(context: string, dockerfilePath: string): Promise<Dockerignore> {
   for (const path of [`${dockerfilePath}.dockerignore`, join(context, '.dockerignore')]) {
-    const bytes = await readIfThere(path);
+    const bytes = await readIfThere(path, [context, dirname(dockerfilePath)]);
     if (bytes !== undefined) {
       return new Dockerignore(bytes.toString(), basename(path));
     }
@@ -98,18 +108,52 @@ async function readIgnore(context: string, dockerfilePath: string): Promise<Dock
   return new Dockerignore('');
 }
 
-async function readIfThere(path: string): Promise<Buffer | undefined> {
+/** With `roots`, links must stay inside of one of them; docker refuses a Dockerfile that does not too. */
+async function readIfThere(path: string, roots?: readonly string[]): Promise<Buffer | undefined> {
   try {
-    return await fs.readFile(path);
+    const target = await fs.realpath(path);
+    if (roots !== undefined && !(await isInside(target, roots))) {
+      throw new BottleError('usage', `${path} is a symlink that leads out of the build context`, {
+        hint: 'put the file itself there',
+      });
+    }
+    return await readPlainFile(path, target);
   } catch (error) {
     if (hasErrno(error, 'ENOENT')) {
       return undefined;
+    }
+    if (error instanceof BottleError) {
+      throw error;
     }
     const reason = error instanceof Error ? error.message : String(error);
     throw new BottleError('io', `cannot read ${path}: ${reason}`, {
       hint: 'make it a readable file',
       cause: error,
     });
+  }
+}
+
+async function isInside(target: string, roots: readonly string[]): Promise<boolean> {
+  const realRoots = await Promise.all(roots.map((root) => fs.realpath(root)));
+  return realRoots.some((root) => target.startsWith(root.endsWith('/') ? root : `${root}/`));
+}
+
+async function readPlainFile(path: string, target: string): Promise<Buffer> {
+  const plainError = new BottleError('usage', `${path} is not a plain file`, {
+    hint: 'put a plain file there',
+  });
+  if (!(await fs.stat(target)).isFile()) {
+    throw plainError;
+  }
+  // What has become a link or a FIFO meanwhile must not be followed or waited for.
+  const file = await fs.open(target, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  try {
+    if (!(await file.stat()).isFile()) {
+      throw plainError;
+    }
+    return await file.readFile();
+  } finally {
+    await file.close();
   }
 }
 
