@@ -100448,7 +100448,7 @@ async function saveSidecar(toolkit, sidecar, settings, options) {
 	});
 	return pointer.kind === "not-saved" ? pointer : outcome;
 }
-/** The key must match exactly; the service would also take it for a prefix. */
+/** The service also takes a key for a prefix; what comes under another key than this one is thrown away. */
 async function restoreEntry(toolkit, key, names, options) {
 	const { dir, signal, onWarning, trouble } = options;
 	if (trouble.service !== void 0 || trouble.entries.has(key)) return false;

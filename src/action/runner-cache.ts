@@ -163,7 +163,7 @@ export async function saveSidecar(
   return pointer.kind === 'not-saved' ? pointer : outcome;
 }
 
-/** The key must match exactly; the service would also take it for a prefix. */
+/** The service also takes a key for a prefix; what comes under another key than this one is thrown away. */
 async function restoreEntry(
   toolkit: Toolkit,
   key: string,
