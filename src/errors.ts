@@ -90,3 +90,19 @@ export function fileError(action: string, error: unknown): BottleError {
   }
   return new BottleError('io', `${action}: ${reason}`, { cause: error });
 }
+
+/** What we did not foresee is a bug of ours; `hint` says what its report needs. */
+export function asBottleError(error: unknown, hint: string): BottleError {
+  return error instanceof BottleError
+    ? error
+    : new BottleError('internal', `unexpected: ${error instanceof Error ? error.message : error}`, {
+        hint,
+        cause: error,
+      });
+}
+
+/** With the stacks of its causes. */
+export function stackOf(error: Error): string {
+  const cause = error.cause instanceof Error ? `\ncaused by ${stackOf(error.cause)}` : '';
+  return `${error.stack}${cause}`;
+}

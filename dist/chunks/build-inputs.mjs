@@ -1,4 +1,4 @@
-import { i as hasErrno, t as BottleError } from "./errors.mjs";
+import { a as hasErrno, t as BottleError } from "./errors.mjs";
 import { t as canonicalize } from "./canonicalize.mjs";
 import { createHash } from "node:crypto";
 import { closeSync, constants, fstatSync, openSync, readSync, readlinkSync } from "node:fs";

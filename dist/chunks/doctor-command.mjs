@@ -1,4 +1,4 @@
-import { a as isDamage, t as BottleError } from "./errors.mjs";
+import { o as isDamage, t as BottleError } from "./errors.mjs";
 import { n as freeBytes, t as formatBytes } from "./disk.mjs";
 import { l as scratchParent, o as storeDir, t as Store } from "./store.mjs";
 import { a as glibcVersion, h as engineFacts, i as findSmolvm, o as judgeVersion, u as requireVirtualization } from "./smolvm.mjs";

@@ -73,4 +73,16 @@ function fileError(action, error) {
 	});
 	return new BottleError("io", `${action}: ${reason}`, { cause: error });
 }
-export { isDamage as a, hasErrno as i, InterruptedError as n, fileError as r, BottleError as t };
+/** What we did not foresee is a bug of ours; `hint` says what its report needs. */
+function asBottleError(error, hint) {
+	return error instanceof BottleError ? error : new BottleError("internal", `unexpected: ${error instanceof Error ? error.message : error}`, {
+		hint,
+		cause: error
+	});
+}
+/** With the stacks of its causes. */
+function stackOf(error) {
+	const cause = error.cause instanceof Error ? `\ncaused by ${stackOf(error.cause)}` : "";
+	return `${error.stack}${cause}`;
+}
+export { hasErrno as a, fileError as i, InterruptedError as n, isDamage as o, asBottleError as r, stackOf as s, BottleError as t };

@@ -1,4 +1,4 @@
-import { r as fileError, t as BottleError } from "./errors.mjs";
+import { i as fileError, t as BottleError } from "./errors.mjs";
 import { d as withPrivateDir, f as isAlive, h as thisOwner, l as scratchParent, s as runtimeConfigSha256, u as sweepPrivateDirs } from "./store.mjs";
 import { C as pushImage, D as tagImage, E as removeNetwork, S as pullImage, T as removeImage, b as listOwned, c as reapPackCreate, d as OWNER_LABEL, g as exportContainer, k as readChild, m as docker, p as createContainer, s as packCreate, v as inspectIfThere, w as removeContainer, x as loadImage } from "./smolvm.mjs";
 import { r as requireFreeBytes } from "./disk.mjs";

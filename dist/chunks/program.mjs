@@ -1,4 +1,4 @@
-import { i as hasErrno, n as InterruptedError, t as BottleError } from "./errors.mjs";
+import { a as hasErrno, n as InterruptedError, r as asBottleError, s as stackOf } from "./errors.mjs";
 import { t as formatBytes } from "./disk.mjs";
 import { stripVTControlCharacters, styleText } from "node:util";
 import { EventEmitter } from "node:events";
@@ -3058,10 +3058,6 @@ function outliveReaders() {
 		}
 	});
 }
-function stackOf(error) {
-	const cause = error.cause instanceof Error ? `\ncaused by ${stackOf(error.cause)}` : "";
-	return `${error.stack}${cause}`;
-}
 // src/cli/program.ts
 const SIGNALS = {
 	SIGHUP: 1,
@@ -3107,10 +3103,7 @@ async function run(argv, output, signal) {
 	} catch (error) {
 		if (signal.reason instanceof InterruptedError) return 128 + SIGNALS[signal.reason.signal];
 		if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 64;
-		const known = error instanceof BottleError ? error : new BottleError("internal", `unexpected: ${error instanceof Error ? error.message : error}`, {
-			hint: "this is a bug: report it with the output of the same command and --debug",
-			cause: error
-		});
+		const known = asBottleError(error, "this is a bug: report it with the output of the same command and --debug");
 		output.error(known);
 		return known.exitCode;
 	}

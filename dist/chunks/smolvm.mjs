@@ -1,4 +1,4 @@
-import { i as hasErrno, r as fileError, t as BottleError } from "./errors.mjs";
+import { a as hasErrno, i as fileError, t as BottleError } from "./errors.mjs";
 import { d as withPrivateDir, f as isAlive, l as scratchParent, m as pidOf, p as ownerOf } from "./store.mjs";
 import { E as parseImageId, d as object, f as optional, g as unknown, h as string, m as refine, o as array, p as record, u as nullable, w as isDigest } from "./verify.mjs";
 import { r as parseGuestPlatform } from "./platform.mjs";

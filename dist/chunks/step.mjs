@@ -1,9 +1,9 @@
 import { a as require_tar_stream, c as __exportAll, l as __require, n as packImage, o as warningsTo, r as sweepKilledRuns, s as __commonJSMin, t as parseImageReference, u as __toESM } from "./image-reference.mjs";
-import { i as hasErrno, n as InterruptedError, r as fileError, t as BottleError } from "./errors.mjs";
+import { a as hasErrno, i as fileError, n as InterruptedError, r as asBottleError, s as stackOf, t as BottleError } from "./errors.mjs";
 import { a as verifyFile, c as datetime, d as withPrivateDir, i as readRecord, r as formatRecord, u as sweepPrivateDirs } from "./store.mjs";
 import { O as endProcessesIn, _ as guestPlatformOf, f as buildImage, i as findSmolvm, l as requireSupported, n as KVM_RULE, r as KVM_RULE_FILE, t as KVM_DEVICE, u as requireVirtualization, y as inspectImage } from "./smolvm.mjs";
 import { t as formatBytes } from "./disk.mjs";
-import { d as object } from "./verify.mjs";
+import { C as id16, d as object } from "./verify.mjs";
 import { n as hostGuestPlatform, r as parseGuestPlatform } from "./platform.mjs";
 import { t as readBuildInputs } from "./build-inputs.mjs";
 import * as os from "os";
@@ -20151,10 +20151,14 @@ async function download(url) {
 	}
 }
 async function requireSha256(path, expected, url) {
+	const found = await fileSha256(path);
+	if (found !== expected) throw new BottleError("smolvm-untrusted", `${url} has the SHA-256 ${found}, expected ${expected}`, { hint: "do not use that file; compare both with the checksums.sha256 of the release" });
+}
+/** 64 hex digits. */
+async function fileSha256(path) {
 	const hash = createHash("sha256");
 	await pipeline(createReadStream(path), hash);
-	const found = hash.digest("hex");
-	if (found !== expected) throw new BottleError("smolvm-untrusted", `${url} has the SHA-256 ${found}, expected ${expected}`, { hint: "do not use that file; compare both with the checksums.sha256 of the release" });
+	return hash.digest("hex");
 }
 // src/action/inputs.ts
 /** The default of action.yml: an input with its default counts as not given. */
@@ -20537,7 +20541,7 @@ function outputsOfOne(result) {
 	const { record, artifact } = result;
 	return {
 		"image-id": record.image.id,
-		id16: record.image.id.slice(7, 23),
+		id16: id16(record.image.id),
 		"inputs-key": record.inputs?.key ?? "",
 		"cache-hit": String(result.cacheMatch !== "none"),
 		"cache-match": result.cacheMatch,
@@ -100375,14 +100379,18 @@ function imageCacheKey(image, settings) {
 function inputsCacheKey(inputs, settings) {
 	return `${prefix("inputs", settings)}-${inputs}`;
 }
-function prefix(kind, { platform, smolvm, cpus, memMib }) {
+/** For names: what is said of a machine's size, nothing of what smolvm chooses by itself. */
+function machineSize({ cpus, memMib }) {
+	return [...cpus === void 0 ? [] : [`cpus-${cpus}`], ...memMib === void 0 ? [] : [`mem-${memMib}`]];
+}
+function prefix(kind, settings) {
+	const { platform, smolvm } = settings;
 	return [
 		`claude-bottle-pack-v${FORMAT_VERSION}`,
 		kind,
 		platform.replace("/", "-"),
 		`smolvm-${smolvm.version}-${smolvm.sha256.slice(0, 16)}`,
-		...cpus === void 0 ? [] : [`cpus-${cpus}`],
-		...memMib === void 0 ? [] : [`mem-${memMib}`]
+		...machineSize(settings)
 	].join("-");
 }
 /** The sidecar under a key, verified and for this image; anything else counts as a miss, with a warning. */
@@ -100707,8 +100715,7 @@ function fileName(inputs, platform, record) {
 		platform.replace("/", "-"),
 		(record.inputs?.key ?? record.image.id.replace("sha256:", "")).slice(0, 16),
 		...smolvm.version === "1.9.3" ? [] : [`smolvm-${smolvm.version}`],
-		...smolvm.cpus === void 0 ? [] : [`cpus-${smolvm.cpus}`],
-		...smolvm.memMib === void 0 ? [] : [`mem-${smolvm.memMib}`]
+		...machineSize(smolvm)
 	].join("-").concat(".smolmachine");
 }
 function recordPathOf({ path }) {
@@ -100863,22 +100870,16 @@ async function upload({ inputs, services }, sidecar) {
 		expiresAt
 	};
 }
-/** A build with other bytes is another tool, whatever version it says. */
-async function identifySmolvm(smolvm) {
-	if (!("path" in smolvm)) return {
+function lazyTools({ smolvm, kvmCheck }, { log, signal }) {
+	const { onProgress } = log;
+	const identify = async () => "path" in smolvm ? {
+		version: (await findSmolvm(smolvm.path)).version,
+		sha256: await fileSha256(smolvm.path)
+	} : {
 		version: smolvm.version,
 		sha256: releaseSha256(smolvm)
 	};
-	const { version } = await findSmolvm(smolvm.path);
-	const digest = createHash("sha256");
-	await pipeline(createReadStream(smolvm.path), digest);
-	return {
-		version,
-		sha256: digest.digest("hex")
-	};
-}
-function lazyTools({ smolvm, kvmCheck }, { log, signal }) {
-	const { onProgress } = log;
+	let identity;
 	let prepared;
 	const prepare = async () => {
 		await sweepKilledRuns(signal, onProgress);
@@ -100890,7 +100891,10 @@ function lazyTools({ smolvm, kvmCheck }, { log, signal }) {
 		return found;
 	};
 	return {
-		identifySmolvm: async () => await identifySmolvm(smolvm),
+		identifySmolvm: async () => {
+			identity ??= identify();
+			return await identity;
+		},
 		smolvm: async () => {
 			prepared ??= prepare();
 			return await prepared;
@@ -100952,11 +100956,7 @@ function escaped(text) {
 const RUNTIME_VARIABLE = /^ACTIONS_/;
 /** Takes the job's tokens out of `process.env`; the toolkit gets them back for each call. */
 function takeToolkit(log) {
-	const runtime = {};
-	for (const [name, value] of Object.entries(process.env)) if (RUNTIME_VARIABLE.test(name) && value !== void 0) {
-		runtime[name] = value;
-		delete process.env[name];
-	}
+	const runtime = takeVariables(RUNTIME_VARIABLE);
 	return { async call(run, { signal, env = {} }) {
 		signal.throwIfAborted();
 		const restoreEnvironment = overlayEnvironment({
@@ -100978,6 +100978,15 @@ function takeToolkit(log) {
 			restoreEnvironment();
 		}
 	} };
+}
+/** Takes variables out of the environment that docker and smolvm inherit, and returns them. */
+function takeVariables(names) {
+	const taken = {};
+	for (const [name, value] of Object.entries(process.env)) if (names.test(name) && value !== void 0) {
+		taken[name] = value;
+		delete process.env[name];
+	}
+	return taken;
 }
 function overlayEnvironment(env) {
 	const before = Object.keys(env).map((name) => [name, process.env[name]]);
@@ -101067,6 +101076,7 @@ function permission(reason) {
 }
 // src/action/step.ts
 const POST_TIMEOUT_MS = 6e4;
+const BUG_HINT = "this is a bug: report it with the log of a run with debug logging";
 const MIN_MASKED_CHARS = 4;
 /** The runner sends SIGINT, 7.5 s later SIGTERM, 2.5 s later SIGKILL, and to this process only. */
 const CLEAN_UP_MS = {
@@ -101128,7 +101138,7 @@ function setOutputs(outputs) {
 */
 async function runPostStep() {
 	const log = createRunnerLog(process.stdout.write.bind(process.stdout));
-	hideFromChildren(/^(INPUT|ACTIONS)_/);
+	takeVariables(/^(INPUT|ACTIONS)_/);
 	const onWarning = warningsTo(log.onProgress);
 	const sweeps = [async () => await sweepKilledRuns(AbortSignal.timeout(POST_TIMEOUT_MS), log.onProgress), async () => await sweepPrivateDirs(process.env.RUNNER_TEMP ?? "", {
 		beforeRemove: endProcessesIn,
@@ -101137,14 +101147,10 @@ async function runPostStep() {
 	for (const sweep of sweeps) await sweep().catch((error) => onWarning(`left behind, the next run tries again: ${error.message}`));
 	return 0;
 }
-/** docker and smolvm inherit our environment. */
-function hideFromChildren(variables) {
-	for (const name of Object.keys(process.env)) if (variables.test(name)) delete process.env[name];
-}
 /** Reads the inputs, and has their secrets masked. */
 async function takeInputs(job) {
 	const inputs = await readInputs(getInput, job.workspace);
-	hideFromChildren(/^INPUT_/);
+	takeVariables(/^INPUT_/);
 	const secrets = "image" in inputs.source ? [] : inputs.source.secrets.map(({ value }) => value);
 	for (const secret of inputs.githubToken === void 0 ? secrets : [inputs.githubToken, ...secrets]) for (const line of maskedLines(secret)) setSecret(line);
 	return inputs;
@@ -101164,23 +101170,13 @@ async function report(error, log, signal) {
 		setOutput("error-code", "cancelled");
 		return EXIT_CODES[signal.reason.signal];
 	}
-	const known = asBottleError(signal.aborted ? signal.reason : error);
+	const known = asBottleError(signal.aborted ? signal.reason : error, BUG_HINT);
 	debug(stackOf(known));
 	for (const line of known.details) log.text(`  | ${line}`);
 	log.error(`claude-bottle-pack: ${known.code}`, known.hint === void 0 ? known.message : `${known.message}\nhint: ${known.hint}`);
 	setOutput("error-code", known.code);
 	await writeSummary(failureSummary(known));
 	return 1;
-}
-function asBottleError(error) {
-	return error instanceof BottleError ? error : new BottleError("internal", `unexpected: ${error instanceof Error ? error.message : error}`, {
-		hint: "this is a bug: report it with the log of a run with debug logging",
-		cause: error
-	});
-}
-function stackOf(error) {
-	const cause = error.cause instanceof Error ? `\ncaused by ${stackOf(error.cause)}` : "";
-	return `${error.stack}${cause}`;
 }
 /** A runner without summaries is no reason to fail. */
 async function writeSummary(markdown) {

@@ -1,4 +1,4 @@
-import { a as isDamage, i as hasErrno, r as fileError, t as BottleError } from "./errors.mjs";
+import { a as hasErrno, i as fileError, o as isDamage, t as BottleError } from "./errors.mjs";
 import { C as id16, S as $constructor, _ as _isoDateTime, a as _enum, b as _regex, c as int, d as object, f as optional, h as string, i as ZodMiniStringFormat, l as literal, m as refine, n as verifySidecar, o as array, s as boolean, w as isDigest, x as $ZodISODateTime, y as _nonnegative } from "./verify.mjs";
 import { t as canonicalize } from "./canonicalize.mjs";
 import { t as GUEST_PLATFORMS } from "./platform.mjs";

@@ -1,4 +1,4 @@
-import { a as isDamage, t as BottleError } from "./errors.mjs";
+import { o as isDamage, t as BottleError } from "./errors.mjs";
 import { t as formatBytes } from "./disk.mjs";
 import { T as parseId16 } from "./verify.mjs";
 import { a as verifyFile, o as storeDir, t as Store } from "./store.mjs";

@@ -1,4 +1,4 @@
-import { i as hasErrno, r as fileError, t as BottleError } from "./errors.mjs";
+import { a as hasErrno, i as fileError, t as BottleError } from "./errors.mjs";
 import { t as GUEST_PLATFORMS } from "./platform.mjs";
 import { n as decodeFooter, r as printable, t as damaged } from "./footer.mjs";
 import * as zlib from "node:zlib";

@@ -1,3 +1,4 @@
+import { type Digest, id16 } from '../identity/image-id.ts';
 import type { PackRecord } from '../identity/pack-record.ts';
 import type { GuestPlatform } from '../identity/platform.ts';
 import type { WorkflowArtifact } from '../publish/workflow-artifact.ts';
@@ -36,7 +37,7 @@ function outputsOfOne(result: PackedPlatform): Record<string, string> {
   const { record, artifact } = result;
   return {
     'image-id': record.image.id,
-    id16: record.image.id.slice('sha256:'.length, 'sha256:'.length + 16),
+    id16: id16(record.image.id as Digest),
     'inputs-key': record.inputs?.key ?? '',
     'cache-hit': String(result.cacheMatch !== 'none'),
     'cache-match': result.cacheMatch,

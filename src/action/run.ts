@@ -1,8 +1,6 @@
-import { createHash, hash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
+import { hash } from 'node:crypto';
 import * as fs from 'node:fs/promises';
 import { join } from 'node:path';
-import { pipeline } from 'node:stream/promises';
 import { readBuildInputs } from '../context/build-inputs.ts';
 import { fileError } from '../errors.ts';
 import { endProcessesIn } from '../host/child.ts';
@@ -17,7 +15,7 @@ import { findSmolvm, requireSupported, type Smolvm } from '../pack/smolvm.ts';
 import { warningsTo } from '../progress.ts';
 import { artifactExpiry, uploadWorkflowArtifact } from '../publish/workflow-artifact.ts';
 import { formatRecord } from '../store/store.ts';
-import type { ActionInputs, BuildSource, SmolvmInputs } from './inputs.ts';
+import type { ActionInputs, BuildSource } from './inputs.ts';
 import type { Job } from './job.ts';
 import { prepareKvm, requireLinuxRunner } from './kvm.ts';
 import type { RunnerLog } from './log.ts';
@@ -27,12 +25,13 @@ import {
   type CacheTrouble,
   imageCacheKey,
   inputsCacheKey,
+  machineSize,
   type PackSettings,
   restoreRecord,
   restoreSidecar,
   saveSidecar,
 } from './runner-cache.ts';
-import { DEFAULT_SMOLVM_VERSION, installSmolvm, releaseSha256 } from './smolvm-release.ts';
+import { DEFAULT_SMOLVM_VERSION, fileSha256, installSmolvm, releaseSha256 } from './smolvm-release.ts';
 import type { Toolkit } from './toolkit.ts';
 import type { Trust } from './trust.ts';
 
@@ -229,8 +228,7 @@ function fileName(inputs: ActionInputs, platform: GuestPlatform, record: PackRec
     platform.replace('/', '-'),
     (record.inputs?.key ?? record.image.id.replace('sha256:', '')).slice(0, 16),
     ...(smolvm.version === DEFAULT_SMOLVM_VERSION ? [] : [`smolvm-${smolvm.version}`]),
-    ...(smolvm.cpus === undefined ? [] : [`cpus-${smolvm.cpus}`]),
-    ...(smolvm.memMib === undefined ? [] : [`mem-${smolvm.memMib}`]),
+    ...machineSize(smolvm),
   ]
     .join('-')
     .concat('.smolmachine');
@@ -393,19 +391,13 @@ interface Tools {
   smolvm(): Promise<Smolvm>;
 }
 
-/** A build with other bytes is another tool, whatever version it says. */
-async function identifySmolvm(smolvm: SmolvmInputs): Promise<PackSettings['smolvm']> {
-  if (!('path' in smolvm)) {
-    return { version: smolvm.version, sha256: releaseSha256(smolvm) };
-  }
-  const { version } = await findSmolvm(smolvm.path);
-  const digest = createHash('sha256');
-  await pipeline(createReadStream(smolvm.path), digest);
-  return { version, sha256: digest.digest('hex') };
-}
-
 function lazyTools({ smolvm, kvmCheck }: ActionInputs, { log, signal }: RunServices): Tools {
   const { onProgress } = log;
+  const identify = async () =>
+    'path' in smolvm
+      ? { version: (await findSmolvm(smolvm.path)).version, sha256: await fileSha256(smolvm.path) }
+      : { version: smolvm.version, sha256: releaseSha256(smolvm) };
+  let identity: ReturnType<typeof identify> | undefined;
   let prepared: Promise<Smolvm> | undefined;
   const prepare = async () => {
     await sweepKilledRuns(signal, onProgress);
@@ -420,7 +412,10 @@ function lazyTools({ smolvm, kvmCheck }: ActionInputs, { log, signal }: RunServi
     return found;
   };
   return {
-    identifySmolvm: async () => await identifySmolvm(smolvm),
+    identifySmolvm: async () => {
+      identity ??= identify();
+      return await identity;
+    },
     smolvm: async () => {
       prepared ??= prepare();
       return await prepared;

@@ -35,14 +35,28 @@ export function inputsCacheKey(inputs: InputsKey, settings: PackSettings): strin
   return `${prefix('inputs', settings)}-${inputs}`;
 }
 
-function prefix(kind: string, { platform, smolvm, cpus, memMib }: PackSettings): string {
+/** For names: what is said of a machine's size, nothing of what smolvm chooses by itself. */
+export function machineSize({
+  cpus,
+  memMib,
+}: {
+  cpus?: number | undefined;
+  memMib?: number | undefined;
+}): string[] {
+  return [
+    ...(cpus === undefined ? [] : [`cpus-${cpus}`]),
+    ...(memMib === undefined ? [] : [`mem-${memMib}`]),
+  ];
+}
+
+function prefix(kind: string, settings: PackSettings): string {
+  const { platform, smolvm } = settings;
   return [
     `claude-bottle-pack-v${FORMAT_VERSION}`,
     kind,
     platform.replace('/', '-'),
     `smolvm-${smolvm.version}-${smolvm.sha256.slice(0, 16)}`,
-    ...(cpus === undefined ? [] : [`cpus-${cpus}`]),
-    ...(memMib === undefined ? [] : [`mem-${memMib}`]),
+    ...machineSize(settings),
   ].join('-');
 }
 

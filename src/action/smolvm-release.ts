@@ -112,12 +112,17 @@ async function download(url: string): Promise<string> {
 }
 
 async function requireSha256(path: string, expected: string, url: string): Promise<void> {
-  const hash = createHash('sha256');
-  await pipeline(createReadStream(path), hash);
-  const found = hash.digest('hex');
+  const found = await fileSha256(path);
   if (found !== expected) {
     throw new BottleError('smolvm-untrusted', `${url} has the SHA-256 ${found}, expected ${expected}`, {
       hint: 'do not use that file; compare both with the checksums.sha256 of the release',
     });
   }
+}
+
+/** 64 hex digits. */
+export async function fileSha256(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  await pipeline(createReadStream(path), hash);
+  return hash.digest('hex');
 }

@@ -1,5 +1,5 @@
 import * as core from '@actions/core';
-import { BottleError, InterruptedError } from '../errors.ts';
+import { asBottleError, BottleError, InterruptedError, stackOf } from '../errors.ts';
 import { endProcessesIn } from '../host/child.ts';
 import { sweepPrivateDirs } from '../host/private-dir.ts';
 import { sweepKilledRuns } from '../pack/pack.ts';
@@ -10,10 +10,11 @@ import { createRunnerLog, type RunnerLog } from './log.ts';
 import { outputsOf, type PackedPlatform } from './outputs.ts';
 import { run } from './run.ts';
 import { failureSummary, summaryOf } from './summary.ts';
-import { takeToolkit } from './toolkit.ts';
+import { takeToolkit, takeVariables } from './toolkit.ts';
 import { judgeRun } from './trust.ts';
 
 const POST_TIMEOUT_MS = 60_000;
+const BUG_HINT = 'this is a bug: report it with the log of a run with debug logging';
 const MIN_MASKED_CHARS = 4;
 /** The runner sends SIGINT, 7.5 s later SIGTERM, 2.5 s later SIGKILL, and to this process only. */
 const CLEAN_UP_MS = { SIGINT: 6_000, SIGTERM: 1_500 } as const;
@@ -68,7 +69,7 @@ function setOutputs(outputs: Readonly<Record<string, string>>): void {
  */
 export async function runPostStep(): Promise<number> {
   const log = createRunnerLog(process.stdout.write.bind(process.stdout));
-  hideFromChildren(/^(INPUT|ACTIONS)_/);
+  takeVariables(/^(INPUT|ACTIONS)_/);
   const onWarning = warningsTo(log.onProgress);
   const sweeps = [
     async () => await sweepKilledRuns(AbortSignal.timeout(POST_TIMEOUT_MS), log.onProgress),
@@ -83,19 +84,10 @@ export async function runPostStep(): Promise<number> {
   return 0;
 }
 
-/** docker and smolvm inherit our environment. */
-function hideFromChildren(variables: RegExp): void {
-  for (const name of Object.keys(process.env)) {
-    if (variables.test(name)) {
-      delete process.env[name];
-    }
-  }
-}
-
 /** Reads the inputs, and has their secrets masked. */
 async function takeInputs(job: Job): Promise<ActionInputs> {
   const inputs = await readInputs(core.getInput, job.workspace);
-  hideFromChildren(/^INPUT_/);
+  takeVariables(/^INPUT_/);
   const secrets = 'image' in inputs.source ? [] : inputs.source.secrets.map(({ value }) => value);
   for (const secret of inputs.githubToken === undefined ? secrets : [inputs.githubToken, ...secrets]) {
     for (const line of maskedLines(secret)) {
@@ -124,7 +116,7 @@ async function report(error: unknown, log: RunnerLog, signal: AbortSignal): Prom
     core.setOutput('error-code', 'cancelled');
     return EXIT_CODES[signal.reason.signal as keyof typeof EXIT_CODES];
   }
-  const known = asBottleError(signal.aborted ? signal.reason : error);
+  const known = asBottleError(signal.aborted ? signal.reason : error, BUG_HINT);
   core.debug(stackOf(known));
   for (const line of known.details) {
     log.text(`  | ${line}`);
@@ -136,20 +128,6 @@ async function report(error: unknown, log: RunnerLog, signal: AbortSignal): Prom
   core.setOutput('error-code', known.code);
   await writeSummary(failureSummary(known));
   return 1;
-}
-
-function asBottleError(error: unknown): BottleError {
-  return error instanceof BottleError
-    ? error
-    : new BottleError('internal', `unexpected: ${error instanceof Error ? error.message : error}`, {
-        hint: 'this is a bug: report it with the log of a run with debug logging',
-        cause: error,
-      });
-}
-
-function stackOf(error: Error): string {
-  const cause = error.cause instanceof Error ? `\ncaused by ${stackOf(error.cause)}` : '';
-  return `${error.stack}${cause}`;
 }
 
 /** A runner without summaries is no reason to fail. */

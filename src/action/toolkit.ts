@@ -24,13 +24,7 @@ export interface Toolkit {
 
 /** Takes the job's tokens out of `process.env`; the toolkit gets them back for each call. */
 export function takeToolkit(log: RunnerLog): Toolkit {
-  const runtime: Record<string, string> = {};
-  for (const [name, value] of Object.entries(process.env)) {
-    if (RUNTIME_VARIABLE.test(name) && value !== undefined) {
-      runtime[name] = value;
-      delete process.env[name];
-    }
-  }
+  const runtime = takeVariables(RUNTIME_VARIABLE);
   return {
     async call(run, { signal, env = {} }) {
       signal.throwIfAborted();
@@ -49,6 +43,18 @@ export function takeToolkit(log: RunnerLog): Toolkit {
       }
     },
   };
+}
+
+/** Takes variables out of the environment that docker and smolvm inherit, and returns them. */
+export function takeVariables(names: RegExp): Record<string, string> {
+  const taken: Record<string, string> = {};
+  for (const [name, value] of Object.entries(process.env)) {
+    if (names.test(name) && value !== undefined) {
+      taken[name] = value;
+      delete process.env[name];
+    }
+  }
+  return taken;
 }
 
 function overlayEnvironment(env: Record<string, string>): () => void {

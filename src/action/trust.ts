@@ -1,3 +1,5 @@
+import type { CacheInput } from './inputs.ts';
+
 /** Events whose code somebody with write access has put there. */
 const TRUSTED_EVENTS: readonly string[] = [
   'push',
@@ -40,7 +42,7 @@ export interface Trust {
  * What this run may do with what it packs. A restore cannot be checked afterwards (the archive is unpacked with
  * absolute paths allowed), so jobs whose result is attested or released pack for themselves unless `cache` is true.
  */
-export function judgeRun(run: RunContext, cache: 'auto' | 'true' | 'false'): Trust {
+export function judgeRun(run: RunContext, cache: CacheInput): Trust {
   const distrust = whyNotTrusted(run);
   const isOwnPullRequest = run.event === 'pull_request' && !isFork(run.payload);
   const noCache = cache === 'false' ? 'the input cache is false' : undefined;

@@ -1,5 +1,5 @@
 import { styleText } from 'node:util';
-import { type BottleError, hasErrno } from '../errors.ts';
+import { type BottleError, hasErrno, stackOf } from '../errors.ts';
 import type { OnProgress } from '../progress.ts';
 import { createProgress } from './progress.ts';
 
@@ -53,9 +53,4 @@ function outliveReaders(): void {
       process.exitCode = 74;
     }
   });
-}
-
-function stackOf(error: Error): string {
-  const cause = error.cause instanceof Error ? `\ncaused by ${stackOf(error.cause)}` : '';
-  return `${error.stack}${cause}`;
 }

@@ -1,6 +1,6 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import packageJson from '../../package.json' with { type: 'json' };
-import { BottleError, InterruptedError } from '../errors.ts';
+import { asBottleError, InterruptedError } from '../errors.ts';
 import type { DoctorOptions } from './doctor-command.ts';
 import type { KeyCommandOptions } from './key-command.ts';
 import { type Output, terminalOutput } from './output.ts';
@@ -58,13 +58,10 @@ async function run(argv: readonly string[], output: Output, signal: AbortSignal)
       // commander has printed its message; help and version end with 0
       return error.exitCode === 0 ? 0 : 64;
     }
-    const known =
-      error instanceof BottleError
-        ? error
-        : new BottleError('internal', `unexpected: ${error instanceof Error ? error.message : error}`, {
-            hint: 'this is a bug: report it with the output of the same command and --debug',
-            cause: error,
-          });
+    const known = asBottleError(
+      error,
+      'this is a bug: report it with the output of the same command and --debug',
+    );
     output.error(known);
     return known.exitCode;
   }
