@@ -263,7 +263,7 @@ async function describeInputs({ platform, inputs, services }: PlatformRun) {
   }
   const { log, signal } = services;
   log.onProgress({ type: 'start', stage: 'inputs' });
-  const { key, entriesSha256, entries, narrowed, reasons } = await readBuildInputs({
+  const { record, entries, reasons } = await readBuildInputs({
     ...source,
     platform,
     signal,
@@ -277,9 +277,9 @@ async function describeInputs({ platform, inputs, services }: PlatformRun) {
       '.git goes into the build and differs in every checkout, so the runner cache is never hit by the inputs key: list it in .dockerignore',
     );
   }
-  const what = narrowed ? 'files that the Dockerfile can see' : 'files in the context';
-  log.onProgress({ type: 'done', stage: 'inputs', detail: `${key}, ${entries.length} ${what}` });
-  return { key, entriesSha256, narrowed };
+  const what = record.narrowed ? 'files that the Dockerfile can see' : 'files in the context';
+  log.onProgress({ type: 'done', stage: 'inputs', detail: `${record.key}, ${entries.length} ${what}` });
+  return record;
 }
 
 async function obtainImage({ platform, inputs, services, tools }: PlatformRun): Promise<Image> {

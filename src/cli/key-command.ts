@@ -1,30 +1,32 @@
-import { readBuildInputs } from '../context/build-inputs.ts';
+import { type BuildInputs, readBuildInputs } from '../context/build-inputs.ts';
+import { BottleError } from '../errors.ts';
 import type { ContextEntry } from '../identity/inputs-key.ts';
-import { hostGuestPlatform, parseGuestPlatform } from '../identity/platform.ts';
+import type { GuestPlatform } from '../identity/platform.ts';
 import { visible } from '../sidecar/footer.ts';
+import { type BuildCommandOptions, platformOf } from './build-options.ts';
 import type { Output } from './output.ts';
 
-export interface KeyCommandOptions {
-  readonly context: string;
-  readonly file?: string;
-  readonly target?: string;
-  readonly buildArg: readonly string[];
-  readonly platform?: string;
+export interface KeyCommandOptions extends BuildCommandOptions {
   readonly explain?: boolean;
+  /** A file with a pack record. */
+  readonly against?: string;
 }
 
 /** `claude-bottle key`: prints the inputs key; with --explain, what it is made of. */
 export async function runKey(
-  { context, file, target, buildArg, platform: wanted, explain = false }: KeyCommandOptions,
+  options: KeyCommandOptions,
   output: Output,
   signal: AbortSignal,
 ): Promise<number> {
-  const platform = wanted === undefined ? hostGuestPlatform() : parseGuestPlatform(wanted);
+  const { context, file, target, buildArg, explain = false, against } = options;
+  const platform = platformOf(options);
   const inputs = await readBuildInputs({ context, file, target, buildArgs: buildArg, platform, signal });
-  const { key, entriesSha256, entries, narrowed, reasons } = inputs;
-  const summary = { key, platform, entriesSha256, narrowed, reasons };
+  const { record, entries, reasons } = inputs;
+  const { key, narrowed } = record;
+  const differences = against === undefined ? undefined : await compare(against, inputs, platform, context);
+  const summary = { ...record, platform, reasons, ...(differences && { differences }) };
   if (!explain) {
-    output.result(summary, [key]);
+    output.result(summary, [key, ...(differences ?? []).map(visible)]);
     return 0;
   }
   const scope = narrowed ? 'what the Dockerfile can see of the context' : 'the whole context';
@@ -33,9 +35,29 @@ export async function runKey(
     `platform    ${platform}`,
     `covers      ${scope}`,
     ...reasons.map((reason) => `because     ${visible(reason)}`),
+    ...(differences ?? []).map((line) => `differs     ${visible(line)}`),
     ...entries.map((entry) => visible(entryLine(entry))),
   ]);
   return 0;
+}
+
+async function compare(
+  path: string,
+  inputs: BuildInputs,
+  platform: GuestPlatform,
+  context: string,
+): Promise<string[]> {
+  const [{ differencesFrom }, { readRecord }] = await Promise.all([
+    import('../fetch/explain-miss.ts'),
+    import('../store/record-file.ts'),
+  ]);
+  const record = await readRecord(path);
+  if (record === undefined) {
+    throw new BottleError('not-found', `there is no pack record in ${path}`, {
+      hint: 'name the .json file beside a sidecar',
+    });
+  }
+  return await differencesFrom(record, inputs, { platform, context });
 }
 
 function entryLine(entry: ContextEntry): string {

@@ -3,7 +3,13 @@ import { constants } from 'node:fs';
 import * as fs from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { BottleError, hasErrno } from '../errors.ts';
-import { type ContextEntry, entriesSha256, type InputsKey, inputsKey } from '../identity/inputs-key.ts';
+import {
+  buildArgsSha256,
+  type ContextEntry,
+  entriesSha256,
+  type InputsRecord,
+  inputsKey,
+} from '../identity/inputs-key.ts';
 import type { GuestPlatform } from '../identity/platform.ts';
 import { readDockerfile } from './dockerfile.ts';
 import { Dockerignore } from './dockerignore.ts';
@@ -21,12 +27,10 @@ export interface BuildInputsOptions {
 }
 
 export interface BuildInputs {
-  readonly key: InputsKey;
-  readonly entriesSha256: string;
+  /** What a pack record says of them, the key first. */
+  readonly record: InputsRecord;
   readonly entries: readonly ContextEntry[];
-  /** Whether the key covers only what the Dockerfile can see, or the whole context. */
-  readonly narrowed: boolean;
-  /** Why not. */
+  /** Why the key covers the whole context, if it does. */
   readonly reasons: readonly string[];
 }
 
@@ -56,15 +60,18 @@ export async function readBuildInputs(options: BuildInputsOptions): Promise<Buil
   const { entries } =
     seen.reasons.length === 0 ? seen : await readEntries({ context, ignore, sources: undefined, signal });
 
-  const entriesDigest = entriesSha256(entries);
-  const key = inputsKey({
-    platform,
+  const parts = {
     dockerfileSha256: createHash('sha256').update(dockerfile.bytes).digest('hex'),
-    target,
-    buildArgs,
-    entriesSha256: entriesDigest,
-  });
-  return { key, entriesSha256: entriesDigest, entries, narrowed: reasons.length === 0, reasons };
+    ...(target !== undefined && { target }),
+    entriesSha256: entriesSha256(entries),
+  };
+  const record = {
+    key: inputsKey({ ...parts, platform, buildArgs }),
+    ...parts,
+    buildArgsSha256: buildArgsSha256(buildArgs),
+    narrowed: reasons.length === 0,
+  };
+  return { record, entries, reasons };
 }
 
 async function assertDirectory(context: string): Promise<void> {

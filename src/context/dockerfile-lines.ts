@@ -86,6 +86,13 @@ export function isHeredoc(word: string): boolean {
 }
 
 function readDirectives(lines: readonly string[]): { syntax: string | undefined; escapeChar: string } {
+  // Only the frontend is looked for behind a shebang.
+  const behindShebang = lines[0]?.startsWith('#!') ? lines.slice(1) : lines;
+  const syntax = directivesOf(behindShebang).get('syntax')?.split(' ')[0];
+  return { syntax, escapeChar: directivesOf(lines).get('escape') === '`' ? '`' : '\\' };
+}
+
+function directivesOf(lines: readonly string[]): Map<string, string> {
   const seen = new Map<string, string>();
   for (const line of lines) {
     const [, name = '', value = ''] = line.trimStart().match(DIRECTIVE) ?? [];
@@ -94,7 +101,7 @@ function readDirectives(lines: readonly string[]): { syntax: string | undefined;
     }
     seen.set(name.toLowerCase(), value);
   }
-  return { syntax: seen.get('syntax')?.split(' ')[0], escapeChar: seen.get('escape') === '`' ? '`' : '\\' };
+  return seen;
 }
 
 function isCommentOrBlank(line: string): boolean {

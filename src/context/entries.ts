@@ -1,6 +1,14 @@
-import { createHash } from 'node:crypto';
-import { closeSync, constants, type Dirent, fstatSync, openSync, readlinkSync, readSync } from 'node:fs';
-import * as fs from 'node:fs/promises';
+import { createHash, hash } from 'node:crypto';
+import {
+  closeSync,
+  constants,
+  type Dirent,
+  fstatSync,
+  openSync,
+  readdirSync,
+  readlinkSync,
+  readSync,
+} from 'node:fs';
 import { join, posix } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { BottleError, hasErrno } from '../errors.ts';
@@ -37,13 +45,41 @@ export interface FoundEntries {
  * @throws BottleError `io` for what cannot be read, and for what changes meanwhile
  */
 export async function readEntries(options: ReadEntriesOptions): Promise<FoundEntries> {
-  const walk = new Walk(options);
+  const turns = new Turns(options.signal);
+  const walk = new Walk(options, turns);
   await walk.directory('', false, undefined);
   if (walk.reasons.size > 0) {
     return { entries: [], reasons: [...walk.reasons] };
   }
   const found = walk.found.toSorted((a, b) => (a.path < b.path ? -1 : 1));
-  return { entries: await readAll(found, options), reasons: [] };
+  return { entries: await readAll(found, options.context, turns), reasons: [] };
+}
+
+/**
+ * Directories and files are read without the thread pool, which costs more than the reading itself where they are
+ * many and small; signals get their turn in between.
+ */
+class Turns {
+  readonly #signal: AbortSignal | undefined;
+  #endMs = 0;
+
+  constructor(signal: AbortSignal | undefined) {
+    this.#signal = signal;
+  }
+
+  isOver(): boolean {
+    return performance.now() > this.#endMs;
+  }
+
+  async next(): Promise<void> {
+    await setImmediate();
+    this.throwIfAborted();
+    this.#endMs = performance.now() + TURN_MS;
+  }
+
+  throwIfAborted(): void {
+    this.#signal?.throwIfAborted();
+  }
 }
 
 /** A name in the context, not yet read. */
@@ -52,55 +88,63 @@ interface Found {
   readonly type: ContextEntry['type'];
 }
 
+/** A name, and what the sources and the ignore file say to it. */
+interface Seen extends Found {
+  readonly isCovered: boolean;
+  readonly isIgnored: boolean;
+  readonly matches: IgnoreMatches;
+}
+
 class Walk {
   readonly found: Found[] = [];
   readonly reasons = new Set<string>();
   readonly #context: string;
   readonly #ignore: Dockerignore;
   readonly #sources: readonly SourceMatcher[];
-  readonly #signal: AbortSignal | undefined;
+  readonly #turns: Turns;
 
-  constructor({ context, ignore, sources, signal }: ReadEntriesOptions) {
+  constructor({ context, ignore, sources }: ReadEntriesOptions, turns: Turns) {
     this.#context = context;
     this.#ignore = ignore;
     this.#sources = (sources ?? [{ instruction: '', path: '', isGlob: false }]).map(
       (source) => new SourceMatcher(source),
     );
-    this.#signal = signal;
+    this.#turns = turns;
   }
 
   /** Whether the engine would get something of what is in there. */
   async directory(path: string, isCovered: boolean, ignored: IgnoreMatches | undefined): Promise<boolean> {
-    this.#signal?.throwIfAborted();
-    const names = await readNames(join(this.#context, path), path);
+    if (this.#turns.isOver()) {
+      await this.#turns.next();
+    }
     let isSent = false;
-    for (const entry of names) {
-      isSent = (await this.#visit(entry, path, isCovered, ignored)) || isSent;
+    for (const entry of readNames(join(this.#context, path), path)) {
+      const type = typeOf(entry);
+      if (type === undefined) {
+        continue;
+      }
+      const seen = this.#look(path === '' ? entry.name : `${path}/${entry.name}`, type, isCovered, ignored);
+      isSent = (type === 'directory' ? await this.#visitDirectory(seen) : this.#visit(seen)) || isSent;
     }
     return isSent;
   }
 
-  async #visit(
-    entry: Dirent,
-    parent: string,
+  #look(
+    path: string,
+    type: ContextEntry['type'],
     isParentCovered: boolean,
     parentIgnored: IgnoreMatches | undefined,
-  ): Promise<boolean> {
-    const path = parent === '' ? entry.name : `${parent}/${entry.name}`;
-    const type = typeOf(entry);
-    if (type === undefined) {
-      return false;
-    }
-    const names = path.split('/');
-    const isCovered = isParentCovered || this.#sources.some((source) => source.covers(names));
-    const { isIgnored, matches } = this.#ignore.match(path, parentIgnored);
-    if (type === 'directory') {
-      return await this.#visitDirectory(path, { isCovered, isIgnored, matches });
-    }
+  ): Seen {
+    const isCovered = isParentCovered || this.#sources.some((source) => source.covers(path.split('/')));
+    return { path, type, isCovered, ...this.#ignore.match(path, parentIgnored) };
+  }
+
+  #visit({ path, type, isCovered, isIgnored }: Seen): boolean {
     if (isIgnored) {
       return false;
     }
     if (type === 'symlink') {
+      const names = path.split('/');
       for (const source of this.#sources) {
         // A link in a source stays a link; one that a source is named by is followed.
         if (source.leadsThrough(names) && !source.covers(names.slice(0, -1))) {
@@ -115,10 +159,7 @@ class Walk {
   }
 
   /** The engine gets an ignored directory when something in it is excepted. */
-  async #visitDirectory(
-    path: string,
-    { isCovered, isIgnored, matches }: { isCovered: boolean; isIgnored: boolean; matches: IgnoreMatches },
-  ): Promise<boolean> {
+  async #visitDirectory({ path, isCovered, isIgnored, matches }: Seen): Promise<boolean> {
     const isWanted = isCovered || this.#sources.some((source) => source.leadsThrough(path.split('/')));
     const isOpened = isWanted && (!isIgnored || this.#ignore.mayKeepInside(path));
     const isSent = (isOpened && (await this.directory(path, isCovered, matches))) || !isIgnored;
@@ -170,22 +211,24 @@ function typeOf(entry: Dirent): ContextEntry['type'] | undefined {
   return entry.isSymbolicLink() ? 'symlink' : entry.isFile() ? 'file' : undefined;
 }
 
-async function readNames(directory: string, path: string): Promise<Dirent[]> {
+function readNames(directory: string, path: string): Dirent[] {
   try {
-    return await fs.readdir(directory, { withFileTypes: true });
+    return readdirSync(directory, { withFileTypes: true });
   } catch (error) {
     throw readError(path === '' ? directory : path, error);
   }
 }
 
-async function readAll(
-  found: readonly Found[],
-  { context, signal }: ReadEntriesOptions,
-): Promise<ContextEntry[]> {
+async function readAll(found: readonly Found[], context: string, turns: Turns): Promise<ContextEntry[]> {
   const entries: ContextEntry[] = [];
-  const reader = new FileReader(signal);
+  const reader = new FileReader(turns);
+  // Paths are in order already, and join would look at every letter of them.
+  const prefix = join(context, '_').slice(0, -1);
   for (const { path, type } of found) {
-    const absolute = join(context, path);
+    if (turns.isOver()) {
+      await turns.next();
+    }
+    const absolute = prefix + path;
     const name = path.normalize('NFC');
     try {
       if (type === 'file') {
@@ -196,24 +239,19 @@ async function readAll(
         entries.push({ type, path: name });
       }
     } catch (error) {
-      signal?.throwIfAborted();
+      turns.throwIfAborted();
       throw error instanceof BottleError ? error : readError(path, error);
     }
   }
   return entries;
 }
 
-/**
- * Reads without the thread pool, which costs more than the reading itself where files are many and small; signals
- * get their turn in between.
- */
 class FileReader {
   readonly #buffer = Buffer.allocUnsafe(CHUNK_BYTES);
-  readonly #signal: AbortSignal | undefined;
-  #turnEndsMs = 0;
+  readonly #turns: Turns;
 
-  constructor(signal: AbortSignal | undefined) {
-    this.#signal = signal;
+  constructor(turns: Turns) {
+    this.#turns = turns;
   }
 
   async read(path: string): Promise<Omit<FileEntry, 'type' | 'path'>> {
@@ -226,27 +264,29 @@ class FileReader {
       }
       const executable = (stats.mode & 0o111) !== 0;
       const specialBits = SPECIAL_BITS.flatMap(([bit, name]) => ((stats.mode & bit) === 0 ? [] : name));
-      const hash = createHash('sha256');
-      for (;;) {
-        await this.#giveTurn();
-        const bytesRead = readSync(file, this.#buffer);
-        if (bytesRead === 0) {
-          const sha256 = hash.digest('hex');
-          return { executable, ...(specialBits.length > 0 && { specialBits }), sha256 };
-        }
-        hash.update(this.#buffer.subarray(0, bytesRead));
-      }
+      const bytesRead = readSync(file, this.#buffer);
+      const sha256 =
+        bytesRead === stats.size
+          ? hash('sha256', this.#buffer.subarray(0, bytesRead))
+          : await this.#hashOn(file, bytesRead);
+      return { executable, ...(specialBits.length > 0 && { specialBits }), sha256 };
     } finally {
       closeSync(file);
     }
   }
 
-  async #giveTurn(): Promise<void> {
-    if (performance.now() > this.#turnEndsMs) {
-      await setImmediate();
-      this.#signal?.throwIfAborted();
-      this.#turnEndsMs = performance.now() + TURN_MS;
+  /** The first bytes are in the buffer. */
+  async #hashOn(file: number, firstBytes: number): Promise<string> {
+    const sum = createHash('sha256');
+    let bytesRead = firstBytes;
+    while (bytesRead > 0) {
+      sum.update(this.#buffer.subarray(0, bytesRead));
+      if (this.#turns.isOver()) {
+        await this.#turns.next();
+      }
+      bytesRead = readSync(file, this.#buffer);
     }
+    return sum.digest('hex');
   }
 }
 

@@ -39,6 +39,17 @@ export interface KeyParts {
   readonly entriesSha256: string;
 }
 
+/** What a pack record says of the inputs: enough to tell which part differs, and nothing of what is in them. */
+export interface InputsRecord {
+  readonly key: InputsKey;
+  readonly dockerfileSha256: string;
+  readonly target?: string;
+  readonly buildArgsSha256: string;
+  readonly entriesSha256: string;
+  /** Whether the key covers only what the Dockerfile can see, or the whole context. */
+  readonly narrowed: boolean;
+}
+
 export function parseInputsKey(text: string): InputsKey {
   if (!/^[0-9a-f]{64}$/.test(text)) {
     throw new BottleError('usage', `not an inputs key: ${JSON.stringify(text)}`, {
@@ -63,6 +74,10 @@ export function inputsKey({
     buildArgs: Object.fromEntries(buildArgs),
     entries: entriesSha256,
   }) as InputsKey;
+}
+
+export function buildArgsSha256(buildArgs: ReadonlyMap<string, string>): string {
+  return canonicalSha256(Object.fromEntries(buildArgs));
 }
 
 /** Equal for equal entries, in whatever order they come. */

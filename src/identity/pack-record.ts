@@ -38,6 +38,9 @@ export const packRecordSchema = z.object({
   inputs: z.optional(
     z.object({
       key: sha256,
+      dockerfileSha256: sha256,
+      target: z.optional(z.string()),
+      buildArgsSha256: sha256,
       entriesSha256: sha256,
       /** Whether the key covers only what the Dockerfile can see, or the whole context. */
       narrowed: z.boolean(),

@@ -21,7 +21,13 @@ const PACKED: PackedPlatform = {
     smolvm: { version: '1.9.3' },
     hop: 'embedded',
     packedAt: '2026-01-02T03:04:05.000Z',
-    inputs: { key: 'b'.repeat(64), entriesSha256: HEX, narrowed: true },
+    inputs: {
+      key: 'b'.repeat(64),
+      dockerfileSha256: HEX,
+      buildArgsSha256: HEX,
+      entriesSha256: HEX,
+      narrowed: true,
+    },
   },
   artifact: {
     id: 42,

@@ -30,7 +30,13 @@ async function sampleContext(files: Record<string, string> = {}): Promise<string
 }
 
 async function read(context: string, options: Partial<BuildInputsOptions> = {}) {
-  return await readBuildInputs({ context, buildArgs: [], platform: 'linux/amd64', ...options });
+  const { record, ...rest } = await readBuildInputs({
+    context,
+    buildArgs: [],
+    platform: 'linux/amd64',
+    ...options,
+  });
+  return { ...record, ...rest };
 }
 
 async function pathsOf(context: string, options: Partial<BuildInputsOptions> = {}): Promise<string[]> {

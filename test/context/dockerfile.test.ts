@@ -196,6 +196,11 @@ describe('unclear is', () => {
     ["the builder's platform", 'FROM a\nARG BUILDARCH\nCOPY $BUILDARCH /', /the variable BUILDARCH/],
     ['a cut in a variable', 'FROM a\nARG D=x\nCOPY ${D%.*} /', /this form of \$\{\}/],
     ['another frontend', '# syntax=example.org/mine:1\nFROM a\n', /example\.org\/mine:1/],
+    [
+      'another frontend behind a shebang',
+      '#!/x\n# syntax=example.org/mine:1\nFROM a\n',
+      /example\.org\/mine:1/,
+    ],
     ['ONBUILD with a variable', 'FROM a\nENV D=x\nONBUILD COPY $D /', /variables of later builds/],
     ['an unknown instruction', 'FROM a\nINCLUDE b', /not known here/],
     ['an unknown flag', 'FROM a\nCOPY --new b /', /--new is not known here/],

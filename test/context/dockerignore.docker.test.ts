@@ -122,7 +122,10 @@ describe.each<Builder>(['BuildKit', 'legacy'])('the %s builder sends what we kee
       '.\n/\n',
     ])('with %j', async (dockerignore) => {
     const context = await makeContext('FROM scratch\nCOPY . /context/\n', dockerignore);
-    const { entries, narrowed } = await readBuildInputs({ context, buildArgs: [], platform: 'linux/amd64' });
+    const {
+      entries,
+      record: { narrowed },
+    } = await readBuildInputs({ context, buildArgs: [], platform: 'linux/amd64' });
     const image = await build(context, builder);
     const sent = [...image].flatMap(([path, { type }]) =>
       path.startsWith('context/') ? `${type} ${path.slice('context/'.length)}` : [],
