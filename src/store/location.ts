@@ -1,13 +1,14 @@
+import { lstat } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { BottleError } from '../errors.ts';
+import { BottleError, fileError, hasErrno } from '../errors.ts';
 import type { Id16 } from '../identity/image-id.ts';
 
 const SIDECAR_SUFFIX = '.smolmachine.smolmachine';
 
 /** Where claude-bottle looks: fixed below the home directory, it knows no XDG_CACHE_HOME. */
 function defaultStoreDir(): string {
-  const home = homedir();
+  const home = homeDir();
   if (home === '' || home === '/nonexistent') {
     throw new BottleError(
       'store-unsafe',
@@ -18,6 +19,15 @@ function defaultStoreDir(): string {
     );
   }
   return join(home, '.cache', 'claude-bottle', 'smolmachines');
+}
+
+/** A user without an entry in the password database and without HOME has none. */
+function homeDir(): string {
+  try {
+    return homedir();
+  } catch {
+    return '';
+  }
 }
 
 export function storeDir(option: string | undefined): string {
@@ -32,4 +42,78 @@ export function sidecarName(id: Id16): string {
 export function id16OfName(name: string): Id16 | undefined {
   const id = name.slice(0, 16);
   return /^[0-9a-f]{16}$/.test(id) && name === sidecarName(id as Id16) ? (id as Id16) : undefined;
+}
+
+/**
+ * The top level of the store has the names that claude-bottle looks for and nothing else; what is ours is in
+ * `.pack/`.
+ */
+export interface StoreLayout {
+  readonly dir: string;
+  readonly ours: string;
+  /** `<sha256>`: a hard link to each sidecar, where the file system has hard links. */
+  readonly objects: string;
+  /** `<sha256>.json`: pack records. */
+  readonly records: string;
+  /** `<id16>.json`: why a name that is not of the record's own image is there. */
+  readonly bindings: string;
+  /** `<sha256>.json`: when it was last used. */
+  readonly used: string;
+  /** `<sha256>.<owner>/`: downloads. */
+  readonly parts: string;
+  readonly locks: string;
+  readonly tmp: string;
+  readonly quarantine: string;
+}
+
+export function layoutOf(dir: string): StoreLayout {
+  const ours = join(dir, '.pack');
+  return {
+    dir,
+    ours,
+    objects: join(ours, 'objects', 'sha256'),
+    records: join(ours, 'records'),
+    bindings: join(ours, 'bindings'),
+    used: join(ours, 'used'),
+    parts: join(ours, 'parts'),
+    locks: join(ours, 'locks'),
+    tmp: join(ours, 'tmp'),
+    quarantine: join(ours, 'quarantine'),
+  };
+}
+
+/**
+ * Looks at the directory and makes nothing: it need not exist.
+ * @throws BottleError `store-unsafe` when others could change what is in it
+ */
+export async function openStoreDir(dir: string): Promise<StoreLayout> {
+  try {
+    await requirePrivate(dir);
+  } catch (error) {
+    if (error instanceof BottleError) {
+      throw error;
+    }
+    if (!hasErrno(error, 'ENOENT')) {
+      throw fileError(`cannot open the store ${dir}`, error);
+    }
+  }
+  return layoutOf(dir);
+}
+
+/** The store decides what a VM runs, so nobody else may write to it; a symbolic link is somebody else's decision. */
+export async function requirePrivate(dir: string): Promise<void> {
+  const stat = await lstat(dir);
+  const uid = process.getuid?.() ?? stat.uid;
+  const fault = !stat.isDirectory()
+    ? 'is not a directory'
+    : stat.uid !== uid
+      ? `belongs to uid ${stat.uid}, not ${uid}`
+      : (stat.mode & 0o022) !== 0
+        ? `is writable for others (mode ${(stat.mode & 0o777).toString(8)})`
+        : undefined;
+  if (fault !== undefined) {
+    throw new BottleError('store-unsafe', `the store ${dir} ${fault}`, {
+      hint: `make it a directory of your own (chmod 700 ${dir}), or name another one with --store`,
+    });
+  }
 }

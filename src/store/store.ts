@@ -1,11 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
 import * as fs from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { BottleError, fileError, hasErrno, isDamage } from '../errors.ts';
+import { sweepLocks, tryLock, type WaitOptions, withLock } from '../host/lock.ts';
 import { sweepPrivateDirs, withPrivateDir } from '../host/private-dir.ts';
 import { type Digest, type Id16, type ImageId, id16 } from '../identity/image-id.ts';
-import { type PackRecord, packRecordSchema } from '../identity/pack-record.ts';
+import type { InputsKey } from '../identity/inputs-key.ts';
+import type { PackRecord } from '../identity/pack-record.ts';
 import type { GuestPlatform } from '../identity/platform.ts';
 import {
   type ExpectedSidecar,
@@ -13,30 +15,48 @@ import {
   type VerifyOptions,
   verifySidecar,
 } from '../sidecar/verify.ts';
-import { id16OfName, sidecarName } from './location.ts';
+import { makeDirectory } from './directory.ts';
+import { copyReadOnly, syncDirectory, syncFile, tryLink, writeReadOnly, writeWhole } from './files.ts';
+import { type Content, fileKey, listContents } from './inventory.ts';
+import { type Kept, listKept } from './kept.ts';
+import { type Binding, isBoundTo, readBinding, readBindings, removeBinding, writeBinding } from './ledger.ts';
+import { id16OfName, openStoreDir, requirePrivate, type StoreLayout, sidecarName } from './location.ts';
+import { sweepParts, withPart } from './parts.ts';
+import { type PruneOptions, type PruneResult, pruneStore, removeUnnamed } from './prune.ts';
+import { formatRecord, readRecord } from './record-file.ts';
+import { touchUsed } from './used.ts';
+
+export { formatRecord, readRecord } from './record-file.ts';
 
 /** https://bford.info/cachedir/ */
 const CACHEDIR_TAG =
   'Signature: 8a477f597d28d172789f06886806bc55\n# Sidecars made by claude-bottle pack; they can be made again.\n';
-const MAX_RECORD_BYTES = 1024 * 1024;
+/** How often others may change a name while it is being bound. */
+const BIND_TRIES = 5;
+/** A change takes moves and links; a copy at most, where there are no links. */
+const CHANGE_LIMIT_MS = 2 * 60_000;
 
 export interface StoredSidecar {
   readonly path: string;
   readonly report: SidecarReport;
   /** Undefined for a sidecar that something else than this project has put there. */
   readonly record: PackRecord | undefined;
+  /** Why it stands under a name that is not of the record's own image. */
+  readonly binding?: Binding | undefined;
 }
 
 /**
- * The local directory of sidecars. Its top level has the names that claude-bottle looks for and nothing else;
- * what is ours is in `.pack/`: `objects/sha256/<hex>` with a hard link to each sidecar, `records/<hex>.json`,
- * `tmp/`, `quarantine/`.
+ * The local directory of sidecars (`StoreLayout` says what is where). Nothing in it is trusted because it is there:
+ * bytes are verified before they get a name, and names appear by link or rename. Names, objects, records and the
+ * ledger are changed under one lock, held for moments only, so that they agree.
  */
 export class Store {
   readonly dir: string;
+  readonly #layout: StoreLayout;
 
-  private constructor(dir: string) {
-    this.dir = dir;
+  private constructor(layout: StoreLayout) {
+    this.dir = layout.dir;
+    this.#layout = layout;
   }
 
   /**
@@ -44,17 +64,7 @@ export class Store {
    * @throws BottleError `store-unsafe` when others could change what is in it
    */
   static async open(dir: string): Promise<Store> {
-    try {
-      await requirePrivate(dir);
-    } catch (error) {
-      if (error instanceof BottleError) {
-        throw error;
-      }
-      if (!hasErrno(error, 'ENOENT')) {
-        throw fileError(`cannot open the store ${dir}`, error);
-      }
-    }
-    return new Store(dir);
+    return new Store(await openStoreDir(dir));
   }
 
   pathFor(id: Id16): string {
@@ -71,6 +81,16 @@ export class Store {
     return names.map(id16OfName).filter((id) => id !== undefined);
   }
 
+  /** Everything that is known without hashing, for people and machines to read; the last installed first. */
+  async listSidecars(): Promise<ListedSidecar[]> {
+    try {
+      const contents = (await listContents(this.#layout)).filter(({ names }) => names.length > 0);
+      return contents.map(listed).sort((a, b) => (a.installedAt > b.installedAt ? -1 : 1));
+    } catch (error) {
+      throw fileError(`cannot read the store ${this.dir}`, error);
+    }
+  }
+
   /**
    * The sidecar for an image, verified; a file that is damaged or not for this image goes to quarantine and
    * counts as none. `onQuarantine` hears why.
@@ -80,21 +100,59 @@ export class Store {
     { platform, onQuarantine, ...options }: FindOptions,
   ): Promise<StoredSidecar | undefined> {
     const path = this.pathFor(id16(imageId));
-    try {
+    return await this.#orQuarantine(path, onQuarantine, async () => {
       const found = await this.verify(path, { ...options, platform });
-      const actual = found.record?.image.id;
+      const actual = found.binding?.imageId ?? found.record?.image.id;
       if (actual !== undefined && actual !== imageId) {
         throw otherImage(path, actual);
       }
       return found;
+    });
+  }
+
+  /** The newest sidecar for an inputs key, not verified; `findKept` does it without loading all of this. */
+  async findByKey(
+    key: InputsKey,
+    platform: GuestPlatform,
+  ): Promise<(Kept & { readonly record: PackRecord }) | undefined> {
+    for (const kept of await listKept(this.#layout, key, platform)) {
+      const record = await readRecord(kept.recordPath);
+      if (record !== undefined) {
+        return { ...kept, record };
+      }
+    }
+    return undefined;
+  }
+
+  /** Verifies what `findByKey` has found; when it is damaged it goes to quarantine and counts as none. */
+  async verifyKept(
+    { path, sha256 }: Kept,
+    { platform, onQuarantine, ...options }: FindOptions,
+  ): Promise<StoredSidecar | undefined> {
+    return await this.#orQuarantine(path, onQuarantine, async () => {
+      const found = await this.verify(path, { ...options, platform });
+      if (found.report.sha256 !== sha256) {
+        throw otherContent(path, found.report.sha256, sha256);
+      }
+      return found;
+    });
+  }
+
+  async #orQuarantine<T>(
+    path: string,
+    onQuarantine: FindOptions['onQuarantine'],
+    find: () => Promise<T>,
+  ): Promise<T | undefined> {
+    try {
+      return await find();
     } catch (error) {
-      if (error instanceof BottleError && error.code === 'not-found') {
+      if (isGone(error)) {
         return undefined;
       }
       if (!isDamage(error)) {
         throw error;
       }
-      onQuarantine(error.message, await this.quarantine(path));
+      await this.#quarantineIfThere(path, error.message, onQuarantine);
       return undefined;
     }
   }
@@ -106,32 +164,75 @@ export class Store {
   ): Promise<StoredSidecar> {
     const { platform, ...rest } = options;
     const report = await verifySidecar(path, platform === undefined ? {} : { platform }, rest);
-    const record = await readRecord(join(this.#records, `${report.sha256}.json`));
+    const record = await readRecord(this.#recordPath(report.sha256));
     const packedFrom = record?.image.id as ImageId | undefined;
-    if (packedFrom !== undefined && this.pathFor(id16(packedFrom)) !== path) {
+    if (packedFrom !== undefined && this.pathFor(id16(packedFrom)) === path) {
+      return { path, report, record };
+    }
+    const id = id16OfName(basename(path));
+    const binding = id && (await readBinding(this.#layout, id));
+    if (binding !== undefined && !isBoundTo(binding, report.sha256)) {
+      throw otherContent(path, report.sha256, binding.sha256);
+    }
+    if (packedFrom !== undefined && binding === undefined) {
       throw otherImage(path, packedFrom);
     }
-    return { path, report, record };
+    return { path, report, record, ...(binding && { binding }) };
   }
 
-  /** Removes what killed runs have left half-made, and what no name refers to any more. */
+  /** Notes that a sidecar is used now, where the store can be written. */
+  async touch(sha256: string): Promise<void> {
+    await touchUsed(this.#layout, sha256);
+  }
+
+  /**
+   * Removes what killed runs have left half-made, and what no name refers to any more; nothing at all where the store
+   * cannot be written, or is busy.
+   */
   async sweep(onWarning: (message: string) => void): Promise<void> {
-    await sweepPrivateDirs(this.#tmp, { onWarning });
-    const objects = await fs.readdir(this.#objects).catch(() => []);
-    for (const sha256 of objects) {
-      const object = join(this.#objects, sha256);
-      const stat = await fs.lstat(object).catch(() => undefined);
-      if (stat?.nlink === 1) {
-        await fs.rm(object, { force: true });
-        await fs.rm(join(this.#records, `${sha256}.json`), { force: true });
+    const { ours, dir, tmp, locks } = this.#layout;
+    try {
+      await fs.access(ours, fs.constants.W_OK);
+      await makeDirectory(locks);
+    } catch {
+      return;
+    }
+    await sweepPrivateDirs(dir, { onWarning });
+    await sweepPrivateDirs(tmp, { onWarning });
+    await sweepParts(this.#layout, onWarning);
+    try {
+      await sweepLocks(locks, this.#moveAway);
+      const lock = await tryLock(this.#lockPlace('names'));
+      if (lock !== undefined) {
+        await removeUnnamed(this.#layout).finally(() => lock.release());
       }
+    } catch (error) {
+      onWarning(`cannot sweep the store ${this.dir}: ${error instanceof Error ? error.message : error}`);
     }
   }
 
   /** Runs `use` with a private directory on the store's file system, in which a sidecar can be made. */
   async withTemp<T>(use: (dir: string) => Promise<T>): Promise<T> {
     await this.#prepare();
-    return await withPrivateDir(this.#tmp, use);
+    return await withPrivateDir(this.#layout.tmp, use);
+  }
+
+  /**
+   * Runs `use` with a directory for the download of one content. One process at a time works on a content; it finds
+   * what an earlier one has left there when it was stopped. Whoever has waited looks into the store again first.
+   * @throws BottleError `try-later` when another one takes longer than `limitMs`
+   */
+  async withDownload<T>(
+    sha256: string,
+    options: Omit<WaitOptions, 'purpose'>,
+    use: (dir: string) => Promise<T>,
+  ): Promise<T> {
+    await this.#prepare();
+    const purpose = `the download of sha256:${sha256}`;
+    return await withLock(this.#lockPlace(sha256), { ...options, purpose }, async () => {
+      options.signal?.throwIfAborted();
+      return await withPart(this.#layout, sha256, use);
+    });
   }
 
   /**
@@ -140,34 +241,216 @@ export class Store {
    * has it open. The object never has fewer than two links, or a sweep would take it for unused.
    */
   async install(imageId: ImageId, temp: string, record: PackRecord): Promise<string> {
+    const { objects, records } = this.#layout;
     const { sha256 } = record.sidecar;
-    const object = join(this.#objects, sha256);
+    const object = join(objects, sha256);
     const path = this.pathFor(id16(imageId));
-    try {
+    return await this.#changing(`cannot install ${path}`, async () => {
       await fs.chmod(temp, 0o444);
       await syncFile(temp);
       const recordTemp = `${temp}.json`;
-      await fs.writeFile(recordTemp, formatRecord(record), { mode: 0o444 });
-      await syncFile(recordTemp);
-      await fs.rename(recordTemp, join(this.#records, `${sha256}.json`));
+      await fs.rm(recordTemp, { force: true });
+      await writeReadOnly(recordTemp, formatRecord(record));
+      await fs.rename(recordTemp, this.#recordPath(sha256));
       await fs.rm(object, { force: true });
-      await fs.link(temp, object);
+      await tryLink(temp, object);
       await this.#makeWay(path);
       await fs.rename(temp, path);
-      for (const dir of [this.#records, this.#objects, this.dir]) {
+      await removeBinding(this.#layout, id16(imageId));
+      for (const dir of [records, objects, this.dir]) {
         await syncDirectory(dir);
       }
-    } catch (error) {
-      throw fileError(`cannot install ${path}`, error);
+      return path;
+    });
+  }
+
+  /**
+   * Gives a sidecar of the store a second name, for an image that is as good as the one that it was packed from. A good
+   * sidecar that claude-bottle itself has packed for that image stays; so does the old file for whoever has it open.
+   * @throws BottleError `not-found` when the store has no good copy of it
+   */
+  async bind(imageId: ImageId, record: PackRecord, options: BindOptions): Promise<BindResult> {
+    await this.#prepare();
+    const path = this.pathFor(id16(imageId));
+    for (let tries = 1; tries <= BIND_TRIES; tries += 1) {
+      const source = await this.#verifiedCopy(record, options);
+      const there = await this.#examine(path, source, record, options);
+      const outcome = await this.#changing(`cannot bind ${path}`, () =>
+        this.#bindNow(imageId, record, source, there, options),
+      );
+      if (outcome !== undefined) {
+        return { path, outcome };
+      }
     }
-    return path;
+    throw new BottleError('try-later', `${path} is changed by something else all the time`, {
+      hint: 'let the other run end, then try again',
+    });
+  }
+
+  /** A path to the content of a record that has just passed all checks. */
+  async #verifiedCopy(record: PackRecord, { onQuarantine, ...options }: BindOptions): Promise<string> {
+    const { sha256, sizeBytes } = record.sidecar;
+    const ids = [id16(record.image.id as ImageId)];
+    for (const [id, binding] of await readBindings(this.#layout)) {
+      if (binding.sha256 === sha256) {
+        ids.push(id);
+      }
+    }
+    let damage: BottleError | undefined;
+    for (const path of [...ids.map((id) => this.pathFor(id)), join(this.#layout.objects, sha256)]) {
+      const stat = await fs.lstat(path).catch(() => undefined);
+      if (stat?.isFile() && stat.size === sizeBytes) {
+        try {
+          await verifySidecar(path, expectedOf(record), options);
+          return path;
+        } catch (error) {
+          if (isDamage(error)) {
+            damage = error;
+            await this.#quarantineIfThere(path, error.message, onQuarantine);
+          } else if (!isGone(error)) {
+            throw error;
+          }
+        }
+      }
+    }
+    const hint = 'fetch it again';
+    throw (
+      damage ?? new BottleError('not-found', `no file in ${this.dir} has the SHA-256 ${sha256}`, { hint })
+    );
+  }
+
+  async #examine(
+    path: string,
+    source: string,
+    record: PackRecord,
+    { onQuarantine: _, ...options }: BindOptions,
+  ): Promise<NameState> {
+    const stat = await fs.lstat(path).catch(() => undefined);
+    if (stat === undefined) {
+      return { is: 'free', key: undefined };
+    }
+    const key = fileKey(stat);
+    if (!stat.isFile()) {
+      return { is: 'bad', key, reason: `${path} is not a regular file` };
+    }
+    const sourceStat = await fs.lstat(source).catch(() => undefined);
+    if (sourceStat !== undefined && key === fileKey(sourceStat)) {
+      return { is: 'same', key };
+    }
+    try {
+      const { sha256 } = await verifySidecar(path, { platform: record.platform }, options);
+      if (sha256 === record.sidecar.sha256) {
+        return { is: 'same', key };
+      }
+      const { binding } = await this.verify(path, { ...options, platform: record.platform });
+      return { is: binding === undefined ? 'good' : 'replaceable', key, sha256 };
+    } catch (error) {
+      if (isGone(error)) {
+        return { is: 'free', key: undefined };
+      }
+      if (!isDamage(error)) {
+        throw error;
+      }
+      return { is: 'bad', key, reason: error.message };
+    }
+  }
+
+  /** Undefined when the name is not as it was examined. */
+  async #bindNow(
+    imageId: ImageId,
+    record: PackRecord,
+    source: string,
+    there: NameState,
+    { proof, onQuarantine }: BindOptions,
+  ): Promise<BindResult['outcome'] | undefined> {
+    const layout = this.#layout;
+    const { sha256 } = record.sidecar;
+    const id = id16(imageId);
+    const path = this.pathFor(id);
+    const stat = await fs.lstat(path).catch(() => undefined);
+    if ((stat && fileKey(stat)) !== there.key) {
+      return undefined;
+    }
+    if (there.is === 'good') {
+      return 'kept';
+    }
+    if ((await readRecord(this.#recordPath(sha256))) === undefined) {
+      await writeWhole(layout.tmp, this.#recordPath(sha256), formatRecord(record));
+    }
+    if (there.is === 'bad') {
+      await this.#quarantineIfThere(path, there.reason, onQuarantine);
+    }
+    const old = await readBinding(layout, id);
+    const isOwn = record.image.id === imageId;
+    if (!isOwn && (old?.sha256 !== sha256 || old.imageId !== imageId)) {
+      await writeBinding(layout, {
+        imageId,
+        sha256,
+        ...(record.inputs && { key: record.inputs.key }),
+        proof,
+        boundAt: new Date().toISOString(),
+        ...(there.is === 'replaceable' && { replacedSha256: there.sha256 }),
+      });
+    }
+    if (there.is === 'same') {
+      return 'already-bound';
+    }
+    if (!(await this.#nameCopy(source, path, { replace: there.is === 'replaceable', sha256 }))) {
+      return undefined;
+    }
+    if (isOwn) {
+      await removeBinding(layout, id);
+    }
+    await syncDirectory(this.dir);
+    return 'bound';
+  }
+
+  /** False when the source is gone, or something has appeared under the name. */
+  async #nameCopy(
+    source: string,
+    path: string,
+    { replace, sha256 }: { replace: boolean; sha256: string },
+  ): Promise<boolean> {
+    try {
+      if (!replace && (await tryLink(source, path))) {
+        return true;
+      }
+      await withPrivateDir(this.dir, async (dir) => {
+        const temp = join(dir, 'sidecar');
+        if (!(await tryLink(source, temp))) {
+          await copyReadOnly(source, temp);
+          await verifySidecar(temp, { sha256 });
+        }
+        await fs.rename(temp, path);
+      });
+      return true;
+    } catch (error) {
+      if (hasErrno(error, 'EEXIST', 'ENOENT')) {
+        return false;
+      }
+      throw error;
+    }
+  }
+
+  /** Removes sidecars that were not used for long, or more than fit, and old entries of the quarantine. */
+  async prune(options: PruneOptions): Promise<PruneResult> {
+    const place = {
+      layout: this.#layout,
+      lockPath: (sha256: string) => this.#lockPlace(sha256).path,
+      quarantine: this.#moveAway,
+    };
+    if (options.dryRun || !(await this.#exists())) {
+      return await pruneStore(place, { ...options, dryRun: true });
+    }
+    await this.#prepare();
+    return await this.#changing(`cannot prune the store ${this.dir}`, () => pruneStore(place, options));
   }
 
   async quarantine(path: string): Promise<string> {
-    const name = path.slice(this.dir.length + 1);
-    const target = join(this.#quarantine, `${name}.${randomBytes(4).toString('hex')}`);
+    const { quarantine } = this.#layout;
+    const target = join(quarantine, `${basename(path)}.${randomBytes(4).toString('hex')}`);
     try {
-      await fs.mkdir(this.#quarantine, { recursive: true, mode: 0o700 });
+      await makeDirectory(quarantine);
       await fs.rename(path, target);
     } catch (error) {
       throw fileError(`cannot move ${path} to quarantine`, error);
@@ -175,13 +458,47 @@ export class Store {
     return target;
   }
 
-  async #prepare(): Promise<void> {
+  /** Several may find the same fault at once, and claude-bottle may be removing the file. */
+  async #quarantineIfThere(
+    path: string,
+    reason: string,
+    onQuarantine: FindOptions['onQuarantine'],
+  ): Promise<void> {
     try {
-      for (const dir of [this.dir, this.#ours(), this.#objects, this.#records, this.#tmp]) {
-        await fs.mkdir(dir, { recursive: true, mode: 0o700 });
+      onQuarantine(reason, await this.quarantine(path));
+    } catch (error) {
+      if (!(error instanceof BottleError && hasErrno(error.cause, 'ENOENT'))) {
+        throw error;
       }
-      const tag = this.#ours('CACHEDIR.TAG');
-      await fs.writeFile(tag, CACHEDIR_TAG, { flag: 'wx' }).catch((error: unknown) => {
+    }
+  }
+
+  readonly #moveAway = (path: string): Promise<void> => this.#quarantineIfThere(path, '', () => {});
+
+  /** Runs a change of names, objects, records and ledger, one process at a time. */
+  async #changing<T>(action: string, change: () => Promise<T>): Promise<T> {
+    try {
+      return await withLock(
+        this.#lockPlace('names'),
+        { purpose: `the store ${this.dir}`, limitMs: CHANGE_LIMIT_MS },
+        change,
+      );
+    } catch (error) {
+      throw error instanceof BottleError ? error : fileError(action, error);
+    }
+  }
+
+  async #exists(): Promise<boolean> {
+    return (await fs.lstat(this.dir).catch(() => undefined)) !== undefined;
+  }
+
+  async #prepare(): Promise<void> {
+    const { dir, ours, objects, records, bindings, used, parts, locks, tmp } = this.#layout;
+    try {
+      for (const each of [dir, ours, objects, records, bindings, used, parts, locks, tmp]) {
+        await makeDirectory(each);
+      }
+      await writeReadOnly(join(ours, 'CACHEDIR.TAG'), CACHEDIR_TAG).catch((error: unknown) => {
         if (!hasErrno(error, 'EEXIST')) {
           throw error;
         }
@@ -189,7 +506,8 @@ export class Store {
     } catch (error) {
       throw fileError(`cannot make the store ${this.dir}`, error);
     }
-    await requirePrivate(this.dir);
+    await requirePrivate(dir);
+    await requirePrivate(ours);
   }
 
   /** A rename replaces a file or a link, but not a directory. */
@@ -200,30 +518,94 @@ export class Store {
     }
   }
 
-  #ours(...names: string[]): string {
-    return join(this.dir, '.pack', ...names);
+  #lockPlace(name: string) {
+    return { path: join(this.#layout.locks, name), quarantine: this.#moveAway };
   }
 
-  get #objects(): string {
-    return this.#ours('objects', 'sha256');
-  }
-
-  get #records(): string {
-    return this.#ours('records');
-  }
-
-  get #tmp(): string {
-    return this.#ours('tmp');
-  }
-
-  get #quarantine(): string {
-    return this.#ours('quarantine');
+  #recordPath(sha256: string): string {
+    return join(this.#layout.records, `${sha256}.json`);
   }
 }
 
-export interface FindOptions extends VerifyOptions {
+export interface FindOptions extends Omit<VerifyOptions, 'hashed'> {
   readonly platform: GuestPlatform;
   readonly onQuarantine: (reason: string, movedTo: string) => void;
+}
+
+export interface BindOptions extends Pick<VerifyOptions, 'signal' | 'onBytes'> {
+  /** What is known to be equal: the inputs keys, or also layers and runtime config. */
+  readonly proof: Binding['proof'];
+  readonly onQuarantine: (reason: string, movedTo: string) => void;
+}
+
+export interface BindResult {
+  readonly path: string;
+  /** `kept`: a good sidecar that was packed for this very image stands there. */
+  readonly outcome: 'bound' | 'already-bound' | 'kept';
+}
+
+type NameState = { readonly key: string | undefined } & (
+  | { readonly is: 'free' | 'same' }
+  | { readonly is: 'good' | 'replaceable'; readonly sha256: string }
+  | { readonly is: 'bad'; readonly reason: string }
+);
+
+/** Plain JSON. What is only in a pack record is absent for what something else than this project has put there. */
+export interface ListedSidecar {
+  readonly id16: Id16;
+  readonly imageId?: string;
+  readonly key?: string;
+  readonly platform?: GuestPlatform;
+  readonly sha256?: string;
+  readonly sizeBytes: number;
+  readonly packedAt?: string;
+  readonly installedAt: string;
+  readonly names: ReadonlyArray<{
+    readonly id16: Id16;
+    readonly path: string;
+    readonly kind: 'own' | 'bound' | 'other';
+    readonly imageId?: string;
+    readonly proof?: Binding['proof'];
+    readonly boundAt?: string;
+  }>;
+  /** Whether all names are one file, which takes its room once. */
+  readonly shared: boolean;
+}
+
+function listed({ sha256, record, names, sizeBytes, installedAt }: Content): ListedSidecar {
+  const [first] = names as [Content['names'][number]];
+  return {
+    id16: record === undefined ? first.id16 : id16(record.image.id as ImageId),
+    ...(record && {
+      imageId: record.image.id,
+      ...(record.inputs && { key: record.inputs.key }),
+      platform: record.platform,
+      packedAt: record.packedAt,
+    }),
+    ...(sha256 !== undefined && { sha256 }),
+    sizeBytes,
+    installedAt: (installedAt ?? first.stat.ctime).toISOString(),
+    names: names.map(({ id16, path, kind, binding }) => ({
+      id16,
+      path,
+      kind,
+      ...(kind === 'own' && record && { imageId: record.image.id }),
+      ...(binding && { imageId: binding.imageId, proof: binding.proof, boundAt: binding.boundAt }),
+    })),
+    shared: new Set(names.map(({ stat }) => fileKey(stat))).size === 1,
+  };
+}
+
+function isGone(error: unknown): boolean {
+  return error instanceof BottleError && error.code === 'not-found';
+}
+
+function otherContent(path: string, sha256: string, expected: string): BottleError {
+  return new BottleError(
+    'sidecar-damaged',
+    `damaged sidecar, identity: ${path} has the SHA-256 ${sha256}, ${expected} was bound to its name`,
+    { hint: 'bind it again' },
+  );
 }
 
 function otherImage(path: string, actual: string): BottleError {
@@ -239,24 +621,12 @@ export async function verifyFile(path: string, options: VerifyOptions): Promise<
   return { path, report, record };
 }
 
-function expectedOf(record: PackRecord): ExpectedSidecar {
+export function expectedOf(record: PackRecord): ExpectedSidecar {
   return {
     platform: record.platform,
     configDigest: record.flattened.configDigest as Digest,
     sha256: record.sidecar.sha256,
   };
-}
-
-/** Undefined when there is none that can be read. */
-export async function readRecord(path: string): Promise<PackRecord | undefined> {
-  try {
-    const { size } = await fs.stat(path);
-    const record: unknown =
-      size <= MAX_RECORD_BYTES ? JSON.parse(await fs.readFile(path, 'utf8')) : undefined;
-    return packRecordSchema.safeParse(record).data;
-  } catch {
-    return undefined;
-  }
 }
 
 /** Copies a sidecar of the store, with its pack record beside it as `<file>.json`. */
@@ -275,50 +645,5 @@ export async function exportSidecar(stored: StoredSidecar, target: string): Prom
     throw error instanceof BottleError ? error : fileError(`cannot write ${target}`, error);
   } finally {
     await fs.rm(temp, { force: true });
-  }
-}
-
-export function formatRecord(record: PackRecord): string {
-  return `${JSON.stringify(record, undefined, 2)}\n`;
-}
-
-/** The store decides what a VM runs, so nobody else may write to it; a symbolic link is somebody else's decision. */
-async function requirePrivate(dir: string): Promise<void> {
-  const stat = await fs.lstat(dir);
-  const uid = process.getuid?.() ?? stat.uid;
-  const fault = !stat.isDirectory()
-    ? 'is not a directory'
-    : stat.uid !== uid
-      ? `belongs to uid ${stat.uid}, not ${uid}`
-      : (stat.mode & 0o022) !== 0
-        ? `is writable for others (mode ${(stat.mode & 0o777).toString(8)})`
-        : undefined;
-  if (fault !== undefined) {
-    throw new BottleError('store-unsafe', `the store ${dir} ${fault}`, {
-      hint: `make it a directory of your own (chmod 700 ${dir}), or name another one with --store`,
-    });
-  }
-}
-
-async function syncFile(path: string): Promise<void> {
-  const file = await fs.open(path, 'r');
-  try {
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-}
-
-/** Some file systems cannot sync a directory; then the rename is as durable as they make it. */
-async function syncDirectory(path: string): Promise<void> {
-  const dir = await fs.open(path, 'r');
-  try {
-    await dir.sync();
-  } catch (error) {
-    if (!hasErrno(error, 'EINVAL', 'ENOTSUP', 'EPERM', 'EISDIR')) {
-      throw error;
-    }
-  } finally {
-    await dir.close();
   }
 }

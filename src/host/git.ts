@@ -1,0 +1,97 @@
+import { hasErrno } from '../errors.ts';
+import { readChild } from './child.ts';
+
+const GIT_TIMEOUT_MS = 10_000;
+const HISTORY_COMMITS = 200;
+
+/** Where a checkout comes from, as its remote says. */
+export interface GitRemote {
+  /** Host name, without a port. */
+  readonly host: string;
+  /** `owner/name` */
+  readonly repository: string;
+}
+
+/** The remote `origin` of the checkout that `dir` is in; undefined where there is none with an owner and a name. */
+export async function originOf(dir: string): Promise<GitRemote | undefined> {
+  const url = (await git(dir, ['config', '--get', 'remote.origin.url']))?.trim();
+  return url === undefined ? undefined : parseRemote(url);
+}
+
+/** https://host/owner/name.git, ssh://git@host:port/owner/name.git or git@host:owner/name.git */
+export function parseRemote(url: string): GitRemote | undefined {
+  const match =
+    /^(?:https?|ssh|git):\/\/(?:[^@/]*@)?(?<host>[^/:]+)(?::\d+)?\/(?<path>.+)$/.exec(url) ??
+    /^(?:[^@/:]+@)?(?<host>[^/:]+):(?!\/)(?<path>.+)$/.exec(url);
+  const { host, path = '' } = match?.groups ?? {};
+  const repository = path.replace(/\/$/, '').replace(/\.git$/, '');
+  return host !== undefined && /^[\w.-]+\/[\w.-]+$/.test(repository)
+    ? { host: host.toLowerCase().replace(/^ssh\.github\.com$/, 'github.com'), repository }
+    : undefined;
+}
+
+/** Full hashes of the checked-out commit and those before it, the newest first. */
+export async function historyOf(dir: string): Promise<string[]> {
+  return linesOf(await git(dir, ['log', '--format=%H', `--max-count=${HISTORY_COMMITS}`]));
+}
+
+export async function tagsAtHead(dir: string): Promise<string[]> {
+  return linesOf(await git(dir, ['tag', '--points-at', 'HEAD']));
+}
+
+export interface ChangedFile {
+  /** POSIX, relative to the directory that was asked for. */
+  readonly path: string;
+  readonly isGone: boolean;
+}
+
+/** Files below `dir` that are not what they were in a commit; undefined when that commit is not known here. */
+export async function changedSince(dir: string, commit: string): Promise<ChangedFile[] | undefined> {
+  const diff = await git(dir, [
+    'diff',
+    '--name-status',
+    '--no-renames',
+    '--relative',
+    '-z',
+    commit,
+    '--',
+    '.',
+  ]);
+  if (diff === undefined) {
+    return undefined;
+  }
+  const untracked = await git(dir, ['ls-files', '--others', '--exclude-standard', '-z', '--', '.']);
+  const changed = [...diff.matchAll(/(?<status>[A-Z])\0(?<path>[^\0]+)\0/g)].map(({ groups }) => ({
+    path: groups?.path ?? '',
+    isGone: groups?.status === 'D',
+  }));
+  const added = (untracked ?? '').split('\0').filter((path) => path !== '');
+  return [...changed, ...added.map((path) => ({ path, isGone: false }))];
+}
+
+function linesOf(text: string | undefined): string[] {
+  return (text ?? '').split('\n').filter((line) => line !== '');
+}
+
+/** Undefined when git is not there, `dir` is in no repository, or git says no. */
+async function git(dir: string, args: readonly string[]): Promise<string | undefined> {
+  try {
+    const { exitCode, stdout } = await readChild('git', ['-C', dir, ...args], {
+      timeoutMs: GIT_TIMEOUT_MS,
+      // A repository may name a program to watch its files; we only look.
+      env: {
+        ...process.env,
+        GIT_OPTIONAL_LOCKS: '0',
+        GIT_CONFIG_COUNT: '1',
+        GIT_CONFIG_KEY_0: 'core.fsmonitor',
+        GIT_CONFIG_VALUE_0: 'false',
+      },
+    });
+    return exitCode === 0 ? stdout : undefined;
+  } catch (error) {
+    if (hasErrno(error, 'ENOENT')) {
+      return undefined;
+    }
+    throw error;
+  }
+}

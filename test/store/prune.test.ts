@@ -1,0 +1,327 @@
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import * as fs from 'node:fs/promises';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { expect, onTestFinished, test } from 'vitest';
+import { thisOwner } from '../../src/host/owner.ts';
+import { type ImageId, id16 } from '../../src/identity/image-id.ts';
+import type { PackRecord } from '../../src/identity/pack-record.ts';
+import { findOpenByLsof } from '../../src/store/in-use.ts';
+import { listContents } from '../../src/store/inventory.ts';
+import { layoutOf } from '../../src/store/location.ts';
+import type { PruneOptions } from '../../src/store/prune.ts';
+import type { Store } from '../../src/store/store.ts';
+import { writeSample } from '../helpers/sample-sidecar.ts';
+import { tempDir } from '../helpers/temp-dir.ts';
+import { bind, emptyStore, filesOf, imageId, installSample } from './sample-store.ts';
+
+const DAY_MS = 24 * 60 * 60_000;
+const MONTH = { olderThanMs: 30 * DAY_MS };
+
+const A = imageId('a');
+const B = imageId('b');
+const C = imageId('c');
+const LOCAL = imageId('10ca1');
+
+/** Says when it was used, as `touch` would have then. */
+async function setUsed(store: Store, { sidecar }: PackRecord, usedAt: unknown): Promise<void> {
+  const path = join(store.dir, '.pack/used', `${sidecar.sha256}.json`);
+  await fs.rm(path, { force: true });
+  await fs.writeFile(path, JSON.stringify({ usedAt }));
+}
+
+const daysAgo = (days: number) => new Date(Date.now() - days * DAY_MS).toISOString();
+
+/** Three sidecars, used 100, 50 and 0 days ago; the first has a second name. */
+async function threeSidecars() {
+  const store = await emptyStore();
+  const records: PackRecord[] = [];
+  for (const [id, days] of [
+    [A, 100],
+    [B, 50],
+    [C, 0],
+  ] as Array<[ImageId, number]>) {
+    const record = await installSample(store, { id, created: `for ${id}` });
+    await setUsed(store, record, daysAgo(days));
+    records.push(record);
+  }
+  const [a, b, c] = records as [PackRecord, PackRecord, PackRecord];
+  await bind(store, LOCAL, a);
+  return { store, a, b, c };
+}
+
+/** What a prune does, told by a dry run and by the real one, which must agree. */
+async function prune(store: Store, limits: PruneOptions) {
+  const options = { now: new Date(), ...limits };
+  const before = await filesOf(store);
+  const told = await store.prune({ ...options, dryRun: true });
+  expect(await filesOf(store), 'a dry run changes nothing').toEqual(before);
+  const done = await store.prune(options);
+  expect(done).toEqual(told);
+  const names = (paths: readonly string[]) => paths.map((path) => path.slice(store.dir.length + 1, -24));
+  return {
+    removed: done.removed.flatMap(({ paths }) => names(paths)).sort(),
+    kept: Object.fromEntries(
+      done.kept.flatMap(({ paths, reason }) => names(paths).map((name) => [name, reason])),
+    ),
+    result: done,
+  };
+}
+
+test('what was not used for longer than asked goes with all its names, and nothing of it stays', async () => {
+  const { store, a, b, c } = await threeSidecars();
+  const { removed, kept, result } = await prune(store, MONTH);
+  expect(removed).toEqual([id16(A), id16(B), id16(LOCAL)].sort());
+  expect(kept).toEqual({ [id16(C)]: 'within-limits' });
+  expect(result.freedBytes).toBe(a.sidecar.sizeBytes + b.sidecar.sizeBytes);
+  const { sha256 } = c.sidecar;
+  expect(await filesOf(store)).toEqual([
+    `.pack/objects/sha256/${sha256}`,
+    `.pack/records/${sha256}.json`,
+    `.pack/used/${sha256}.json`,
+    `${id16(C)}.smolmachine.smolmachine`,
+  ]);
+});
+
+test('of too many bytes the least recently used go first, each counted once', async () => {
+  const { store, a, b, c } = await threeSidecars();
+  const maxBytes = b.sidecar.sizeBytes + c.sidecar.sizeBytes;
+  expect((await prune(store, { maxBytes: maxBytes + a.sidecar.sizeBytes })).removed).toEqual([]);
+  const { removed, result } = await prune(store, { maxBytes });
+  expect(removed).toEqual([id16(A), id16(LOCAL)].sort());
+  expect(result.removed[0]?.reason).toBe('over-limit');
+});
+
+test('a use now keeps a sidecar, and the most recently used stay whatever is asked', async () => {
+  const { store, a } = await threeSidecars();
+  await store.touch(a.sidecar.sha256);
+  expect((await prune(store, MONTH)).removed).toEqual([id16(B)]);
+  const { removed, kept } = await prune(store, { maxBytes: 0, keep: 2 });
+  expect(removed).toEqual([]);
+  expect(kept).toEqual({ [id16(A)]: 'newest', [id16(LOCAL)]: 'newest', [id16(C)]: 'newest' });
+  expect((await prune(store, { maxBytes: 0 })).removed).toHaveLength(1);
+  expect((await prune(store, { maxBytes: 0, keep: 0 })).kept).toEqual({});
+});
+
+test('without limits nothing goes', async () => {
+  const { store } = await threeSidecars();
+  expect((await prune(store, {})).removed).toEqual([]);
+});
+
+test('no time that a file has, and none in the future or unreadable, removes anything', async () => {
+  const { store, a, b, c } = await threeSidecars();
+  await setUsed(store, a, daysAgo(-400));
+  await setUsed(store, b, 'yesterday');
+  await setUsed(store, c, { not: 'a text' });
+  for (const date of ['1970-01-02', '2099-01-01']) {
+    for (const name of await filesOf(store)) {
+      execFileSync('touch', ['-d', date, join(store.dir, name)]);
+    }
+    expect((await prune(store, { ...MONTH, keep: 0 })).removed, date).toEqual([]);
+  }
+  const clockSetBack = new Date('2020-01-01');
+  expect((await prune(store, { ...MONTH, keep: 0, now: clockSetBack })).removed).toEqual([]);
+});
+
+test('without a note of its use, a sidecar is as old as its installation', async () => {
+  const store = await emptyStore();
+  await installSample(store, { id: A });
+  expect((await prune(store, { ...MONTH, keep: 0 })).removed).toEqual([]);
+  const later = new Date(Date.now() + 31 * DAY_MS);
+  expect((await prune(store, { ...MONTH, keep: 0, now: later })).removed).toEqual([id16(A)]);
+});
+
+test('what a process has open stays', async () => {
+  const { store } = await threeSidecars();
+  const file = await fs.open(store.pathFor(id16(LOCAL)));
+  const reader = spawn('sleep', ['300'], { stdio: [file.fd, 'ignore', 'ignore'] });
+  await file.close();
+  const { removed, kept } = await prune(store, MONTH);
+  expect(removed).toEqual([id16(B)]);
+  expect(kept).toMatchObject({ [id16(A)]: 'open', [id16(LOCAL)]: 'open' });
+  reader.kill('SIGKILL');
+  await once(reader, 'exit');
+});
+
+test('what a process has mapped stays, also after it has closed the file', async (context) => {
+  const { store } = await threeSidecars();
+  const script = [
+    'import mmap, os, sys, time',
+    'with open(sys.argv[1], "rb") as file: mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)',
+    // Python maps a duplicate of the descriptor.
+    'os.closerange(3, 64)',
+    'print("mapped", flush=True); time.sleep(300)',
+  ].join('\n');
+  const mapper = spawn('python3', ['-c', script, store.pathFor(id16(A))], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  onTestFinished(() => void mapper.kill('SIGKILL'));
+  const started = await Promise.race([once(mapper.stdout, 'data'), once(mapper, 'error')]);
+  if (started[0] instanceof Error) {
+    context.skip('needs python3 to map a file');
+  }
+  expect((await prune(store, MONTH)).kept).toMatchObject({ [id16(A)]: 'open' });
+});
+
+test('lsof, which macOS is asked through, tells the same', async (context) => {
+  const { store } = await threeSidecars();
+  try {
+    execFileSync('lsof', ['-v'], { stdio: 'ignore' });
+  } catch {
+    context.skip('needs lsof');
+  }
+  const contents = await listContents(layoutOf(store.dir));
+  expect([...(await findOpenByLsof(contents, 'lsof'))]).toEqual([]);
+  const reader = await fs.open(store.pathFor(id16(B)));
+  const open = await findOpenByLsof(contents, 'lsof');
+  await reader.close();
+  expect([...open].map(({ names }) => names[0]?.id16)).toEqual([id16(B)]);
+});
+
+test('what is being downloaded stays, and lies there again when the process has ended', async () => {
+  const { store, a } = await threeSidecars();
+  const lock = join(store.dir, '.pack/locks', a.sidecar.sha256);
+  await fs.symlink(thisOwner(), lock);
+  expect((await prune(store, MONTH)).kept).toMatchObject({ [id16(A)]: 'busy' });
+  await fs.rm(lock);
+  await fs.symlink(thisOwner().replace(/\d+$/, '1'), lock);
+  expect((await prune(store, MONTH)).removed).toContain(id16(A));
+});
+
+/** A data directory of smolvm for this process. */
+async function machineDir(): Promise<string> {
+  const { XDG_DATA_HOME } = process.env;
+  onTestFinished(() => {
+    if (XDG_DATA_HOME === undefined) {
+      delete process.env.XDG_DATA_HOME;
+    } else {
+      process.env.XDG_DATA_HOME = XDG_DATA_HOME;
+    }
+  });
+  process.env.XDG_DATA_HOME = await tempDir();
+  const dir = join(process.env.XDG_DATA_HOME, 'smolvm/server');
+  await fs.mkdir(dir, { recursive: true });
+  return dir;
+}
+
+test('what a machine of smolvm refers to stays, until the machine is deleted', async () => {
+  const { store } = await threeSidecars();
+  const database = new DatabaseSync(join(await machineDir(), 'smolvm.db'));
+  onTestFinished(() => database.close());
+  database.exec(
+    'PRAGMA journal_mode = WAL; CREATE TABLE vms (name TEXT PRIMARY KEY, data BLOB NOT NULL) STRICT',
+  );
+  const insert = database.prepare('INSERT INTO vms VALUES (?, ?)');
+  const addMachine = (name: string, sidecar: string, fillBytes: number) =>
+    insert.run(
+      name,
+      Buffer.from(JSON.stringify({ fill: 'x'.repeat(fillBytes), source_smolmachine: sidecar })),
+    );
+  // Long enough to be cut into pages, at every place within the name.
+  for (let fillBytes = 3900; fillBytes < 4150; fillBytes += 7) {
+    addMachine(`of-a-${fillBytes}`, store.pathFor(id16(LOCAL)), fillBytes);
+  }
+  addMachine('of-b', store.pathFor(id16(B)), 1);
+  expect((await prune(store, MONTH)).kept).toMatchObject({
+    [id16(A)]: 'machine',
+    [id16(LOCAL)]: 'machine',
+    [id16(B)]: 'machine',
+  });
+  database.exec("DELETE FROM vms WHERE name = 'of-b'");
+  expect((await prune(store, MONTH)).removed, 'its bytes are still in a free page').toEqual([id16(B)]);
+  database.exec('PRAGMA wal_checkpoint(TRUNCATE)');
+  expect((await prune(store, MONTH)).kept).toMatchObject({ [id16(A)]: 'machine' });
+});
+
+test.each([
+  ['cut at any place by a page', 4070],
+  ['not cut', 10],
+])('a record of a machine that is %s is seen', async (_, start) => {
+  const { store } = await threeSidecars();
+  const path = join(await machineDir(), 'smolvm.redb');
+  for (let offset = start; offset < start + 60; offset += 3) {
+    const name = Buffer.from(`"${store.pathFor(id16(A))}"`);
+    const pages = Buffer.alloc(3 * 4096);
+    const cut = Math.min(name.length, Math.max(0, 4096 - offset));
+    name.copy(pages, offset, 0, cut);
+    name.copy(pages, 8192 + 4, cut);
+    await fs.writeFile(path, pages);
+    const { kept } = await store.prune({ ...MONTH, dryRun: true });
+    expect(
+      kept.map(({ reason }) => reason),
+      `at ${offset}`,
+    ).toContain('machine');
+  }
+});
+
+test('a database that cannot be understood keeps what it mentions, and only that', async () => {
+  const { store } = await threeSidecars();
+  await fs.writeFile(
+    join(await machineDir(), 'smolvm.db'),
+    `SQLite format 3\0 not really ${store.pathFor(id16(A))}`,
+  );
+  const { removed, kept } = await prune(store, MONTH);
+  expect(removed).toEqual([id16(B)]);
+  expect(kept).toMatchObject({ [id16(A)]: 'machine' });
+});
+
+test('what is not a sidecar of ours or of claude-bottle is not touched', async () => {
+  const { store } = await threeSidecars();
+  const outside = join(await tempDir(), 'outside');
+  await fs.writeFile(outside, 'precious');
+  const id = id16(imageId('1111'));
+  const foreign = ['notes.txt', `${id}.smolmachine`, `${id}.smolmachine.smolmachine.bak`];
+  for (const name of foreign) {
+    await fs.writeFile(join(store.dir, name), 'precious');
+  }
+  await fs.symlink(outside, store.pathFor(id));
+  await fs.mkdir(store.pathFor(id16(imageId('2222'))));
+  const part = join(store.dir, '.pack/parts', `${'d'.repeat(64)}.${thisOwner()}`);
+  await fs.mkdir(part);
+  await fs.writeFile(join(part, 'part'), 'half');
+  await fs.utimes(part, 1, 1);
+  const later = new Date(Date.now() + 365 * DAY_MS);
+  await prune(store, { olderThanMs: 0, keep: 0, now: later });
+  await store.sweep((message) => expect.fail(message));
+  expect(await filesOf(store)).toEqual(
+    [`.pack/parts/${'d'.repeat(64)}.${thisOwner()}/part`, ...foreign, `${id}.smolmachine.smolmachine`].sort(),
+  );
+  expect(await fs.readFile(outside, 'utf8')).toBe('precious');
+});
+
+test('a sidecar that claude-bottle has packed goes when nothing has read or changed it for so long', async () => {
+  const store = await emptyStore();
+  await installSample(store, { id: A });
+  const path = store.pathFor(id16(B));
+  await writeSample(path);
+  await fs.rm(join(store.dir, 'root'), { recursive: true });
+  execFileSync('touch', ['-d', '1970-01-02', path]);
+  expect((await prune(store, { ...MONTH, keep: 0 })).removed).toEqual([]);
+  const later = new Date(Date.now() + 31 * DAY_MS);
+  expect((await prune(store, { ...MONTH, keep: 0, now: later })).removed).toEqual([id16(A), id16(B)].sort());
+  expect(await filesOf(store)).toEqual([]);
+});
+
+test('the quarantine is emptied of what is a week old', async () => {
+  const { store } = await threeSidecars();
+  const moved = await store.quarantine(store.pathFor(id16(B)));
+  execFileSync('touch', ['-d', '1970-01-02', moved]);
+  expect((await prune(store, {})).result.quarantineRemoved).toEqual([]);
+  const later = new Date(Date.now() + 8 * DAY_MS);
+  expect((await prune(store, { now: later })).result.quarantineRemoved).toEqual([moved]);
+  await expect(fs.lstat(moved)).rejects.toThrow('ENOENT');
+});
+
+test('two prunes at once remove each thing once, and neither fails', async () => {
+  const { store } = await threeSidecars();
+  const results = await Promise.all([store.prune(MONTH), store.prune(MONTH), store.prune(MONTH)]);
+  expect(results.flatMap(({ removed }) => removed)).toHaveLength(2);
+  expect(await store.list()).toEqual([id16(C)]);
+});
+
+test('a store that is not there is pruned of nothing, and not made', async () => {
+  const store = await emptyStore();
+  expect(await store.prune(MONTH)).toEqual({ removed: [], kept: [], freedBytes: 0, quarantineRemoved: [] });
+  await expect(fs.lstat(store.dir)).rejects.toThrow('ENOENT');
+});
