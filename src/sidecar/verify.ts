@@ -29,6 +29,15 @@ export interface VerifyOptions {
   readonly deep?: boolean | undefined;
   readonly signal?: AbortSignal;
   readonly onBytes?: (doneBytes: number) => void;
+  /** Of a file that was hashed while it was written, and that nobody else can write: it is not read again for that. */
+  readonly hashed?: FileHash;
+}
+
+export interface FileHash {
+  /** 64 hex digits, of the whole file. */
+  readonly sha256: string;
+  /** Of everything before the footer. */
+  readonly crc32: number;
 }
 
 /** What a sidecar says of itself: nothing of it is verified yet. */
@@ -71,7 +80,7 @@ export async function verifySidecar(
   return await withSidecar(path, async (file) => {
     const contents = await readContents(file, path);
     requirePolicy(contents.manifest, expected.platform);
-    const { sha256, crc32 } = await hashFile(file, contents, options);
+    const { sha256, crc32 } = options.hashed ?? (await hashFile(file, contents, options));
     requireCrc(contents.footer.crc32, crc32);
     requireEqual('SHA-256', expected.sha256, sha256);
     requireIdentity(contents.manifest, expected);
@@ -173,33 +182,52 @@ function requirePolicy(manifest: SidecarManifest, expectedPlatform: GuestPlatfor
   }
 }
 
-/** SHA-256 of the file and CRC-32 of what is before the footer, in one pass. */
+/** The two checksums of a sidecar whose size is known, from its bytes in their order. */
+export class SidecarHash {
+  readonly #sha256 = createHash('sha256');
+  readonly #footerStart: number;
+  #crc32 = 0;
+  #doneBytes = 0;
+
+  constructor(sizeBytes: number) {
+    this.#footerStart = sizeBytes - FOOTER_BYTES;
+  }
+
+  get doneBytes(): number {
+    return this.#doneBytes;
+  }
+
+  update(bytes: Buffer): void {
+    this.#sha256.update(bytes);
+    if (this.#doneBytes < this.#footerStart) {
+      this.#crc32 = zlib.crc32(bytes.subarray(0, this.#footerStart - this.#doneBytes), this.#crc32);
+    }
+    this.#doneBytes += bytes.length;
+  }
+
+  digest(): FileHash {
+    return { sha256: this.#sha256.digest('hex'), crc32: this.#crc32 };
+  }
+}
+
 async function hashFile(
   file: fs.FileHandle,
   { sizeBytes }: SidecarContents,
   { signal, onBytes }: VerifyOptions,
-): Promise<{ sha256: string; crc32: number }> {
-  const hash = createHash('sha256');
+): Promise<FileHash> {
+  const hash = new SidecarHash(sizeBytes);
   const chunk = Buffer.allocUnsafe(READ_CHUNK_BYTES);
-  const footerStart = sizeBytes - FOOTER_BYTES;
-  let crc32 = 0;
-  let position = 0;
-  while (position < sizeBytes) {
+  while (hash.doneBytes < sizeBytes) {
     signal?.throwIfAborted();
-    const length = Math.min(chunk.length, sizeBytes - position);
-    const { bytesRead } = await file.read(chunk, 0, length, position);
+    const length = Math.min(chunk.length, sizeBytes - hash.doneBytes);
+    const { bytesRead } = await file.read(chunk, 0, length, hash.doneBytes);
     if (bytesRead === 0) {
-      throw damaged('file', `it ended while it was read, at byte ${position}`);
+      throw damaged('file', `it ended while it was read, at byte ${hash.doneBytes}`);
     }
-    const bytes = chunk.subarray(0, bytesRead);
-    hash.update(bytes);
-    if (position < footerStart) {
-      crc32 = zlib.crc32(bytes.subarray(0, footerStart - position), crc32);
-    }
-    position += bytesRead;
-    onBytes?.(position);
+    hash.update(chunk.subarray(0, bytesRead));
+    onBytes?.(hash.doneBytes);
   }
-  return { sha256: hash.digest('hex'), crc32 };
+  return hash.digest();
 }
 
 function requireCrc(expected: number, found: number): void {

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { createHash, randomInt } from 'node:crypto';
 import * as fs from 'node:fs/promises';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { unknownKeys } from '../../src/sidecar/manifest.ts';
 import { readSidecar, verifySidecar } from '../../src/sidecar/verify.ts';
 import type { FooterFields } from '../doubles/smolvm/sidecar-writer.ts';
@@ -45,6 +45,18 @@ describe('a good sidecar', () => {
       ['storage.ext4', 4 * 1024 * 1024],
     ]);
     expect(report.members?.[2]).toMatchObject({ entries: 4, sha256: layerDigest.slice('sha256:'.length) });
+  });
+
+  test('is not read again for the checksums that were made while it was written', async () => {
+    const path = join(await tempDir(), 'good');
+    await writeSample(path);
+    const { sha256, crc32 } = await verifySidecar(path);
+    const hashed = { sha256, crc32: Number.parseInt(crc32, 16) };
+    const onBytes = vi.fn();
+    expect(await verifySidecar(path, { sha256 }, { hashed, onBytes })).toMatchObject({ sha256, crc32 });
+    expect(onBytes).not.toHaveBeenCalled();
+    const wrong = verifySidecar(path, { sha256 }, { hashed: { ...hashed, crc32: 1 } });
+    expect((await failureOf(wrong)).message).toContain('CRC-32');
   });
 
   test('keeps and names the keys of a newer smolvm', async () => {

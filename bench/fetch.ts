@@ -1,0 +1,191 @@
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { createHash, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import * as fs from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { build } from 'rolldown';
+import { joinSidecar } from '../test/doubles/smolvm/sidecar-writer.ts';
+import { sampleParts } from '../test/helpers/sample-sidecar.ts';
+import { median, round } from './measure.ts';
+
+/**
+ * From a server on loopback (nginx) to a file, each in processes of its own, interleaved:
+ *  - single: as fast as it goes. `curl && sha256sum` against download, full verification, fsync and rename;
+ *  - throttled: each connection gets 20 MB/s. `curl` alone against the same as above.
+ * The ratios are curl's seconds by ours. curl writes to the page cache only; ours waits for the disk.
+ */
+const SINGLE = { name: 'single.smolmachine', sizeBytes: 1_000_000_000, rounds: 5 };
+const THROTTLED = { name: 'throttled.smolmachine', sizeBytes: 300_000_000, rounds: 3 };
+const CHUNK_BYTES = 1 << 20;
+
+const dir = await fs.mkdtemp('/var/tmp/claude-bottle-bench-');
+let nginx: ChildProcess | undefined;
+try {
+  // nginx serves as another user.
+  await fs.chmod(dir, 0o755);
+  const client = await bundleClient();
+  const server = await startNginx();
+  nginx = server.process;
+  const single = await compare(client, {
+    ...SINGLE,
+    url: `${server.url}/${SINGLE.name}`,
+    curl: (url, path) => `curl -sS -o ${path} ${url} && sha256sum ${path}`,
+  });
+  const throttled = await compare(client, {
+    ...THROTTLED,
+    url: `${server.url}/throttled/${THROTTLED.name}`,
+    curl: (url, path) => `curl -sS -o ${path} ${url}`,
+  });
+  console.log(
+    JSON.stringify({
+      bench: 'fetch',
+      n: SINGLE.rounds,
+      bytes: SINGLE.sizeBytes,
+      curlSeconds: single.curlSeconds,
+      ourSeconds: single.ourSeconds,
+      single: single.ratio,
+      throttledN: THROTTLED.rounds,
+      throttledBytes: THROTTLED.sizeBytes,
+      throttledCurlSeconds: throttled.curlSeconds,
+      throttledOurSeconds: throttled.ourSeconds,
+      throttled: throttled.ratio,
+      rssMb: round(Math.max(single.rssMb, throttled.rssMb)),
+    }),
+  );
+} finally {
+  if (nginx !== undefined) {
+    nginx.kill('SIGTERM');
+    await once(nginx, 'exit');
+  }
+  await fs.rm(dir, { recursive: true, force: true });
+}
+
+interface Way {
+  readonly name: string;
+  readonly sizeBytes: number;
+  readonly rounds: number;
+  readonly url: string;
+  readonly curl: (url: string, path: string) => string;
+}
+
+async function compare(client: string, { name, sizeBytes, rounds, url, curl }: Way) {
+  const published = await publish(name, sizeBytes);
+  const curls: Run[] = [];
+  const ours: Run[] = [];
+  for (let count = 1; count <= rounds; count += 1) {
+    const theirs = await inCleanDir((path) => run('sh', ['-c', curl(url, path)]));
+    const own = await inCleanDir(async (path) => {
+      const part = `${path}.part`;
+      await fs.mkdir(part, { mode: 0o700 });
+      const args = [client, url, part, path, `${published.sizeBytes}`, published.sha256];
+      return await run(process.execPath, args);
+    });
+    curls.push(theirs);
+    ours.push(own);
+    const times = `curl ${theirs.seconds.toFixed(2)} s, ours ${own.seconds.toFixed(2)} s`;
+    console.error(`${name}, round ${count}: ${times}, ${own.output.trim()} MB`);
+  }
+  const [curlSeconds, ourSeconds] = [curls, ours].map((runs) => median(runs.map(({ seconds }) => seconds)));
+  return {
+    curlSeconds: round(curlSeconds ?? 0),
+    ourSeconds: round(ourSeconds ?? 0),
+    ratio: round((curlSeconds ?? 0) / (ourSeconds ?? 0)),
+    rssMb: Math.max(...ours.map(({ output }) => Number(output))),
+  };
+}
+
+interface Run {
+  readonly seconds: number;
+  readonly output: string;
+}
+
+async function run(command: string, args: readonly string[]): Promise<Run> {
+  const before = performance.now();
+  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const [output, [exitCode]] = await Promise.all([text(child.stdout), once(child, 'exit')]);
+  const seconds = (performance.now() - before) / 1000;
+  if (exitCode !== 0) {
+    throw new Error(`${command} ended with exit code ${exitCode}`);
+  }
+  return { seconds, output };
+}
+
+/** What one run has left for the disk to do must not slow down the next one. */
+async function inCleanDir<T>(work: (path: string) => Promise<T>): Promise<T> {
+  const runDir = await fs.mkdtemp(join(dir, 'run-'));
+  try {
+    return await work(join(runDir, 'f'));
+  } finally {
+    await fs.rm(runDir, { recursive: true });
+    execFileSync('sync');
+  }
+}
+
+/** A valid sidecar of random bytes. */
+async function publish(name: string, sizeBytes: number): Promise<{ sizeBytes: number; sha256: string }> {
+  const path = join(dir, name);
+  const assetsPath = join(dir, 'assets');
+  const assets = await fs.open(assetsPath, 'w');
+  const { manifest } = await sampleParts(await fs.mkdtemp(join(dir, 'parts-')));
+  const zstdMagic = Buffer.from('28b52ffd', 'hex');
+  await assets.write(zstdMagic);
+  for (let written = zstdMagic.length; written < sizeBytes; written += CHUNK_BYTES) {
+    await assets.write(randomBytes(Math.min(CHUNK_BYTES, sizeBytes - written)));
+  }
+  await assets.close();
+  await joinSidecar(path, { assetsPath, manifest });
+  await fs.rm(assetsPath);
+  execFileSync('sync');
+  const hash = createHash('sha256');
+  const file = await fs.open(path);
+  for await (const chunk of file.createReadStream({ highWaterMark: CHUNK_BYTES })) {
+    hash.update(chunk);
+  }
+  return { sizeBytes: (await fs.stat(path)).size, sha256: hash.digest('hex') };
+}
+
+/** As it is published: not in many files, and without types. */
+async function bundleClient(): Promise<string> {
+  const input = join(import.meta.dirname, 'fetch-client.ts');
+  await build({ input, platform: 'node', output: { dir: join(dir, 'client') }, logLevel: 'warn' });
+  return join(dir, 'client/fetch-client.js');
+}
+
+async function startNginx(): Promise<{ process: ChildProcess; url: string }> {
+  const port = await freePort();
+  const paths = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
+    (name) => `${name}_temp_path ${dir}/nginx-${name};`,
+  );
+  const config = join(dir, 'nginx.conf');
+  await fs.writeFile(
+    config,
+    `daemon off; pid ${dir}/nginx.pid; error_log stderr crit; events {}
+     http {
+       access_log off; sendfile on; ${paths.join(' ')}
+       server {
+         listen 127.0.0.1:${port}; root ${dir};
+         location /throttled/ { alias ${dir}/; limit_rate 20m; }
+       }
+     }`,
+  );
+  const child = spawn('nginx', ['-e', 'stderr', '-c', config], { stdio: ['ignore', 'ignore', 'inherit'] });
+  const url = `http://127.0.0.1:${port}`;
+  for (let tries = 0; (await fetch(`${url}/nothing`).catch(() => undefined)) === undefined; tries += 1) {
+    if (tries === 100 || child.exitCode !== null) {
+      throw new Error('nginx does not start');
+    }
+    await sleep(50);
+  }
+  return { process: child, url };
+}
+
+async function freePort(): Promise<number> {
+  const probe = createServer();
+  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve));
+  const address = probe.address();
+  await new Promise((resolve) => probe.close(resolve));
+  return typeof address === 'object' && address !== null ? address.port : 0;
+}

@@ -1,0 +1,269 @@
+import * as fs from 'node:fs/promises';
+import { join } from 'node:path';
+import { BottleError, type ErrorCode, fileError } from '../errors.ts';
+import { requireFreeBytes } from '../host/disk.ts';
+import type { ImageId } from '../identity/image-id.ts';
+import type { PackRecord } from '../identity/pack-record.ts';
+import { type OnProgress, warningsTo } from '../progress.ts';
+import type { HttpClient } from '../remote/http.ts';
+import { verifySidecar } from '../sidecar/verify.ts';
+import { expectedOf, type Store } from '../store/store.ts';
+import { type Download, download } from './download.ts';
+import { type Demands, requireWanted } from './policy.ts';
+import type { Offer, RemoteFile, Source, Wanted } from './source.ts';
+
+/** Failures of one source that leave the next one its chance. */
+const PASSABLE: readonly ErrorCode[] = ['not-found', 'authentication', 'network-failed', 'try-later'];
+
+export interface FindOptions {
+  readonly wanted: Wanted;
+  readonly demands: Demands;
+  /** In the order in which they are asked. */
+  readonly sources: readonly Source[];
+  /** Says what differs between this checkout and what is published. */
+  readonly explainMiss: (nearest: PackRecord | undefined) => Promise<readonly string[]>;
+  readonly signal: AbortSignal;
+  readonly onProgress: OnProgress;
+}
+
+export interface FetchOptions extends FindOptions {
+  readonly store: Store;
+  /** Ask no source. */
+  readonly offline: boolean;
+  /** Only find out what would be fetched. */
+  readonly dryRun: boolean;
+  readonly http: HttpClient;
+  /** Looks at a record before anything is downloaded: can this machine use the sidecar? */
+  readonly requireUsable: (record: PackRecord) => Promise<void>;
+}
+
+export interface SkippedSource {
+  readonly source: string;
+  readonly reason: string;
+}
+
+export interface FoundOffer {
+  readonly offer: Offer;
+  readonly source: Source;
+  readonly skipped: readonly SkippedSource[];
+}
+
+export interface FetchResult {
+  /** `available` is what a dry run finds. */
+  readonly status: 'hit' | 'fetched' | 'available';
+  readonly record: PackRecord;
+  /** In the store; undefined when it is only available. */
+  readonly path: string | undefined;
+  /** "the store", or the source's name. */
+  readonly source: string;
+  readonly address: string | undefined;
+  readonly skipped: readonly SkippedSource[];
+}
+
+/** Store, else the first source that has it: record, policy, room, bytes, verification, installation. */
+export async function fetchSidecar(options: FetchOptions): Promise<FetchResult> {
+  const hit = await findInStore(options);
+  if (hit !== undefined) {
+    return { status: 'hit', ...hit, source: 'the store', address: undefined, skipped: [] };
+  }
+  if (options.offline) {
+    throw new BottleError('not-found', `the store has no sidecar for the inputs key ${options.wanted.key}`, {
+      hint: 'leave out --offline to ask the sources, or pack your own: claude-bottle pack',
+    });
+  }
+  const { offer, source, skipped } = await findOffer(options);
+  const found = { record: offer.record, source: source.name, address: offer.address, skipped };
+  await options.requireUsable(offer.record);
+  if (options.dryRun) {
+    return { status: 'available', path: undefined, ...found };
+  }
+  return { ...found, ...(await obtain(offer, options)) };
+}
+
+interface InStore {
+  readonly record: PackRecord;
+  readonly path: string;
+}
+
+/**
+ * Reads it from end to end: that a file is there says nothing. What is damaged gives way to the next one. A dry run only
+ * looks: what it found damaged would have to be moved.
+ */
+async function findInStore(options: FetchOptions): Promise<InStore | undefined> {
+  const { store, wanted, demands, signal, onProgress } = options;
+  const { key, platform } = wanted;
+  for (;;) {
+    const kept = await store.findByKey(key, platform);
+    if (kept === undefined || !satisfies(kept.record, demands)) {
+      return undefined;
+    }
+    const { record, path, sha256, sizeBytes } = kept;
+    if (options.dryRun) {
+      return { record, path };
+    }
+    onProgress({ type: 'start', stage: 'store' });
+    const found = await store.verifyKept(kept, {
+      platform,
+      signal,
+      onBytes: (doneBytes) => onProgress({ type: 'bytes', stage: 'store', doneBytes, totalBytes: sizeBytes }),
+      onQuarantine: (reason, movedTo) => warningsTo(onProgress)(`${reason}; moved to ${movedTo}`),
+    });
+    if (found !== undefined) {
+      await store.touch(sha256);
+      onProgress({ type: 'done', stage: 'store', sizeBytes, detail: 'verified, nothing to download' });
+      return { record, path: found.path };
+    }
+  }
+}
+
+function satisfies({ sidecar, source }: PackRecord, { sha256, commit }: Demands): boolean {
+  return (
+    (sha256 === undefined || sha256 === sidecar.sha256) && (commit === undefined || commit === source?.commit)
+  );
+}
+
+/** @throws BottleError that says why each source has nothing, and what differs from the nearest published record */
+export async function findOffer(options: FindOptions): Promise<FoundOffer> {
+  const { wanted, demands, sources, onProgress } = options;
+  const skipped: SkippedSource[] = [];
+  const failures: BottleError[] = [];
+  for (const source of sources) {
+    onProgress({ type: 'start', stage: 'find', detail: source.name });
+    try {
+      const found = await source.find(wanted);
+      if (!('skipped' in found)) {
+        requireWanted(found, wanted, demands);
+        const { sizeBytes } = found.record.sidecar;
+        onProgress({ type: 'done', stage: 'find', sizeBytes, detail: source.name });
+        return { offer: found, source, skipped };
+      }
+      skipped.push({ source: source.name, reason: found.skipped });
+    } catch (error) {
+      if (!(error instanceof BottleError) || !PASSABLE.includes(error.code)) {
+        throw error;
+      }
+      failures.push(error);
+      skipped.push({ source: source.name, reason: error.message });
+    }
+  }
+  const explanation = await options.explainMiss(await nearestRecord(options));
+  throw missError(wanted, skipped, failures, explanation);
+}
+
+async function nearestRecord({ sources, wanted, signal }: FindOptions): Promise<PackRecord | undefined> {
+  for (const source of sources) {
+    const record = await source.nearest?.(wanted).catch(() => undefined);
+    signal.throwIfAborted();
+    if (record !== undefined) {
+      return record;
+    }
+  }
+  return undefined;
+}
+
+/** A source that could not be asked may have it, so its failure decides the exit code. */
+function missError(
+  { platform, key }: Wanted,
+  skipped: readonly SkippedSource[],
+  failures: readonly BottleError[],
+  explanation: readonly string[],
+): BottleError {
+  const failure = (['try-later', 'network-failed', 'authentication'] as const)
+    .map((code) => failures.find((each) => each.code === code))
+    .find((each) => each !== undefined);
+  return new BottleError(
+    failure?.code ?? 'not-found',
+    `no sidecar for ${platform} and the inputs key ${key}`,
+    {
+      hint: failure?.hint ?? 'wait for CI to publish this commit, or pack your own: claude-bottle pack',
+      details: [...skipped.map(({ source, reason }) => `${source}: ${reason}`), ...explanation],
+      cause: failure,
+    },
+  );
+}
+
+/** One process downloads; whoever waited for it finds what it has installed. */
+async function obtain(
+  { record, content }: Offer,
+  options: FetchOptions,
+): Promise<InStore & { readonly status: 'hit' | 'fetched' }> {
+  const { store, signal, onProgress } = options;
+  const { sha256, sizeBytes } = record.sidecar;
+  return await store.withDownload(sha256, { signal, onWait: warningsTo(onProgress) }, async (dir) => {
+    const arrived = await findInStore(options);
+    if (arrived !== undefined) {
+      return { status: 'hit', ...arrived };
+    }
+    const path = await receive(content, record, dir, options);
+    signal.throwIfAborted();
+    onProgress({ type: 'start', stage: 'install' });
+    const installed = await store.install(record.image.id as ImageId, path, record);
+    await store.touch(sha256);
+    onProgress({ type: 'done', stage: 'install', sizeBytes, detail: `verified, sha256 ${sha256}` });
+    return { status: 'fetched', record, path: installed };
+  });
+}
+
+/** Brings the bytes into `dir` and checks all of them, as far as that is not done while they come. */
+async function receive(
+  content: Offer['content'],
+  record: PackRecord,
+  dir: string,
+  options: FetchOptions,
+): Promise<string> {
+  const { signal } = options;
+  const expected = expectedOf(record);
+  const unpacked = join(dir, 'sidecar');
+  await fs.rm(unpacked, { force: true });
+  if (content.kind === 'local') {
+    await requireFreeBytes(dir, record.sidecar.sizeBytes, 'the sidecar');
+    await copy(content.path, unpacked);
+    await verifySidecar(unpacked, expected, { signal });
+    return unpacked;
+  }
+  const { path, hashed } = await receiveFrom(content, record, dir, options);
+  if (!content.isZip) {
+    await verifySidecar(path, expected, { hashed });
+    return path;
+  }
+  const { extractOnly } = await import('./unzip.ts');
+  await extractOnly(path, unpacked, { sizeBytes: record.sidecar.sizeBytes, signal });
+  await verifySidecar(unpacked, expected, { signal });
+  return unpacked;
+}
+
+async function receiveFrom(
+  file: RemoteFile,
+  { sidecar }: PackRecord,
+  dir: string,
+  { http, signal, onProgress }: FetchOptions,
+): Promise<Download> {
+  const { sizeBytes: totalBytes, isZip } = file;
+  const neededBytes = totalBytes + (isZip ? sidecar.sizeBytes : 0) - (await bytesIn(dir));
+  await requireFreeBytes(dir, Math.max(0, neededBytes), 'the sidecar');
+  onProgress({ type: 'start', stage: 'download' });
+  const received = await download(file, {
+    dir,
+    signal,
+    http,
+    onBytes: (doneBytes) => onProgress({ type: 'bytes', stage: 'download', doneBytes, totalBytes }),
+    onWarning: warningsTo(onProgress),
+  });
+  onProgress({ type: 'done', stage: 'download', sizeBytes: totalBytes });
+  return received;
+}
+
+/** What a stopped run has left. Its file has holes, so that its size says nothing. */
+async function bytesIn(dir: string): Promise<number> {
+  const names = await fs.readdir(dir);
+  const stats = await Promise.all(names.map((name) => fs.stat(join(dir, name))));
+  return stats.reduce((sum, { blocks }) => sum + blocks * 512, 0);
+}
+
+async function copy(source: string, target: string): Promise<void> {
+  try {
+    await fs.copyFile(source, target, fs.constants.COPYFILE_FICLONE);
+  } catch (error) {
+    throw fileError(`cannot copy ${source}`, error);
+  }
+}

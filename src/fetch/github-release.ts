@@ -1,0 +1,196 @@
+import { unescape as percentDecoded } from 'node:querystring';
+import * as z from 'zod/mini';
+import type { PackRecord } from '../identity/pack-record.ts';
+import { apiRequest, readApi, repositoryPath, shownText, unlessMissing } from '../remote/github.ts';
+import { type HttpRequest, redacted } from '../remote/http.ts';
+import { damagedRecord, MAX_RECORD_BYTES, parseRecord } from './record.ts';
+import { remoteFile } from './remote-file.ts';
+import {
+  BUNDLE_SUFFIX,
+  MAX_BUNDLE_BYTES,
+  type Offer,
+  publishedName,
+  type Source,
+  type SourceTools,
+  type Wanted,
+} from './source.ts';
+
+/** A commit has one or two. */
+const MAX_TAGS = 5;
+
+const assetSchema = z.object({
+  id: z.int(),
+  name: z.string(),
+  /** Not `uploaded` while it is being uploaded, and for ever when the upload broke off. */
+  state: z.string(),
+  size: z.int(),
+  /** None on assets from before June 2025. */
+  digest: z.nullish(z.string()),
+});
+const releaseSchema = z.object({ tag_name: shownText, assets: z.array(assetSchema) });
+
+type Asset = z.infer<typeof assetSchema>;
+
+/**
+ * Assets of the release of `tag`; without one, of the releases of the checked-out commit's tags and of the latest.
+ * Whatever is public is read from the release's pages, without the API and its rate limit; with a token, what is
+ * missing there is looked for in the API.
+ */
+export function releaseSource(tag: string | undefined, tools: SourceTools): Source {
+  const { github } = tools;
+  return {
+    name: tag === undefined ? 'GitHub release' : `GitHub release ${tag}`,
+    find: async (wanted) => {
+      const { repository } = wanted;
+      if (repository === undefined) {
+        return { skipped: 'this checkout has no remote on GitHub' };
+      }
+      const name = publishedName(wanted.platform, wanted.key);
+      const tried: string[] = [];
+      for await (const each of tag === undefined ? likelyTags(repository, wanted, tools) : [tag]) {
+        tried.push(each);
+        const offer =
+          (await offerOfPages(repository, each, name, tools)) ??
+          (github.credential && (await offerOfApi(repository, each, name, tools)));
+        if (offer !== undefined) {
+          return offer;
+        }
+      }
+      const missing =
+        tried.length === 0
+          ? `${repository} has no release`
+          : `${repository} has no ${name} in ${tried.length === 1 ? 'release' : 'releases'} ${tried.join(', ')}`;
+      return { skipped: github.credential ? missing : `${missing}; for a private repository set GH_TOKEN` };
+    },
+    nearest: async ({ repository, platform }) =>
+      repository === undefined
+        ? undefined
+        : await nearestRecord(repository, tag, namePrefix(platform), tools),
+  };
+}
+
+async function* likelyTags(repository: string, wanted: Wanted, tools: SourceTools): AsyncGenerator<string> {
+  const tags = (await wanted.tags()).slice(0, MAX_TAGS);
+  yield* tags;
+  const latest = await latestTag(repository, tools);
+  if (latest !== undefined && !tags.includes(latest)) {
+    yield latest;
+  }
+}
+
+/** The page of the latest release is a redirect to that of its tag. */
+async function latestTag(repository: string, { http, github }: SourceTools): Promise<string | undefined> {
+  const url = `${github.serverUrl}/${repositoryPath(repository, 'releases', 'latest')}`;
+  const answer = await unlessMissing(http.retry(() => http.send({ url, expected: [200, 302] })));
+  answer?.body.destroy();
+  const tag = /\/releases\/tag\/([^?#]+)$/.exec(answer?.headers.location ?? '')?.[1];
+  if (tag !== undefined) {
+    return percentDecoded(tag);
+  }
+  const release = github.credential && (await findRelease(repository, undefined, { http, github }));
+  return release?.tag_name;
+}
+
+async function offerOfPages(
+  repository: string,
+  tag: string,
+  name: string,
+  { http, github }: SourceTools,
+): Promise<Offer | undefined> {
+  const pages = `${github.serverUrl}/${repositoryPath(repository, 'releases', 'download', tag)}`;
+  const url = `${pages}/${name}`;
+  const page = await unlessMissing(http.read({ url: `${url}.json` }, MAX_RECORD_BYTES));
+  // A server that wants everybody to log in shows a form.
+  if (page === undefined || page.answer.headers['content-type']?.startsWith('text/html')) {
+    return undefined;
+  }
+  const record = parseRecord(page.bytes, `${url}.json`);
+  const { sha256, sizeBytes } = record.sidecar;
+  return {
+    record,
+    content: remoteFile(http, { url }, { sha256, sizeBytes, isZip: false }),
+    address: `release:${tag}`,
+    bundles: async () => {
+      const bundle = await unlessMissing(http.read({ url: url + BUNDLE_SUFFIX }, MAX_BUNDLE_BYTES));
+      return bundle === undefined ? [] : [bundle.bytes];
+    },
+  };
+}
+
+async function offerOfApi(
+  repository: string,
+  tag: string,
+  name: string,
+  tools: SourceTools,
+): Promise<Offer | undefined> {
+  const release = await findRelease(repository, tag, tools);
+  const recordAsset = release?.assets.find((asset) => asset.name === `${name}.json`);
+  const asset = release?.assets.find((each) => each.name === name);
+  if (recordAsset === undefined || asset === undefined) {
+    return undefined;
+  }
+  const record = await readRecordAsset(repository, recordAsset, tools);
+  const { sha256, sizeBytes } = record.sidecar;
+  requireSame(`the size of ${name} in release ${tag}`, asset.size, sizeBytes);
+  requireSame(
+    `the digest of ${name} in release ${tag}`,
+    asset.digest ?? `sha256:${sha256}`,
+    `sha256:${sha256}`,
+  );
+  return {
+    record,
+    content: remoteFile(tools.http, assetRequest(repository, asset, tools), {
+      sha256,
+      sizeBytes,
+      isZip: false,
+    }),
+    address: `release:${tag}`,
+    bundles: async () => {
+      const bundle = release?.assets.find((each) => each.name === name + BUNDLE_SUFFIX);
+      return bundle === undefined
+        ? []
+        : [(await tools.http.read(assetRequest(repository, bundle, tools), MAX_BUNDLE_BYTES)).bytes];
+    },
+  };
+}
+
+/** With the assets that are whole. */
+async function findRelease(repository: string, tag: string | undefined, { http, github }: SourceTools) {
+  const path = repositoryPath(repository, 'releases', ...(tag === undefined ? ['latest'] : ['tags', tag]));
+  const release = await unlessMissing(readApi(http, github, `repos/${path}`, releaseSchema));
+  return release && { ...release, assets: release.assets.filter(({ state }) => state === 'uploaded') };
+}
+
+async function readRecordAsset(repository: string, asset: Asset, tools: SourceTools): Promise<PackRecord> {
+  const { bytes, answer } = await tools.http.read(assetRequest(repository, asset, tools), MAX_RECORD_BYTES);
+  return parseRecord(bytes, redacted(answer.url));
+}
+
+/** https://docs.github.com/rest/releases/assets#get-a-release-asset */
+function assetRequest(repository: string, { id }: Asset, { github }: SourceTools): HttpRequest {
+  const request = apiRequest(github, `repos/${repositoryPath(repository, 'releases', 'assets', String(id))}`);
+  return { ...request, headers: { ...request.headers, accept: 'application/octet-stream' } };
+}
+
+function requireSame(what: string, found: string | number, expected: string | number): void {
+  if (found !== expected) {
+    throw damagedRecord(`${what} is ${found}, and its pack record says ${expected}`);
+  }
+}
+
+async function nearestRecord(
+  repository: string,
+  tag: string | undefined,
+  prefix: string,
+  tools: SourceTools,
+): Promise<PackRecord | undefined> {
+  const release = await findRelease(repository, tag, tools);
+  const asset = release?.assets.find(
+    ({ name }) => name.startsWith(prefix) && name.endsWith('.smolmachine.json'),
+  );
+  return asset && (await readRecordAsset(repository, asset, tools));
+}
+
+function namePrefix(platform: Wanted['platform']): string {
+  return `smolmachine-${platform.replace('/', '-')}-`;
+}

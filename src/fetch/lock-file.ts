@@ -1,0 +1,112 @@
+import * as fs from 'node:fs/promises';
+import * as z from 'zod/mini';
+import { BottleError, fileError, hasErrno } from '../errors.ts';
+import type { InputsKey } from '../identity/inputs-key.ts';
+import { GUEST_PLATFORMS, type GuestPlatform } from '../identity/platform.ts';
+import type { Offer } from './source.ts';
+
+/** Beside the Dockerfile, in the build context. */
+export const LOCK_FILE = 'claude-bottle.lock';
+const MAX_LOCK_FILE_BYTES = 64 * 1024;
+const LOCK_FILE_VERSION = 1;
+
+const hex64 = z.string().check(z.regex(/^[0-9a-f]{64}$/));
+
+const lockedSchema = z.object({
+  /** That the sidecar was packed from. */
+  commit: z.optional(z.string().check(z.regex(/^[0-9a-f]{40,64}$/))),
+  key: hex64,
+  sha256: hex64,
+  sizeBytes: z.int().check(z.nonnegative()),
+  /** What `fetch --from` takes. */
+  address: z.string(),
+});
+
+const lockFileSchema = z.object({
+  version: z.literal(LOCK_FILE_VERSION),
+  platforms: z.partialRecord(z.enum(GUEST_PLATFORMS), lockedSchema),
+});
+
+/** The one sidecar of a platform that `fetch --locked` accepts. */
+export type Locked = z.infer<typeof lockedSchema>;
+export type LockFile = z.infer<typeof lockFileSchema>;
+
+export function lockedOf({ record, address }: Offer, key: InputsKey): Locked {
+  const { sha256, sizeBytes } = record.sidecar;
+  const commit = record.source?.commit;
+  return { ...(commit !== undefined && { commit }), key, sha256, sizeBytes, address };
+}
+
+/** @throws BottleError `not-found` when there is none, `sidecar-damaged` when it is none */
+export async function readLockFile(path: string): Promise<LockFile> {
+  let text: string;
+  try {
+    text = await fs.readFile(path, 'utf8');
+  } catch (error) {
+    if (hasErrno(error, 'ENOENT')) {
+      throw new BottleError('not-found', `there is no lock file ${path}`, {
+        hint: 'write one: claude-bottle lock',
+      });
+    }
+    throw fileError(`cannot read ${path}`, error);
+  }
+  const parsed = lockFileSchema.safeParse(parseJson(text));
+  if (text.length > MAX_LOCK_FILE_BYTES || !parsed.success) {
+    const problem = parsed.error?.issues[0];
+    throw new BottleError(
+      'sidecar-damaged',
+      `${path} is no lock file of version ${LOCK_FILE_VERSION}: ${problem?.path.join('.') || 'the whole'} is not as it must be`,
+      { hint: 'write it again: claude-bottle lock' },
+    );
+  }
+  return parsed.data;
+}
+
+/** @throws BottleError `not-trusted` when this checkout is not what was locked */
+export function requireLocked(lockFile: LockFile, platform: GuestPlatform, key: InputsKey): Locked {
+  const locked = lockFile.platforms[platform];
+  if (locked === undefined) {
+    const known = Object.keys(lockFile.platforms).join(', ');
+    throw new BottleError(
+      'not-found',
+      `${LOCK_FILE} has nothing for ${platform}, only for ${known || 'none'}`,
+      {
+        hint: 'write it again once that platform is published: claude-bottle lock',
+      },
+    );
+  }
+  if (locked.key !== key) {
+    throw new BottleError(
+      'not-trusted',
+      `this checkout has the inputs key ${key}, and ${LOCK_FILE} was written for ${locked.key}`,
+      {
+        hint: 'undo the local changes to what the Dockerfile can see, or write it again: claude-bottle lock',
+      },
+    );
+  }
+  return locked;
+}
+
+export async function writeLockFile(
+  path: string,
+  platforms: ReadonlyArray<readonly [GuestPlatform, Locked]>,
+): Promise<void> {
+  const lockFile: LockFile = { version: LOCK_FILE_VERSION, platforms: Object.fromEntries(platforms) };
+  const temp = `${path}.${process.pid}.tmp`;
+  try {
+    await fs.writeFile(temp, `${JSON.stringify(lockFile, undefined, 2)}\n`);
+    await fs.rename(temp, path);
+  } catch (error) {
+    throw fileError(`cannot write ${path}`, error);
+  } finally {
+    await fs.rm(temp, { force: true });
+  }
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,209 @@
+import { EventEmitter, once } from 'node:events';
+import { constants } from 'node:fs';
+import * as fs from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import * as z from 'zod/mini';
+import { BottleError, fileError } from '../errors.ts';
+
+const DATA = 'data';
+const JOURNAL = 'journal';
+const READ_CHUNK_BYTES = 1024 * 1024;
+const OPEN_FLAGS = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW;
+
+const headerSchema = z.object({ sizeBytes: z.number(), sha256: z.string(), etag: z.string() });
+
+export interface Range {
+  readonly start: number;
+  /** Of the first byte that is not in it. */
+  readonly end: number;
+}
+
+interface Wanted {
+  readonly sizeBytes: number;
+  readonly sha256: string;
+}
+
+/**
+ * A file of a known size on its way to being complete: `data`, and beside it `journal`, which says what of it is
+ * there. The journal has a header, and a line `start length` for each range, added when its bytes are written: a
+ * process can be killed at any moment. (When the machine goes down, a line may be there without its bytes. That is
+ * left to the SHA-256 to find.)
+ */
+export class PartFile {
+  readonly path: string;
+  readonly #wanted: Wanted;
+  readonly #data: fs.FileHandle;
+  readonly #journal: fs.FileHandle;
+  readonly #events = new EventEmitter();
+  /** In their order, with gaps between them. */
+  #ranges: readonly Range[] = [];
+  #etag: string | undefined;
+
+  /** Takes up what an earlier process has left in `dir`, if it is of the same content and can be resumed. */
+  static async open(dir: string, wanted: Wanted): Promise<PartFile> {
+    const path = join(dir, DATA);
+    return await explained(path, async () => {
+      const data = await fs.open(path, OPEN_FLAGS, 0o600);
+      const journal = await fs.open(join(dir, JOURNAL), OPEN_FLAGS | constants.O_APPEND, 0o600);
+      const part = new PartFile(path, wanted, data, journal);
+      await part.#readJournal();
+      return part;
+    });
+  }
+
+  private constructor(path: string, wanted: Wanted, data: fs.FileHandle, journal: fs.FileHandle) {
+    this.path = path;
+    this.#wanted = { sizeBytes: wanted.sizeBytes, sha256: wanted.sha256 };
+    this.#data = data;
+    this.#journal = journal;
+  }
+
+  get sizeBytes(): number {
+    return this.#wanted.sizeBytes;
+  }
+
+  get ranges(): readonly Range[] {
+    return this.#ranges;
+  }
+
+  /** Of the file that the ranges are from; undefined when it has none that is strong. */
+  get etag(): string | undefined {
+    return this.#etag;
+  }
+
+  get doneBytes(): number {
+    return this.#ranges.reduce((sum, { start, end }) => sum + end - start, 0);
+  }
+
+  /** Forgets everything. */
+  async clear(): Promise<void> {
+    this.#ranges = [];
+    this.#etag = undefined;
+    await explained(this.path, async () => {
+      await this.#journal.truncate(0);
+      await this.#data.truncate(0);
+    });
+  }
+
+  /** What is written from now on is from the file with this ETag. Without one, nothing outlives this process. */
+  async begin(etag: string | undefined): Promise<void> {
+    this.#etag = etag;
+    if (etag !== undefined) {
+      await explained(this.path, () => this.#append(JSON.stringify({ ...this.#wanted, etag })));
+    }
+  }
+
+  async write(chunks: readonly Buffer[], position: number): Promise<void> {
+    await explained(this.path, async () => {
+      const length = await writeAll(this.#data, chunks, position);
+      if (this.#etag !== undefined) {
+        await this.#append(`${position} ${length}`);
+      }
+      this.#ranges = withRange(this.#ranges, { start: position, end: position + length });
+    });
+    this.#events.emit('written');
+  }
+
+  /** The file's bytes from its beginning: those that are there, and then the others as they come. */
+  async *follow(signal: AbortSignal): AsyncGenerator<Buffer> {
+    const buffer = Buffer.allocUnsafe(READ_CHUNK_BYTES);
+    for (let position = 0; position < this.#wanted.sizeBytes; ) {
+      signal.throwIfAborted();
+      const [first] = this.#ranges;
+      const length = first?.start === 0 ? Math.min(first.end - position, buffer.length) : 0;
+      if (length > 0) {
+        const { bytesRead } = await explained(this.path, () => this.#data.read(buffer, 0, length, position));
+        if (bytesRead === 0) {
+          throw new BottleError('io', `${this.path} ended while it was read, at byte ${position}`);
+        }
+        position += bytesRead;
+        yield buffer.subarray(0, bytesRead);
+      } else {
+        await once(this.#events, 'written', { signal });
+      }
+    }
+  }
+
+  async remove(): Promise<void> {
+    await this.clear();
+    for (const path of [this.path, join(dirname(this.path), JOURNAL)]) {
+      await fs.rm(path, { force: true });
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#journal.close();
+    await this.#data.close();
+  }
+
+  /** Keeps what stands before the first line that is not whole. */
+  async #readJournal(): Promise<void> {
+    const text = await this.#journal.readFile('latin1');
+    const [header = '', ...lines] = text.split('\n').slice(0, -1);
+    const { sizeBytes, sha256 } = this.#wanted;
+    const found = parseHeader(header);
+    if (found === undefined || found.sizeBytes !== sizeBytes || found.sha256 !== sha256) {
+      await this.clear();
+      return;
+    }
+    const dataBytes = (await this.#data.stat()).size;
+    let keptBytes = header.length + 1;
+    for (const line of lines) {
+      const range = parseLine(line);
+      if (range === undefined || range.end > Math.min(dataBytes, sizeBytes)) {
+        break;
+      }
+      this.#ranges = withRange(this.#ranges, range);
+      keptBytes += line.length + 1;
+    }
+    this.#etag = found.etag;
+    await this.#journal.truncate(keptBytes);
+  }
+
+  async #append(line: string): Promise<void> {
+    await writeAll(this.#journal, [Buffer.from(`${line}\n`)]);
+  }
+}
+
+function parseHeader(line: string): z.infer<typeof headerSchema> | undefined {
+  try {
+    return headerSchema.parse(JSON.parse(line));
+  } catch {
+    return undefined;
+  }
+}
+
+function parseLine(line: string): Range | undefined {
+  const [, start, length] = /^(\d{1,15}) (\d{1,15})$/.exec(line) ?? [];
+  return start === undefined ? undefined : { start: Number(start), end: Number(start) + Number(length) };
+}
+
+function withRange(ranges: readonly Range[], added: Range): readonly Range[] {
+  const isApart = ({ start, end }: Range) => end < added.start || start > added.end;
+  const joined = [added, ...ranges.filter((range) => !isApart(range))];
+  const start = Math.min(...joined.map((range) => range.start));
+  const end = Math.max(...joined.map((range) => range.end));
+  return [...ranges.filter(isApart), { start, end }].sort((a, b) => a.start - b.start);
+}
+
+/** A disk that is nearly full takes a part of the bytes, and fails with the rest. */
+async function writeAll(file: fs.FileHandle, chunks: readonly Buffer[], position?: number): Promise<number> {
+  const length = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
+  let rest = chunks;
+  for (let written = 0; written < length; ) {
+    const { bytesWritten } = await file.writev(rest, position === undefined ? undefined : position + written);
+    written += bytesWritten;
+    if (written < length) {
+      rest = [Buffer.concat(rest).subarray(bytesWritten)];
+    }
+  }
+  return length;
+}
+
+async function explained<T>(path: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw fileError(`cannot write ${path}`, error);
+  }
+}

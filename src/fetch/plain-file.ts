@@ -1,0 +1,95 @@
+import { constants } from 'node:fs';
+import * as fs from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { BottleError, fileError, hasErrno } from '../errors.ts';
+import { unlessMissing } from '../remote/github.ts';
+import { checkedUrl, redacted } from '../remote/http.ts';
+import { damagedRecord, MAX_RECORD_BYTES, parseRecord } from './record.ts';
+import { remoteFile } from './remote-file.ts';
+import { BUNDLE_SUFFIX, MAX_BUNDLE_BYTES, type Source, type SourceTools } from './source.ts';
+
+/** A sidecar on any server, with its pack record beside it: `<path>.json`, with the same query. */
+export function urlSource(address: string, { http }: Pick<SourceTools, 'http'>): Source {
+  const { href: url, username, password } = checkedUrl(address);
+  if (username !== '' || password !== '') {
+    // It would stand in process lists and lock files.
+    throw new BottleError('usage', `an address with a login: ${redacted(url)}`, {
+      hint: 'download the sidecar and its record with another tool, and use file:PATH',
+    });
+  }
+  return {
+    name: redacted(url),
+    find: async () => {
+      const recordUrl = new URL(url);
+      recordUrl.pathname += '.json';
+      const { bytes } = await http.read({ url: recordUrl.href }, MAX_RECORD_BYTES);
+      const record = parseRecord(bytes, redacted(recordUrl.href));
+      const { sha256, sizeBytes } = record.sidecar;
+      const bundleUrl = new URL(url);
+      bundleUrl.pathname += BUNDLE_SUFFIX;
+      return {
+        record,
+        content: remoteFile(http, { url }, { sha256, sizeBytes, isZip: false }),
+        address,
+        bundles: async () => {
+          const bundle = await unlessMissing(http.read({ url: bundleUrl.href }, MAX_BUNDLE_BYTES));
+          return bundle === undefined ? [] : [bundle.bytes];
+        },
+      };
+    },
+  };
+}
+
+/** A sidecar on this machine, with its pack record beside it: `<path>.json`. */
+export function fileSource(file: string): Source {
+  const path = resolve(file);
+  return {
+    name: `file ${path}`,
+    find: async () => {
+      const record = parseRecord(await readSmallFile(`${path}.json`, MAX_RECORD_BYTES), `${path}.json`);
+      await requireFile(path);
+      return {
+        record,
+        content: { kind: 'local', path },
+        address: `file:${path}`,
+        bundles: async () => {
+          const bundle = await unlessMissing(readSmallFile(path + BUNDLE_SUFFIX, MAX_BUNDLE_BYTES));
+          return bundle === undefined ? [] : [bundle];
+        },
+      };
+    },
+  };
+}
+
+/** Does not wait for a pipe. */
+async function readSmallFile(path: string, maxBytes: number): Promise<Buffer> {
+  const file = await fs.open(path, constants.O_RDONLY | constants.O_NONBLOCK).catch((error: unknown) => {
+    throw readError(path, error);
+  });
+  try {
+    const stat = await file.stat();
+    if (!stat.isFile() || stat.size > maxBytes) {
+      throw damagedRecord(`${path} is no file of at most ${maxBytes} bytes`);
+    }
+    return await file.readFile();
+  } catch (error) {
+    throw error instanceof BottleError ? error : fileError(`cannot read ${path}`, error);
+  } finally {
+    await file.close();
+  }
+}
+
+async function requireFile(path: string): Promise<void> {
+  await fs.stat(path).catch((error: unknown) => {
+    throw readError(path, error);
+  });
+}
+
+function readError(path: string, error: unknown): BottleError {
+  return hasErrno(error, 'ENOENT', 'ENOTDIR')
+    ? new BottleError('not-found', `there is no file ${path}`, {
+        hint: 'a sidecar and its pack record (<sidecar>.json) belong side by side',
+        cause: error,
+      })
+    : fileError(`cannot read ${path}`, error);
+}

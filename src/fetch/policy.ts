@@ -1,0 +1,54 @@
+import { BottleError } from '../errors.ts';
+import type { Offer, Wanted } from './source.ts';
+
+/** What the user insists on, beyond what a record must say anyway. */
+export interface Demands {
+  /** 64 hex digits. */
+  readonly sha256?: string | undefined;
+  /** A full commit hash. */
+  readonly commit?: string | undefined;
+  readonly sizeBytes?: number | undefined;
+  /** Whether only a sidecar for exactly these inputs will do; it need not be one that is only stored. */
+  readonly sameInputs: boolean;
+}
+
+/**
+ * Decides on the record alone, before any byte of the sidecar is asked for.
+ * @throws BottleError `not-found` for another platform or other inputs, `not-trusted` for what is not what it must be
+ */
+export function requireWanted({ record, address }: Offer, wanted: Wanted, demands: Demands): void {
+  const { inputs, source } = record;
+  if (record.platform !== wanted.platform) {
+    throw new BottleError('not-found', `${address} is for ${record.platform}, not for ${wanted.platform}`, {
+      hint: `ask for it with --platform ${record.platform}, or pack your own: claude-bottle pack`,
+    });
+  }
+  if (demands.sameInputs && inputs?.key !== wanted.key) {
+    throw new BottleError(
+      'not-found',
+      `${address} was packed from other inputs: key ${inputs?.key ?? 'unknown'}, this checkout has ${wanted.key}`,
+      { hint: 'check out the commit that it was packed from, or store it as it is with --no-bind' },
+    );
+  }
+  requireEqual(address, 'SHA-256', demands.sha256, record.sidecar.sha256);
+  requireEqual(address, 'size', demands.sizeBytes, record.sidecar.sizeBytes);
+  requireEqual(address, 'commit', demands.commit, source?.commit);
+  if (wanted.repository !== undefined && source !== undefined) {
+    requireEqual(address, 'repository', wanted.repository.toLowerCase(), source.repository.toLowerCase());
+  }
+}
+
+function requireEqual(
+  address: string,
+  what: string,
+  expected: string | number | undefined,
+  found: string | number | undefined,
+): void {
+  if (expected !== undefined && found !== expected) {
+    throw new BottleError(
+      'not-trusted',
+      `${address}: the ${what} is ${found ?? 'not known'}, expected ${expected}`,
+      { hint: 'do not use it before you know why; its pack record says where it comes from' },
+    );
+  }
+}

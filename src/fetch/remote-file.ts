@@ -1,0 +1,25 @@
+import type { HttpClient, HttpRequest } from '../remote/http.ts';
+import type { ByteRange, RemoteFile } from './source.ts';
+
+/** A file that one and the same request asks for, from its beginning or from anywhere in it. */
+export function remoteFile(
+  http: HttpClient,
+  request: HttpRequest,
+  facts: Pick<RemoteFile, 'sizeBytes' | 'sha256' | 'isZip'>,
+): RemoteFile {
+  return {
+    kind: 'remote',
+    ...facts,
+    open: async (range) =>
+      await http.send({
+        ...request,
+        headers: { ...request.headers, ...(range && rangeHeaders(range)) },
+        expected: range === undefined ? [200] : [200, 206],
+      }),
+  };
+}
+
+/** https://datatracker.ietf.org/doc/html/rfc9110#field.if-range */
+function rangeHeaders({ start, end, etag }: ByteRange): Record<string, string> {
+  return { range: `bytes=${start}-${end === undefined ? '' : end - 1}`, 'if-range': etag };
+}

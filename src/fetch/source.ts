@@ -1,0 +1,119 @@
+import { BottleError } from '../errors.ts';
+import type { InputsKey } from '../identity/inputs-key.ts';
+import type { PackRecord } from '../identity/pack-record.ts';
+import type { GuestPlatform } from '../identity/platform.ts';
+import type { GitHubSite } from '../remote/github.ts';
+import type { HttpAnswer, HttpClient } from '../remote/http.ts';
+
+/** What a source is asked for. */
+export interface Wanted {
+  readonly key: InputsKey;
+  readonly platform: GuestPlatform;
+  /** `owner/name`; undefined outside of a checkout of a repository with a remote. */
+  readonly repository: string | undefined;
+  /** Full hashes of the commits whose records are near this checkout, the nearest first. */
+  readonly history: () => Promise<readonly string[]>;
+  /** Tags that point at the checked-out commit. */
+  readonly tags: () => Promise<readonly string[]>;
+}
+
+export interface SourceTools {
+  readonly http: HttpClient;
+  readonly github: GitHubSite;
+}
+
+/** A sidecar that somewhere else has, and the pack record that says what it is. Nothing of it is verified yet. */
+export interface Offer {
+  readonly record: PackRecord;
+  readonly content: RemoteFile | LocalFile;
+  /** What `--from` takes to get exactly this one again. */
+  readonly address: string;
+  /** The Sigstore bundles that are published beside it. */
+  readonly bundles: () => Promise<readonly Buffer[]>;
+}
+
+export interface RemoteFile {
+  readonly kind: 'remote';
+  /** Of what is transferred: the sidecar, or the zip that it is in. */
+  readonly sizeBytes: number;
+  /** 64 hex digits. */
+  readonly sha256: string;
+  /** The sidecar is the only entry of a zip: an older way to upload workflow artifacts. */
+  readonly isZip: boolean;
+  /**
+   * Asks for the whole, or with `range` for a part of it: 206, or 200 when the server sends the whole all the same.
+   * Each call finds its way anew, since addresses can be valid for a minute only.
+   */
+  open(range?: ByteRange): Promise<HttpAnswer>;
+}
+
+export interface ByteRange {
+  readonly start: number;
+  /** Of the first byte that is not wanted; undefined is the end of the file. */
+  readonly end?: number | undefined;
+  /** A strong ETag: the part is only good if the file is still this one (If-Range). */
+  readonly etag: string;
+}
+
+/** A file on this machine. */
+export interface LocalFile {
+  readonly kind: 'local';
+  readonly path: string;
+}
+
+/** Why a source has nothing: the end of the sentence "<source> skipped: …". */
+export interface Skipped {
+  readonly skipped: string;
+}
+
+/**
+ * A source that fails (no network, no permission) throws a BottleError: `not-found`, `authentication` and
+ * `network-failed` lead on to the next source, everything else ends the search.
+ */
+export interface Source {
+  /** As the user reads it: "OCI registry ghcr.io/owner/repo/smolmachine:k-…". */
+  readonly name: string;
+  find(wanted: Wanted): Promise<Offer | Skipped>;
+  /** The record of the published sidecar nearest to this checkout, to explain a miss. */
+  nearest?(wanted: Wanted): Promise<PackRecord | undefined>;
+}
+
+/** `--from`: where to look, and nowhere else. */
+export type SourceAddress =
+  | { readonly kind: 'oci'; readonly reference: string }
+  | { readonly kind: 'release'; readonly tag: string }
+  | { readonly kind: 'run'; readonly runId: string }
+  | { readonly kind: 'file'; readonly path: string }
+  | { readonly kind: 'https'; readonly url: string };
+
+export function parseSourceAddress(text: string): SourceAddress {
+  const [, scheme = '', rest = ''] = /^([a-z]+):(.+)$/s.exec(text) ?? [];
+  switch (scheme) {
+    case 'oci':
+      return { kind: 'oci', reference: rest };
+    case 'release':
+      return { kind: 'release', tag: rest };
+    case 'run':
+      if (/^\d{1,20}$/.test(rest)) {
+        return { kind: 'run', runId: rest };
+      }
+      break;
+    case 'file':
+      return { kind: 'file', path: rest };
+    case 'https':
+    case 'http':
+      return { kind: 'https', url: text };
+  }
+  throw new BottleError('usage', `not a source: ${JSON.stringify(text)}`, {
+    hint: 'use oci:REFERENCE, release:TAG, run:ID, file:PATH or https://…',
+  });
+}
+
+/** A Sigstore bundle is published beside its sidecar under the name with this behind it. */
+export const BUNDLE_SUFFIX = '.sigstore.json';
+export const MAX_BUNDLE_BYTES = 4 * 1024 * 1024;
+
+/** Names of published sidecars: those of the action's workflow artifacts, and of a release's assets. */
+export function publishedName(platform: GuestPlatform, key: InputsKey): string {
+  return `smolmachine-${platform.replace('/', '-')}-${key.slice(0, 16)}.smolmachine`;
+}

@@ -1,0 +1,353 @@
+import { createHash } from 'node:crypto';
+import * as z from 'zod/mini';
+import { BottleError } from '../errors.ts';
+import type { PackRecord } from '../identity/pack-record.ts';
+import { apiRequest, readApi, repositoryPath, shownText, unlessMissing } from '../remote/github.ts';
+import { bodyError, type HttpRequest } from '../remote/http.ts';
+import { damagedRecord, MAX_RECORD_BYTES, parseRecord } from './record.ts';
+import { remoteFile } from './remote-file.ts';
+import {
+  BUNDLE_SUFFIX,
+  MAX_BUNDLE_BYTES,
+  type Offer,
+  publishedName,
+  type RemoteFile,
+  type Skipped,
+  type Source,
+  type SourceTools,
+  type Wanted,
+} from './source.ts';
+
+/** What people without write access cannot start. */
+const TRUSTED_EVENTS = ['push', 'release', 'workflow_dispatch', 'schedule'];
+/** Each costs one question. */
+const MAX_RUNS = 10;
+const PAGE_SIZE = 100;
+const MAX_PAGES = 5;
+const MAX_REASONS = 3;
+const ZIP_MAGIC = Buffer.from('PK\x03\x04', 'latin1');
+
+const artifactSchema = z.object({
+  id: z.int(),
+  name: shownText,
+  size_in_bytes: z.int(),
+  expired: z.boolean(),
+  expires_at: z.nullish(shownText),
+  /** Of what is stored: the file itself, or the zip around it. None on old artifacts. */
+  digest: z.nullish(z.string().check(z.regex(/^sha256:[0-9a-f]{64}$/))),
+  workflow_run: z.nullish(
+    z.object({
+      id: z.int(),
+      repository_id: z.nullish(z.int()),
+      head_repository_id: z.nullish(z.int()),
+    }),
+  ),
+});
+const artifactsSchema = z.object({ artifacts: z.array(artifactSchema) });
+
+const runSchema = z.object({
+  id: z.int(),
+  event: shownText,
+  status: z.nullish(shownText),
+  conclusion: z.nullish(shownText),
+  head_branch: z.nullish(shownText),
+  /** None when the fork has been deleted. */
+  head_repository: z.nullish(z.object({ id: z.int(), full_name: shownText })),
+});
+
+const repositorySchema = z.object({ id: z.int(), default_branch: shownText });
+
+type Artifact = z.infer<typeof artifactSchema>;
+type Run = z.infer<typeof runSchema>;
+type Repository = z.infer<typeof repositorySchema> & { readonly name: string };
+
+/**
+ * Artifacts of workflow runs, which GitHub gives to nobody without a token. Its listing mixes the runs of everybody's
+ * pull requests with the repository's own, so each run is looked at before anything of it is downloaded.
+ */
+export function artifactSource(runId: string | undefined, tools: SourceTools): Source {
+  return {
+    name: runId === undefined ? 'workflow artifact' : `workflow run ${runId}`,
+    find: async (wanted) => {
+      if (wanted.repository === undefined) {
+        return { skipped: 'this checkout has no remote on GitHub' };
+      }
+      if (tools.github.credential === undefined) {
+        return { skipped: 'it needs a token (GH_TOKEN), also for a public repository' };
+      }
+      const search = new Search(await findRepository(wanted.repository, tools), wanted, tools);
+      return runId === undefined ? await search.byName() : await search.inRun(runId);
+    },
+  };
+}
+
+async function findRepository(name: string, { http, github }: SourceTools): Promise<Repository> {
+  const path = `repos/${repositoryPath(name)}`;
+  const found = await unlessMissing(readApi(http, github, path, repositorySchema));
+  if (found === undefined) {
+    throw new BottleError('not-found', `there is no repository ${name}, or the token may not read it`, {
+      hint: 'set GH_TOKEN to a token with access to it',
+    });
+  }
+  return { ...found, name };
+}
+
+class Search {
+  readonly #repository: Repository;
+  readonly #wanted: Wanted;
+  readonly #tools: SourceTools;
+
+  constructor(repository: Repository, wanted: Wanted, tools: SourceTools) {
+    this.#repository = repository;
+    this.#wanted = wanted;
+    this.#tools = tools;
+  }
+
+  /** The newest artifact of the name that may be trusted. */
+  async byName(): Promise<Offer | Skipped> {
+    const { platform, key } = this.#wanted;
+    const name = publishedName(platform, key);
+    const artifacts = await this.#listArtifacts(['actions', 'artifacts'], { name, maxPages: 1 });
+    const reasons: string[] = [];
+    let runs = 0;
+    for (const artifact of newestFirst(artifacts)) {
+      const fault = listedFault(artifact);
+      if (fault !== undefined) {
+        reasons.push(fault);
+        continue;
+      }
+      if (runs === MAX_RUNS) {
+        reasons.push('older ones were not looked at');
+        break;
+      }
+      runs += 1;
+      const run = await this.#findRun(String(artifact.workflow_run?.id));
+      const offer = (await this.#distrust(run)) ?? (await this.#offer(run, artifact));
+      if (typeof offer !== 'string') {
+        return offer;
+      }
+      reasons.push(offer);
+    }
+    return { skipped: notFound(name, reasons) };
+  }
+
+  /** @throws BottleError `not-trusted` */
+  async inRun(runId: string): Promise<Offer | Skipped> {
+    const run = await this.#findRun(runId);
+    const distrust = await this.#distrust(run);
+    if (distrust !== undefined) {
+      throw new BottleError('not-trusted', `refused the artifacts of workflow run ${runId}: ${distrust}`, {
+        hint: 'use a successful run of this repository on its default branch or on a tag',
+      });
+    }
+    const { platform, key } = this.#wanted;
+    const stem = `-${platform.replace('/', '-')}-${key.slice(0, 16)}`;
+    const artifacts = await this.#listArtifacts(['actions', 'runs', runId, 'artifacts']);
+    const matching = artifacts
+      .filter(({ name }) => name.includes(stem) && name.endsWith('.smolmachine'))
+      // What a name has after the key is what was packed in another way than usual.
+      .toSorted((a, b) => a.name.length - b.name.length || b.id - a.id);
+    const reasons: string[] = [];
+    for (const artifact of matching) {
+      const offer = listedExpiry(artifact) ?? (await this.#offer(run, artifact));
+      if (typeof offer !== 'string') {
+        return offer;
+      }
+      reasons.push(offer);
+    }
+    return { skipped: notFound(`*${stem}*.smolmachine`, reasons) };
+  }
+
+  /** Why nothing of this run is to be used. */
+  async #distrust(run: Run): Promise<string | undefined> {
+    const { id, event, status, conclusion, head_branch: branch, head_repository: head } = run;
+    const { id: repositoryId, default_branch: defaultBranch } = this.#repository;
+    if (head?.id !== repositoryId) {
+      return `run ${id} is of a fork (${head?.full_name ?? 'deleted'})`;
+    }
+    if (!TRUSTED_EVENTS.includes(event)) {
+      return `run ${id} was started by ${event}`;
+    }
+    if (status !== 'completed') {
+      return `run ${id} has not ended (${status})`;
+    }
+    if (conclusion !== 'success') {
+      return `run ${id} ended with ${conclusion}`;
+    }
+    const isTrustedRef =
+      event === 'release' || branch === defaultBranch || (event === 'push' && (await this.#isTag(branch)));
+    return isTrustedRef
+      ? undefined
+      : `run ${id} is of ${branch}, neither ${defaultBranch} nor a tag that was pushed`;
+  }
+
+  /** A run names the branch or the tag that it ran for, and does not say which of them it is. */
+  async #isTag(name: string | null | undefined): Promise<boolean> {
+    const ref =
+      name && (await unlessMissing(this.#read(['git', 'ref', 'tags', name], z.object({ ref: z.string() }))));
+    return Boolean(ref);
+  }
+
+  /** Or why there is none. */
+  async #offer(run: Run, artifact: Artifact): Promise<Offer | string> {
+    const name = `${artifact.name}.json`;
+    const recordArtifact = await this.#beside(run, name);
+    if (recordArtifact === undefined) {
+      return `run ${run.id} has no ${name} beside it`;
+    }
+    const text = await this.#readText(recordArtifact, MAX_RECORD_BYTES);
+    const record = parseRecord(text, `the artifact ${name}`);
+    this.#requireSource(record, run);
+    const content = await this.#content(artifact, record);
+    if (content === undefined) {
+      return `the one of run ${run.id} is a zip without a digest`;
+    }
+    const bundles = async () => {
+      const bundle = await this.#beside(run, artifact.name + BUNDLE_SUFFIX);
+      return bundle === undefined ? [] : [await this.#readText(bundle, MAX_BUNDLE_BYTES)];
+    };
+    return { record, content, address: `run:${run.id}`, bundles };
+  }
+
+  async #beside(run: Run, name: string): Promise<Artifact | undefined> {
+    const path = ['actions', 'runs', String(run.id), 'artifacts'];
+    const artifacts = await this.#listArtifacts(path, { name, maxPages: 1 });
+    return newestFirst(artifacts).find(({ expired }) => !expired);
+  }
+
+  async #readText(artifact: Artifact, maxBytes: number): Promise<Buffer> {
+    const { bytes } = await this.#tools.http.read(this.#downloadRequest(artifact), maxBytes);
+    const digest = `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
+    if (artifact.digest && artifact.digest !== digest) {
+      throw damagedRecord(`the artifact ${artifact.name} arrived as ${digest}, expected ${artifact.digest}`);
+    }
+    const isZip = bytes.subarray(0, ZIP_MAGIC.length).equals(ZIP_MAGIC);
+    return isZip ? await (await import('./unzip.ts')).unzipOnly(bytes, maxBytes) : bytes;
+  }
+
+  /** The action writes its run into the record, also when the sidecar came from the runner cache. */
+  #requireSource({ source }: PackRecord, run: Run): void {
+    const repositoryId = String(this.#repository.id);
+    const fault =
+      source?.runId !== String(run.id)
+        ? `of run ${source?.runId ?? 'none'}`
+        : source.repositoryId !== undefined && source.repositoryId !== repositoryId
+          ? `of repository ${source.repositoryId}, not ${repositoryId}`
+          : undefined;
+    if (fault !== undefined) {
+      throw new BottleError('not-trusted', `the pack record in workflow run ${run.id} says it is ${fault}`, {
+        hint: 'do not use it; run the workflow again, or pack your own: claude-bottle pack',
+      });
+    }
+  }
+
+  /** Undefined when there is nothing to check the transfer with. */
+  async #content(artifact: Artifact, { sidecar }: PackRecord): Promise<RemoteFile | undefined> {
+    const { name, digest, size_in_bytes: sizeBytes } = artifact;
+    const request = this.#downloadRequest(artifact);
+    const isZip = digest !== `sha256:${sidecar.sha256}` && (await this.#startsAsZip(request));
+    if (isZip) {
+      const sha256 = digest?.replace('sha256:', '');
+      return sha256 === undefined
+        ? undefined
+        : remoteFile(this.#tools.http, request, { sizeBytes, sha256, isZip });
+    }
+    if ((digest && digest !== `sha256:${sidecar.sha256}`) || sizeBytes !== sidecar.sizeBytes) {
+      throw damagedRecord(
+        `the artifact ${name} is ${digest} (${sizeBytes} bytes), and its pack record says ` +
+          `sha256:${sidecar.sha256} (${sidecar.sizeBytes} bytes)`,
+      );
+    }
+    return remoteFile(this.#tools.http, request, { sizeBytes, sha256: sidecar.sha256, isZip });
+  }
+
+  async #startsAsZip(request: HttpRequest): Promise<boolean> {
+    const { http } = this.#tools;
+    return await http.retry(async () => {
+      const { body, url } = await http.send({
+        ...request,
+        headers: { ...request.headers, range: `bytes=0-${ZIP_MAGIC.length - 1}` },
+        expected: [200, 206],
+      });
+      let start = Buffer.alloc(0);
+      try {
+        for await (const chunk of body as AsyncIterable<Buffer>) {
+          start = Buffer.concat([start, chunk]);
+          if (start.length >= ZIP_MAGIC.length) {
+            break;
+          }
+        }
+      } catch (error) {
+        throw bodyError(error, url);
+      }
+      return start.subarray(0, ZIP_MAGIC.length).equals(ZIP_MAGIC);
+    });
+  }
+
+  /** https://docs.github.com/rest/actions/artifacts#download-an-artifact: the way to what is no zip, too. */
+  #downloadRequest({ id }: Artifact): HttpRequest {
+    const path = repositoryPath(this.#repository.name, 'actions', 'artifacts', String(id), 'zip');
+    return apiRequest(this.#tools.github, `repos/${path}`);
+  }
+
+  async #findRun(runId: string): Promise<Run> {
+    return await this.#read(['actions', 'runs', runId], runSchema);
+  }
+
+  async #listArtifacts(
+    segments: readonly string[],
+    { name, maxPages = MAX_PAGES }: { name?: string; maxPages?: number } = {},
+  ): Promise<Artifact[]> {
+    const artifacts: Artifact[] = [];
+    for (let page = 1; page <= maxPages; page += 1) {
+      const query = new URLSearchParams({
+        per_page: String(PAGE_SIZE),
+        page: String(page),
+        ...(name && { name }),
+      });
+      const answer = await this.#read(segments, artifactsSchema, `?${query}`);
+      artifacts.push(...answer.artifacts);
+      if (answer.artifacts.length < PAGE_SIZE) {
+        break;
+      }
+    }
+    return artifacts;
+  }
+
+  async #read<T>(segments: readonly string[], schema: z.ZodMiniType<T>, query = ''): Promise<T> {
+    const { http, github } = this.#tools;
+    return await readApi(
+      http,
+      github,
+      `repos/${repositoryPath(this.#repository.name, ...segments)}${query}`,
+      schema,
+    );
+  }
+}
+
+/** What the listing itself says against an artifact: a question less. */
+function listedFault(artifact: Artifact): string | undefined {
+  const { workflow_run: run } = artifact;
+  if (run === undefined || run === null) {
+    return 'one has no workflow run';
+  }
+  return run.head_repository_id !== run.repository_id ? `run ${run.id} is of a fork` : listedExpiry(artifact);
+}
+
+function listedExpiry({ expired, expires_at: expiry, workflow_run: run }: Artifact): string | undefined {
+  return expired ? `the one of run ${run?.id} expired on ${expiry?.slice(0, 10)}` : undefined;
+}
+
+/** Numbers go up. */
+function newestFirst(artifacts: readonly Artifact[]): Artifact[] {
+  return artifacts.toSorted((a, b) => b.id - a.id);
+}
+
+function notFound(name: string, reasons: readonly string[]): string {
+  if (reasons.length === 0) {
+    return `there is no artifact ${name}`;
+  }
+  const more = reasons.length - MAX_REASONS;
+  const shown = reasons.slice(0, MAX_REASONS).join('; ');
+  return `no artifact ${name} can be used: ${shown}${more > 0 ? `; and ${more} more` : ''}`;
+}

@@ -1,0 +1,290 @@
+import * as fs from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import * as z from 'zod/mini';
+import { BottleError } from '../errors.ts';
+import {
+  bodyError,
+  type Credential,
+  checkedUrl,
+  type HttpClient,
+  HttpError,
+  type HttpRequest,
+  redacted,
+} from './http.ts';
+
+/** https://docs.github.com/rest/about-the-rest-api/api-versions */
+const API_VERSION = '2022-11-28';
+/** A release of a thousand assets has about 2 MB. */
+const MAX_ANSWER_BYTES = 8 * 1024 * 1024;
+const MAX_HOSTS_FILE_BYTES = 1024 * 1024;
+const DEFAULT_SERVER = 'https://github.com';
+
+const API_HEADERS = { accept: 'application/vnd.github+json', 'x-github-api-version': API_VERSION };
+
+/** One GitHub: github.com or an Enterprise Server. */
+export interface GitHubSite {
+  /** Without a slash at its end: https://github.com. */
+  readonly serverUrl: string;
+  /** https://api.github.com, or <server>/api/v3. */
+  readonly apiUrl: string;
+  /** Host of its container registry: ghcr.io, or containers.<host>. */
+  readonly registryHost: string;
+  /** For the API alone; undefined without a token. */
+  readonly credential: Credential | undefined;
+  /** The bare token, for the container registry that belongs to it. */
+  readonly token: string | undefined;
+}
+
+export interface SiteOptions {
+  /** The user's choice. */
+  readonly serverUrl?: string | undefined;
+  /** Host of the checkout's remote. */
+  readonly remoteHost?: string | undefined;
+  readonly token?: string | undefined;
+  readonly env: NodeJS.ProcessEnv;
+}
+
+/** Text from a server that is shown to the user. */
+export const shownText = z.string().check(z.regex(/^\P{Cc}{0,500}$/u));
+
+export async function githubSite({
+  serverUrl,
+  remoteHost,
+  token: givenToken,
+  env,
+}: SiteOptions): Promise<GitHubSite> {
+  const chosen = serverUrl || env.GITHUB_SERVER_URL;
+  const server = checkedUrl(chosen || (remoteHost ? `https://${remoteHost}` : DEFAULT_SERVER));
+  const apiUrl = apiUrlOf(server, env);
+  const token = requireHeaderText(
+    givenToken ||
+      tokenOfEnvironment(server, Boolean(chosen), env) ||
+      (await tokenOfHostsFile(server.host, env)),
+  );
+  return {
+    serverUrl: server.origin,
+    apiUrl,
+    registryHost: server.hostname === 'github.com' ? 'ghcr.io' : `containers.${server.hostname}`,
+    credential: token === undefined ? undefined : credentialFor(new URL(apiUrl).origin, token),
+    token,
+  };
+}
+
+function credentialFor(origin: string, token: string): Credential {
+  return { origin, authorization: `Bearer ${token}` };
+}
+
+function apiUrlOf(server: URL, env: NodeJS.ProcessEnv): string {
+  const serverOfEnvironment = env.GITHUB_SERVER_URL || DEFAULT_SERVER;
+  if (env.GITHUB_API_URL && checkedUrl(serverOfEnvironment).origin === server.origin) {
+    return checkedUrl(env.GITHUB_API_URL).href.replace(/\/+$/, '');
+  }
+  return isGitHubsOwn(server) ? `https://api.${server.host}` : `${server.origin}/api/v3`;
+}
+
+/** Run by GitHub: github.com, or a subdomain of ghe.com (data residency). */
+function isGitHubsOwn({ hostname }: URL): boolean {
+  return hostname === 'github.com' || hostname.endsWith('.ghe.com');
+}
+
+/**
+ * As gh reads them: GH_TOKEN is for GitHub's own hosts, GH_ENTERPRISE_TOKEN for a server of one's own. On a runner of
+ * such a server GITHUB_TOKEN is its token. None of them is for a host that only the checkout names: whoever made the
+ * checkout would choose who gets the token.
+ */
+function tokenOfEnvironment(server: URL, isChosen: boolean, env: NodeJS.ProcessEnv): string | undefined {
+  const tokens = [env.GH_TOKEN, env.GITHUB_TOKEN];
+  if (!isGitHubsOwn(server)) {
+    if (!isChosen) {
+      return undefined;
+    }
+    tokens.unshift(env.GH_ENTERPRISE_TOKEN, env.GITHUB_ENTERPRISE_TOKEN);
+  }
+  return tokens.find(Boolean);
+}
+
+const hostSchema = z.object({
+  oauth_token: z.optional(z.string()),
+  user: z.optional(z.string()),
+  users: z.optional(z.record(z.string(), z.nullable(z.object({ oauth_token: z.optional(z.string()) })))),
+});
+
+/** Where gh keeps its logins, unless it keeps the tokens in the system's keyring. */
+async function tokenOfHostsFile(host: string, env: NodeJS.ProcessEnv): Promise<string | undefined> {
+  const configHome = env.XDG_CONFIG_HOME || join(env.HOME || homedir(), '.config');
+  const path = join(env.GH_CONFIG_DIR || join(configHome, 'gh'), 'hosts.yml');
+  const text = await readSmallFile(path);
+  if (text === undefined) {
+    return undefined;
+  }
+  const { parse } = await import('yaml');
+  let hosts: unknown;
+  try {
+    hosts = parse(text, { logLevel: 'error' });
+  } catch {
+    return undefined;
+  }
+  const entry = z.record(z.string(), z.unknown()).safeParse(hosts).data?.[host];
+  const { oauth_token: token, user = '', users } = hostSchema.safeParse(entry).data ?? {};
+  return token || users?.[user]?.oauth_token;
+}
+
+async function readSmallFile(path: string): Promise<string | undefined> {
+  try {
+    const { size } = await fs.stat(path);
+    return size > MAX_HOSTS_FILE_BYTES ? undefined : await fs.readFile(path, 'utf8');
+  } catch {
+    return undefined;
+  }
+}
+
+/** A token with a line break would be another header; its value is in no message. */
+function requireHeaderText(token: string | undefined): string | undefined {
+  const trimmed = token?.trim();
+  if (trimmed !== undefined && !/^[\x21-\x7e]*$/.test(trimmed)) {
+    throw new BottleError('authentication', 'the GitHub token has characters that no token has', {
+      hint: 'set GH_TOKEN to the token alone: GH_TOKEN=$(gh auth token)',
+    });
+  }
+  return trimmed || undefined;
+}
+
+/**
+ * The path of `owner/name` in URLs of the site, with what follows it.
+ * @throws BottleError `usage`
+ */
+export function repositoryPath(repository: string, ...segments: readonly string[]): string {
+  if (!/^[^/]+\/[^/]+$/.test(repository)) {
+    throw new BottleError('usage', `not a repository: ${JSON.stringify(repository)}`, {
+      hint: 'use owner/name',
+    });
+  }
+  return [...repository.split('/'), ...segments].map(pathSegment).join('/');
+}
+
+/** Encoding leaves dots alone, and a URL drops the segment before `..`. */
+function pathSegment(text: string): string {
+  if (text === '.' || text === '..') {
+    throw new BottleError('usage', `not a name on GitHub: ${JSON.stringify(text)}`, {
+      hint: 'check the name',
+    });
+  }
+  return encodeURIComponent(text);
+}
+
+export function apiRequest({ apiUrl, credential }: GitHubSite, path: string): HttpRequest {
+  return { url: `${apiUrl}/${path}`, headers: API_HEADERS, credential };
+}
+
+/**
+ * An asset for a release, without its body. The address comes with the release, and is no secret's destination unless
+ * it is this GitHub's own.
+ * https://docs.github.com/rest/releases/assets#upload-a-release-asset
+ */
+export function uploadRequest(
+  { serverUrl, token }: GitHubSite,
+  uploadUrl: string,
+  name: string,
+): HttpRequest {
+  const origin = uploadOrigin(new URL(serverUrl));
+  const url = URL.parse(uploadUrl.replace(/\{.*$/, ''));
+  if (url?.origin !== origin) {
+    const where = url === null ? 'nowhere' : redacted(url.href);
+    throw new BottleError('not-trusted', `the release takes its files at ${where}, not at ${origin}`, {
+      hint: 'check GITHUB_SERVER_URL and GITHUB_API_URL',
+    });
+  }
+  url.search = new URLSearchParams({ name }).toString();
+  return {
+    url: url.href,
+    method: 'POST',
+    headers: { ...API_HEADERS, 'content-type': 'application/octet-stream' },
+    credential: token === undefined ? undefined : credentialFor(origin, token),
+    expected: [201],
+  };
+}
+
+/** An Enterprise Server takes uploads below /api/uploads. */
+function uploadOrigin(server: URL): string {
+  return isGitHubsOwn(server) ? `https://uploads.${server.host}` : server.origin;
+}
+
+/** One question to the REST API, with retries. */
+export async function readApi<T>(
+  http: HttpClient,
+  site: GitHubSite,
+  path: string,
+  schema: z.ZodMiniType<T>,
+): Promise<T> {
+  const answer = await http.readJson(apiRequest(site, path), MAX_ANSWER_BYTES).catch((error: unknown) => {
+    throw signOnError(error, site) ?? error;
+  });
+  return parseAnswer(answer, `${site.apiUrl}/${path}`, schema);
+}
+
+/**
+ * One request to the REST API, without retries: for what must not be done twice unseen.
+ * @param schema of the JSON in the answer; of undefined where there is none
+ */
+export async function sendApi<T>(
+  http: HttpClient,
+  site: GitHubSite,
+  request: HttpRequest,
+  schema: z.ZodMiniType<T>,
+): Promise<T> {
+  const { body, url } = await http.send(request).catch((error: unknown) => {
+    throw signOnError(error, site) ?? error;
+  });
+  const answer = await text(body).catch((error: unknown) => {
+    throw bodyError(error, url);
+  });
+  return parseAnswer(parseJson(answer), redacted(url), schema);
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return text === '' ? undefined : JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
+function parseAnswer<T>(answer: unknown, url: string, schema: z.ZodMiniType<T>): T {
+  const { success, data, error } = schema.safeParse(answer);
+  if (!success) {
+    const field = error.issues[0]?.path.join('.') || 'it';
+    throw new BottleError('network-failed', `${url} is not what GitHub answers: ${field}`, {
+      hint: 'check the address of the GitHub server',
+    });
+  }
+  return data;
+}
+
+/** An organisation with single sign-on wants each token authorised once, on the page that the header names. */
+function signOnError(error: unknown, { serverUrl }: GitHubSite): BottleError | undefined {
+  const header =
+    error instanceof HttpError && error.status === 403 ? error.headers['x-github-sso'] : undefined;
+  if (typeof header !== 'string') {
+    return undefined;
+  }
+  const page = URL.parse(/\burl=(\S+)/.exec(header)?.[1] ?? '');
+  const where = page?.origin === serverUrl ? page.href : `${serverUrl}/settings/tokens (Configure SSO)`;
+  return new BottleError('authentication', 'the organisation wants the token authorised for single sign-on', {
+    hint: `authorise it at ${where}`,
+    cause: error,
+  });
+}
+
+/** Undefined for what is not there, or not there for us: GitHub makes no difference. */
+export async function unlessMissing<T>(answer: Promise<T>): Promise<T | undefined> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (error instanceof HttpError && error.status === 404) {
+      return undefined;
+    }
+    throw error;
+  }
+}

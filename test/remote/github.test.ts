@@ -1,0 +1,170 @@
+import * as fs from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import * as z from 'zod/mini';
+import { githubSite, readApi, repositoryPath, type SiteOptions } from '../../src/remote/github.ts';
+import { HttpClient } from '../../src/remote/http.ts';
+import { startGitHub } from '../doubles/github/github.ts';
+import { failureOf } from '../helpers/failure.ts';
+import { tempDir } from '../helpers/temp-dir.ts';
+
+const NO_LOGINS = { GH_CONFIG_DIR: '/nonexistent' };
+
+async function site({ env, ...options }: Partial<SiteOptions> = {}) {
+  return await githubSite({ ...options, env: { ...NO_LOGINS, ...env } });
+}
+
+describe('the addresses of a GitHub', () => {
+  it.each([
+    ['https://github.com', 'https://api.github.com', 'ghcr.io'],
+    ['https://ghe.example', 'https://ghe.example/api/v3', 'containers.ghe.example'],
+    ['https://acme.ghe.com', 'https://api.acme.ghe.com', 'containers.acme.ghe.com'],
+    ['http://127.0.0.1:8080', 'http://127.0.0.1:8080/api/v3', 'containers.127.0.0.1'],
+  ])('follow from %s', async (serverUrl, apiUrl, registryHost) => {
+    expect(await site({ serverUrl: `${serverUrl}/` })).toMatchObject({ serverUrl, apiUrl, registryHost });
+  });
+
+  it('are those of the user, then of the environment, then of the checkout, then of github.com', async () => {
+    const env = { GITHUB_SERVER_URL: 'https://env.example' };
+    const serverUrl = 'https://user.example';
+    const remoteHost = 'remote.example';
+    expect((await site({ serverUrl, remoteHost, env })).serverUrl).toBe('https://user.example');
+    expect((await site({ remoteHost, env })).serverUrl).toBe('https://env.example');
+    expect((await site({ remoteHost })).serverUrl).toBe('https://remote.example');
+    expect((await site()).serverUrl).toBe('https://github.com');
+  });
+
+  it('take the API from the environment only together with its server', async () => {
+    const env = { GITHUB_SERVER_URL: 'https://env.example', GITHUB_API_URL: 'https://api.env.example/' };
+    expect((await site({ env })).apiUrl).toBe('https://api.env.example');
+    expect((await site({ env, serverUrl: 'https://github.com' })).apiUrl).toBe('https://api.github.com');
+  });
+
+  it.each(['http://github.com', 'ftp://github.com', 'github'])('are refused for %s', async (serverUrl) => {
+    expect((await failureOf(site({ serverUrl }))).code).toBe('usage');
+  });
+});
+
+describe('the token', () => {
+  const all = {
+    GH_TOKEN: 'gh',
+    GITHUB_TOKEN: 'github',
+    GH_ENTERPRISE_TOKEN: 'gh-own',
+    GITHUB_ENTERPRISE_TOKEN: 'github-own',
+  };
+
+  async function tokenAt(serverUrl: string, env: NodeJS.ProcessEnv, token?: string) {
+    return (await site({ serverUrl, env, token })).token;
+  }
+
+  it('is the given one, else the first that the environment has for github.com', async () => {
+    expect(await tokenAt('https://github.com', all, 'given')).toBe('given');
+    expect(await tokenAt('https://github.com', all)).toBe('gh');
+    expect(await tokenAt('https://github.com', { ...all, GH_TOKEN: '' })).toBe('github');
+    expect(await tokenAt('https://github.com', { GH_ENTERPRISE_TOKEN: 'gh-own' })).toBeUndefined();
+  });
+
+  it('is that of the own server for an own server', async () => {
+    expect(await tokenAt('https://ghe.example', all)).toBe('gh-own');
+    expect(await tokenAt('https://ghe.example', { ...all, GH_ENTERPRISE_TOKEN: '' })).toBe('github-own');
+    expect(await tokenAt('https://ghe.example', { GITHUB_TOKEN: 'github' })).toBe('github');
+  });
+
+  it('is not given to a server that only the checkout names', async () => {
+    expect((await site({ remoteHost: 'elsewhere.example', env: all })).credential).toBeUndefined();
+    expect((await site({ remoteHost: 'github.com', env: all })).token).toBe('gh');
+  });
+
+  it('is bound to the origin of the API', async () => {
+    expect((await site({ env: all })).credential).toEqual({
+      origin: 'https://api.github.com',
+      authorization: 'Bearer gh',
+    });
+    expect((await site({ serverUrl: 'https://ghe.example', env: all })).credential?.origin).toBe(
+      'https://ghe.example',
+    );
+  });
+
+  it('may have a line break at its end, and nowhere else', async () => {
+    expect(await tokenAt('https://github.com', { GH_TOKEN: 'gh\n' })).toBe('gh');
+    const error = await failureOf(tokenAt('https://github.com', { GH_TOKEN: 'secret\r\nx-more: y' }));
+    expect(error.code).toBe('authentication');
+    expect(`${error.stack}`).not.toContain('secret');
+  });
+});
+
+describe("gh's logins", () => {
+  const users = 'github.com:\n    users:\n        ann:\n            oauth_token: of-ann\n        bob:\n';
+  const cases: Array<[string, string, string | undefined]> = [
+    ['one login', 'github.com:\n    oauth_token: plain\n    user: ann\n    git_protocol: https\n', 'plain'],
+    ['several users', `${users}    user: ann\n`, 'of-ann'],
+    ['a user whose token is in the keyring', `${users}    user: bob\n`, undefined],
+    ['another host', 'ghe.example:\n    oauth_token: other\n', undefined],
+    ['a host that ends alike', 'notgithub.com:\n    oauth_token: other\n', undefined],
+    ['a host that is odd, beside another', 'x: 1\ngithub.com:\n    oauth_token: plain\n', 'plain'],
+    ['no map', '- github.com\n', undefined],
+    ['no YAML', '"github.com\n', undefined],
+    ['nothing', '', undefined],
+  ];
+
+  it.each(cases)('are read from a file with %s', async (_, text, token) => {
+    const dir = await tempDir();
+    await fs.writeFile(join(dir, 'hosts.yml'), text);
+    expect((await site({ env: { GH_CONFIG_DIR: dir } })).token).toBe(token);
+  });
+
+  it('are looked for where gh looks', async () => {
+    const home = await tempDir();
+    for (const path of ['xdg/gh', '.config/gh']) {
+      await fs.mkdir(join(home, path), { recursive: true });
+      await fs.writeFile(join(home, path, 'hosts.yml'), `github.com:\n  oauth_token: ${path}\n`);
+    }
+    const env = { HOME: home, GH_CONFIG_DIR: '' };
+    expect((await site({ env })).token).toBe('.config/gh');
+    expect((await site({ env: { ...env, XDG_CONFIG_HOME: join(home, 'xdg') } })).token).toBe('xdg/gh');
+    expect((await site({ env: { ...env, GH_TOKEN: 'gh' } })).token).toBe('gh');
+  });
+
+  it('are for a server that only the checkout names, too: the user has logged in there', async () => {
+    const dir = await tempDir();
+    await fs.writeFile(join(dir, 'hosts.yml'), 'ghe.example:\n    oauth_token: own\n');
+    const env = { GH_CONFIG_DIR: dir, GH_TOKEN: 'gh' };
+    expect((await site({ remoteHost: 'ghe.example', env })).token).toBe('own');
+  });
+});
+
+describe('paths on GitHub', () => {
+  it('have their names encoded', () => {
+    expect(repositoryPath('acme/tools', 'releases', 'tags', 'a/b?c#d')).toBe(
+      'acme/tools/releases/tags/a%2Fb%3Fc%23d',
+    );
+  });
+
+  it.each(['acme', 'acme/', 'acme/tools/x', '../tools', 'acme/..'])(
+    'are refused for %s',
+    async (repository) => {
+      expect((await failureOf((async () => repositoryPath(repository))())).code).toBe('usage');
+    },
+  );
+
+  it('do not climb', async () => {
+    expect((await failureOf((async () => repositoryPath('acme/tools', '..'))())).code).toBe('usage');
+  });
+});
+
+it('takes nothing for an answer that is not what GitHub answers', async () => {
+  const github = await startGitHub();
+  const http = new HttpClient({ signal: new AbortController().signal, firstRetryMs: 1 });
+  try {
+    github.addRepository('acme/tools');
+    const schema = z.object({ id: z.string() });
+    const error = await failureOf(readApi(http, await site({ env: github.env }), 'repos/acme/tools', schema));
+    expect(error).toMatchObject({
+      code: 'network-failed',
+      message: expect.stringMatching(/not what GitHub answers: id/),
+    });
+  } finally {
+    http.close();
+    await github.close();
+  }
+});

@@ -1,0 +1,362 @@
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import * as http from 'node:http';
+import * as https from 'node:https';
+import { type AddressInfo, connect, type Socket } from 'node:net';
+import { join } from 'node:path';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { InterruptedError } from '../../src/errors.ts';
+import { HttpClient, type HttpClientOptions, type HttpRequest } from '../../src/remote/http.ts';
+import { failureOf } from '../helpers/failure.ts';
+import { callInChild } from '../helpers/module-child.ts';
+import { tempDir } from '../helpers/temp-dir.ts';
+import { type Fault, FaultServer } from '../servers/fault-server.ts';
+
+const CONTENT = Buffer.from('{"name": "content"}');
+
+describe('a status', () => {
+  test.each([
+    [400, 69],
+    [401, 77],
+    [403, 77],
+    [404, 66],
+    [410, 66],
+    [451, 69],
+  ])('%i is final, with exit code %i', async (status, exitCode) => {
+    const server = await FaultServer.start(CONTENT, { plan: () => ({ kind: 'status', status }) });
+    const error = await failureOf(read({ url: server.url }));
+    expect(error).toMatchObject({ exitCode, status });
+    expect(error.message).toContain(`answered ${status}: no luck`);
+    expect(server.requests).toHaveLength(1);
+  });
+
+  test.each([408, 425, 429, 500, 502, 503, 504])('%i is asked again', async (status) => {
+    const server = await FaultServer.start(CONTENT, {
+      plan: ({ index }) => (index < 2 ? { kind: 'status', status } : undefined),
+    });
+    expect(await read({ url: server.url })).toEqual(CONTENT);
+    expect(server.requests).toHaveLength(3);
+  });
+
+  test('that stays is an error after six requests, each of which is told', async () => {
+    const told: string[] = [];
+    const server = await FaultServer.start(CONTENT, { plan: () => ({ kind: 'status', status: 503 }) });
+    const work = read({ url: server.url }, { onRetry: (message) => told.push(message) });
+    expect(await failureOf(work)).toMatchObject({ exitCode: 69, status: 503 });
+    expect(server.requests).toHaveLength(6);
+    expect(told).toHaveLength(5);
+  });
+
+  test('with control characters in its text is quoted without them, and not at length', async () => {
+    const server = http.createServer((_request, response) =>
+      response.writeHead(404, { 'content-type': 'text/plain' }).end(`\x1b[31m${'long '.repeat(1000)}`),
+    );
+    const { message } = await failureOf(read({ url: await listen(server) }));
+    expect(message).not.toMatch(/\p{Cc}/u);
+    expect(message.length).toBeLessThan(300);
+  });
+});
+
+describe('a server that asks to be left alone', () => {
+  const statusOnce = (status: number, headers: http.OutgoingHttpHeaders) =>
+    FaultServer.start(CONTENT, {
+      plan: ({ index }) => (index === 0 ? { kind: 'status', status, headers } : undefined),
+    });
+
+  test.each<[string, number, () => http.OutgoingHttpHeaders]>([
+    ['in seconds', 429, () => ({ 'retry-after': '1' })],
+    ['until a date', 503, () => ({ 'retry-after': new Date(Date.now() + 2000).toUTCString() })],
+    ['for the rate limit of another kind', 403, () => ({ 'retry-after': '1' })],
+    [
+      'until its rate limit is reset',
+      403,
+      () => ({ 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': `${Math.ceil(Date.now() / 1000) + 1}` }),
+    ],
+  ])('for a moment, %s, is left alone so long', async (_title, status, headers) => {
+    const server = await statusOnce(status, headers());
+    const before = Date.now();
+    expect(await read({ url: server.url })).toEqual(CONTENT);
+    expect(Date.now() - before).toBeGreaterThanOrEqual(900);
+  });
+
+  test.each<[string, () => http.OutgoingHttpHeaders]>([
+    ['seconds', () => ({ 'retry-after': '3600' })],
+    ['a date', () => ({ 'retry-after': new Date(Date.now() + 3_600_000).toUTCString() })],
+  ])('for an hour, in %s, is asked once: try later', async (_title, headers) => {
+    const server = await statusOnce(429, headers());
+    const error = await failureOf(read({ url: server.url }));
+    expect(error).toMatchObject({ code: 'try-later', exitCode: 75 });
+    expect(error.message).toMatch(/come back in (59|60) minutes/);
+    expect(server.requests).toHaveLength(1);
+  });
+
+  test('in words that mean nothing is asked again soon', async () => {
+    const server = await statusOnce(503, { 'retry-after': 'soon' });
+    expect(await read({ url: server.url })).toEqual(CONTENT);
+  });
+});
+
+describe('a connection', () => {
+  test.each<Fault>([
+    { kind: 'closed' },
+    { kind: 'hang' },
+    { kind: 'reset', afterBytes: 5 },
+    { kind: 'truncate', afterBytes: 5 },
+    { kind: 'stall', afterBytes: 5 },
+  ])('that fails is tried again: $kind', async (fault) => {
+    const server = await FaultServer.start(CONTENT, {
+      plan: ({ index }) => (index === 0 ? fault : undefined),
+    });
+    expect(await read({ url: server.url })).toEqual(CONTENT);
+    expect(server.requests).toHaveLength(2);
+  });
+
+  test('that goes silent in the middle of a body is told as such', async () => {
+    const server = await FaultServer.start(CONTENT, { plan: () => ({ kind: 'stall', afterBytes: 5 }) });
+    const { message, exitCode } = await failureOf(read({ url: server.url }));
+    expect(message).toBe(`no answer from ${new URL(server.url).origin}: no byte in 0.2 s`);
+    expect(exitCode).toBe(69);
+  });
+
+  test('to a port where nobody listens is an error of the network', async () => {
+    const server = http.createServer();
+    const url = await listen(server);
+    await new Promise((resolve) => server.close(resolve));
+    const error = await failureOf(read({ url }));
+    expect(error).toMatchObject({ code: 'network-failed' });
+    expect(error.message).toContain('ECONNREFUSED');
+  });
+
+  test.each<Fault>([{ kind: 'hang' }, { kind: 'stall', afterBytes: 5 }])(
+    'ends at once with the reason when the user interrupts: $kind',
+    async (fault) => {
+      const server = await FaultServer.start(CONTENT, { plan: () => fault });
+      const controller = new AbortController();
+      const work = read({ url: server.url }, { signal: controller.signal, idleTimeoutMs: 60_000 });
+      await vi.waitFor(() => expect(server.requests).toHaveLength(1));
+      controller.abort(new InterruptedError('SIGINT'));
+      await expect(work).rejects.toThrow(InterruptedError);
+    },
+  );
+
+  test('is not waited for after an interruption', async () => {
+    const server = await FaultServer.start(CONTENT, { plan: () => ({ kind: 'closed' }) });
+    const controller = new AbortController();
+    const onRetry = () => controller.abort(new InterruptedError('SIGTERM'));
+    const work = read({ url: server.url }, { signal: controller.signal, firstRetryMs: 60_000, onRetry });
+    await expect(work).rejects.toThrow(InterruptedError);
+  });
+});
+
+describe('a body', () => {
+  test('that is longer than what is expected there is not read to its end', async () => {
+    const server = await FaultServer.start(Buffer.alloc(10_000_000));
+    expect(await failureOf(read({ url: server.url }))).toMatchObject({ code: 'sidecar-damaged' });
+    expect(server.requests).toHaveLength(1);
+  });
+
+  test('that is not JSON is told as such', async () => {
+    const server = await FaultServer.start(Buffer.from('<html>'));
+    const error = await failureOf(newClient().readJson({ url: server.url }, 1000));
+    expect(error).toMatchObject({ code: 'network-failed' });
+    expect(error.message).toContain('did not answer with JSON');
+  });
+});
+
+describe('a redirect', () => {
+  const redirectTo = (location: string): Fault => ({ kind: 'redirect', location });
+
+  test('to another port takes no credential along', async () => {
+    const target = await FaultServer.start(CONTENT);
+    const server = await FaultServer.start(CONTENT, { plan: () => redirectTo(target.url) });
+    const credential = { origin: new URL(server.url).origin, authorization: 'Bearer marker' };
+    expect(await read({ url: server.url, credential })).toEqual(CONTENT);
+    expect(server.requests[0]?.headers.authorization).toBe('Bearer marker');
+    expect(target.requests[0]?.headers.authorization).toBeUndefined();
+  });
+
+  test('to another name of the same server takes no credential along', async () => {
+    const server = await FaultServer.start(CONTENT);
+    const { origin, port } = new URL(server.url);
+    server.plan = ({ index }) => (index === 0 ? redirectTo(`http://localhost:${port}/file`) : undefined);
+    await read({ url: server.url, credential: { origin, authorization: 'Bearer marker' } });
+    expect(server.requests.map(({ headers }) => headers.authorization)).toEqual(['Bearer marker', undefined]);
+  });
+
+  test('to another path of the same origin keeps the credential', async () => {
+    const server = await FaultServer.start(CONTENT, {
+      plan: ({ index }) => (index === 0 ? redirectTo('/other') : undefined),
+    });
+    const { origin } = new URL(server.url);
+    await read({ url: server.url, credential: { origin, authorization: 'Bearer marker' } });
+    expect(server.requests[1]).toMatchObject({
+      url: '/other',
+      headers: { authorization: 'Bearer marker' },
+    });
+  });
+
+  test('in a loop is an error, and not tried again', async () => {
+    const server = await FaultServer.start(CONTENT, { plan: () => redirectTo('/file') });
+    const error = await failureOf(read({ url: server.url }));
+    expect(error).toMatchObject({ exitCode: 69 });
+    expect(error.message).toContain('more than 5 times');
+    expect(server.requests).toHaveLength(6);
+  });
+
+  test.each([
+    'file:///etc/passwd',
+    'http://198.51.100.1/file',
+    'ftp://127.0.0.1/file',
+    'http://[',
+    'data:text/plain,x',
+  ])('to %s is refused', async (location) => {
+    const server = await FaultServer.start(CONTENT, { plan: () => redirectTo(location) });
+    const error = await failureOf(read({ url: server.url }));
+    expect(error).toMatchObject({ exitCode: 69 });
+    expect(error.message).toContain('refused');
+    expect(server.requests).toHaveLength(1);
+  });
+
+  test('names no secret of the address in its error', async () => {
+    const server = await FaultServer.start(CONTENT, {
+      plan: () => redirectTo('http://user:marker@198.51.100.1/file?sig=marker'),
+    });
+    expect((await failureOf(read({ url: server.url }))).message).not.toContain('marker');
+  });
+});
+
+test.each(['http://198.51.100.1/file', 'ftp://localhost/file', 'file:///etc/passwd', 'nothing'])(
+  '%s is no address to download from',
+  async (url) => {
+    expect(await failureOf(read({ url }))).toMatchObject({ code: 'usage' });
+  },
+);
+
+describe('HTTPS', () => {
+  test('is followed from one address to the next, and never back to HTTP', async () => {
+    const { url, caFile } = await startHttps((request, response) => {
+      response.writeHead(302, { location: 'http://127.0.0.1:9/file' }).end(request.url);
+    });
+    const result = await readInChild(url, { NODE_EXTRA_CA_CERTS: caFile });
+    expect(result).toMatchObject({ code: 'network-failed' });
+    expect(result.message).toContain('redirects to http://127.0.0.1:9/file: refused');
+  });
+
+  test('with an own certificate works when it is named', async () => {
+    const { url, caFile } = await startHttps((_request, response) => response.end(CONTENT));
+    expect(await readInChild(url, { NODE_EXTRA_CA_CERTS: caFile })).toEqual({ value: CONTENT.toString() });
+  });
+
+  test('with a certificate that nobody knows fails at once, and says what to do', async () => {
+    const { url } = await startHttps((_request, response) => response.end(CONTENT));
+    const result = await readInChild(url, {}, 60_000);
+    expect(result).toMatchObject({ code: 'network-failed' });
+    expect(result.hint).toContain('NODE_EXTRA_CA_CERTS');
+  });
+});
+
+describe('a proxy', () => {
+  test('from HTTP_PROXY is used', async () => {
+    const server = await FaultServer.start(CONTENT);
+    const proxy = await startProxy();
+    expect(await readInChild(server.url, { HTTP_PROXY: proxy.url })).toEqual({ value: CONTENT.toString() });
+    expect(proxy.asked).toEqual([server.url]);
+  });
+
+  test('is left out for hosts in NO_PROXY', async () => {
+    const server = await FaultServer.start(CONTENT);
+    const proxy = await startProxy();
+    const env = { HTTP_PROXY: proxy.url, NO_PROXY: '127.0.0.1' };
+    expect(await readInChild(server.url, env)).toEqual({ value: CONTENT.toString() });
+    expect(proxy.asked).toEqual([]);
+  });
+
+  test('from HTTPS_PROXY is asked for a tunnel', async () => {
+    const { url, caFile } = await startHttps((_request, response) => response.end(CONTENT));
+    const proxy = await startProxy();
+    const env = { https_proxy: proxy.url, NODE_EXTRA_CA_CERTS: caFile };
+    expect(await readInChild(url, env)).toEqual({ value: CONTENT.toString() });
+    expect(proxy.asked).toEqual([new URL(url).host]);
+  });
+
+  test('that opens no tunnel is an error of the network', async () => {
+    const { url, caFile } = await startHttps((_request, response) => response.end(CONTENT));
+    const proxy = await startProxy('HTTP/1.1 407 Proxy Authentication Required\r\n\r\n');
+    const env = { HTTPS_PROXY: proxy.url, NODE_EXTRA_CA_CERTS: caFile };
+    expect(await readInChild(url, env)).toMatchObject({ code: 'network-failed' });
+  });
+
+  test('that never opens the tunnel is not waited for for ever', async () => {
+    const { url, caFile } = await startHttps((_request, response) => response.end(CONTENT));
+    const proxy = await startProxy('');
+    const env = { HTTPS_PROXY: proxy.url, NODE_EXTRA_CA_CERTS: caFile };
+    expect(await readInChild(url, env)).toMatchObject({ code: 'network-failed' });
+  });
+});
+
+function newClient(options: Partial<HttpClientOptions> = {}): HttpClient {
+  const { signal } = new AbortController();
+  const client = new HttpClient({ signal, idleTimeoutMs: 200, firstRetryMs: 1, ...options });
+  onTestFinished(() => client.close());
+  return client;
+}
+
+async function read(request: HttpRequest, options: Partial<HttpClientOptions> = {}): Promise<Buffer> {
+  return (await newClient(options).read(request, 100_000)).bytes;
+}
+
+/** Proxies and certificates are read from the environment when a process starts. */
+async function readInChild(url: string, env: NodeJS.ProcessEnv, firstRetryMs = 1) {
+  return await callInChild('test/remote/read-url.ts', `readUrl(${JSON.stringify(url)}, ${firstRetryMs})`, {
+    env,
+  });
+}
+
+async function listen(server: http.Server | https.Server): Promise<string> {
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  const scheme = server instanceof https.Server ? 'https' : 'http';
+  return `${scheme}://127.0.0.1:${(server.address() as AddressInfo).port}/file`;
+}
+
+async function startHttps(answer: http.RequestListener): Promise<{ url: string; caFile: string }> {
+  const dir = await tempDir();
+  const [caFile, keyFile] = [join(dir, 'cert.pem'), join(dir, 'key.pem')];
+  const kind = ['-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '1'];
+  const names = ['-subj', '/CN=test', '-addext', 'subjectAltName=IP:127.0.0.1'];
+  execFileSync('openssl', ['req', ...kind, ...names, '-out', caFile, '-keyout', keyFile], {
+    stdio: 'ignore',
+  });
+  const server = https.createServer({ cert: readFileSync(caFile), key: readFileSync(keyFile) }, answer);
+  return { url: await listen(server), caFile };
+}
+
+/** Passes everything on, and says what it was asked for. `refusal` is its answer to CONNECT, and may be none. */
+async function startProxy(refusal?: string): Promise<{ url: string; asked: string[] }> {
+  const asked: string[] = [];
+  const server = http.createServer((request, response) => {
+    const url = request.url ?? '';
+    asked.push(url);
+    http.get(url, (answer) => answer.pipe(response.writeHead(answer.statusCode ?? 502, answer.headers)));
+  });
+  server.on('connect', (request, socket: Socket) => {
+    asked.push(request.url ?? '');
+    onTestFinished(() => void socket.destroy());
+    if (refusal !== undefined) {
+      socket.write(refusal);
+      return;
+    }
+    const { hostname, port } = new URL(`http://${request.url}`);
+    const target = connect(Number(port), hostname, () => {
+      socket.write('HTTP/1.1 200 Connection Established\r\n\r\n');
+      socket.pipe(target).pipe(socket);
+    });
+    for (const end of [socket, target]) {
+      end.on('error', () => {});
+    }
+  });
+  return { url: (await listen(server)).replace('/file', ''), asked };
+}

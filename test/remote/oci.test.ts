@@ -1,0 +1,356 @@
+import { createHash } from 'node:crypto';
+import * as fs from 'node:fs/promises';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { HttpClient } from '../../src/remote/http.ts';
+import { OciRepository } from '../../src/remote/oci.ts';
+import { parseOciReference } from '../../src/remote/oci-reference.ts';
+import { failureOf } from '../helpers/failure.ts';
+import { startServer } from '../helpers/loopback-server.ts';
+import { tempDir } from '../helpers/temp-dir.ts';
+
+const EMPTY_INDEX = JSON.stringify({ schemaVersion: 2, manifests: [] });
+const BLOB = digestOf('blob');
+const LOGIN = { username: 'user', password: 'login-secret' };
+const BASIC = `Basic ${Buffer.from('user:login-secret').toString('base64')}`;
+const GITHUB_BASIC = `Basic ${Buffer.from('token:github-token').toString('base64')}`;
+
+let dockerConfigDir: string;
+
+beforeEach(async () => {
+  dockerConfigDir = await tempDir();
+  vi.stubEnv('DOCKER_CONFIG', dockerConfigDir);
+  onTestFinished(() => {
+    vi.unstubAllEnvs();
+  });
+});
+
+function openRepository(registry: string, { token }: { token?: string } = {}) {
+  const { signal } = new AbortController();
+  const client = new HttpClient({ signal, firstRetryMs: 1 });
+  onTestFinished(() => client.close());
+  return new OciRepository(
+    { registry, repository: 'owner/agent' },
+    {
+      http: client,
+      github: {
+        serverUrl: 'https://github.test',
+        apiUrl: 'https://api.github.test',
+        registryHost: registry,
+        credential: undefined,
+        token,
+      },
+      signal,
+      onWarning: () => {},
+    },
+  );
+}
+
+async function logIn(host: string): Promise<void> {
+  await fs.writeFile(join(dockerConfigDir, 'config.json'), JSON.stringify({ auths: { [host]: LOGIN } }));
+}
+
+function digestOf(content: string): `sha256:${string}` {
+  return `sha256:${createHash('sha256').update(content).digest('hex')}`;
+}
+
+describe('references', () => {
+  const digest = digestOf('');
+
+  test.each([
+    ['ghcr.io/owner/repo/smolmachine', 'ghcr.io', 'owner/repo/smolmachine', undefined, undefined],
+    ['ghcr.io/o/r:k-0123_A.b', 'ghcr.io', 'o/r', 'k-0123_A.b', undefined],
+    [`127.0.0.1:5000/a@${digest}`, '127.0.0.1:5000', 'a', undefined, digest],
+    [`localhost/a.b/c__d/e--f:1@${digest}`, 'localhost', 'a.b/c__d/e--f', '1', digest],
+    ['[::1]:5000/a', '[::1]:5000', 'a', undefined, undefined],
+  ])('%s is understood', (reference, registry, repository, tag, expectedDigest) => {
+    expect(parseOciReference(reference)).toEqual({ registry, repository, tag, digest: expectedDigest });
+  });
+
+  test.each([
+    ['owner/repo', 'a name without a host'],
+    ['ghcr.io', 'a host alone'],
+    ['ghcr.io/Owner/repo', 'capitals'],
+    ['ghcr.io/owner//repo', 'an empty component'],
+    ['ghcr.io/../repo', 'dots'],
+    ['ghcr.io/owner/repo:', 'an empty tag'],
+    ['ghcr.io/owner/repo:a b', 'a space'],
+    ['ghcr.io/owner/repo@sha256:0123', 'half a digest'],
+    ['user:secret@ghcr.io/owner/repo', 'a login'],
+    ['https://ghcr.io/owner/repo', 'a URL'],
+    ['ghcr.io:99999/owner/repo', 'a port that is none'],
+    [`ghcr.io/${'a/'.repeat(300)}a`, 'endless names'],
+    ['ghcr.io/owner/repo\n', 'a line break'],
+  ])('%j is refused: %s', (reference) => {
+    expect(() => parseOciReference(reference)).toThrow(expect.objectContaining({ code: 'usage' }));
+  });
+
+  test('only a registry on this machine is asked without TLS, and docker.io under the name that answers', async () => {
+    const asked = async (registry: string) =>
+      (await failureOf(openRepository(registry).getManifest('a'))).message;
+    for (const name of ['HTTPS_PROXY', 'https_proxy']) {
+      vi.stubEnv(name, 'http://127.0.0.1:1');
+    }
+    expect(await asked('127.0.0.1:1')).toContain('http://127.0.0.1:1:');
+    expect(await asked('registry.test')).toContain('https://registry.test:');
+    expect(await asked('docker.io')).toContain('https://registry-1.docker.io:');
+  });
+});
+
+describe('manifests', () => {
+  test('a registry in trouble is asked again, and given up with its answer', async () => {
+    const { host, requests } = await startServer((_, response) => {
+      response.writeHead(503, { 'content-type': 'text/plain' }).end('down for maintenance');
+    });
+    const error = await failureOf(openRepository(host).getManifest('a'));
+    expect(error).toMatchObject({ code: 'network-failed', exitCode: 69 });
+    expect(error.message).toContain('answered 503: down for maintenance');
+    expect(requests).toHaveLength(6);
+  });
+
+  test.each([
+    ['a login page', '<html>Welcome to the airport</html>'],
+    ['nothing', ''],
+    ['JSON of another kind', '[]'],
+    ['another schema version', JSON.stringify({ schemaVersion: 3, manifests: [] })],
+    ['a manifest of Docker schema 1', JSON.stringify({ schemaVersion: 1, fsLayers: [] })],
+    [
+      'both an index and an image',
+      JSON.stringify({
+        schemaVersion: 2,
+        manifests: [],
+        layers: [],
+        config: { mediaType: 'a', digest: BLOB, size: 1 },
+      }),
+    ],
+    [
+      'an entry of negative size',
+      JSON.stringify({ schemaVersion: 2, manifests: [{ mediaType: 'a', digest: BLOB, size: -1 }] }),
+    ],
+  ])('%s is no manifest', async (_, content) => {
+    const { host, requests } = await startServer((__, response) => response.end(content));
+    expect(await failureOf(openRepository(host).getManifest('a'))).toMatchObject({
+      code: 'sidecar-damaged',
+      exitCode: 65,
+      hint: expect.stringContaining('update claude-bottle'),
+    });
+    expect(requests).toHaveLength(1);
+  });
+
+  test('a manifest without end is cut off', async () => {
+    const { host } = await startServer((_, response) => {
+      const more = () => {
+        while (response.write(Buffer.alloc(64 * 1024, ' '))) {
+          // until the connection is full
+        }
+      };
+      response.on('drain', more);
+      more();
+    });
+    expect(await failureOf(openRepository(host).getManifest('a'))).toMatchObject({
+      code: 'sidecar-damaged',
+      message: expect.stringContaining('answered with more than 4194304 bytes'),
+    });
+  });
+
+  test('bytes that are not those of the digest are refused, whoever has named it', async () => {
+    const { host } = await startServer((request, response) => {
+      const header = request.url?.endsWith('/lying') ? { 'docker-content-digest': digestOf('other') } : {};
+      response.writeHead(200, header).end(EMPTY_INDEX);
+    });
+    const repository = openRepository(host);
+    const digest = digestOf(EMPTY_INDEX);
+    expect(await repository.getManifest(digest)).toEqual({
+      digest,
+      sizeBytes: EMPTY_INDEX.length,
+      content: JSON.parse(EMPTY_INDEX),
+    });
+    for (const reference of [digestOf('other'), 'lying']) {
+      expect(await failureOf(repository.getManifest(reference))).toMatchObject({
+        code: 'sidecar-damaged',
+        message: expect.stringContaining(`has the digest ${digest}, not ${digestOf('other')}`),
+      });
+    }
+  });
+});
+
+describe('tags', () => {
+  test('are read page by page', async () => {
+    const { host } = await startServer((request, response) => {
+      const page = Number(new URL(request.url ?? '', 'http://registry').searchParams.get('last') ?? 0);
+      const link = { link: `</v2/owner/agent/tags/list?last=${page + 1}>; rel="next"` };
+      response.writeHead(200, page < 2 ? link : {}).end(JSON.stringify({ tags: [`tag-${page}`] }));
+    });
+    expect(await openRepository(host).listTags()).toEqual({
+      tags: ['tag-0', 'tag-1', 'tag-2'],
+      isComplete: true,
+    });
+  });
+
+  test('without end are read no further than the twentieth page', async () => {
+    const { host, requests } = await startServer((_, response) => {
+      response.writeHead(200, { link: '</v2/owner/agent/tags/list?n=1>; rel="next"' }).end('{"tags":["a"]}');
+    });
+    expect(await openRepository(host).listTags()).toEqual({ tags: Array(20).fill('a'), isComplete: false });
+    expect(requests).toHaveLength(20);
+  });
+
+  test('are not looked for on another host', async () => {
+    const other = await startServer((_, response) => response.end('{"tags":["theirs"]}'));
+    const { host } = await startServer((_, response) => {
+      response
+        .writeHead(200, { link: `<http://${other.host}/v2/owner/agent/tags/list>; rel="next"` })
+        .end('{"tags":["ours"]}');
+    });
+    expect(await openRepository(host).listTags()).toMatchObject({ tags: ['ours'] });
+    expect(other.requests).toEqual([]);
+  });
+
+  test('may be null', async () => {
+    const { host } = await startServer((_, response) => response.end('{"name":"owner/agent","tags":null}'));
+    expect(await openRepository(host).listTags()).toEqual({ tags: [], isComplete: true });
+  });
+});
+
+describe('authentication', () => {
+  /** Gives out tokens that are good for a number of requests; a blob is always refused when there is none. */
+  async function startTokenRegistry(usesPerToken: number) {
+    let issued = 0;
+    let usesLeft = 0;
+    return await startServer((request, response) => {
+      if (request.url?.startsWith('/token')) {
+        issued += 1;
+        usesLeft = usesPerToken;
+        response.end(JSON.stringify({ access_token: `token-${issued}` }));
+      } else if (request.headers.authorization === `Bearer token-${issued}` && usesLeft > 0) {
+        usesLeft -= 1;
+        response.end(request.url?.includes('/blobs/') ? 'blob' : EMPTY_INDEX);
+      } else {
+        const challenge = `Bearer realm="http://${request.headers.host}/token",service="s",scope="repository:*:*"`;
+        response.writeHead(401, { 'www-authenticate': challenge }).end();
+      }
+    });
+  }
+
+  test('a token that expires midway is renewed', async () => {
+    const { host, requests } = await startTokenRegistry(2);
+    const repository = openRepository(host);
+    await repository.getManifest('a');
+    await repository.getManifest('a');
+    const { body } = await repository.openBlob(BLOB);
+    expect(await text(body)).toBe('blob');
+    expect(requests.map(({ path, authorization }) => `${path.split('/').at(-1)} ${authorization}`)).toEqual([
+      'a undefined',
+      'token?service=s&scope=repository%3Aowner%2Fagent%3Apull undefined',
+      'a Bearer token-1',
+      'a Bearer token-1',
+      `${BLOB} Bearer token-1`,
+      'token?service=s&scope=repository%3Aowner%2Fagent%3Apull undefined',
+      `${BLOB} Bearer token-2`,
+    ]);
+  });
+
+  test('what was refused once is not tried again when a token expires', async () => {
+    const { host, requests } = await startServer((request, response) => {
+      const { authorization } = request.headers;
+      if (request.url?.startsWith('/token')) {
+        response.writeHead(authorization === GITHUB_BASIC ? 200 : 403).end('{"token":"good"}');
+      } else if (authorization === 'Bearer good' && !request.url?.endsWith('/expired')) {
+        response.end(EMPTY_INDEX);
+      } else {
+        response.writeHead(401, { 'www-authenticate': `Bearer realm="http://${host}/token"` }).end();
+      }
+    });
+    await logIn(host);
+    const repository = openRepository(host, { token: 'github-token' });
+    await repository.getManifest('a');
+    await failureOf(repository.getManifest('expired'));
+    const asked = requests.filter(({ path }) => path.startsWith('/token'));
+    expect(asked.map(({ authorization }) => authorization)).toEqual([
+      BASIC,
+      undefined,
+      GITHUB_BASIC,
+      GITHUB_BASIC,
+    ]);
+  });
+
+  test('tokens that are never accepted end in an error, and not in a loop', async () => {
+    const { host, requests } = await startTokenRegistry(0);
+    await logIn(host);
+    const error = await failureOf(openRepository(host, { token: 'github-token' }).getManifest('a'));
+    expect(error).toMatchObject({ code: 'authentication', exitCode: 77 });
+    // One without, and one with a token for each: the login, nobody, GitHub.
+    expect(requests.filter(({ path }) => path.includes('/manifests/'))).toHaveLength(4);
+    expect(`${error.message} ${error.hint}`).not.toMatch(/secret|github-token/);
+  });
+
+  test('a registry that refuses without saying how to log in is not asked again', async () => {
+    const { host, requests } = await startServer((_, response) => response.writeHead(401).end());
+    await logIn(host);
+    expect(await failureOf(openRepository(host).getManifest('a'))).toMatchObject({ code: 'authentication' });
+    expect(requests).toMatchObject([{ path: '/v2/owner/agent/manifests/a', authorization: undefined }]);
+  });
+
+  test.each(['http://registry.test/token', 'file:///etc/passwd', 'token', ''])(
+    'tokens do not come from %j',
+    async (realm) => {
+      const { host, requests } = await startServer((_, response) => {
+        response.writeHead(401, { 'www-authenticate': `Bearer realm="${realm}",service="s"` }).end();
+      });
+      await logIn(host);
+      const error = await failureOf(openRepository(host).getManifest('a'));
+      expect(error).toMatchObject({ code: 'authentication', message: expect.stringContaining(': refused') });
+      expect(requests).toHaveLength(1);
+    },
+  );
+
+  test.each([
+    ['is no JSON', 'token'],
+    ['has no token', '{"expires_in":300}'],
+    ['has a token that would be two headers', JSON.stringify({ token: 'a\r\nx-injected: b' })],
+  ])('an answer of the token server that %s is refused', async (_, answer) => {
+    const { host } = await startServer((request, response) => {
+      if (request.url?.startsWith('/token')) {
+        response.end(answer);
+      } else {
+        response.writeHead(401, { 'www-authenticate': `Bearer realm="http://${host}/token"` }).end();
+      }
+    });
+    expect(await failureOf(openRepository(host).getManifest('a'))).toMatchObject({ code: 'sidecar-damaged' });
+  });
+
+  test('of several ways the token is taken, and its realm is not that of another', async () => {
+    const { host, requests } = await startServer((request, response) => {
+      if (request.url?.startsWith('/token')) {
+        response.end('{"token":"good"}');
+      } else if (request.headers.authorization === 'Bearer good') {
+        response.end(EMPTY_INDEX);
+      } else {
+        const challenges = `Basic realm="http://registry.test/", bearer service="s", realm="http://${host}/token"`;
+        response.writeHead(401, { 'www-authenticate': challenges }).end();
+      }
+    });
+    await openRepository(host).getManifest('a');
+    expect(requests.map(({ path }) => path)).toContain(
+      '/token?service=s&scope=repository%3Aowner%2Fagent%3Apull',
+    );
+  });
+
+  test('neither a redirect nor the challenge of its target gets the login', async () => {
+    const storage = await startServer((_, response) => {
+      response.writeHead(401, { 'www-authenticate': 'Basic realm="storage"' }).end();
+    });
+    const { host, requests } = await startServer((request, response) => {
+      if (request.headers.authorization === BASIC) {
+        response.writeHead(307, { location: `http://${storage.host}/blob` }).end();
+      } else {
+        response.writeHead(401, { 'www-authenticate': 'Basic realm="registry"' }).end();
+      }
+    });
+    await logIn(host);
+    expect(await failureOf(openRepository(host).openBlob(BLOB))).toMatchObject({ code: 'authentication' });
+    expect(requests.map(({ authorization }) => authorization)).toEqual([undefined, BASIC]);
+    expect(storage.requests).toMatchObject([{ path: '/blob', authorization: undefined }]);
+  });
+});
