@@ -1,16 +1,23 @@
 import { spawnSync } from 'node:child_process';
 import * as fs from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { delimiter, dirname, join } from 'node:path';
+import { readBuildInputs } from '../src/context/build-inputs.ts';
 import { type Digest, id16 } from '../src/identity/image-id.ts';
+import { PACK_RECORD_VERSION, type PackRecord, runtimeConfigSha256 } from '../src/identity/pack-record.ts';
+import { parseGuestPlatform } from '../src/identity/platform.ts';
 import type { FlatImage } from '../src/pack/flatten.ts';
 import { withEmbeddedHop } from '../src/pack/hop.ts';
 import { findSmolvm, packCreate } from '../src/pack/smolvm.ts';
 import { verifySidecar } from '../src/sidecar/verify.ts';
+import { formatRecord } from '../src/store/record-file.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 const CLI = join(ROOT, 'dist/cli.mjs');
 const IMAGE = 'claude-bottle-demo:latest';
+const CONTEXT = join(ROOT, 'scripts/demo-agent');
+const BUILD = ['--context', CONTEXT];
+const CHECK = join(ROOT, 'test/doubles/claude-bottle/ensure_smolmachine.py');
 
 /** Shows the whole loop with what this machine has, and says of each part whether it was the real one. */
 async function demo(dir: string): Promise<void> {
@@ -29,22 +36,18 @@ async function demo(dir: string): Promise<void> {
   );
   console.log(`smolvm:  ${smolvm}\n`);
 
+  if (engine !== undefined && !process.env.BUILDX_NO_DEFAULT_ATTESTATIONS) {
+    console.log('Setting BUILDX_NO_DEFAULT_ATTESTATIONS=1, so that a cached build keeps its image ID everywhere.');
+    process.env.BUILDX_NO_DEFAULT_ATTESTATIONS = '1';
+  }
+
   const made = `a file that the ${smolvmPart} wrote`;
   const store = join(dir, 'store');
   const kvm = isReal ? [] : ['--no-kvm-check'];
   if (engine === undefined) {
     await packLayout(join(dir, 'scratch'), store, smolvmPart);
   } else {
-    const pack = [
-      'pack',
-      '--context',
-      join(ROOT, 'scripts/demo-agent'),
-      '--image',
-      IMAGE,
-      '--store',
-      store,
-      ...kvm,
-    ];
+    const pack = ['pack', ...BUILD, '--image', IMAGE, '--store', store, ...kvm];
     step(
       `Build the image, flatten it, serve it to smolvm, verify and install [${dockerPart}, ${smolvmPart}]`,
       pack,
@@ -61,16 +64,88 @@ async function demo(dir: string): Promise<void> {
   const [sidecar = ''] = (await fs.readdir(store)).filter((name) => name.endsWith('.smolmachine'));
   step(`Look into the sidecar [${made}]`, ['inspect', join(store, sidecar)]);
 
+  const published = await publish(dir, join(store, sidecar), engine !== undefined);
+  const home = join(dir, 'home');
+  const developers = join(home, '.cache/claude-bottle/smolmachines');
+  await fs.mkdir(home);
+  const fetch = ['fetch', ...BUILD, '--store', developers, '--from', `file:${published}`];
+  if (engine === undefined) {
+    step(`On a developer's machine: fetch what was published [${made}]`, [...fetch, '--no-bind']);
+    step('Where is it? [nothing is asked]', ['path', ...BUILD, '--store', developers]);
+  } else {
+    // CI has another engine: this one forgets the image, and gives the next build of it another ID.
+    spawnSync('docker', ['image', 'rm', '--force', IMAGE], { stdio: 'ignore' });
+    check(home, 1);
+    step(`On a developer's machine: fetch what was published, and bind it [${dockerPart}, ${made}]`, [
+      ...[...fetch, '--image', IMAGE],
+    ]);
+    check(home, 0);
+  }
+  step('What the store has', ['ls', '--store', developers]);
+
   const target = join(store, sidecar);
   const bytes = await fs.readFile(target);
   await fs.rm(target);
   await fs.writeFile(target, bytes.subarray(0, bytes.length / 2));
   step(
-    'Now with half of the file missing, as a killed smolvm leaves it',
+    'Now with half of a file missing, as a killed smolvm leaves it',
     ['verify', '--all', '--store', store],
     65,
   );
   console.log(`\nDone. Packed with ${smolvm}.`);
+}
+
+/** In place of a registry or a release: the sidecar and its record as two files. */
+async function publish(dir: string, stored: string, hasRecord: boolean): Promise<string> {
+  const path = join(dir, 'published.smolmachine');
+  await fs.copyFile(stored, path);
+  const { sha256, sizeBytes, crc32, manifest } = await verifySidecar(path);
+  if (hasRecord) {
+    await fs.copyFile(join(dirname(stored), '.pack/records', `${sha256}.json`), `${path}.json`);
+    return path;
+  }
+  const flat = await readLayout(join(ROOT, 'scripts/demo-layout'));
+  const platform = parseGuestPlatform(manifest.platform);
+  const { record: inputs } = await readBuildInputs({ context: CONTEXT, buildArgs: [], platform });
+  const record: PackRecord = {
+    version: PACK_RECORD_VERSION,
+    platform,
+    image: {
+      id: flat.configDigest,
+      layers: [flat.layer.digest],
+      runtimeConfigSha256: runtimeConfigSha256(JSON.parse(flat.config.toString()).config),
+    },
+    flattened: {
+      configDigest: flat.configDigest,
+      layerDigest: flat.layer.digest,
+      layerSizeBytes: flat.layer.sizeBytes,
+    },
+    sidecar: { sha256, sizeBytes, crc32 },
+    smolvm: { version: manifest.smolvm_version ?? '' },
+    hop: 'embedded',
+    packedAt: new Date().toISOString(),
+    inputs,
+  };
+  await fs.writeFile(`${path}.json`, formatRecord(record));
+  return path;
+}
+
+/** What claude-bottle would do now, by its double. */
+function check(home: string, expectedExitCode: number): void {
+  const verdict = expectedExitCode === 0 ? 'finds the sidecar' : 'finds nothing, and would pack for minutes';
+  console.log(`\n── claude-bottle starts and ${verdict} [real Docker, DOUBLE of claude-bottle]`);
+  const { status, stdout, error } = spawnSync('python3', [CHECK, CONTEXT], {
+    encoding: 'utf8',
+    env: { ...process.env, HOME: home, CLAUDE_BOTTLE_IMAGE: IMAGE },
+  });
+  if (error !== undefined) {
+    console.log(`not shown: ${error.message}`);
+    return;
+  }
+  console.log(stdout.trim());
+  if (status !== expectedExitCode) {
+    throw new Error(`exit code ${status}, expected ${expectedExitCode}`);
+  }
 }
 
 /** What `pack` does after the build, on an image that is there as an OCI layout. */

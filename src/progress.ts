@@ -6,6 +6,8 @@ export type ProgressEvent =
       readonly stage: string;
       readonly doneBytes: number;
       readonly totalBytes?: number;
+      /** That the total is a guess, which can be passed or never reached. */
+      readonly isEstimate?: boolean;
     }
   | { readonly type: 'output'; readonly stage: string; readonly line: string }
   | { readonly type: 'done'; readonly stage: string; readonly detail?: string; readonly sizeBytes?: number }

@@ -5,6 +5,8 @@ import { formatBytes, freeBytes } from '../host/disk.ts';
 import { scratchParent } from '../host/private-dir.ts';
 import { engineFacts } from '../pack/docker.ts';
 import { findSmolvm, glibcVersion, judgeVersion, requireVirtualization } from '../pack/smolvm.ts';
+import { githubSite } from '../remote/github.ts';
+import { redacted } from '../remote/http.ts';
 import { readSidecar } from '../sidecar/verify.ts';
 import { storeDir } from '../store/location.ts';
 import { Store } from '../store/store.ts';
@@ -32,10 +34,14 @@ export async function runDoctor(
   const dir = storeDir(options.store);
   const checks: ReadonlyArray<readonly [name: string, check: () => Promise<Finding>]> = [
     ['docker', () => checkDocker(signal)],
+    ['image ID', () => checkImageId(signal)],
     ['smolvm', checkSmolvm],
     ['machine', checkVirtualization],
     ['scratch', () => checkDisk(scratchParent(), 'TMPDIR')],
     ['store', () => checkStore(dir)],
+    ['umask', checkUmask],
+    ['token', checkToken],
+    ['proxy', checkProxy],
   ];
   const findings = await Promise.all(
     checks.map(async ([name, check]) => ({ name, ...(await check().catch(failure)) })),
@@ -65,6 +71,53 @@ function failure(error: unknown): Finding {
 async function checkDocker(signal: AbortSignal): Promise<Finding> {
   const { version, store } = await engineFacts(signal);
   return { state: 'ok', detail: `engine ${version}, ${store} image store` };
+}
+
+/** Whether claude-bottle's next build gets the ID of the last one; `fetch` and `bind` try it out. */
+async function checkImageId(signal: AbortSignal): Promise<Finding> {
+  const { store } = await engineFacts(signal);
+  if (store === 'classic' || process.env.BUILDX_NO_DEFAULT_ATTESTATIONS) {
+    return { state: 'ok', detail: 'a cached build keeps its image ID' };
+  }
+  return {
+    state: 'warn',
+    detail:
+      'containerd image store and BUILDX_NO_DEFAULT_ATTESTATIONS not set: BuildKit gives every build another image ID',
+    fix: 'export BUILDX_NO_DEFAULT_ATTESTATIONS=1 where claude-bottle runs, or start it by claude-bottle exec',
+  };
+}
+
+/** COPY takes file modes over: they are no part of the inputs key, but of the image. */
+async function checkUmask(): Promise<Finding> {
+  const umask = process.umask();
+  const octal = umask.toString(8).padStart(3, '0');
+  return (umask & 0o022) === 0o022
+    ? { state: 'ok', detail: octal }
+    : {
+        state: 'warn',
+        detail: `${octal}: files of new checkouts get other modes than in CI, so fetch --prove fails`,
+        fix: 'set umask 022 before you clone',
+      };
+}
+
+async function checkToken(): Promise<Finding> {
+  const { serverUrl, token } = await githubSite({ env: process.env });
+  return {
+    state: 'ok',
+    detail:
+      token === undefined
+        ? `none for ${serverUrl}; only private repositories and workflow artifacts need one (GH_TOKEN)`
+        : `there is one for ${serverUrl}`,
+  };
+}
+
+async function checkProxy(): Promise<Finding> {
+  const names = ['HTTPS_PROXY', 'HTTP_PROXY', 'NO_PROXY', 'NODE_EXTRA_CA_CERTS'];
+  const set = names.flatMap((name) => {
+    const value = process.env[name] || process.env[name.toLowerCase()];
+    return value ? [`${name} ${URL.canParse(value) ? redacted(value) : value}`] : [];
+  });
+  return { state: 'ok', detail: set.length === 0 ? 'none' : set.join(', ') };
 }
 
 async function checkSmolvm(): Promise<Finding> {

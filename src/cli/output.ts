@@ -12,8 +12,15 @@ export interface Output {
   error(error: BottleError): void;
 }
 
-export function terminalOutput({ json, debug }: { json: boolean; debug: boolean }): Output {
-  const progress = createProgress(process.stderr);
+export interface OutputOptions {
+  readonly json: boolean;
+  readonly debug: boolean;
+  /** Nothing but results, warnings and errors. */
+  readonly quiet: boolean;
+}
+
+export function terminalOutput({ json, debug, quiet }: OutputOptions): Output {
+  const progress = createProgress(process.stderr, { quiet });
   outliveReaders();
   return {
     onProgress: progress.handle,
@@ -24,6 +31,9 @@ export function terminalOutput({ json, debug }: { json: boolean; debug: boolean 
       );
     },
     note(message) {
+      if (quiet) {
+        return;
+      }
       progress.clear();
       process.stderr.write(`claude-bottle: ${message}\n`);
     },

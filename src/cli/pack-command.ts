@@ -3,6 +3,7 @@ import { dirname, resolve } from 'node:path';
 import { BottleError } from '../errors.ts';
 import { id16 } from '../identity/image-id.ts';
 import { parseImageReference } from '../identity/image-reference.ts';
+import type { InputsRecord } from '../identity/inputs-key.ts';
 import { type GuestPlatform, hostGuestPlatform, parseGuestPlatform } from '../identity/platform.ts';
 import { buildImage, guestPlatformOf, type Image, inspectImage } from '../pack/docker.ts';
 import { type Hop, packImage, sweepKilledRuns } from '../pack/pack.ts';
@@ -11,17 +12,13 @@ import { findSmolvm, requireSupported, requireVirtualization, type Smolvm } from
 import { warningsTo } from '../progress.ts';
 import { storeDir } from '../store/location.ts';
 import { exportSidecar, Store, type StoredSidecar } from '../store/store.ts';
+import { type BuildCommandOptions, imageName, readInputs } from './build-options.ts';
 import type { Output } from './output.ts';
 
-export interface PackCommandOptions {
-  readonly context: string;
-  readonly file?: string;
-  readonly target?: string;
-  readonly buildArg: readonly string[];
+export interface PackCommandOptions extends BuildCommandOptions {
   readonly secret: readonly string[];
   readonly image?: string;
   readonly build: boolean;
-  readonly platform?: string;
   readonly hop: Hop['kind'];
   readonly registryImage?: string;
   readonly store?: string;
@@ -46,10 +43,12 @@ export async function runPack(
   await store.sweep(warningsTo(onProgress));
   await sweepKilledRuns(signal, onProgress);
 
+  const inputs = await describeInputs(options, wanted ?? hostGuestPlatform(), output, signal);
   const image = options.build ? await build(name, options, output, signal) : await inspectImage(name, signal);
   const platform = guestPlatformOf(image, wanted, options.build);
   const hit = options.force ? undefined : await findInStore(store, image, platform, options, output, signal);
-  const stored = hit ?? (await packIntoStore(store, { ...options, image, platform, hop }, output, signal));
+  const stored =
+    hit ?? (await packIntoStore(store, { ...options, image, platform, hop, inputs }, output, signal));
   if (options.out !== undefined) {
     await exportSidecar(stored, resolve(options.out));
   }
@@ -109,10 +108,31 @@ async function parseOptions(options: PackCommandOptions) {
       ? { kind: 'embedded' }
       : { kind: 'container', registryImage: parseImageReference(options.registryImage ?? REGISTRY_IMAGE) };
   return {
-    name: parseImageReference(options.image ?? (process.env.CLAUDE_BOTTLE_IMAGE || 'claude-bottle:latest')),
+    name: imageName(options.image),
     wanted: options.platform === undefined ? undefined : parseGuestPlatform(options.platform),
     hop,
   };
+}
+
+/** For the pack record, by which `path` and `fetch` find the sidecar; what the key cannot see has none. */
+async function describeInputs(
+  options: PackCommandOptions,
+  platform: GuestPlatform,
+  output: Output,
+  signal: AbortSignal,
+): Promise<InputsRecord | undefined> {
+  if (!options.build || options.extraArgs.length > 0) {
+    return undefined;
+  }
+  try {
+    return (await readInputs(options, platform, output, signal)).record;
+  } catch (error) {
+    if (!(error instanceof BottleError)) {
+      throw error;
+    }
+    warningsTo(output.onProgress)(`packing without an inputs key: ${error.message}`);
+    return undefined;
+  }
 }
 
 async function requireDirectory(what: string, dir: string): Promise<void> {
@@ -176,11 +196,12 @@ interface PackIntoStoreOptions extends Pick<PackCommandOptions, 'cpus' | 'mem' |
   readonly image: Image;
   readonly platform: GuestPlatform;
   readonly hop: Hop;
+  readonly inputs: InputsRecord | undefined;
 }
 
 async function packIntoStore(
   store: Store,
-  { image, platform, hop, cpus, mem, timeout, kvmCheck }: PackIntoStoreOptions,
+  { image, platform, hop, inputs, cpus, mem, timeout, kvmCheck }: PackIntoStoreOptions,
   { onProgress }: Output,
   signal: AbortSignal,
 ): Promise<StoredSidecar> {
@@ -190,7 +211,7 @@ async function packIntoStore(
     onWarning(`packing for ${platform}: the sidecar starts on such hosts only, not on this one`);
   }
   return await store.withTemp(async (outDir) => {
-    const { report, record } = await packImage({
+    const { report, record: packed } = await packImage({
       image,
       platform,
       hop,
@@ -202,6 +223,7 @@ async function packIntoStore(
       signal,
       onProgress,
     });
+    const record = { ...packed, ...(inputs && { inputs }) };
     signal.throwIfAborted();
     onProgress({ type: 'start', stage: 'store' });
     const path = await store.install(image.id, report.path, record);

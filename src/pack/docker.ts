@@ -35,6 +35,8 @@ export interface BuildOptions {
   /** Laid over our own environment: the values of secrets that are named by `env=NAME`. */
   readonly env?: NodeJS.ProcessEnv;
   readonly platform?: string | undefined;
+  /** Builds as a plain `docker build` of the user would, and so gets the image ID that this gets. */
+  readonly keepsAttestations?: boolean;
   /** Further arguments for `docker build`, as they are. */
   readonly extraArgs?: readonly string[];
 }
@@ -95,7 +97,11 @@ export async function buildImage(
         onSpawn: noteChild(dir),
         // Without it every fully cached build has a new image ID in the containerd image store: the attestation
         // in the index carries the time of the build.
-        env: { ...process.env, ...options.env, BUILDX_NO_DEFAULT_ATTESTATIONS: '1' },
+        env: {
+          ...process.env,
+          ...options.env,
+          ...(!options.keepsAttestations && { BUILDX_NO_DEFAULT_ATTESTATIONS: '1' }),
+        },
         onLine: (line) => {
           step.read(line);
           onLine?.(line);
@@ -260,6 +266,16 @@ function parseJson(text: string): unknown {
   } catch {
     return undefined;
   }
+}
+
+/** The lines that made an image, the newest first, with build arguments and all. */
+export async function imageHistory(id: ImageId, signal?: AbortSignal): Promise<string[]> {
+  const format = '{{json .CreatedBy}}';
+  const stdout = await docker(['image', 'history', '--no-trunc', '--format', format, id], { signal });
+  return stdout
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => String(parseJson(line) ?? line));
 }
 
 export async function tagImage(source: string, target: string): Promise<void> {

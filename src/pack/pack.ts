@@ -99,7 +99,7 @@ async function flatten(options: PackOptions, scratch: string): Promise<FlatImage
     layerPath: join(scratch, 'layer.tar'),
     signal: options.signal,
     onBytes: (doneBytes, totalBytes) =>
-      onProgress({ type: 'bytes', stage: 'flatten', doneBytes, totalBytes }),
+      onProgress({ type: 'bytes', stage: 'flatten', doneBytes, totalBytes, isEstimate: true }),
     onWarning: warningsTo(onProgress),
   });
   onProgress({ type: 'done', stage: 'flatten', sizeBytes: flat.layer.sizeBytes });

@@ -1,0 +1,36 @@
+import { type BuildInputs, readBuildInputs } from '../context/build-inputs.ts';
+import { parseImageReference } from '../identity/image-reference.ts';
+import { type GuestPlatform, hostGuestPlatform, parseGuestPlatform } from '../identity/platform.ts';
+import type { Output } from './output.ts';
+
+/** What every command has that speaks of a build. */
+export interface BuildCommandOptions {
+  readonly context: string;
+  readonly file?: string;
+  readonly target?: string;
+  readonly buildArg: readonly string[];
+  readonly platform?: string;
+}
+
+export function platformOf({ platform }: Pick<BuildCommandOptions, 'platform'>): GuestPlatform {
+  return platform === undefined ? hostGuestPlatform() : parseGuestPlatform(platform);
+}
+
+/** The name under which claude-bottle builds its image. */
+export function imageName(option: string | undefined): string {
+  return parseImageReference(option ?? (process.env.CLAUDE_BOTTLE_IMAGE || 'claude-bottle:latest'));
+}
+
+export async function readInputs(
+  { context, file, target, buildArg }: BuildCommandOptions,
+  platform: GuestPlatform,
+  { onProgress }: Output,
+  signal: AbortSignal,
+): Promise<BuildInputs> {
+  onProgress({ type: 'start', stage: 'inputs' });
+  const inputs = await readBuildInputs({ context, file, target, buildArgs: buildArg, platform, signal });
+  const { key, narrowed } = inputs.record;
+  const scope = narrowed ? '' : ', the whole context (claude-bottle key --explain says why)';
+  onProgress({ type: 'done', stage: 'inputs', detail: `${platform} ${key.slice(0, 16)}${scope}` });
+  return inputs;
+}

@@ -1,0 +1,209 @@
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type BindResult, bindSidecar } from '../bind/bind.ts';
+import { BottleError } from '../errors.ts';
+import { explainMiss } from '../fetch/explain-miss.ts';
+import { type FetchResult, fetchSidecar } from '../fetch/fetch.ts';
+import { LOCK_FILE, readLockFile, requireLocked } from '../fetch/lock-file.ts';
+import type { Demands } from '../fetch/policy.ts';
+import { parseSourceAddress } from '../fetch/source.ts';
+import { formatBytes } from '../host/disk.ts';
+import type { InputsKey } from '../identity/inputs-key.ts';
+import type { PackRecord } from '../identity/pack-record.ts';
+import { type GuestPlatform, hostGuestPlatform } from '../identity/platform.ts';
+import { isOlder } from '../identity/version.ts';
+import { findSmolvm, requireSupported } from '../pack/smolvm.ts';
+import { warningsTo } from '../progress.ts';
+import { storeDir } from '../store/location.ts';
+import { Store } from '../store/store.ts';
+import { type BuildCommandOptions, imageName, platformOf, readInputs } from './build-options.ts';
+import type { Output } from './output.ts';
+import { openSources, type SourceCommandOptions } from './sources.ts';
+
+export interface FetchCommandOptions extends BuildCommandOptions, SourceCommandOptions {
+  readonly sha256?: string;
+  readonly commit?: string;
+  readonly locked?: true;
+  readonly offline?: true;
+  readonly dryRun?: true;
+  readonly bind: boolean;
+  readonly prove?: true;
+  readonly image?: string;
+  readonly store?: string;
+  readonly printPath?: true;
+}
+
+export interface FetchedAndBound {
+  readonly platform: GuestPlatform;
+  readonly key: InputsKey;
+  readonly result: FetchResult;
+  /** Undefined where nothing is bound: a dry run, `--no-bind`, another machine's platform. */
+  readonly bound: BindResult | undefined;
+}
+
+/** `claude-bottle fetch`: the prebuilt sidecar of this checkout, verified, where claude-bottle looks for it. */
+export async function runFetch(
+  options: FetchCommandOptions,
+  output: Output,
+  signal: AbortSignal,
+): Promise<number> {
+  const { platform, key, result, bound } = await fetchAndBind(options, output, signal);
+  const { status, record, source, address, skipped } = result;
+  const path = bound?.path ?? result.path;
+  const isFound = bound !== undefined && (await isFile(bound.path));
+  if (bound !== undefined && !isFound) {
+    throw new BottleError('io', `${bound.path} was put there, and is gone again`, {
+      hint: 'look for what cleans up that directory, and fetch again',
+    });
+  }
+  const { sha256, sizeBytes } = record.sidecar;
+  output.result(
+    {
+      status,
+      platform,
+      key,
+      source,
+      address: address ?? null,
+      skipped,
+      sha256,
+      sizeBytes,
+      path: path ?? null,
+      bound: bound ?? null,
+      nextStart: isFound ? 'hit' : 'unknown',
+      record,
+    },
+    options.printPath ? (path === undefined ? [] : [path]) : summaryOf(result, bound),
+  );
+  return 0;
+}
+
+function summaryOf({ status, record, source, path }: FetchResult, bound: BindResult | undefined): string[] {
+  const size = formatBytes(record.sidecar.sizeBytes);
+  const commit =
+    record.source === undefined ? '' : `, packed from commit ${record.source.commit.slice(0, 12)}`;
+  const first = {
+    hit: `in the store  ${size}${commit}`,
+    fetched: `fetched       ${size} from ${source}${commit}`,
+    available: `would fetch   ${size} from ${source}${commit}`,
+  }[status];
+  if (bound === undefined) {
+    return path === undefined ? [first] : [first, `not bound     ${path}`];
+  }
+  const because = bound.proof === 'content' ? 'same layers and runtime config' : 'same inputs';
+  return [
+    first,
+    bound.outcome === 'kept'
+      ? `kept          claude-bottle has packed ${bound.id16} itself; that sidecar is good and stays`
+      : `bound         to the image ID ${bound.id16} that is built here: ${because}`,
+    `next start    finds ${bound.path}`,
+  ];
+}
+
+/** What claude-bottle checks before it packs. */
+async function isFile(path: string): Promise<boolean> {
+  return await stat(path).then(
+    (found) => found.isFile(),
+    () => false,
+  );
+}
+
+/** Fetches the sidecar into the store and gives it the name that claude-bottle looks for. */
+export async function fetchAndBind(
+  options: FetchCommandOptions,
+  output: Output,
+  signal: AbortSignal,
+): Promise<FetchedAndBound> {
+  const { onProgress } = output;
+  const { context, offline = false, dryRun = false } = options;
+  const platform = platformOf(options);
+  const image = imageName(options.image);
+  const demands = parseDemands(options);
+  const inputs = await readInputs(options, platform, output, signal);
+  const { key } = inputs.record;
+  const locked = options.locked && requireLocked(await readLockFile(join(context, LOCK_FILE)), platform, key);
+  const from = locked?.address ?? options.from;
+
+  const store = await Store.open(storeDir(options.store));
+  if (!dryRun) {
+    await store.sweep(warningsTo(onProgress));
+  }
+  const address = from === undefined ? undefined : parseSourceAddress(from);
+  const { http, sources, forBuild } = await openSources(context, options, address, output, signal);
+  let result: FetchResult;
+  try {
+    result = await fetchSidecar({
+      store,
+      wanted: forBuild({ key, platform }),
+      demands: { ...demands, ...locked },
+      sources,
+      offline,
+      dryRun,
+      http,
+      requireUsable: (record) => requireUsable(record, warningsTo(onProgress)),
+      explainMiss: (nearest) => explainMiss(nearest, inputs, { platform, context }),
+      signal,
+      onProgress,
+    });
+  } finally {
+    http.close();
+  }
+  const isBound = options.bind && !dryRun && isForThisMachine(platform, output);
+  const bound = isBound
+    ? await bindSidecar({
+        store,
+        record: result.record,
+        build: { ...options, image, buildArgs: options.buildArg },
+        platform,
+        prove: options.prove ?? false,
+        signal,
+        onProgress,
+      })
+    : undefined;
+  return { platform, key, result, bound };
+}
+
+/** @throws BottleError `usage` */
+function parseDemands({ sha256, commit, bind, prove, locked, from }: FetchCommandOptions): Demands {
+  requireHex('--sha256', sha256, /^[0-9a-f]{64}$/, 'the 64 hex digits of the sidecar');
+  requireHex('--commit', commit, /^([0-9a-f]{40}|[0-9a-f]{64})$/, 'the full hash: git rev-parse HEAD');
+  const conflict =
+    locked && (from ?? sha256 ?? commit) !== undefined
+      ? '--locked takes source, hash and commit from the lock file'
+      : prove && !bind
+        ? '--prove has no meaning with --no-bind'
+        : undefined;
+  if (conflict !== undefined) {
+    throw new BottleError('usage', conflict, { hint: 'leave out one of the two' });
+  }
+  return { sha256, commit, sameInputs: bind };
+}
+
+function requireHex(option: string, value: string | undefined, pattern: RegExp, hint: string): void {
+  if (value !== undefined && !pattern.test(value)) {
+    throw new BottleError('usage', `not a value for ${option}: ${JSON.stringify(value)}`, {
+      hint: `use ${hint}`,
+    });
+  }
+}
+
+function isForThisMachine(platform: GuestPlatform, output: Output): boolean {
+  const isOurs = platform === hostGuestPlatform();
+  if (!isOurs) {
+    output.note(`not bound: this machine builds and starts ${hostGuestPlatform()}, not ${platform}`);
+  }
+  return isOurs;
+}
+
+/** smolvm need not be here to fetch; if it is, it must be able to use what comes. */
+async function requireUsable(record: PackRecord, onWarning: (message: string) => void): Promise<void> {
+  const smolvm = await findSmolvm().catch(() => undefined);
+  if (smolvm === undefined) {
+    return;
+  }
+  requireSupported(smolvm, onWarning);
+  if (isOlder(smolvm.version, record.smolvm.version)) {
+    onWarning(
+      `packed with smolvm ${record.smolvm.version}, and ${smolvm.version} is installed: update it if a start fails`,
+    );
+  }
+}

@@ -1,0 +1,95 @@
+import { join } from 'node:path';
+import { readBuildInputs } from '../context/build-inputs.ts';
+import { BottleError } from '../errors.ts';
+import { explainMiss } from '../fetch/explain-miss.ts';
+import { findOffer } from '../fetch/fetch.ts';
+import { LOCK_FILE, type Locked, lockedOf, writeLockFile } from '../fetch/lock-file.ts';
+import { parseSourceAddress } from '../fetch/source.ts';
+import { GUEST_PLATFORMS, type GuestPlatform, parseGuestPlatform } from '../identity/platform.ts';
+import type { BuildCommandOptions } from './build-options.ts';
+import type { Output } from './output.ts';
+import { openSources, type SourceCommandOptions } from './sources.ts';
+
+export interface LockCommandOptions extends Omit<BuildCommandOptions, 'platform'>, SourceCommandOptions {
+  readonly platform: readonly string[];
+}
+
+/** `claude-bottle lock`: writes down which sidecar each platform has for this checkout, and where it is. */
+export async function runLock(
+  options: LockCommandOptions,
+  output: Output,
+  signal: AbortSignal,
+): Promise<number> {
+  const { context, file, target, buildArg } = options;
+  const wantedPlatforms = options.platform.map(parseGuestPlatform);
+  const address = options.from === undefined ? undefined : parseSourceAddress(options.from);
+  if (address?.kind === 'https' && URL.parse(address.url)?.search) {
+    throw new BottleError(
+      'usage',
+      'an address with a query, which may grant access, is not written to a lock file',
+      {
+        hint: 'lock an address that is good for everybody',
+      },
+    );
+  }
+  const { http, sources, forBuild } = await openSources(context, options, address, output, signal);
+  const locked: Array<readonly [GuestPlatform, Locked]> = [];
+  try {
+    for (const platform of wantedPlatforms.length > 0 ? wantedPlatforms : GUEST_PLATFORMS) {
+      const { record, entries, reasons } = await readBuildInputs({
+        context,
+        file,
+        target,
+        buildArgs: buildArg,
+        platform,
+        signal,
+      });
+      if (entries.some(({ path }) => path === LOCK_FILE)) {
+        throw lockInBuild();
+      }
+      const wanted = forBuild({ key: record.key, platform });
+      try {
+        const { offer } = await findOffer({
+          wanted,
+          demands: { sameInputs: true },
+          sources,
+          explainMiss: (nearest) => explainMiss(nearest, { record, entries, reasons }, { platform, context }),
+          signal,
+          onProgress: output.onProgress,
+        });
+        locked.push([platform, lockedOf(offer, record.key)]);
+      } catch (error) {
+        // Without --platform, what there is gets locked.
+        if (wantedPlatforms.length > 0 || !(error instanceof BottleError && error.code === 'not-found')) {
+          throw error;
+        }
+        output.note(error.message);
+      }
+    }
+  } finally {
+    http.close();
+  }
+  if (locked.length === 0) {
+    throw new BottleError(
+      'not-found',
+      'nothing is published for this checkout, so there is nothing to lock',
+      {
+        hint: 'wait for CI to publish this commit; claude-bottle fetch --dry-run says where it looks',
+      },
+    );
+  }
+  const path = join(context, LOCK_FILE);
+  await writeLockFile(path, locked);
+  output.result({ path, platforms: Object.fromEntries(locked) }, [
+    path,
+    ...locked.map(([platform, { sha256, address: where }]) => `${platform}  sha256 ${sha256}  ${where}`),
+  ]);
+  return 0;
+}
+
+/** A lock file that goes into the build would change the key that it locks. */
+function lockInBuild(): BottleError {
+  return new BottleError('usage', `${LOCK_FILE} would be part of the build, and change its inputs key`, {
+    hint: `list ${LOCK_FILE} in .dockerignore`,
+  });
+}

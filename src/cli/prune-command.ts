@@ -1,0 +1,63 @@
+import { BottleError } from '../errors.ts';
+import { formatBytes } from '../host/disk.ts';
+import { warningsTo } from '../progress.ts';
+import { storeDir } from '../store/location.ts';
+import type { KeepReason, PrunedSidecar, RemoveReason } from '../store/prune.ts';
+import { Store } from '../store/store.ts';
+import { formatAge } from './age.ts';
+import type { Output } from './output.ts';
+
+export interface PruneCommandOptions {
+  /** Milliseconds. */
+  readonly olderThan?: number;
+  /** Bytes. */
+  readonly maxSize?: number;
+  readonly keep: number;
+  readonly dryRun?: boolean;
+  readonly store?: string;
+}
+
+const REASONS: Record<RemoveReason | KeepReason, string> = {
+  old: 'not used for longer',
+  'over-limit': 'over the size',
+  'within-limits': 'within the limits',
+  newest: 'among the last used',
+  open: 'open in a process',
+  machine: 'a machine of smolvm was made from it',
+  busy: 'another run works on it',
+};
+
+/** `claude-bottle prune`: says of each sidecar whether it goes, and why. */
+export async function runPrune(
+  { olderThan, maxSize, keep, dryRun = false, store: dir }: PruneCommandOptions,
+  output: Output,
+): Promise<number> {
+  if (olderThan === undefined && maxSize === undefined) {
+    throw new BottleError('usage', 'prune needs a limit', {
+      hint: 'use --older-than 30d, or --max-size 20GB',
+    });
+  }
+  const store = await Store.open(storeDir(dir));
+  if (!dryRun) {
+    await store.sweep(warningsTo(output.onProgress));
+  }
+  const result = await store.prune({ olderThanMs: olderThan, maxBytes: maxSize, keep, dryRun });
+  const now = Date.now();
+  const { removed, kept, freedBytes, quarantineRemoved } = result;
+  output.result({ dryRun, ...result }, [
+    ...removed.map((sidecar) => lineOf(dryRun ? 'would go' : 'removed', sidecar, now)),
+    ...kept.map((sidecar) => lineOf('kept', sidecar, now)),
+    ...quarantineRemoved.map((path) => `${(dryRun ? 'would go' : 'removed').padEnd(9)} ${path}`),
+    `${formatBytes(freedBytes)} ${dryRun ? 'would be freed' : 'freed'}`,
+  ]);
+  return 0;
+}
+
+function lineOf(
+  verdict: string,
+  { paths, sizeBytes, lastUsedAt, reason }: PrunedSidecar<RemoveReason | KeepReason>,
+  now: number,
+): string {
+  const used = `used ${formatAge(now - Date.parse(lastUsedAt))}`;
+  return `${verdict.padEnd(9)} ${paths[0]}  ${formatBytes(sizeBytes)}, ${used}: ${REASONS[reason]}`;
+}

@@ -1,0 +1,79 @@
+import { BottleError } from '../errors.ts';
+import { releaseSource } from '../fetch/github-release.ts';
+import { ociSource } from '../fetch/oci-registry.ts';
+import { fileSource, urlSource } from '../fetch/plain-file.ts';
+import type { Source, SourceAddress, Wanted } from '../fetch/source.ts';
+import { artifactSource } from '../fetch/workflow-artifact.ts';
+import { historyOf, originOf, tagsAtHead } from '../host/git.ts';
+import { warningsTo } from '../progress.ts';
+import { githubSite } from '../remote/github.ts';
+import { HttpClient } from '../remote/http.ts';
+import type { RegistryTools } from '../remote/oci.ts';
+import type { Output } from './output.ts';
+
+/** What every command has that asks the sources. */
+export interface SourceCommandOptions {
+  readonly from?: string;
+  readonly repo?: string;
+  readonly githubUrl?: string;
+  readonly token?: string;
+}
+
+export interface OpenSources {
+  readonly http: HttpClient;
+  /** In the order in which they are asked. */
+  readonly sources: readonly Source[];
+  /** Whose sidecars are wanted: of `--repo`, or of the checkout's remote. */
+  readonly forBuild: (build: Pick<Wanted, 'key' | 'platform'>) => Wanted;
+}
+
+/** The sources that a checkout has, or the one that `from` names. */
+export async function openSources(
+  context: string,
+  { repo, githubUrl, token }: SourceCommandOptions,
+  from: SourceAddress | undefined,
+  { onProgress }: Output,
+  signal: AbortSignal,
+): Promise<OpenSources> {
+  if (repo !== undefined && !/^[\w.-]+\/[\w.-]+$/.test(repo)) {
+    throw new BottleError('usage', `not a repository: ${JSON.stringify(repo)}`, { hint: 'use OWNER/NAME' });
+  }
+  const origin = await originOf(context);
+  const github = await githubSite({
+    serverUrl: githubUrl,
+    remoteHost: origin?.host,
+    token,
+    env: process.env,
+  });
+  const onWarning = warningsTo(onProgress);
+  const http = new HttpClient({ signal, onRetry: (message) => onWarning(`${message}; trying again`) });
+  const tools = { http, github, signal, onWarning };
+  return {
+    http,
+    sources:
+      from === undefined
+        ? [ociSource(undefined, tools), releaseSource(undefined, tools), artifactSource(undefined, tools)]
+        : [sourceAt(from, tools)],
+    forBuild: (build) => ({
+      ...build,
+      repository: repo ?? origin?.repository,
+      history: () => historyOf(context),
+      tags: () => tagsAtHead(context),
+    }),
+  };
+}
+
+function sourceAt(address: SourceAddress, tools: RegistryTools): Source {
+  switch (address.kind) {
+    case 'oci':
+      return ociSource(address.reference, tools);
+    case 'release':
+      return releaseSource(address.tag, tools);
+    case 'run':
+      return artifactSource(address.runId, tools);
+    case 'https':
+      return urlSource(address.url, tools);
+    case 'file':
+      return fileSource(address.path);
+  }
+}

@@ -1,0 +1,404 @@
+import * as fs from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { delimiter, dirname, join } from 'node:path';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { publishedName } from '../../src/fetch/source.ts';
+import { parseInputsKey } from '../../src/identity/inputs-key.ts';
+import type { PackRecord } from '../../src/identity/pack-record.ts';
+import { engineFacts } from '../../src/pack/docker.ts';
+import { formatRecord } from '../../src/store/record-file.ts';
+import { startGitHub } from '../doubles/github/github.ts';
+import { type Checkout, sampleCheckout } from '../helpers/checkout.ts';
+import { type CliResult, DOUBLE_DIR, runCli } from '../helpers/cli.ts';
+import { startDockerRegistry } from '../helpers/docker-registry.ts';
+import { publishSidecars } from '../helpers/oci-publish.ts';
+import { run } from '../helpers/small-image.ts';
+import { tempDir } from '../helpers/temp-dir.ts';
+
+const CHECK = join(import.meta.dirname, '../doubles/claude-bottle/ensure_smolmachine.py');
+const PLATFORM = 'linux/amd64';
+
+const { store: imageStore } = await engineFacts();
+const hasBuildx = await run('docker', ['buildx', 'version']).then(
+  () => true,
+  () => false,
+);
+if (imageStore === 'classic' || !hasBuildx) {
+  console.error('No BuildKit with the containerd image store: tests of changing image IDs are skipped.');
+}
+
+interface Machine {
+  readonly checkout: Checkout;
+  readonly store: string;
+  /** The name under which claude-bottle builds here. */
+  readonly image: string;
+  cli(command: string, ...args: string[]): Promise<CliResult>;
+  /** What claude-bottle does before it packs. */
+  check(env?: NodeJS.ProcessEnv): Promise<{ hit: boolean; path: string }>;
+}
+
+interface Packed {
+  readonly path: string;
+  readonly record: PackRecord;
+  readonly name: string;
+}
+
+let counter = 0;
+
+/** A developer's machine with an empty home, and a checkout of what CI has packed. */
+async function world(
+  dockerfile = 'FROM scratch\nCOPY agent.txt /\nLABEL org.example.agent=yes\n',
+  env: NodeJS.ProcessEnv = {},
+): Promise<{ machine: Machine; packed: Packed }> {
+  counter += 1;
+  const image = `claude-bottle-test-${process.pid}-${counter}:latest`;
+  const home = await tempDir();
+  const checkout = await sampleCheckout(dockerfile);
+  await fs.writeFile(join(checkout.dir, 'agent.txt'), `agent ${process.pid} ${counter} ${Date.now()}\n`);
+  await checkout.commit();
+  const packed = await packInCi(checkout, image);
+  const developer = {
+    HOME: home,
+    CLAUDE_BOTTLE_IMAGE: image,
+    BUILDX_NO_DEFAULT_ATTESTATIONS: '1',
+    GH_TOKEN: '',
+    GITHUB_TOKEN: '',
+    ...env,
+  };
+  onTestFinished(async () => {
+    await run('docker', ['image', 'rm', '--force', image]).catch(() => {});
+  });
+  const machine: Machine = {
+    checkout,
+    store: join(home, '.cache/claude-bottle/smolmachines'),
+    image,
+    cli: (command, ...args) => runCli([command, '--context', checkout.dir, ...args], developer),
+    check: async (more = {}) => {
+      const result = await run('python3', [CHECK, checkout.dir], {
+        env: { ...process.env, ...developer, ...more },
+      }).then(
+        ({ stdout }) => ({ hit: true, stdout }),
+        ({ code, stdout, stderr }) => {
+          if (code !== 1) {
+            throw new Error(`the check of claude-bottle failed: ${stderr}`);
+          }
+          return { hit: false, stdout };
+        },
+      );
+      return { hit: result.hit, path: result.stdout.trim() };
+    },
+  };
+  return { machine, packed };
+}
+
+/** Packed by the double of smolvm; afterwards the engine knows nothing of it, so that a build gets another image ID. */
+async function packInCi(checkout: Checkout, image: string): Promise<Packed> {
+  const dir = await tempDir();
+  const out = join(dir, 'agent.smolmachine');
+  const result = await runCli([
+    ...['pack', '--context', checkout.dir, '--image', image, '--store', join(dir, 'store')],
+    ...['--out', out, '--no-kvm-check'],
+  ]);
+  expect(result.exitCode, result.stderr).toBe(0);
+  await run('docker', ['image', 'rm', '--force', image]);
+  if (hasBuildx) {
+    await run('docker', ['builder', 'prune', '--all', '--force']);
+  }
+  const record: PackRecord = {
+    ...JSON.parse(await fs.readFile(`${out}.json`, 'utf8')),
+    source: {
+      repository: 'acme/tools',
+      commit: await checkout.git('rev-parse', 'HEAD'),
+      ref: 'refs/heads/main',
+      event: 'push',
+      runId: '1',
+      runAttempt: 1,
+    },
+  };
+  await fs.writeFile(`${out}.json`, formatRecord(record));
+  return { path: out, record, name: publishedName(PLATFORM, parseInputsKey(record.inputs?.key ?? '')) };
+}
+
+/** Fetches into an empty store, and claude-bottle finds it; a second fetch asks nobody. */
+async function expectFetched(machine: Machine, packed: Packed, from: readonly string[]): Promise<CliResult> {
+  expect(await machine.check()).toMatchObject({ hit: false });
+  const fetched = await machine.cli('fetch', ...from, '--json');
+  expect(fetched.exitCode, fetched.stderr).toBe(0);
+  const result = JSON.parse(fetched.stdout);
+  expect(result).toMatchObject({
+    status: 'fetched',
+    sha256: packed.record.sidecar.sha256,
+    nextStart: 'hit',
+    bound: { outcome: 'bound', proof: 'inputs' },
+  });
+  expect(result.bound.imageId).not.toBe(packed.record.image.id);
+  expect(await machine.check()).toEqual({ hit: true, path: result.path });
+  expect(await fs.readFile(result.path)).toEqual(await fs.readFile(packed.path));
+  const again = await machine.cli('fetch', '--offline', '--json');
+  expect(JSON.parse(again.stdout)).toMatchObject({ status: 'hit', bound: { outcome: 'already-bound' } });
+  return fetched;
+}
+
+describe('from an empty machine, claude-bottle finds what was fetched from', () => {
+  test('an OCI registry', async () => {
+    const { machine, packed } = await world();
+    const registry = await startDockerRegistry();
+    const key = packed.record.inputs?.key ?? '';
+    await publishSidecars(
+      `${registry.host}/acme/tools/smolmachine`,
+      [`k-${key.slice(0, 32)}`],
+      [{ path: packed.path, platform: PLATFORM, record: JSON.stringify(packed.record) }],
+    );
+    const published = registry.requests.length;
+    const from = ['--from', `oci:${registry.host}/acme/tools/smolmachine`];
+    await expectFetched(machine, packed, from);
+
+    const before = registry.requests.length;
+    expect(await machine.cli('fetch', ...from)).toMatchObject({ exitCode: 0 });
+    expect(registry.requests.length, 'requests of a second fetch').toBe(before);
+    const withLogin = registry.requests.slice(published).filter(({ authorization }) => authorization);
+    expect(withLogin).toEqual([]);
+  });
+
+  test('a GitHub release', async () => {
+    const github = await startGitHub();
+    onTestFinished(() => github.close());
+    const { machine, packed } = await world(undefined, github.env);
+    const assets = {
+      [packed.name]: await fs.readFile(packed.path),
+      [`${packed.name}.json`]: formatRecord(packed.record),
+    };
+    github.addRepository('acme/tools').addRelease('v1', assets);
+    await expectFetched(machine, packed, ['--from', 'release:v1']);
+  });
+
+  test('a workflow artifact', async () => {
+    const github = await startGitHub();
+    onTestFinished(() => github.close());
+    const { machine, packed } = await world(undefined, github.env);
+    const repository = github.addRepository('acme/tools');
+    const workflowRun = repository.addRun();
+    const record: PackRecord = {
+      ...packed.record,
+      source: { ...packed.record.source, runId: String(workflowRun.id) } as PackRecord['source'],
+    };
+    repository.addArtifact(workflowRun, packed.name, await fs.readFile(packed.path), { zipped: true });
+    repository.addArtifact(workflowRun, `${packed.name}.json`, formatRecord(record));
+    const token = github.addToken({ reads: [repository] });
+    const fetched = await expectFetched(machine, packed, [
+      ...['--from', `run:${workflowRun.id}`],
+      ...['--token', token],
+    ]);
+    expect(fetched.stdout + fetched.stderr).not.toContain(token);
+  });
+
+  test('a web server', async () => {
+    const { machine, packed } = await world();
+    const server = createServer(async (request, response) => {
+      const isRecord = request.url === '/agent.smolmachine.json';
+      response.end(await fs.readFile(isRecord ? `${packed.path}.json` : packed.path));
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    onTestFinished(() => {
+      server.close();
+    });
+    const { port } = server.address() as AddressInfo;
+    await expectFetched(machine, packed, ['--from', `http://127.0.0.1:${port}/agent.smolmachine`]);
+  });
+
+  test('a file', async () => {
+    const { machine, packed } = await world();
+    await expectFetched(machine, packed, ['--from', `file:${packed.path}`]);
+  });
+});
+
+test('fetch --no-bind leaves the rest to bind', async () => {
+  const { machine, packed } = await world();
+  await machine.cli('fetch', '--from', `file:${packed.path}`, '--no-bind');
+  expect(await machine.check()).toMatchObject({ hit: false });
+  const bound = await machine.cli('bind');
+  expect(bound.exitCode, bound.stderr).toBe(0);
+  expect(await machine.check()).toEqual({ hit: true, path: bound.stdout.trim() });
+  const listed = JSON.parse((await runCli(['ls', '--json', '--store', machine.store])).stdout);
+  expect(listed).toMatchObject([
+    { key: packed.record.inputs?.key, names: [{ kind: 'own' }, { kind: 'bound', proof: 'inputs' }] },
+  ]);
+});
+
+test('bind without a sidecar for these inputs ends with 66', async () => {
+  const { machine } = await world();
+  expect(await machine.cli('bind')).toMatchObject({
+    exitCode: 66,
+    stderr: expect.stringMatching(/claude-bottle fetch gets it/),
+  });
+});
+
+test('--prove passes where layers and runtime config are those that were packed, and else ends with 76', async () => {
+  const { machine, packed } = await world();
+  const proven = await machine.cli('fetch', '--from', `file:${packed.path}`, '--prove', '--json');
+  expect(JSON.parse(proven.stdout), proven.stderr).toMatchObject({ bound: { proof: 'content' } });
+  const other = { ...packed.record, image: { ...packed.record.image, runtimeConfigSha256: '0'.repeat(64) } };
+  await fs.writeFile(`${packed.path}.json`, formatRecord(other));
+  await fs.rm(machine.store, { recursive: true, force: true });
+  expect(await machine.cli('fetch', '--from', `file:${packed.path}`, '--prove')).toMatchObject({
+    exitCode: 76,
+    stderr: expect.stringMatching(/not proven: the local image has other content/),
+  });
+});
+
+test('a sidecar that claude-bottle has packed itself stays', async () => {
+  const other = await world();
+  const { machine, packed } = await world();
+  const path = (await machine.check()).path.replace('miss: ', '');
+  await fs.copyFile(other.packed.path, path);
+  const result = await machine.cli('fetch', '--from', `file:${packed.path}`, '--json');
+  expect(JSON.parse(result.stdout), result.stderr).toMatchObject({
+    nextStart: 'hit',
+    bound: { outcome: 'kept' },
+  });
+  expect(await fs.readFile(path)).toEqual(await fs.readFile(other.packed.path));
+});
+
+test('a half-written sidecar under the name goes to quarantine', async () => {
+  const { machine, packed } = await world();
+  const path = (await machine.check()).path.replace('miss: ', '');
+  await fs.writeFile(path, (await fs.readFile(packed.path)).subarray(0, 1000));
+  const result = await machine.cli('fetch', '--from', `file:${packed.path}`, '--json');
+  expect(JSON.parse(result.stdout), result.stderr).toMatchObject({ bound: { outcome: 'bound', path } });
+  expect(result.stderr).toMatch(/damaged sidecar.*moved to .*quarantine/);
+  expect(await fs.readFile(path)).toEqual(await fs.readFile(packed.path));
+});
+
+test('without a Docker engine the sidecar is stored, and the command says why it is not bound', async () => {
+  const { machine, packed } = await world();
+  const result = await runCli(
+    ['fetch', '--context', machine.checkout.dir, '--from', `file:${packed.path}`, '--store', machine.store],
+    { DOCKER_HOST: 'unix:///nonexistent.sock' },
+  );
+  expect(result).toMatchObject({
+    exitCode: 69,
+    stderr: expect.stringMatching(/cannot reach the Docker daemon/),
+  });
+  expect(await machine.cli('path')).toMatchObject({ exitCode: 0 });
+});
+
+describe.skipIf(imageStore === 'classic' || !hasBuildx)('with the containerd image store', () => {
+  test('an image ID that every build changes ends with 78, and with what to do', async () => {
+    const { machine, packed } = await world(undefined, { BUILDX_NO_DEFAULT_ATTESTATIONS: undefined });
+    const result = await machine.cli('fetch', '--from', `file:${packed.path}`);
+    expect(result.exitCode, result.stderr).toBe(78);
+    expect(result.stderr).toMatch(
+      /gives every build of .* another image ID.*\n {2}hint: export BUILDX_NO_DEFAULT/,
+    );
+    expect(await machine.check()).toMatchObject({ hit: false });
+  });
+
+  test('exec sets what is needed', async () => {
+    const { machine, packed } = await world(undefined, { BUILDX_NO_DEFAULT_ATTESTATIONS: undefined });
+    const result = await machine.cli(
+      'exec',
+      '--from',
+      `file:${packed.path}`,
+      '--',
+      'python3',
+      CHECK,
+      machine.checkout.dir,
+    );
+    expect(result, result.stderr).toMatchObject({
+      exitCode: 0,
+      stdout: expect.stringContaining(machine.store),
+    });
+  });
+});
+
+test('exec runs the command with a sidecar that it finds, and ends as it ends', async () => {
+  const { machine, packed } = await world();
+  const args = [
+    'exec',
+    '--from',
+    `file:${packed.path}`,
+    '--context',
+    machine.checkout.dir,
+    '--store',
+    machine.store,
+  ];
+  const env = { CLAUDE_BOTTLE_IMAGE: machine.image, BUILDX_NO_DEFAULT_ATTESTATIONS: undefined };
+  const result = await runCli(
+    [...args, '--', 'sh', '-c', 'echo "$BUILDX_NO_DEFAULT_ATTESTATIONS $0"; exit 7', 'x'],
+    env,
+  );
+  expect(result, result.stderr).toMatchObject({ exitCode: 7, stdout: '1 x\n' });
+  expect(await machine.check({ BUILDX_NO_DEFAULT_ATTESTATIONS: '1' })).toMatchObject({ hit: true });
+  expect(await runCli([...args, '--', '/no/such/command'], env)).toMatchObject({
+    exitCode: 66,
+    stderr: expect.stringMatching(/cannot run "\/no\/such\/command"/),
+  });
+});
+
+test('exec runs the command also when nothing is published, and not when what is published is damaged', async () => {
+  const { machine, packed } = await world();
+  const args = ['exec', '--context', machine.checkout.dir, '--store', machine.store];
+  const env = { CLAUDE_BOTTLE_IMAGE: machine.image, BUILDX_NO_DEFAULT_ATTESTATIONS: undefined };
+  const missing = await runCli([...args, '--from', 'file:/no/such/file', '--', 'echo', 'runs'], env);
+  expect(missing).toMatchObject({ exitCode: 0, stdout: 'runs\n' });
+  expect(missing.stderr).toMatch(/going on without a prebuilt sidecar/);
+  await fs.truncate(packed.path, 1000);
+  const damaged = await runCli([...args, '--from', `file:${packed.path}`, '--', 'echo', 'runs'], env);
+  expect(damaged).toMatchObject({ exitCode: 65, stdout: '' });
+});
+
+test('every example of the help runs', async () => {
+  const github = await startGitHub();
+  onTestFinished(() => github.close());
+  const { machine, packed } = await world(undefined, github.env);
+  const { dir } = machine.checkout;
+  const registry = await startDockerRegistry();
+  await publishSidecars(
+    `${registry.host}/owner/repo/smolmachine`,
+    [`k-${packed.record.inputs?.key.slice(0, 32)}`],
+    [{ path: packed.path, platform: PLATFORM, record: JSON.stringify(packed.record) }],
+  );
+  github.addRepository('acme/tools').addRelease('v1', {
+    [packed.name]: await fs.readFile(packed.path),
+    [`${packed.name}.json`]: formatRecord(packed.record),
+  });
+  await fs.copyFile(packed.path, join(dir, 'agent.smolmachine'));
+  await fs.copyFile(`${packed.path}.json`, join(dir, 'agent.smolmachine.json'));
+  const bin = await tempDir();
+  const main = join(import.meta.dirname, '../../src/cli/main.ts');
+  await fs.writeFile(join(bin, 'claude-bottle'), `#!/bin/sh\nexec "${process.execPath}" "${main}" "$@"\n`, {
+    mode: 0o755,
+  });
+  const examples = (await helpOfAll()).flatMap((help) => [...help.matchAll(/^ {2}\$ (.*?) +# /gm)]);
+  const lines = examples.map(([, line = '']) => line);
+  expect(lines.length).toBeGreaterThan(15);
+  // A lock file has to be there before it is used, and the double needs no KVM.
+  const script = ['claude-bottle lock', ...lines].map((line) =>
+    line
+      .replace('localhost:5000', registry.host.replace('127.0.0.1', 'localhost'))
+      .replace('claude-bottle pack', 'claude-bottle pack --no-kvm-check'),
+  );
+  for (const line of script) {
+    const done = await run('bash', ['-c', line], {
+      cwd: dir,
+      env: {
+        ...process.env,
+        ...github.env,
+        HOME: dirname(dirname(dirname(machine.store))),
+        CLAUDE_BOTTLE_IMAGE: machine.image,
+        BUILDX_NO_DEFAULT_ATTESTATIONS: '1',
+        PATH: [bin, DOUBLE_DIR, process.env.PATH].join(delimiter),
+      },
+    }).catch((error) => error);
+    expect(done.code ?? 0, `${line}: ${done.stderr}`).toBe(0);
+  }
+}, 300_000);
+
+async function helpOfAll(): Promise<string[]> {
+  const { stdout } = await runCli(['--help']);
+  const commands = [...stdout.matchAll(/^ {2}([a-z]+) .*\[options\]|^ {2}(completion) /gm)];
+  return await Promise.all(
+    commands.map(async ([, name = '', other = '']) => (await runCli([name || other, '--help'])).stdout),
+  );
+}

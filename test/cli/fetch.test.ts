@@ -1,0 +1,325 @@
+import * as fs from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { type Checkout, publishFile, sampleCheckout } from '../helpers/checkout.ts';
+import { type CliResult, runCli } from '../helpers/cli.ts';
+import { tempDir } from '../helpers/temp-dir.ts';
+
+/** An environment in which no source of the machine's user is asked, and no network. */
+async function bench() {
+  const home = await tempDir();
+  const store = join(home, '.cache/claude-bottle/smolmachines');
+  const checkout = await sampleCheckout();
+  const cli = (command: string, ...args: string[]): Promise<CliResult> =>
+    runCli([command, '--context', checkout.dir, '--platform', 'linux/amd64', ...args], {
+      HOME: home,
+      GH_TOKEN: '',
+      GITHUB_TOKEN: '',
+      HTTPS_PROXY: 'http://127.0.0.1:9',
+    });
+  const storeCli = (...args: string[]) => runCli(args, { HOME: home });
+  return { home, store, checkout, cli, storeCli };
+}
+
+/** What is in the store, but for directories. */
+async function filesIn(store: string): Promise<string[]> {
+  const names = await fs.readdir(store, { recursive: true, withFileTypes: true }).catch(() => []);
+  return names.filter((entry) => !entry.isDirectory()).map((entry) => entry.name);
+}
+
+test('a sidecar in a file is fetched once, and then found without a source', async () => {
+  const { store, checkout, cli } = await bench();
+  const { path, record } = await publishFile(checkout);
+  const name = `${record.image.id.slice(7, 23)}.smolmachine.smolmachine`;
+
+  const first = await cli('fetch', '--from', `file:${path}`, '--no-bind', '--json');
+  expect(first.exitCode, first.stderr).toBe(0);
+  expect(JSON.parse(first.stdout)).toMatchObject({
+    status: 'fetched',
+    key: record.inputs?.key,
+    sha256: record.sidecar.sha256,
+    path: join(store, name),
+    bound: null,
+    nextStart: 'unknown',
+  });
+  expect(await fs.readFile(join(store, name))).toEqual(await fs.readFile(path));
+  expect((await fs.stat(join(store, name))).mode & 0o777).toBe(0o444);
+
+  await fs.rm(path);
+  const second = await cli('fetch', '--offline', '--no-bind', '--print-path');
+  expect(second).toMatchObject({ exitCode: 0, stdout: `${join(store, name)}\n` });
+  const found = await cli('path');
+  expect(found).toMatchObject({ exitCode: 0, stdout: `${join(store, name)}\n`, stderr: '' });
+});
+
+test('the store keeps nothing of a download but the sidecar, its record and what says so', async () => {
+  const { store, checkout, cli } = await bench();
+  const { path, record } = await publishFile(checkout);
+  await cli('fetch', '--from', `file:${path}`, '--no-bind');
+  const { sha256 } = record.sidecar;
+  const name = `${record.image.id.slice(7, 23)}.smolmachine.smolmachine`;
+  expect((await filesIn(store)).sort()).toEqual(
+    [name, sha256, `${sha256}.json`, `${sha256}.json`, 'CACHEDIR.TAG'].sort(),
+  );
+});
+
+describe('a fetch that is refused', () => {
+  test.each([
+    ['--sha256', 'f'.repeat(64), 76, /the SHA-256 is [0-9a-f]{64}, expected f{64}/],
+    ['--commit', 'f'.repeat(40), 76, /the commit is [0-9a-f]{40}, expected f{40}/],
+    ['--repo', 'acme/other', 76, /the repository is acme\/tools, expected acme\/other/],
+    ['--platform', 'linux/arm64', 66, /is for linux\/amd64, not for linux\/arm64/],
+    ['--sha256', 'abc', 64, /not a value for --sha256: "abc"/],
+    ['--commit', 'HEAD', 64, /git rev-parse HEAD/],
+    ['--repo', 'no-owner', 64, /use OWNER\/NAME/],
+  ])('%s %s ends with %i and stores nothing', async (option, value, exitCode, message) => {
+    const { store, checkout, cli } = await bench();
+    const { path } = await publishFile(checkout);
+    const result = await cli('fetch', '--from', `file:${path}`, '--no-bind', option, value);
+    expect(result.exitCode, result.stderr).toBe(exitCode);
+    expect(result.stderr).toMatch(message);
+    expect(result.stderr).not.toMatch(/\n\s+at /);
+    expect(await filesIn(store)).toEqual([]);
+  });
+
+  test('an unknown source is a usage error that lists the kinds', async () => {
+    const { cli } = await bench();
+    expect(await cli('fetch', '--from', 'ftp:x')).toMatchObject({
+      exitCode: 64,
+      stderr: expect.stringMatching(
+        /not a source: "ftp:x"\n {2}hint: use oci:REFERENCE, release:TAG, run:ID/,
+      ),
+    });
+  });
+
+  test('a damaged sidecar ends with 65 and stores nothing', async () => {
+    const { store, checkout, cli } = await bench();
+    const { path } = await publishFile(checkout);
+    const bytes = await fs.readFile(path);
+    bytes[200] = (bytes[200] ?? 0) ^ 1;
+    await fs.writeFile(path, bytes);
+    const result = await cli('fetch', '--from', `file:${path}`, '--no-bind');
+    expect(result).toMatchObject({ exitCode: 65, stderr: expect.stringMatching(/CRC-32|SHA-256/) });
+    expect((await filesIn(store)).filter((name) => name.includes('smolmachine'))).toEqual([]);
+  });
+
+  test('a store that others can write to ends with 78', async () => {
+    const { store, checkout, cli } = await bench();
+    const { path } = await publishFile(checkout);
+    await fs.mkdir(store, { recursive: true });
+    await fs.chmod(store, 0o777);
+    expect(await cli('fetch', '--from', `file:${path}`, '--no-bind')).toMatchObject({ exitCode: 78 });
+  });
+});
+
+test('a first fetch that is offline says so and names the key', async () => {
+  const { checkout, cli } = await bench();
+  const { key } = await checkout.inputs();
+  const result = await cli('fetch', '--offline', '--no-bind');
+  expect(result.exitCode).toBe(66);
+  expect(result.stderr).toContain(`the store has no sidecar for the inputs key ${key}`);
+});
+
+test('without a network a fetch ends with 69 and says it of each source', async () => {
+  const { cli } = await bench();
+  const result = await cli('fetch', '--no-bind');
+  expect(result.exitCode, result.stderr).toBe(69);
+  expect(result.stderr).toMatch(/OCI registry ghcr\.io\S*: no answer/);
+  expect(result.stderr).toMatch(/workflow artifacts?.*: .*token/i);
+}, 120_000);
+
+test('a dry run finds it and writes nothing', async () => {
+  const { store, checkout, cli } = await bench();
+  const { path, record } = await publishFile(checkout);
+  const result = await cli('fetch', '--from', `file:${path}`, '--dry-run', '--json');
+  expect(JSON.parse(result.stdout)).toMatchObject({
+    status: 'available',
+    address: `file:${path}`,
+    sizeBytes: record.sidecar.sizeBytes,
+  });
+  await expect(fs.stat(store)).rejects.toThrow(/ENOENT/);
+});
+
+test('other inputs are a miss, and stored as they are with --no-bind', async () => {
+  const { checkout, cli } = await bench();
+  const { path } = await publishFile(checkout);
+  await fs.writeFile(join(checkout.dir, 'agent.txt'), 'changed\n');
+  const refused = await cli('fetch', '--from', `file:${path}`);
+  expect(refused).toMatchObject({ exitCode: 66, stderr: expect.stringMatching(/packed from other inputs/) });
+  const stored = await cli('fetch', '--from', `file:${path}`, '--no-bind');
+  expect(stored.exitCode, stored.stderr).toBe(0);
+  expect(await cli('path')).toMatchObject({ exitCode: 66 });
+});
+
+test('--quiet leaves only the result', async () => {
+  const { checkout, cli } = await bench();
+  const { path } = await publishFile(checkout);
+  const result = await cli('fetch', '--from', `file:${path}`, '--no-bind', '--quiet');
+  expect(result.stderr).toBe('');
+  expect(result.stdout).toMatch(/^fetched .*\nnot bound .*\n$/);
+});
+
+test('a damaged sidecar in the store goes to quarantine and is fetched again', async () => {
+  const { checkout, cli } = await bench();
+  const { path } = await publishFile(checkout);
+  await cli('fetch', '--from', `file:${path}`, '--no-bind');
+  const stored = (await cli('path')).stdout.trim();
+  const bytes = await fs.readFile(stored);
+  bytes[200] = (bytes[200] ?? 0) ^ 1;
+  await fs.chmod(stored, 0o644);
+  await fs.writeFile(stored, bytes);
+  const again = await cli('fetch', '--from', `file:${path}`, '--no-bind');
+  expect(again.exitCode, again.stderr).toBe(0);
+  expect(again.stderr).toMatch(/CRC-32.*moved to .*quarantine/);
+  expect(await fs.readFile(stored)).toEqual(await fs.readFile(path));
+});
+
+describe('the lock file', () => {
+  async function locked() {
+    const world = await bench();
+    const { checkout } = world;
+    const amd64 = await publishFile(checkout, 'linux/amd64');
+    const args = ['--context', checkout.dir, '--from', `file:${amd64.path}`];
+    const result = await runCli(['lock', ...args], { HOME: world.home });
+    return { ...world, amd64, result, lockPath: join(checkout.dir, 'claude-bottle.lock') };
+  }
+
+  test('says what a platform has, and fetch --locked takes just that', async () => {
+    const { result, lockPath, amd64, checkout, cli } = await locked();
+    expect(result.exitCode, result.stderr).toBe(0);
+    expect(JSON.parse(await fs.readFile(lockPath, 'utf8'))).toEqual({
+      version: 1,
+      platforms: {
+        'linux/amd64': {
+          commit: await checkout.git('rev-parse', 'HEAD'),
+          key: amd64.record.inputs?.key,
+          sha256: amd64.record.sidecar.sha256,
+          sizeBytes: amd64.record.sidecar.sizeBytes,
+          address: `file:${amd64.path}`,
+        },
+      },
+    });
+    const fetched = await cli('fetch', '--locked', '--no-bind');
+    expect(fetched.exitCode, fetched.stderr).toBe(0);
+  });
+
+  test('another sidecar at the address ends with 76', async () => {
+    const { amd64, checkout, cli } = await locked();
+    const other = await publishFile(checkout, 'linux/amd64');
+    await fs.copyFile(`${other.path}.json`, `${amd64.path}.json`);
+    await fs.writeFile(
+      `${amd64.path}.json`,
+      JSON.stringify({ ...other.record, sidecar: { ...other.record.sidecar, sha256: '9'.repeat(64) } }),
+    );
+    expect(await cli('fetch', '--locked', '--no-bind')).toMatchObject({
+      exitCode: 76,
+      stderr: expect.stringMatching(/the SHA-256 is 9{64}, expected/),
+    });
+  });
+
+  test('changed inputs end with 76', async () => {
+    const { checkout, cli } = await locked();
+    await fs.writeFile(join(checkout.dir, 'agent.txt'), 'changed\n');
+    expect(await cli('fetch', '--locked', '--no-bind')).toMatchObject({
+      exitCode: 76,
+      stderr: expect.stringMatching(/was written for [0-9a-f]{64}/),
+    });
+  });
+
+  test('one that would go into the build is refused', async () => {
+    const { home } = await bench();
+    const checkout = await sampleCheckout('FROM scratch\nCOPY . /\n');
+    await fs.writeFile(join(checkout.dir, 'claude-bottle.lock'), '{}');
+    const { path } = await publishFile(checkout);
+    const result = await runCli(['lock', '--context', checkout.dir, '--from', `file:${path}`], {
+      HOME: home,
+    });
+    expect(result).toMatchObject({
+      exitCode: 64,
+      stderr: expect.stringMatching(/list claude-bottle\.lock in \.dockerignore/),
+    });
+  });
+
+  test('none, or none that can be read, is said', async () => {
+    const { checkout, cli } = await bench();
+    expect(await cli('fetch', '--locked')).toMatchObject({ exitCode: 66 });
+    await fs.writeFile(join(checkout.dir, 'claude-bottle.lock'), '{"version": 2}');
+    expect(await cli('fetch', '--locked')).toMatchObject({
+      exitCode: 65,
+      stderr: expect.stringMatching(/no lock file of version 1: version/),
+    });
+  });
+});
+
+describe('key --against', () => {
+  async function against(checkout: Checkout, path: string, ...args: string[]): Promise<string[]> {
+    const { stdout, stderr } = await runCli([
+      ...['key', '--context', checkout.dir, '--platform', 'linux/amd64', '--against', path, '--json'],
+      ...args,
+    ]);
+    expect(stderr).toBe('');
+    return JSON.parse(stdout).differences;
+  }
+
+  test('names each part that differs, and the files that git knows', async () => {
+    const checkout = await sampleCheckout('FROM scratch\nARG A\nCOPY agent.txt other*.txt /\n');
+    const path = `${(await publishFile(checkout)).path}.json`;
+    expect(await against(checkout, path)).toEqual([]);
+    await fs.writeFile(join(checkout.dir, 'README.md'), 'changed, and not in the image\n');
+    expect(await against(checkout, path)).toEqual([]);
+    await fs.writeFile(join(checkout.dir, 'agent.txt'), 'changed\n');
+    await fs.writeFile(join(checkout.dir, 'other-é.txt'), 'new\n');
+    expect(await against(checkout, path)).toEqual(['agent.txt', 'other-é.txt']);
+    expect(await against(checkout, path, '--build-arg', 'A=1', '--platform', 'linux/arm64')).toEqual([
+      'the platform: linux/arm64 here, linux/amd64 there',
+      'the build arguments',
+      'agent.txt',
+      'other-é.txt',
+    ]);
+    await fs.appendFile(join(checkout.dir, 'Dockerfile'), 'LABEL a=b\n');
+    expect(await against(checkout, path)).toContain('the Dockerfile');
+  });
+
+  test('says that it cannot tell the files without the commit', async () => {
+    const checkout = await sampleCheckout();
+    const { path } = await publishFile(checkout, 'linux/amd64');
+    const record = JSON.parse(await fs.readFile(`${path}.json`, 'utf8'));
+    record.source.commit = 'a'.repeat(40);
+    await fs.writeFile(`${path}.json`, JSON.stringify(record));
+    await fs.writeFile(join(checkout.dir, 'agent.txt'), 'changed\n');
+    expect(await against(checkout, `${path}.json`)).toEqual([expect.stringMatching(/cannot be told/)]);
+  });
+});
+
+describe('ls and prune', () => {
+  test('show what there is, and remove only what was not used for long', async () => {
+    const { checkout, cli, storeCli } = await bench();
+    expect(await storeCli('ls')).toMatchObject({
+      exitCode: 0,
+      stdout: expect.stringMatching(/^no sidecars in /),
+    });
+    const { path, record } = await publishFile(checkout);
+    await cli('fetch', '--from', `file:${path}`, '--no-bind');
+    const { stdout } = await storeCli('ls');
+    expect(stdout.split('\n')[1]).toMatch(
+      new RegExp(`^1{16}  ${record.inputs?.key.slice(0, 16)}  linux/amd64 +\\S+ .B  just now +-$`),
+    );
+    const kept = await storeCli('prune', '--older-than', '1h', '--keep', '0');
+    expect(kept.stdout).toMatch(/^kept .*within the limits\n0 B freed\n$/);
+    const dry = await storeCli('prune', '--max-size', '0MB', '--keep', '0', '--dry-run');
+    expect(dry.stdout).toMatch(/^would go .*over the size\n.* would be freed\n$/);
+    expect(await cli('path')).toMatchObject({ exitCode: 0 });
+    const done = await storeCli('prune', '--max-size', '0MB', '--keep', '0');
+    expect(done.stdout).toMatch(/^removed .*over the size\n.* freed\n$/);
+    expect(await cli('path')).toMatchObject({ exitCode: 66 });
+  });
+
+  test.each([
+    [['prune'], /prune needs a limit/],
+    [['prune', '--older-than', '3'], /hours, days or weeks/],
+    [['prune', '--max-size', '3 GB'], /MB, GB or TB/],
+  ])('%j ends with 64', async (args, message) => {
+    const { storeCli } = await bench();
+    expect(await storeCli(...args)).toMatchObject({ exitCode: 64, stderr: expect.stringMatching(message) });
+  });
+});
