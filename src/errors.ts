@@ -24,6 +24,7 @@ const EXIT_CODES = {
   'kvm-unavailable': 78,
   'store-unsafe': 78,
   'image-id-unstable': 78,
+  'secret-found': 1,
   'docker-failed': 1,
   'build-failed': 1,
   'registry-failed': 1,

@@ -1,7 +1,9 @@
 import { Argument, type Command, InvalidArgumentError, Option } from 'commander';
 import type { BindCommandOptions } from './bind-command.ts';
 import type { DoctorOptions } from './doctor-command.ts';
+import type { ExportCommandOptions } from './export-command.ts';
 import type { FetchCommandOptions } from './fetch-command.ts';
+import type { ImportCommandOptions } from './import-command.ts';
 import type { KeyCommandOptions } from './key-command.ts';
 import type { LockCommandOptions } from './lock-command.ts';
 import type { LsCommandOptions } from './ls-command.ts';
@@ -34,6 +36,8 @@ export function addCommands(program: Command, start: Start): void {
   addLock(program, start);
   addLs(program, start);
   addPrune(program, start);
+  addExport(program, start);
+  addImport(program, start);
   addInspect(program, start);
   addVerify(program, start);
   addDoctor(program, start);
@@ -193,14 +197,17 @@ function addKey(program: Command, start: Start): void {
 }
 
 function addLock(program: Command, start: Start): void {
-  sourceOptions(
-    buildOptions(
-      program
-        .command('lock')
-        .description('write claude-bottle.lock: which sidecar this checkout has, and where it is'),
-      { hasPlatform: false },
+  trustOptions(
+    sourceOptions(
+      buildOptions(
+        program
+          .command('lock')
+          .description('write claude-bottle.lock: which sidecar this checkout has, and where it is'),
+        { hasPlatform: false },
+      ),
     ),
   )
+    .addOption(storeOption())
     .option(
       '--platform <platform>',
       'guest platform, may be repeated (default: those that are published)',
@@ -247,6 +254,68 @@ function addPrune(program: Command, start: Start): void {
       start(async ({ output }) => {
         const { runPrune } = await import('./prune-command.ts');
         return await runPrune(options, output);
+      }),
+    );
+}
+
+function addExport(program: Command, start: Start): void {
+  buildOptions(
+    program
+      .command('export')
+      .description("write this checkout's sidecars to one file, for a machine without a network")
+      .argument('[id]', "an image ID, or its first 16 hex digits, in place of this checkout's"),
+    { hasPlatform: false },
+  )
+    .option('--platform <platform>', 'only this guest platform (default: those that the store has)')
+    .option('--out <file>', 'the file (default: smolmachine-KEY.oci.tar)')
+    .addOption(storeOption())
+    .addOption(jsonOption())
+    .addHelpText(
+      'after',
+      examples(
+        ['claude-bottle export --out /media/usb/agent.oci.tar', 'what the store has for this checkout'],
+        ['skopeo copy --all oci-archive:agent.oci.tar:TAG docker://REGISTRY/…', 'it is an OCI image layout'],
+      ),
+    )
+    .action((id: string | undefined, options: ExportCommandOptions) =>
+      start(async ({ output, signal }) => {
+        const { runExport } = await import('./export-command.ts');
+        return await runExport(id, options, output, signal);
+      }),
+    );
+}
+
+function addImport(program: Command, start: Start): void {
+  trustOptions(
+    buildOptions(
+      program
+        .command('import')
+        .description('fetch from a file that export has written; asks nothing of any network')
+        .argument('<file>', 'an OCI image layout in a tar'),
+    ),
+  )
+    .option('--repo <owner/name>', "repository whose sidecar it must be (default: the checkout's origin)")
+    .option('--github-url <url>', "GitHub server (default: the origin's, or https://github.com)")
+    .option('--sha256 <hex>', 'accept only the sidecar with this SHA-256')
+    .option('--commit <hash>', 'accept only what was packed from this commit')
+    .option('--prove', 'bind only if layers and runtime config are those of the image that was packed')
+    .option('--image <name>', 'image to build (default: $CLAUDE_BOTTLE_IMAGE or claude-bottle:latest)')
+    .addOption(storeOption())
+    .option('--dry-run', 'say what would be imported')
+    .option('--no-bind', 'only store it; claude-bottle bind does the rest')
+    .option('--print-path', 'print nothing but the path of the sidecar')
+    .addOption(jsonOption())
+    .addHelpText(
+      'after',
+      `${examples(['claude-bottle import agent.oci.tar', 'in a checkout of the same commit'])}
+
+The trust roots in the file verify nothing by themselves, since whoever made the file chose them: what is built in
+verifies, or what --trusted-root names.`,
+    )
+    .action((file: string, options: ImportCommandOptions) =>
+      start(async ({ output, signal }) => {
+        const { runImport } = await import('./import-command.ts');
+        return await runImport(file, options, output, signal);
       }),
     );
 }
@@ -343,8 +412,26 @@ function sourceOptions(command: Command): Command {
     .option('--token <token>', 'GitHub token; better in GH_TOKEN, where no other user sees it');
 }
 
+/** Whose signature a sidecar must have. */
+function trustOptions(command: Command): Command {
+  return command
+    .addOption(
+      new Option(
+        '--provenance <mode>',
+        'auto: verified where there is a signature, required once there was one',
+      )
+        .choices(['auto', 'required', 'off'])
+        .default('auto'),
+    )
+    .option('--branch <name>', 'also accept what was packed for this branch, may be repeated', collect, [])
+    .option('--signer-workflow <path>', 'only what OWNER/NAME/.github/workflows/FILE.yml has signed')
+    .option('--allow-self-hosted', "also what was packed on a runner that is not GitHub's own")
+    .option('--allow-older', 'also an older run than was seen before for the same inputs')
+    .option('--trusted-root <file>', 'Sigstore trust roots, instead of those that are built in');
+}
+
 function fetchOptions(command: Command): Command {
-  return sourceOptions(buildOptions(command))
+  return trustOptions(sourceOptions(buildOptions(command)))
     .option('--sha256 <hex>', 'accept only the sidecar with this SHA-256')
     .option('--commit <hash>', 'accept only what was packed from this commit')
     .option('--locked', 'accept only what claude-bottle.lock says')

@@ -7,6 +7,7 @@ import { type FetchResult, fetchSidecar } from '../fetch/fetch.ts';
 import { LOCK_FILE, readLockFile, requireLocked } from '../fetch/lock-file.ts';
 import type { Demands } from '../fetch/policy.ts';
 import { parseSourceAddress } from '../fetch/source.ts';
+import { judgeOffer } from '../fetch/trust.ts';
 import { formatBytes } from '../host/disk.ts';
 import type { InputsKey } from '../identity/inputs-key.ts';
 import type { PackRecord } from '../identity/pack-record.ts';
@@ -19,8 +20,9 @@ import { Store } from '../store/store.ts';
 import { type BuildCommandOptions, imageName, platformOf, readInputs } from './build-options.ts';
 import type { Output } from './output.ts';
 import { openSources, type SourceCommandOptions } from './sources.ts';
+import { type TrustCommandOptions, trustOf } from './trust-options.ts';
 
-export interface FetchCommandOptions extends BuildCommandOptions, SourceCommandOptions {
+export interface FetchCommandOptions extends BuildCommandOptions, SourceCommandOptions, TrustCommandOptions {
   readonly sha256?: string;
   readonly commit?: string;
   readonly locked?: true;
@@ -48,7 +50,7 @@ export async function runFetch(
   signal: AbortSignal,
 ): Promise<number> {
   const { platform, key, result, bound } = await fetchAndBind(options, output, signal);
-  const { status, record, source, address, skipped } = result;
+  const { status, record, source, address, skipped, provenance } = result;
   const path = bound?.path ?? result.path;
   const isFound = bound !== undefined && (await isFile(bound.path));
   if (bound !== undefined && !isFound) {
@@ -70,6 +72,7 @@ export async function runFetch(
       path: path ?? null,
       bound: bound ?? null,
       nextStart: isFound ? 'hit' : 'unknown',
+      provenance: provenance ?? null,
       record,
     },
     options.printPath ? (path === undefined ? [] : [path]) : summaryOf(result, bound),
@@ -77,7 +80,8 @@ export async function runFetch(
   return 0;
 }
 
-function summaryOf({ status, record, source, path }: FetchResult, bound: BindResult | undefined): string[] {
+function summaryOf(result: FetchResult, bound: BindResult | undefined): string[] {
+  const { status, record, source, path, provenance } = result;
   const size = formatBytes(record.sidecar.sizeBytes);
   const commit =
     record.source === undefined ? '' : `, packed from commit ${record.source.commit.slice(0, 12)}`;
@@ -86,12 +90,17 @@ function summaryOf({ status, record, source, path }: FetchResult, bound: BindRes
     fetched: `fetched       ${size} from ${source}${commit}`,
     available: `would fetch   ${size} from ${source}${commit}`,
   }[status];
+  const origin =
+    provenance === undefined
+      ? []
+      : [`provenance    ${provenance.signer}, for ${provenance.ref} of ${provenance.repository}`];
   if (bound === undefined) {
-    return path === undefined ? [first] : [first, `not bound     ${path}`];
+    return [first, ...origin, ...(path === undefined ? [] : [`not bound     ${path}`])];
   }
   const because = bound.proof === 'content' ? 'same layers and runtime config' : 'same inputs';
   return [
     first,
+    ...origin,
     bound.outcome === 'kept'
       ? `kept          claude-bottle has packed ${bound.id16} itself; that sidecar is good and stays`
       : `bound         to the image ID ${bound.id16} that is built here: ${because}`,
@@ -128,24 +137,28 @@ export async function fetchAndBind(
     await store.sweep(warningsTo(onProgress));
   }
   const address = from === undefined ? undefined : parseSourceAddress(from);
-  const { http, sources, forBuild } = await openSources(context, options, address, output, signal);
+  const { tools, sources, forBuild } = await openSources(context, options, address, output, signal);
+  const onWarning = warningsTo(onProgress);
+  const wanted = forBuild({ key, platform });
+  const trust = await trustOf(options);
   let result: FetchResult;
   try {
     result = await fetchSidecar({
       store,
-      wanted: forBuild({ key, platform }),
+      wanted,
       demands: { ...demands, ...locked },
       sources,
       offline,
       dryRun,
-      http,
-      requireUsable: (record) => requireUsable(record, warningsTo(onProgress)),
+      http: tools.http,
+      requireUsable: (record) => requireUsable(record, onWarning),
+      judge: (offer) => judgeOffer(offer, wanted, trust, { store, tools, onWarning }),
       explainMiss: (nearest) => explainMiss(nearest, inputs, { platform, context }),
       signal,
       onProgress,
     });
   } finally {
-    http.close();
+    tools.http.close();
   }
   const isBound = options.bind && !dryRun && isForThisMachine(platform, output);
   const bound = isBound

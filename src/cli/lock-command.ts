@@ -5,12 +5,21 @@ import { explainMiss } from '../fetch/explain-miss.ts';
 import { findOffer } from '../fetch/fetch.ts';
 import { LOCK_FILE, type Locked, lockedOf, writeLockFile } from '../fetch/lock-file.ts';
 import { parseSourceAddress } from '../fetch/source.ts';
+import { judgeOffer } from '../fetch/trust.ts';
 import { GUEST_PLATFORMS, type GuestPlatform, parseGuestPlatform } from '../identity/platform.ts';
+import { warningsTo } from '../progress.ts';
+import { storeDir } from '../store/location.ts';
+import { Store } from '../store/store.ts';
 import type { BuildCommandOptions } from './build-options.ts';
 import type { Output } from './output.ts';
 import { openSources, type SourceCommandOptions } from './sources.ts';
+import { type TrustCommandOptions, trustOf } from './trust-options.ts';
 
-export interface LockCommandOptions extends Omit<BuildCommandOptions, 'platform'>, SourceCommandOptions {
+export interface LockCommandOptions
+  extends Omit<BuildCommandOptions, 'platform'>,
+    SourceCommandOptions,
+    TrustCommandOptions {
+  readonly store?: string;
   readonly platform: readonly string[];
 }
 
@@ -32,7 +41,10 @@ export async function runLock(
       },
     );
   }
-  const { http, sources, forBuild } = await openSources(context, options, address, output, signal);
+  const store = await Store.open(storeDir(options.store));
+  const trust = await trustOf(options);
+  const { tools, sources, forBuild } = await openSources(context, options, address, output, signal);
+  const onWarning = warningsTo(output.onProgress);
   const locked: Array<readonly [GuestPlatform, Locked]> = [];
   try {
     for (const platform of wantedPlatforms.length > 0 ? wantedPlatforms : GUEST_PLATFORMS) {
@@ -57,6 +69,7 @@ export async function runLock(
           signal,
           onProgress: output.onProgress,
         });
+        await judgeOffer(offer, wanted, trust, { store, tools, onWarning });
         locked.push([platform, lockedOf(offer, record.key)]);
       } catch (error) {
         // Without --platform, what there is gets locked.
@@ -67,7 +80,7 @@ export async function runLock(
       }
     }
   } finally {
-    http.close();
+    tools.http.close();
   }
   if (locked.length === 0) {
     throw new BottleError(

@@ -1,5 +1,6 @@
 import { BottleError } from '../errors.ts';
 import { releaseSource } from '../fetch/github-release.ts';
+import { layoutSource } from '../fetch/oci-layout.ts';
 import { ociSource } from '../fetch/oci-registry.ts';
 import { fileSource, urlSource } from '../fetch/plain-file.ts';
 import type { Source, SourceAddress, Wanted } from '../fetch/source.ts';
@@ -20,7 +21,7 @@ export interface SourceCommandOptions {
 }
 
 export interface OpenSources {
-  readonly http: HttpClient;
+  readonly tools: RegistryTools;
   /** In the order in which they are asked. */
   readonly sources: readonly Source[];
   /** Whose sidecars are wanted: of `--repo`, or of the checkout's remote. */
@@ -49,7 +50,7 @@ export async function openSources(
   const http = new HttpClient({ signal, onRetry: (message) => onWarning(`${message}; trying again`) });
   const tools = { http, github, signal, onWarning };
   return {
-    http,
+    tools,
     sources:
       from === undefined
         ? [ociSource(undefined, tools), releaseSource(undefined, tools), artifactSource(undefined, tools)]
@@ -75,5 +76,7 @@ function sourceAt(address: SourceAddress, tools: RegistryTools): Source {
       return urlSource(address.url, tools);
     case 'file':
       return fileSource(address.path);
+    case 'layout':
+      return layoutSource(address.path, tools);
   }
 }

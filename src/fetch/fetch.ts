@@ -5,12 +5,15 @@ import { requireFreeBytes } from '../host/disk.ts';
 import type { ImageId } from '../identity/image-id.ts';
 import type { PackRecord } from '../identity/pack-record.ts';
 import { type OnProgress, warningsTo } from '../progress.ts';
+import type { Provenance } from '../provenance/verify.ts';
 import type { HttpClient } from '../remote/http.ts';
-import { verifySidecar } from '../sidecar/verify.ts';
+import { type FileHash, verifySidecar } from '../sidecar/verify.ts';
 import { expectedOf, type Store } from '../store/store.ts';
 import { type Download, download } from './download.ts';
+import { copySpan } from './file-span.ts';
 import { type Demands, requireWanted } from './policy.ts';
-import type { Offer, RemoteFile, Source, Wanted } from './source.ts';
+import type { FileSpan, Offer, RemoteFile, Source, Wanted } from './source.ts';
+import type { Judged } from './trust.ts';
 
 /** Failures of one source that leave the next one its chance. */
 const PASSABLE: readonly ErrorCode[] = ['not-found', 'authentication', 'network-failed', 'try-later'];
@@ -35,6 +38,8 @@ export interface FetchOptions extends FindOptions {
   readonly http: HttpClient;
   /** Looks at a record before anything is downloaded: can this machine use the sidecar? */
   readonly requireUsable: (record: PackRecord) => Promise<void>;
+  /** Who packed it. */
+  readonly judge: (offer: Offer) => Promise<Judged>;
 }
 
 export interface SkippedSource {
@@ -58,13 +63,16 @@ export interface FetchResult {
   readonly source: string;
   readonly address: string | undefined;
   readonly skipped: readonly SkippedSource[];
+  /** Who packed it, where that was proved just now. */
+  readonly provenance: Provenance | undefined;
 }
 
 /** Store, else the first source that has it: record, policy, room, bytes, verification, installation. */
 export async function fetchSidecar(options: FetchOptions): Promise<FetchResult> {
   const hit = await findInStore(options);
   if (hit !== undefined) {
-    return { status: 'hit', ...hit, source: 'the store', address: undefined, skipped: [] };
+    const none = { address: undefined, skipped: [], provenance: undefined };
+    return { status: 'hit', ...hit, source: 'the store', ...none };
   }
   if (options.offline) {
     throw new BottleError('not-found', `the store has no sidecar for the inputs key ${options.wanted.key}`, {
@@ -72,12 +80,21 @@ export async function fetchSidecar(options: FetchOptions): Promise<FetchResult> 
     });
   }
   const { offer, source, skipped } = await findOffer(options);
-  const found = { record: offer.record, source: source.name, address: offer.address, skipped };
   await options.requireUsable(offer.record);
+  const judged = await options.judge(offer);
+  const found = {
+    record: offer.record,
+    source: source.name,
+    address: offer.address,
+    skipped,
+    provenance: judged.verified?.provenance,
+  };
   if (options.dryRun) {
     return { status: 'available', path: undefined, ...found };
   }
-  return { ...found, ...(await obtain(offer, options)) };
+  const obtained = await obtain(offer, judged.verified?.bundle, options);
+  await judged.remember();
+  return { ...found, ...obtained };
 }
 
 interface InStore {
@@ -185,6 +202,7 @@ function missError(
 /** One process downloads; whoever waited for it finds what it has installed. */
 async function obtain(
   { record, content }: Offer,
+  bundle: Buffer | undefined,
   options: FetchOptions,
 ): Promise<InStore & { readonly status: 'hit' | 'fetched' }> {
   const { store, signal, onProgress } = options;
@@ -197,7 +215,7 @@ async function obtain(
     const path = await receive(content, record, dir, options);
     signal.throwIfAborted();
     onProgress({ type: 'start', stage: 'install' });
-    const installed = await store.install(record.image.id as ImageId, path, record);
+    const installed = await store.install(record.image.id as ImageId, path, record, bundle);
     await store.touch(sha256);
     onProgress({ type: 'done', stage: 'install', sizeBytes, detail: `verified, sha256 ${sha256}` });
     return { status: 'fetched', record, path: installed };
@@ -217,6 +235,11 @@ async function receive(
   await fs.rm(unpacked, { force: true });
   if (content.kind === 'local') {
     await requireFreeBytes(dir, record.sidecar.sizeBytes, 'the sidecar');
+    if (content.span !== undefined) {
+      const hashed = await receiveSpan(content.path, content.span, unpacked, options);
+      await verifySidecar(unpacked, expected, { hashed });
+      return unpacked;
+    }
     await copy(content.path, unpacked);
     await verifySidecar(unpacked, expected, { signal });
     return unpacked;
@@ -230,6 +253,22 @@ async function receive(
   await extractOnly(path, unpacked, { sizeBytes: record.sidecar.sizeBytes, signal });
   await verifySidecar(unpacked, expected, { signal });
   return unpacked;
+}
+
+async function receiveSpan(
+  path: string,
+  span: FileSpan,
+  target: string,
+  { signal, onProgress }: FetchOptions,
+): Promise<FileHash> {
+  const { sizeBytes: totalBytes } = span;
+  onProgress({ type: 'start', stage: 'copy' });
+  const hashed = await copySpan(path, span, target, {
+    signal,
+    onBytes: (doneBytes) => onProgress({ type: 'bytes', stage: 'copy', doneBytes, totalBytes }),
+  });
+  onProgress({ type: 'done', stage: 'copy', sizeBytes: totalBytes });
+  return hashed;
 }
 
 async function receiveFrom(

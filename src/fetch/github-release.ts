@@ -1,19 +1,12 @@
 import { unescape as percentDecoded } from 'node:querystring';
 import * as z from 'zod/mini';
 import type { PackRecord } from '../identity/pack-record.ts';
+import { BUNDLE_SUFFIX, publishedName } from '../identity/published-name.ts';
 import { apiRequest, readApi, repositoryPath, shownText, unlessMissing } from '../remote/github.ts';
 import { type HttpRequest, redacted } from '../remote/http.ts';
 import { damagedRecord, MAX_RECORD_BYTES, parseRecord } from './record.ts';
 import { remoteFile } from './remote-file.ts';
-import {
-  BUNDLE_SUFFIX,
-  MAX_BUNDLE_BYTES,
-  type Offer,
-  publishedName,
-  type Source,
-  type SourceTools,
-  type Wanted,
-} from './source.ts';
+import { MAX_BUNDLE_BYTES, type Offer, type Source, type SourceTools, type Wanted } from './source.ts';
 
 /** A commit has one or two. */
 const MAX_TAGS = 5;

@@ -2,11 +2,12 @@ import { constants } from 'node:fs';
 import * as fs from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { BottleError, fileError, hasErrno } from '../errors.ts';
+import { BUNDLE_SUFFIX } from '../identity/published-name.ts';
 import { unlessMissing } from '../remote/github.ts';
 import { checkedUrl, redacted } from '../remote/http.ts';
 import { damagedRecord, MAX_RECORD_BYTES, parseRecord } from './record.ts';
 import { remoteFile } from './remote-file.ts';
-import { BUNDLE_SUFFIX, MAX_BUNDLE_BYTES, type Source, type SourceTools } from './source.ts';
+import { MAX_BUNDLE_BYTES, type Source, type SourceTools } from './source.ts';
 
 /** A sidecar on any server, with its pack record beside it: `<path>.json`, with the same query. */
 export function urlSource(address: string, { http }: Pick<SourceTools, 'http'>): Source {
@@ -53,8 +54,12 @@ export function fileSource(file: string): Source {
         content: { kind: 'local', path },
         address: `file:${path}`,
         bundles: async () => {
-          const bundle = await unlessMissing(readSmallFile(path + BUNDLE_SUFFIX, MAX_BUNDLE_BYTES));
-          return bundle === undefined ? [] : [bundle];
+          const bundlePath = path + BUNDLE_SUFFIX;
+          const isThere = await fs.stat(bundlePath).then(
+            () => true,
+            () => false,
+          );
+          return isThere ? [await readSmallFile(bundlePath, MAX_BUNDLE_BYTES)] : [];
         },
       };
     },

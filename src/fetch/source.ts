@@ -55,10 +55,17 @@ export interface ByteRange {
   readonly etag: string;
 }
 
-/** A file on this machine. */
+/** A file on this machine, or what stands in one. */
 export interface LocalFile {
   readonly kind: 'local';
   readonly path: string;
+  /** Where in it; undefined for the whole of it. */
+  readonly span?: FileSpan | undefined;
+}
+
+export interface FileSpan {
+  readonly offset: number;
+  readonly sizeBytes: number;
 }
 
 /** Why a source has nothing: the end of the sentence "<source> skipped: …". */
@@ -84,6 +91,7 @@ export type SourceAddress =
   | { readonly kind: 'release'; readonly tag: string }
   | { readonly kind: 'run'; readonly runId: string }
   | { readonly kind: 'file'; readonly path: string }
+  | { readonly kind: 'layout'; readonly path: string }
   | { readonly kind: 'https'; readonly url: string };
 
 export function parseSourceAddress(text: string): SourceAddress {
@@ -100,20 +108,15 @@ export function parseSourceAddress(text: string): SourceAddress {
       break;
     case 'file':
       return { kind: 'file', path: rest };
+    case 'layout':
+      return { kind: 'layout', path: rest };
     case 'https':
     case 'http':
       return { kind: 'https', url: text };
   }
   throw new BottleError('usage', `not a source: ${JSON.stringify(text)}`, {
-    hint: 'use oci:REFERENCE, release:TAG, run:ID, file:PATH or https://…',
+    hint: 'use oci:REFERENCE, release:TAG, run:ID, file:PATH, layout:FILE or https://…',
   });
 }
 
-/** A Sigstore bundle is published beside its sidecar under the name with this behind it. */
-export const BUNDLE_SUFFIX = '.sigstore.json';
 export const MAX_BUNDLE_BYTES = 4 * 1024 * 1024;
-
-/** Names of published sidecars: those of the action's workflow artifacts, and of a release's assets. */
-export function publishedName(platform: GuestPlatform, key: InputsKey): string {
-  return `smolmachine-${platform.replace('/', '-')}-${key.slice(0, 16)}.smolmachine`;
-}

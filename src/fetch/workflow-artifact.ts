@@ -2,15 +2,14 @@ import { createHash } from 'node:crypto';
 import * as z from 'zod/mini';
 import { BottleError } from '../errors.ts';
 import type { PackRecord } from '../identity/pack-record.ts';
+import { BUNDLE_SUFFIX, publishedName } from '../identity/published-name.ts';
 import { apiRequest, readApi, repositoryPath, shownText, unlessMissing } from '../remote/github.ts';
 import { bodyError, type HttpRequest } from '../remote/http.ts';
 import { damagedRecord, MAX_RECORD_BYTES, parseRecord } from './record.ts';
 import { remoteFile } from './remote-file.ts';
 import {
-  BUNDLE_SUFFIX,
   MAX_BUNDLE_BYTES,
   type Offer,
-  publishedName,
   type RemoteFile,
   type Skipped,
   type Source,

@@ -30,6 +30,12 @@ export function parseRemote(url: string): GitRemote | undefined {
     : undefined;
 }
 
+/** As of the last clone or `git remote set-head`; undefined where the clone does not know it. */
+export async function defaultBranchOf(dir: string): Promise<string | undefined> {
+  const ref = (await git(dir, ['symbolic-ref', '--quiet', 'refs/remotes/origin/HEAD']))?.trim();
+  return ref?.replace(/^refs\/remotes\/origin\//, '');
+}
+
 /** Full hashes of the checked-out commit and those before it, the newest first. */
 export async function historyOf(dir: string): Promise<string[]> {
   return linesOf(await git(dir, ['log', '--format=%H', `--max-count=${HISTORY_COMMITS}`]));

@@ -55,6 +55,10 @@ export interface StoreLayout {
   readonly objects: string;
   /** `<sha256>.json`: pack records. */
   readonly records: string;
+  /** `<sha256>.sigstore.json`: the Sigstore bundles that were verified. */
+  readonly bundles: string;
+  /** What is known of the repositories that sign. */
+  readonly trust: string;
   /** `<id16>.json`: why a name that is not of the record's own image is there. */
   readonly bindings: string;
   /** `<sha256>.json`: when it was last used. */
@@ -73,6 +77,8 @@ export function layoutOf(dir: string): StoreLayout {
     ours,
     objects: join(ours, 'objects', 'sha256'),
     records: join(ours, 'records'),
+    bundles: join(ours, 'bundles'),
+    trust: join(ours, 'trust'),
     bindings: join(ours, 'bindings'),
     used: join(ours, 'used'),
     parts: join(ours, 'parts'),

@@ -192,8 +192,9 @@ async function removeContent(place: PrunePlace, content: Content): Promise<boole
   }
 }
 
-async function removeOurs({ objects, records, used }: StoreLayout, sha256: string): Promise<void> {
+async function removeOurs({ objects, records, bundles, used }: StoreLayout, sha256: string): Promise<void> {
   await fs.rm(join(objects, sha256), { force: true });
+  await fs.rm(join(bundles, `${sha256}.sigstore.json`), { force: true });
   await fs.rm(join(records, `${sha256}.json`), { force: true });
   await fs.rm(join(used, `${sha256}.json`), { force: true });
 }

@@ -180,6 +180,23 @@ export class Store {
     return { path, report, record, ...(binding && { binding }) };
   }
 
+  /** The Sigstore bundle that came with a sidecar and was verified. */
+  async readBundle(sha256: string): Promise<Buffer | undefined> {
+    try {
+      return await fs.readFile(this.#bundlePath(sha256));
+    } catch (error) {
+      if (hasErrno(error, 'ENOENT')) {
+        return undefined;
+      }
+      throw fileError(`cannot read ${this.#bundlePath(sha256)}`, error);
+    }
+  }
+
+  /** Where a memory of repositories that sign is kept, and a place for files in the making. */
+  get trustPlace(): { readonly dir: string; readonly tmp: string } {
+    return { dir: this.#layout.trust, tmp: this.#layout.tmp };
+  }
+
   /** Notes that a sidecar is used now, where the store can be written. */
   async touch(sha256: string): Promise<void> {
     await touchUsed(this.#layout, sha256);
@@ -240,8 +257,8 @@ export class Store {
    * image. Everything is on disk before a name appears; a file already under the name keeps its bytes for whoever
    * has it open. The object never has fewer than two links, or a sweep would take it for unused.
    */
-  async install(imageId: ImageId, temp: string, record: PackRecord): Promise<string> {
-    const { objects, records } = this.#layout;
+  async install(imageId: ImageId, temp: string, record: PackRecord, bundle?: Buffer): Promise<string> {
+    const { objects, records, bundles } = this.#layout;
     const { sha256 } = record.sidecar;
     const object = join(objects, sha256);
     const path = this.pathFor(id16(imageId));
@@ -252,6 +269,10 @@ export class Store {
       await fs.rm(recordTemp, { force: true });
       await writeReadOnly(recordTemp, formatRecord(record));
       await fs.rename(recordTemp, this.#recordPath(sha256));
+      if (bundle !== undefined) {
+        await makeDirectory(bundles);
+        await writeWhole(this.#layout.tmp, this.#bundlePath(sha256), bundle.toString());
+      }
       await fs.rm(object, { force: true });
       await tryLink(temp, object);
       await this.#makeWay(path);
@@ -520,6 +541,10 @@ export class Store {
 
   #lockPlace(name: string) {
     return { path: join(this.#layout.locks, name), quarantine: this.#moveAway };
+  }
+
+  #bundlePath(sha256: string): string {
+    return join(this.#layout.bundles, `${sha256}.sigstore.json`);
   }
 
   #recordPath(sha256: string): string {

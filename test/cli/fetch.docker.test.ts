@@ -3,9 +3,10 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { delimiter, dirname, join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { publishedName } from '../../src/fetch/source.ts';
+import {} from '../../src/fetch/source.ts';
 import { parseInputsKey } from '../../src/identity/inputs-key.ts';
 import type { PackRecord } from '../../src/identity/pack-record.ts';
+import { publishedName } from '../../src/identity/published-name.ts';
 import { engineFacts } from '../../src/pack/docker.ts';
 import { formatRecord } from '../../src/store/record-file.ts';
 import { startGitHub } from '../doubles/github/github.ts';
@@ -196,8 +197,12 @@ describe('from an empty machine, claude-bottle finds what was fetched from', () 
   test('a web server', async () => {
     const { machine, packed } = await world();
     const server = createServer(async (request, response) => {
-      const isRecord = request.url === '/agent.smolmachine.json';
-      response.end(await fs.readFile(isRecord ? `${packed.path}.json` : packed.path));
+      const files: Record<string, string> = {
+        '/agent.smolmachine': packed.path,
+        '/agent.smolmachine.json': `${packed.path}.json`,
+      };
+      const file = files[request.url ?? ''];
+      response.writeHead(file === undefined ? 404 : 200).end(file && (await fs.readFile(file)));
     });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     onTestFinished(() => {

@@ -1,9 +1,12 @@
 import * as fs from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import type { Claims } from '../doubles/sigstore/certificates.ts';
+import { SigstoreDouble, workflowClaims } from '../doubles/sigstore/sigstore.ts';
 import { type Checkout, publishFile, sampleCheckout } from '../helpers/checkout.ts';
 import { type CliResult, runCli } from '../helpers/cli.ts';
 import { tempDir } from '../helpers/temp-dir.ts';
+import { bytesOf, statement, writeRoot } from '../provenance/signed.ts';
 
 /** An environment in which no source of the machine's user is asked, and no network. */
 async function bench() {
@@ -321,5 +324,127 @@ describe('ls and prune', () => {
   ])('%j ends with 64', async (args, message) => {
     const { storeCli } = await bench();
     expect(await storeCli(...args)).toMatchObject({ exitCode: 64, stderr: expect.stringMatching(message) });
+  });
+});
+
+describe('provenance', () => {
+  const sigstore = new SigstoreDouble();
+
+  /** A published sidecar that a workflow of acme/tools has signed, together with its record. */
+  async function signed(claims: Claims = {}) {
+    const world = await bench();
+    const { checkout, home } = world;
+    const file = await publishFile(checkout);
+    const sign = async (more: Claims = {}) => {
+      const bundle = sigstore.sign(statement({}, file.record), {
+        claims: await claimsOf(checkout, { ...claims, ...more }),
+      });
+      await fs.writeFile(`${file.path}.sigstore.json`, bytesOf(bundle));
+    };
+    await sign();
+    const root = await writeRoot(home, sigstore);
+    const fetch = (...args: string[]) =>
+      world.cli('fetch', '--from', `file:${file.path}`, '--no-bind', '--trusted-root', root, ...args);
+    return { ...world, file, sign, fetch };
+  }
+
+  async function claimsOf(checkout: Checkout, changes: Claims): Promise<Claims> {
+    const repository = 'https://github.com/acme/tools';
+    return workflowClaims({
+      9: `${repository}/.github/workflows/pack.yml@refs/heads/main`,
+      12: repository,
+      13: await checkout.git('rev-parse', 'HEAD'),
+      18: `${repository}/.github/workflows/pack.yml@refs/heads/main`,
+      21: `${repository}/actions/runs/1000/attempts/1`,
+      ...changes,
+    });
+  }
+
+  test('is verified, shown, and from then on required', async () => {
+    const { checkout, file, store, fetch } = await signed();
+    const first = await fetch('--json');
+    expect(first.exitCode, first.stderr).toBe(0);
+    expect(JSON.parse(first.stdout).provenance).toMatchObject({
+      repository: 'https://github.com/acme/tools',
+      ref: 'refs/heads/main',
+      commit: await checkout.git('rev-parse', 'HEAD'),
+    });
+    await fs.rm(`${file.path}.sigstore.json`);
+    for (const name of await fs.readdir(store)) {
+      if (name.endsWith('.smolmachine')) {
+        await fs.rm(join(store, name));
+      }
+    }
+    expect(await fetch()).toMatchObject({
+      // GitHub, which may have a copy, cannot be reached here.
+      exitCode: 69,
+      stderr: expect.stringMatching(/no answer from/),
+    });
+    expect(await fetch('--provenance', 'off')).toMatchObject({ exitCode: 0 });
+  });
+
+  test('of another workflow, another ref or another repository is refused before the download', async () => {
+    for (const [claims, message] of [
+      [{ 14: 'refs/pull/1/merge' }, /the ref is "refs\/pull\/1\/merge", expected a tag or refs\/heads\/main/],
+      [{ 12: 'https://github.com/acme/other' }, /the repository is "https:\/\/github\.com\/acme\/other"/],
+      [{ 11: 'self-hosted' }, /the runner is "self-hosted", expected github-hosted/],
+      [{ 13: 'b'.repeat(40) }, /the commit of the pack record is/],
+    ] as const) {
+      const { store, fetch } = await signed(claims);
+      const result = await fetch();
+      expect(result.exitCode, result.stderr).toBe(76);
+      expect(result.stderr).toMatch(message);
+      expect(await filesIn(store)).toEqual([]);
+    }
+  });
+
+  test('does not cover a record that was changed, or a sidecar that was', async () => {
+    const { file, fetch } = await signed();
+    const record = JSON.parse(await fs.readFile(`${file.path}.json`, 'utf8'));
+    await fs.writeFile(`${file.path}.json`, JSON.stringify({ ...record, packedAt: '2020-01-01T00:00:00Z' }));
+    expect(await fetch()).toMatchObject({ exitCode: 76, stderr: expect.stringMatching(/pack record/) });
+  });
+
+  test('of an older run is refused, unless it is asked for', async () => {
+    const { store, sign, fetch } = await signed();
+    expect(await fetch()).toMatchObject({ exitCode: 0 });
+    await sign({ 21: 'https://github.com/acme/tools/actions/runs/999/attempts/1' });
+    await fs.rm(join(store, `${'1'.repeat(16)}.smolmachine.smolmachine`));
+    expect(await fetch()).toMatchObject({ exitCode: 76, stderr: expect.stringMatching(/rollback/) });
+    expect(await fetch('--allow-older')).toMatchObject({ exitCode: 0 });
+  });
+
+  test('that is required and not there ends with 76 or says that GitHub cannot be asked', async () => {
+    const { checkout, cli } = await bench();
+    const { path } = await publishFile(checkout);
+    const result = await cli('fetch', '--from', `file:${path}`, '--no-bind', '--provenance', 'required');
+    expect(result.exitCode).toBe(69);
+  });
+
+  test('no environment variable switches it off', async () => {
+    const { home, checkout, file, fetch } = await signed({ 11: 'self-hosted' });
+    expect(await fetch()).toMatchObject({ exitCode: 76 });
+    const names = [
+      'PROVENANCE',
+      'TRUSTED_ROOT',
+      'ALLOW_SELF_HOSTED',
+      'ALLOW_OLDER',
+      'SKIP_VERIFY',
+      'SIGNER_WORKFLOW',
+    ];
+    const result = await runCli(
+      [
+        'fetch',
+        '--context',
+        checkout.dir,
+        '--platform',
+        'linux/amd64',
+        '--from',
+        `file:${file.path}`,
+        '--no-bind',
+      ],
+      { HOME: home, ...Object.fromEntries(names.map((name) => [`CLAUDE_BOTTLE_${name}`, 'off'])) },
+    );
+    expect(result.exitCode).toBe(76);
   });
 });

@@ -1,9 +1,10 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { buffer } from 'node:stream/consumers';
 import { onTestFinished } from 'vitest';
-import { publishedName, type RemoteFile, type SourceTools, type Wanted } from '../../src/fetch/source.ts';
+import type { RemoteFile, SourceTools, Wanted } from '../../src/fetch/source.ts';
 import { parseInputsKey } from '../../src/identity/inputs-key.ts';
 import type { PackRecord } from '../../src/identity/pack-record.ts';
+import { publishedName } from '../../src/identity/published-name.ts';
 import { githubSite } from '../../src/remote/github.ts';
 import { HttpClient } from '../../src/remote/http.ts';
 import { type GitHub, startGitHub } from '../doubles/github/github.ts';

@@ -6,6 +6,7 @@ import * as fs from 'node:fs/promises';
 import * as http from 'node:http';
 import { delimiter, join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { onTestFinished } from 'vitest';
 import { type LoopbackServer, startServer } from './loopback-server.ts';
@@ -41,6 +42,10 @@ export interface DockerRegistryOptions {
   readonly isPublic?: boolean;
   /** How many requests to the registry a token is good for. */
   readonly usesPerToken?: number;
+  /** How long a request is on its way. */
+  readonly delayMs?: (request: http.IncomingMessage) => number;
+  /** A status that is the answer instead. */
+  readonly fault?: (request: http.IncomingMessage) => number | undefined;
 }
 
 /** Debian's docker-registry with a directory of its own, ended after the test. */
@@ -48,7 +53,7 @@ export async function startDockerRegistry({
   auth,
   tokenHost = '127.0.0.1',
   isPublic = false,
-  usesPerToken = Number.POSITIVE_INFINITY,
+  ...faults
 }: DockerRegistryOptions = {}): Promise<DockerRegistry> {
   const dir = await tempDir();
   const tokens = auth === 'token' ? await startTokenServer(dir, isPublic) : undefined;
@@ -74,7 +79,7 @@ export async function startDockerRegistry({
   // JSON is YAML too.
   await fs.writeFile(join(dir, 'config.yml'), JSON.stringify(config));
   const port = await startRegistryProcess('docker-registry', ['serve', join(dir, 'config.yml')]);
-  return { ...(await startRecorder(port, usesPerToken)), tokens };
+  return { ...(await startRecorder(port, faults)), tokens };
 }
 
 export const LACKS_REFERRERS_REGISTRY = !isOnPath('oci-registry');
@@ -86,7 +91,7 @@ if (LACKS_REFERRERS_REGISTRY) {
 
 /** A registry with the referrers API, in memory, ended after the test. */
 export async function startReferrersRegistry(): Promise<LoopbackServer> {
-  return await startRecorder(await startRegistryProcess('oci-registry', []), Number.POSITIVE_INFINITY);
+  return await startRecorder(await startRegistryProcess('oci-registry', []));
 }
 
 /** @returns its port */
@@ -115,29 +120,42 @@ async function portOf(log: NodeJS.EventEmitter): Promise<number> {
   });
 }
 
-/** Stands before the registry, whose own log has no headers, and lets tokens expire sooner. */
-async function startRecorder(port: number, usesPerToken: number): Promise<LoopbackServer> {
+/** Stands before the registry, whose own log has no headers, and makes what seldom happens happen. */
+async function startRecorder(
+  port: number,
+  {
+    usesPerToken = Number.POSITIVE_INFINITY,
+    delayMs = () => 0,
+    fault = () => undefined,
+  }: Pick<DockerRegistryOptions, 'usesPerToken' | 'delayMs' | 'fault'> = {},
+): Promise<LoopbackServer> {
   const uses = new Map<string, number>();
-  return await startServer((request, response) => {
+  return await startServer(async (request, response) => {
     const { method, url } = request;
-    const headers = { ...request.headers };
-    const { authorization } = headers;
-    if (authorization !== undefined) {
-      const used = (uses.get(authorization) ?? 0) + 1;
-      uses.set(authorization, used);
-      if (used > usesPerToken) {
-        // The registry itself then says where to get another one.
-        delete headers.authorization;
-      }
+    const { authorization = '', 'content-length': _, ...others } = request.headers;
+    const used = (uses.get(authorization) ?? 0) + 1;
+    uses.set(authorization, used);
+    const isExpired = authorization !== '' && used > usesPerToken;
+    // Without it the registry itself says where to get another one, and it need not see the body for that.
+    const headers = isExpired ? others : request.headers;
+    await sleep(delayMs(request));
+    const status = fault(request);
+    if (status !== undefined) {
+      request.resume().once('end', () => response.writeHead(status).end());
+      return;
     }
     const onward = http.request({ host: '127.0.0.1', port, method, path: url, headers }, (answer) => {
       response.writeHead(answer.statusCode ?? 502, answer.headers);
       answer.pipe(response);
     });
-    // A registry that refuses in the middle of an upload closes the connection after its answer.
-    onward.on('error', () => response.headersSent || response.destroy());
+    onward.on('error', () => response.destroy());
     response.on('close', () => onward.destroy());
-    request.pipe(onward);
+    if (isExpired) {
+      request.resume();
+      onward.end();
+    } else {
+      request.pipe(onward);
+    }
   });
 }
 

@@ -1,0 +1,39 @@
+import { BottleError } from '../errors.ts';
+import type { TrustOptions } from '../fetch/trust.ts';
+import { defaultBranchOf } from '../host/git.ts';
+import type { ProvenanceMode } from '../provenance/decide.ts';
+
+/** Where a clone does not say what its remote's default branch is. */
+const USUAL_DEFAULT_BRANCH = 'main';
+
+/** What every command has that decides whom to trust. */
+export interface TrustCommandOptions {
+  readonly context: string;
+  readonly provenance: ProvenanceMode;
+  readonly allowOlder?: true;
+  readonly trustedRoot?: string;
+  readonly signerWorkflow?: string;
+  readonly allowSelfHosted?: true;
+  readonly branch: readonly string[];
+}
+
+export async function trustOf(options: TrustCommandOptions): Promise<TrustOptions> {
+  const { provenance, allowOlder = false, allowSelfHosted = false, signerWorkflow, trustedRoot } = options;
+  if (
+    signerWorkflow !== undefined &&
+    !/^[\w.-]+\/[\w.-]+\/\.github\/workflows\/[\w.-]+\.ya?ml$/.test(signerWorkflow)
+  ) {
+    throw new BottleError('usage', `not a workflow: ${JSON.stringify(signerWorkflow)}`, {
+      hint: 'use OWNER/NAME/.github/workflows/FILE.yml',
+    });
+  }
+  const defaultBranch = (await defaultBranchOf(options.context)) ?? USUAL_DEFAULT_BRANCH;
+  return {
+    provenance,
+    allowOlder,
+    allowSelfHosted,
+    signerWorkflow,
+    trustedRoot,
+    branches: [defaultBranch, ...options.branch],
+  };
+}

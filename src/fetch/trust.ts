@@ -1,0 +1,92 @@
+import { BottleError } from '../errors.ts';
+import type { InputsKey } from '../identity/inputs-key.ts';
+import { attestationBundles } from '../provenance/attestations.ts';
+import { decideProvenance, type ProvenanceMode, type Verified } from '../provenance/decide.ts';
+import { readMemory, remember } from '../provenance/trust-memory.ts';
+import type { Store } from '../store/store.ts';
+import type { Offer, SourceTools, Wanted } from './source.ts';
+
+/** How far a signature is asked for, and whose. */
+export interface TrustOptions {
+  readonly provenance: ProvenanceMode;
+  readonly allowOlder: boolean;
+  /** A file of trust roots, instead of those that are built in. */
+  readonly trustedRoot?: string | undefined;
+  /** `owner/name/.github/workflows/file.yml` */
+  readonly signerWorkflow?: string | undefined;
+  readonly allowSelfHosted: boolean;
+  /** Beside tags, what a sidecar may have been packed for. */
+  readonly branches: readonly string[];
+}
+
+export interface Judged {
+  /** Undefined where nobody signed and nobody need have. */
+  readonly verified: Verified | undefined;
+  /** To be called once the sidecar itself has passed all checks: from then on its repository has to sign. */
+  remember(): Promise<void>;
+}
+
+/**
+ * Who packed what is offered, before any byte of it is asked for.
+ * @throws BottleError `not-trusted`
+ */
+export async function judgeOffer(
+  offer: Pick<Offer, 'record' | 'bundles'>,
+  { repository }: Pick<Wanted, 'repository'>,
+  trust: TrustOptions,
+  { store, tools, onWarning }: { store: Store; tools: SourceTools; onWarning: (message: string) => void },
+): Promise<Judged> {
+  if (trust.provenance === 'off') {
+    return { verified: undefined, remember: async () => {} };
+  }
+  const published = await offer.bundles();
+  if (repository === undefined) {
+    return requireNothing(trust, published);
+  }
+  const { serverUrl } = tools.github;
+  const place = { ...store.trustPlace, serverUrl, repository };
+  const memory = await readMemory(place, onWarning);
+  const { record } = offer;
+  const isNeeded = trust.provenance === 'required' || memory !== undefined;
+  // GitHub's API has a copy, and a limit of requests: it is asked only when the answer matters.
+  const bundles =
+    published.length === 0 && isNeeded
+      ? await attestationBundles({
+          http: tools.http,
+          site: tools.github,
+          repository,
+          sha256: record.sidecar.sha256,
+        })
+      : published;
+  const verified = await decideProvenance({
+    mode: trust.provenance,
+    bundles,
+    record,
+    policy: { serverUrl, repository, ...trust },
+    memory,
+    allowOlder: trust.allowOlder,
+    trustedRootPath: trust.trustedRoot,
+  });
+  return {
+    verified,
+    remember: async () => {
+      if (verified !== undefined) {
+        await remember(place, verified.provenance, record.inputs?.key as InputsKey | undefined);
+      }
+    },
+  };
+}
+
+/** A signature says whose it is; whose it must be has to be known. */
+function requireNothing(trust: TrustOptions, published: readonly Buffer[]): Judged {
+  if (published.length > 0 || trust.provenance === 'required') {
+    throw new BottleError(
+      'not-trusted',
+      'it is not known whose sidecar this must be: there is no repository',
+      {
+        hint: 'name it: --repo OWNER/NAME',
+      },
+    );
+  }
+  return { verified: undefined, remember: async () => {} };
+}

@@ -1,0 +1,10 @@
+import type { InputsKey } from './inputs-key.ts';
+import type { GuestPlatform } from './platform.ts';
+
+/** A Sigstore bundle is published beside its sidecar under the name with this behind it. */
+export const BUNDLE_SUFFIX = '.sigstore.json';
+
+/** Names of published sidecars: those of the action's workflow artifacts, and of a release's assets. */
+export function publishedName(platform: GuestPlatform, key: InputsKey): string {
+  return `smolmachine-${platform.replace('/', '-')}-${key.slice(0, 16)}.smolmachine`;
+}

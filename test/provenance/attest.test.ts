@@ -1,0 +1,166 @@
+import * as fs from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { decideProvenance } from '../../src/provenance/decide.ts';
+import { recordSha256 } from '../../src/provenance/record-digest.ts';
+import { type AttestMode, requireAttestPermissions } from '../../src/publish/attest.ts';
+import { startServices } from '../doubles/sigstore/services.ts';
+import { SigstoreDouble } from '../doubles/sigstore/sigstore.ts';
+import { callInChild } from '../helpers/module-child.ts';
+import { tempDir } from '../helpers/temp-dir.ts';
+import { POLICY, RECORD, writeRoot } from './signed.ts';
+
+const RUN = {
+  sub: 'repo:acme/agents:ref:refs/heads/main',
+  ref: 'refs/heads/main',
+  sha: 'a'.repeat(40),
+  repository: 'acme/agents',
+  event_name: 'push',
+  job_workflow_ref: 'acme/agents/.github/workflows/pack.yml@refs/heads/main',
+  workflow_ref: 'acme/agents/.github/workflows/pack.yml@refs/heads/main',
+  repository_id: '4711',
+  repository_owner_id: '42',
+  runner_environment: 'github-hosted',
+  run_id: '1000',
+  run_attempt: '1',
+};
+
+const SUBJECTS = [
+  { name: 'agents.smolmachine', sha256: RECORD.sidecar.sha256 },
+  { name: 'agents.smolmachine.json', sha256: recordSha256(RECORD) },
+];
+
+interface Attested {
+  readonly bundle: string;
+  readonly id?: string;
+}
+
+/** Runs the real @actions/attest in a process of its own, whose internet is the double. */
+async function attest(
+  mode: AttestMode,
+  {
+    visibility,
+    run = RUN,
+    env = {},
+    refusal,
+  }: {
+    visibility: string;
+    run?: Record<string, string>;
+    env?: Record<string, string>;
+    refusal?: { status: number; message: string };
+  },
+) {
+  const dir = await tempDir();
+  const double = new SigstoreDouble();
+  const services = await startServices(double, run);
+  onTestFinished(() => services.close());
+  services.refusal = refusal;
+  const event = join(dir, 'event.json');
+  const ca = join(dir, 'ca.pem');
+  await fs.writeFile(event, JSON.stringify({ repository: { visibility } }));
+  await fs.writeFile(ca, services.ca);
+  const call = `attestSidecar(${JSON.stringify({ subjects: SUBJECTS, token: 'job-token', mode })})`;
+  const result = await callInChild('src/publish/attest.ts', call, {
+    env: { ...services.env, GITHUB_EVENT_PATH: event, NODE_EXTRA_CA_CERTS: ca, ...env },
+  });
+  return {
+    ...result,
+    value: result.value as Attested,
+    services,
+    trustedRootPath: await writeRoot(dir, double),
+  };
+}
+
+async function verify(bundle: string, trustedRootPath: string) {
+  const verified = await decideProvenance({
+    mode: 'required',
+    bundles: [Buffer.from(bundle)],
+    record: RECORD,
+    policy: POLICY,
+    memory: undefined,
+    allowOlder: false,
+    trustedRootPath,
+  });
+  return verified?.provenance;
+}
+
+describe('an attestation by @actions/attest', () => {
+  it('of a public repository is in the log, and verifies', async () => {
+    const { value, services, trustedRootPath, message } = await attest('required', { visibility: 'public' });
+    expect(message).toBeUndefined();
+    expect(services.requests).toContain('rekor.sigstore.dev /api/v1/log/entries');
+    expect(await verify(value.bundle, trustedRootPath)).toMatchObject({
+      repository: 'https://github.com/acme/agents',
+      commit: RUN.sha,
+      runUri: 'https://github.com/acme/agents/actions/runs/1000/attempts/1',
+    });
+    expect(value.id).toBe(7);
+    expect(services.kept).toEqual([{ bundle: JSON.parse(value.bundle) }]);
+  });
+
+  it('of a private repository leaves no trace in public, and verifies', async () => {
+    const { value, services, trustedRootPath } = await attest('auto', { visibility: 'private' });
+    expect(services.requests.filter((request) => request.includes('sigstore.dev'))).toEqual([]);
+    expect(services.requests).toContain('timestamp.githubapp.com /api/v1/timestamp');
+    expect(await verify(value.bundle, trustedRootPath)).toMatchObject({ commit: RUN.sha });
+    expect(services.kept).toEqual([]);
+  });
+
+  it('of a run for a pull request is made, and not believed', async () => {
+    const run = { ...RUN, ref: 'refs/pull/7/merge', event_name: 'pull_request' };
+    const { value, trustedRootPath } = await attest('auto', { visibility: 'public', run });
+    await expect(verify(value.bundle, trustedRootPath)).rejects.toMatchObject({
+      code: 'not-trusted',
+      message: expect.stringContaining('refs/pull/7/merge'),
+    });
+  });
+
+  it('that GitHub does not keep fails in the mode required, and says what to do', async () => {
+    const refused = await attest('required', {
+      visibility: 'private',
+      refusal: {
+        status: 403,
+        message: 'Feature not available for user-owned private repositories. Upgrade.',
+      },
+    });
+    expect(refused.code).toBe('authentication');
+    expect(refused.message).toContain('Feature not available for user-owned private repositories');
+    expect(refused.hint).toContain('set attest to auto');
+    const forbidden = await attest('required', {
+      visibility: 'public',
+      refusal: { status: 403, message: 'Resource not accessible by integration' },
+    });
+    expect(forbidden.code).toBe('authentication');
+    expect(forbidden.hint).toContain('attestations: write');
+  });
+
+  it('by a job without an OIDC token says why it cannot be', async () => {
+    const env = { ACTIONS_ID_TOKEN_REQUEST_URL: '', ACTIONS_ID_TOKEN_REQUEST_TOKEN: '' };
+    const { message } = await attest('auto', { visibility: 'public', env });
+    expect(message).toMatch(/^cannot attest the sidecar: .*ACTIONS_ID_TOKEN_REQUEST_URL/);
+  });
+});
+
+describe('the permission to attest', () => {
+  const may = { ACTIONS_ID_TOKEN_REQUEST_URL: 'https://x', ACTIONS_ID_TOKEN_REQUEST_TOKEN: 't' };
+
+  it.each<[AttestMode, NodeJS.ProcessEnv, boolean]>([
+    ['auto', may, true],
+    ['auto', {}, false],
+    ['required', may, true],
+    ['off', may, false],
+    ['off', {}, false],
+  ])('in the mode %s with %o is %s', (mode, env, expected) => {
+    expect(requireAttestPermissions(env, mode)).toBe(expected);
+  });
+
+  it('that is missing in the mode required is named before anything is built', () => {
+    expect(() => requireAttestPermissions({}, 'required')).toThrow(
+      expect.objectContaining({
+        code: 'authentication',
+        message: expect.stringContaining('id-token: write'),
+        hint: expect.stringMatching(/id-token: write and attestations: write/),
+      }),
+    );
+  });
+});
