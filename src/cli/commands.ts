@@ -336,10 +336,15 @@ function addInspect(program: Command, start: Start): void {
 }
 
 function addVerify(program: Command, start: Start): void {
-  program
-    .command('verify')
-    .description('check sidecars; damaged ones of the store go to quarantine')
-    .argument('[file-or-id]', 'a file, an image ID, or its first 16 hex digits')
+  trustOptions(
+    program
+      .command('verify')
+      .description('check sidecars; damaged ones of the store go to quarantine')
+      .argument('[file-or-id]', 'a file, an image ID, or its first 16 hex digits'),
+  )
+    .option('--context <dir>', 'a checkout of the repository that has to have signed', '.')
+    .option('--repo <owner/name>', "repository that has to have signed (default: the checkout's origin)")
+    .option('--github-url <url>', "GitHub server (default: the origin's, or https://github.com)")
     .option('--all', 'every sidecar in the store')
     .option('--deep', 'also unpack and check every entry')
     .addOption(storeOption())

@@ -1,12 +1,21 @@
-import { BottleError, isDamage } from '../errors.ts';
+import { readFile } from 'node:fs/promises';
+import { BottleError, fileError, hasErrno, isDamage } from '../errors.ts';
 import { formatBytes } from '../host/disk.ts';
+import { originOf } from '../host/git.ts';
 import { parseId16 } from '../identity/image-id.ts';
+import { BUNDLE_SUFFIX } from '../identity/published-name.ts';
+import type { Provenance } from '../provenance/verify.ts';
+import { githubSite } from '../remote/github.ts';
 import type { VerifyOptions } from '../sidecar/verify.ts';
 import { storeDir } from '../store/location.ts';
 import { Store, type StoredSidecar, verifyFile } from '../store/store.ts';
 import type { Output } from './output.ts';
+import type { SourceCommandOptions } from './sources.ts';
+import { type TrustCommandOptions, trustOf } from './trust-options.ts';
 
-export interface VerifyCommandOptions {
+export interface VerifyCommandOptions
+  extends TrustCommandOptions,
+    Pick<SourceCommandOptions, 'repo' | 'githubUrl'> {
   readonly all?: true;
   readonly deep?: true;
   readonly store?: string;
@@ -20,6 +29,8 @@ interface Verdict {
   readonly sizeBytes?: number;
   readonly imageId?: string;
   readonly members?: unknown;
+  /** Who packed it, proved by the bundle that is beside it; null where there is none, or nobody says whose it must be. */
+  readonly provenance?: Provenance | null;
   readonly error?: string;
   readonly quarantinedAs?: string;
 }
@@ -27,38 +38,46 @@ interface Verdict {
 /** `claude-bottle verify`: one file, one sidecar of the store, or all of them; 65 when one is not good. */
 export async function runVerify(
   fileOrId: string | undefined,
-  { all, deep, store: dir }: VerifyCommandOptions,
+  options: VerifyCommandOptions,
   output: Output,
   signal: AbortSignal,
 ): Promise<number> {
+  const { all, deep, store: dir } = options;
   if ((fileOrId === undefined) === (all === undefined)) {
     throw new BottleError('usage', 'verify takes either a file, an image ID, or --all', {
       hint: 'claude-bottle verify --all checks the whole store',
     });
   }
-  const options: VerifyOptions = {
+  const checks: VerifyOptions = {
     deep,
     signal,
     onBytes: (doneBytes) => output.onProgress({ type: 'bytes', stage: 'verify', doneBytes }),
   };
   const id = fileOrId === undefined ? undefined : parseId16(fileOrId);
   if (fileOrId !== undefined && id === undefined) {
-    const stored = await verifyFile(fileOrId, options);
-    report(output, verdictOf(stored), [verdictOf(stored)]);
+    const bundle = await readBundleBeside(fileOrId);
+    const verdict = await judged(await verifyFile(fileOrId, checks), bundle, options);
+    report(output, verdict, [verdict]);
     return 0;
   }
   const store = await Store.open(storeDir(dir));
   const verdicts: Verdict[] = [];
   for (const entry of id === undefined ? await store.list() : [id]) {
-    verdicts.push(await verifyStored(store, store.pathFor(entry), options));
+    verdicts.push(await verifyStored(store, store.pathFor(entry), checks, options));
   }
   report(output, all ? verdicts : verdicts[0], verdicts);
   return verdicts.find(({ exit }) => exit !== 0)?.exit ?? 0;
 }
 
-async function verifyStored(store: Store, path: string, options: VerifyOptions): Promise<Verdict> {
+async function verifyStored(
+  store: Store,
+  path: string,
+  checks: VerifyOptions,
+  options: VerifyCommandOptions,
+): Promise<Verdict> {
   try {
-    return verdictOf(await store.verify(path, options));
+    const stored = await store.verify(path, checks);
+    return await judged(stored, await store.readBundle(stored.report.sha256), options);
   } catch (error) {
     if (isDamage(error)) {
       return { path, exit: 65, error: error.message, quarantinedAs: await store.quarantine(path) };
@@ -68,6 +87,59 @@ async function verifyStored(store: Store, path: string, options: VerifyOptions):
     }
     throw error;
   }
+}
+
+/** @throws BottleError `not-trusted` */
+async function judged(
+  stored: StoredSidecar,
+  bundle: Buffer | undefined,
+  options: VerifyCommandOptions,
+): Promise<Verdict> {
+  const verdict = verdictOf(stored);
+  const { record } = stored;
+  if (options.provenance === 'off' || (bundle === undefined && options.provenance === 'auto')) {
+    return verdict;
+  }
+  const origin = await originOf(options.context);
+  const repository = options.repo ?? origin?.repository;
+  if (record === undefined || repository === undefined) {
+    if (options.provenance === 'auto') {
+      return { ...verdict, provenance: null };
+    }
+    throw new BottleError(
+      'not-trusted',
+      `${stored.path}: whose it must be, or its pack record, is not known`,
+      {
+        hint: 'name the repository with --repo OWNER/NAME, and put the record beside the file',
+      },
+    );
+  }
+  const { serverUrl } = await githubSite({
+    serverUrl: options.githubUrl,
+    remoteHost: origin?.host,
+    env: process.env,
+  });
+  const trust = await trustOf(options);
+  const { decideProvenance } = await import('../provenance/decide.ts');
+  const verified = await decideProvenance({
+    mode: options.provenance,
+    bundles: bundle === undefined ? [] : [bundle],
+    record,
+    policy: { ...trust, serverUrl, repository },
+    memory: undefined,
+    allowOlder: true,
+    trustedRootPath: trust.trustedRoot,
+  });
+  return { ...verdict, provenance: verified?.provenance ?? null };
+}
+
+async function readBundleBeside(file: string): Promise<Buffer | undefined> {
+  return await readFile(file + BUNDLE_SUFFIX).catch((error: unknown) => {
+    if (hasErrno(error, 'ENOENT')) {
+      return undefined;
+    }
+    throw fileError(`cannot read ${file}${BUNDLE_SUFFIX}`, error);
+  });
 }
 
 function verdictOf({ path, report: { sha256, sizeBytes, members }, record }: StoredSidecar): Verdict {
@@ -86,9 +158,10 @@ function report(output: Output, value: unknown, verdicts: readonly Verdict[]): v
     value,
     verdicts.length === 0
       ? ['the store has no sidecars']
-      : verdicts.map(({ path, exit, sha256, sizeBytes, error, quarantinedAs }) => {
+      : verdicts.map(({ path, exit, sha256, sizeBytes, provenance, error, quarantinedAs }) => {
           if (exit === 0) {
-            return `ok       ${path}  ${formatBytes(sizeBytes ?? 0)}  sha256:${sha256}`;
+            const signer = provenance ? `  signed by ${provenance.signer}` : '';
+            return `ok       ${path}  ${formatBytes(sizeBytes ?? 0)}  sha256:${sha256}${signer}`;
           }
           return quarantinedAs === undefined
             ? `failed   ${path}  ${error}`

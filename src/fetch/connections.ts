@@ -181,8 +181,8 @@ export class Connections {
     this.#stop.signal.addEventListener('abort', destroy);
     let batch: Buffer[] = [];
     let batchBytes = 0;
-    const flush = async () => {
-      await this.#part.write(batch, segment.position);
+    const flush = () => {
+      this.#part.write(batch, segment.position);
       segment.position += batchBytes;
       segment.isFlowing = true;
       batch = [];
@@ -200,7 +200,7 @@ export class Connections {
         batchBytes += wanted.length;
         const isEnd = segment.position + batchBytes === segment.end;
         if (isEnd || batchBytes >= this.#batchBytes) {
-          await flush();
+          flush();
         }
         // The end may have moved on meanwhile, but what was cut off is gone.
         if (isCut || (isEnd && segment.end < askedEnd)) {
@@ -212,7 +212,7 @@ export class Connections {
     } finally {
       this.#stop.signal.removeEventListener('abort', destroy);
       if (batchBytes > 0) {
-        await flush();
+        flush();
       }
     }
     if (segment.position < askedEnd) {

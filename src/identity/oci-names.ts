@@ -14,7 +14,7 @@ export const PACK_RECORD_ANNOTATION = 'dev.claude-bottle.pack-record';
 
 /** https://github.com/sigstore/cosign/blob/main/specs/BUNDLE_SPEC.md */
 export const BUNDLE_TYPE = 'application/vnd.dev.sigstore.bundle.v0.3+json';
-const BUNDLE_TYPE_PREFIX = 'application/vnd.dev.sigstore.bundle.';
+const ANY_BUNDLE_TYPE = /^application\/vnd\.dev\.sigstore\.bundle[.+]/;
 
 /** Shorter than a registry's 128, for the platform behind it. */
 const VERSION_TAG = /^\w[\w.-]{0,111}$/;
@@ -67,5 +67,5 @@ export function withoutPlatform(tag: string): string {
 }
 
 export function isBundleType(type: string): boolean {
-  return type.startsWith(BUNDLE_TYPE_PREFIX);
+  return ANY_BUNDLE_TYPE.test(type);
 }

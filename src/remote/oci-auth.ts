@@ -45,6 +45,7 @@ export class RegistryAuth {
   /** Those that have not been refused, the next one to try first; undefined is nobody. */
   #logins: readonly (RegistryLogin | undefined)[] | undefined;
   #credential: Credential | undefined;
+  #challenge: Challenge = { scheme: 'unknown' };
 
   constructor(name: OciRepositoryName, access: Access, tools: RegistryTools) {
     this.#name = name;
@@ -55,32 +56,36 @@ export class RegistryAuth {
 
   /**
    * Runs `attempt` with the credential that worked last; when it is refused (a token expires) or there is none yet,
-   * with a new one for each login in turn.
+   * with a new one for each login in turn. Who may read may be forbidden to write, and then it is the next one's turn.
    */
   async authorized<T>(attempt: (credential: Credential | undefined) => Promise<T>): Promise<T> {
     let refusal: HttpError;
     try {
       return await attempt(this.#credential);
     } catch (error) {
-      if (!(error instanceof HttpError) || error.status !== 401) {
+      if (!isRefusal(error)) {
         throw error;
       }
       refusal = error;
     }
-    const challenge = parseChallenge(refusal.headers['www-authenticate'] ?? '');
-    this.#logins ??= await this.#findLogins();
-    for (const [index, login] of this.#logins.entries()) {
+    if (refusal.status === 401) {
+      this.#challenge = parseChallenge(refusal.headers['www-authenticate'] ?? '');
+      this.#logins ??= await this.#findLogins();
+    } else {
+      this.#logins = this.#logins?.slice(1);
+    }
+    for (const [index, login] of (this.#logins ?? []).entries()) {
       try {
-        const credential = await this.#answer(challenge, login);
+        const credential = await this.#answer(this.#challenge, login);
         if (credential === undefined) {
           continue;
         }
         const result = await attempt(credential);
         this.#credential = credential;
-        this.#logins = this.#logins.slice(index);
+        this.#logins = this.#logins?.slice(index);
         return result;
       } catch (error) {
-        if (!(error instanceof HttpError) || error.code !== 'authentication') {
+        if (!isRefusal(error)) {
           throw error;
         }
         refusal = error;
@@ -161,6 +166,11 @@ export class RegistryAuth {
   #mayKnowLogin(url: URL): boolean {
     return url.hostname === new URL(this.#origin).hostname || url.host === TOKEN_HOSTS[this.#name.registry];
   }
+}
+
+/** 401 and 403, unless 403 is a rate limit. */
+function isRefusal(error: unknown): error is HttpError {
+  return error instanceof HttpError && error.code === 'authentication';
 }
 
 /**

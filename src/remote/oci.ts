@@ -23,7 +23,7 @@ import {
   parseAnswer,
   referrersSchema,
 } from './oci-manifest.ts';
-import { type OciRepositoryName, originOf } from './oci-reference.ts';
+import { formatName, type OciRepositoryName, originOf } from './oci-reference.ts';
 
 export type { RegistryTools } from './oci-auth.ts';
 
@@ -81,13 +81,16 @@ export class OciRepository {
     return await unlessMissing(this.getManifest(tagOrDigest));
   }
 
-  /** What a tag points at; undefined when it is not there, or when the registry does not say. */
+  /** What a tag points at, or whether there is such a digest; undefined when there is nothing. */
   async findDigest(tagOrDigest: string): Promise<Digest | undefined> {
     const url = this.#url(`manifests/${tagOrDigest}`);
     const request = { url, method: 'HEAD', headers: acceptManifests(), expected: [200, 404] } as const;
     const { answer } = await this.#read(request, 0);
+    if (answer.status === 404) {
+      return undefined;
+    }
     const digest = String(answer.headers['docker-content-digest']);
-    return answer.status === 200 && isDigest(digest) ? digest : undefined;
+    return isDigest(digest) ? digest : (await this.findManifest(tagOrDigest))?.digest;
   }
 
   /** One try, as far as the connection goes; with `range` for a part: 206, or 200 with the whole. */
@@ -231,10 +234,22 @@ export class OciRepository {
     return { digest: digestOf(bytes), hasReferrersApi: headers['oci-subject'] !== undefined };
   }
 
-  /** With all of its tags. */
-  async deleteManifest(digest: Digest): Promise<void> {
-    const url = this.#url(`manifests/${digest}`);
-    await this.#tools.http.retry(() => this.#finish({ url, method: 'DELETE', expected: [200, 202, 404] }));
+  /**
+   * By its digest, with the tags that point at it: some registries leave those behind, and others, which do not, have no
+   * way to remove one.
+   */
+  async deleteManifest(digest: Digest, tags: readonly string[]): Promise<void> {
+    await this.#delete(digest, [200, 202, 404]).catch((error: unknown) => {
+      throw error instanceof HttpError && error.status === 405 ? undeletableError(this.name, error) : error;
+    });
+    for (const tag of tags) {
+      await this.#delete(tag, [200, 202, 400, 404, 405]);
+    }
+  }
+
+  async #delete(tagOrDigest: string, expected: readonly number[]): Promise<void> {
+    const url = this.#url(`manifests/${tagOrDigest}`);
+    await this.#tools.http.retry(() => this.#finish({ url, method: 'DELETE', expected }));
   }
 
   #url(path: string): string {
@@ -296,6 +311,17 @@ async function unlessMissing<T>(answer: Promise<T>): Promise<T | undefined> {
     }
     throw error;
   }
+}
+
+function undeletableError(name: OciRepositoryName, cause: HttpError): BottleError {
+  return new BottleError(
+    'registry-failed',
+    `${formatName(name)} lets nobody remove anything: ${cause.message}`,
+    {
+      hint: 'allow it in its configuration (docker-registry: storage.delete.enabled)',
+      cause,
+    },
+  );
 }
 
 function tooLargeError(error: unknown, sizeBytes: number): BottleError | undefined {

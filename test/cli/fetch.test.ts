@@ -405,6 +405,24 @@ describe('provenance', () => {
     expect(await fetch()).toMatchObject({ exitCode: 76, stderr: expect.stringMatching(/pack record/) });
   });
 
+  test('is verified by verify too, for a file and for what is in the store', async () => {
+    const { checkout, file, home, storeCli, fetch } = await signed();
+    await fetch();
+    const args = ['--context', checkout.dir, '--trusted-root', join(home, 'trusted-root.jsonl'), '--json'];
+    for (const what of [file.path, '--all']) {
+      const result = await storeCli('verify', what, ...args);
+      const verdict = [JSON.parse(result.stdout)].flat()[0];
+      expect(verdict.provenance, result.stderr).toMatchObject({
+        repository: 'https://github.com/acme/tools',
+      });
+      const other = await storeCli('verify', what, ...args, '--repo', 'acme/other');
+      expect(other.exitCode).toBe(76);
+    }
+    await fs.rm(`${file.path}.sigstore.json`);
+    const unsigned = await storeCli('verify', file.path, ...args, '--provenance', 'required');
+    expect(unsigned).toMatchObject({ exitCode: 76, stderr: expect.stringMatching(/no provenance/) });
+  });
+
   test('of an older run is refused, unless it is asked for', async () => {
     const { store, sign, fetch } = await signed();
     expect(await fetch()).toMatchObject({ exitCode: 0 });

@@ -1,0 +1,548 @@
+import { createHash, hash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import * as fs from 'node:fs/promises';
+import { Readable } from 'node:stream';
+import * as z from 'zod/mini';
+import { BottleError, fileError } from '../errors.ts';
+import type { PackRecord } from '../identity/pack-record.ts';
+import type { GuestPlatform } from '../identity/platform.ts';
+import type { OnProgress } from '../progress.ts';
+import {
+  apiRequest,
+  type GitHubSite,
+  repositoryPath,
+  sendApi,
+  shownText,
+  unlessMissing,
+  uploadRequest,
+} from '../remote/github.ts';
+import { bodyError, type HttpClient, HttpError, type HttpRequest } from '../remote/http.ts';
+
+/** Each must be smaller than 2 GiB: https://docs.github.com/repositories/releasing-projects-on-github/about-releases */
+const ASSET_LIMIT_BYTES = 2 ** 31;
+const MAX_SUMS_BYTES = 1024 * 1024;
+/** With the assets of each release in it, a page of more could get too large. */
+const RELEASES_PER_PAGE = 30;
+const ASSETS_PER_PAGE = 100;
+/** GitHub gives out no more than 10 000 entries of a list. */
+const MAX_PAGES = 100;
+/** What GitHub has not kept whole is sent once more. */
+const MAX_ROUNDS = 2;
+const READ_CHUNK_BYTES = 1024 * 1024;
+
+export interface ReleaseSidecar {
+  readonly path: string;
+  /** The asset's name (`publishedName`), where `fetch` looks for it. */
+  readonly name: string;
+  readonly record: PackRecord;
+  /** The record as JSON. */
+  readonly recordPath: string;
+  /** The Sigstore bundle of its attestation. */
+  readonly bundlePath?: string | undefined;
+}
+
+export interface ReleasePlace {
+  readonly http: HttpClient;
+  readonly github: GitHubSite;
+  /** `owner/name` */
+  readonly repository: string;
+  readonly tag: string;
+  /** The commit that the sidecars were packed from; the tag must be there. */
+  readonly commit: string;
+}
+
+export interface ReleaseOptions extends ReleasePlace {
+  readonly sidecars: readonly ReleaseSidecar[];
+  /** Without it a new release stays a draft, for somebody else to publish. */
+  readonly publish: boolean;
+  /** A draft is published when it has whole sidecars for all of these, whichever job has brought them. */
+  readonly expectedPlatforms: readonly GuestPlatform[];
+  readonly onProgress: OnProgress;
+}
+
+export interface ReleaseResult {
+  /** The release's page. */
+  readonly url: string;
+  readonly isDraft: boolean;
+  /** Those of the expected platforms that a draft is still without. */
+  readonly missingPlatforms: readonly GuestPlatform[];
+  /** Of this call's sidecars, as they are in the release. */
+  readonly assets: ReadonlyArray<{
+    readonly name: string;
+    readonly sha256: string;
+    readonly sizeBytes: number;
+  }>;
+}
+
+const objectSchema = z.object({ object: z.object({ type: z.string(), sha: shownText }) });
+const releaseSchema = z.object({
+  id: z.int(),
+  tag_name: z.string(),
+  draft: z.boolean(),
+  /** Absent on older servers. */
+  immutable: z.optional(z.boolean()),
+  upload_url: z.string(),
+  html_url: shownText,
+});
+const assetSchema = z.object({
+  id: z.int(),
+  name: z.string(),
+  /** `starter` while it is being uploaded, and for ever when the upload broke off. */
+  state: z.string(),
+  size: z.int(),
+  /** None on older servers. */
+  digest: z.nullish(shownText),
+});
+
+type Release = z.infer<typeof releaseSchema>;
+type Asset = z.infer<typeof assetSchema>;
+
+interface LocalAsset {
+  readonly name: string;
+  readonly sizeBytes: number;
+  /** 64 hex digits. */
+  readonly sha256: string;
+  readonly body: NonNullable<HttpRequest['body']>;
+}
+
+/**
+ * Brings sidecars into the release of a tag: all files first, each compared with what GitHub has of it, and the
+ * release published last. What is published already is never changed or replaced, only added to. Every step looks first
+ * and changes what is missing, so that it can be repeated, in this run or in the next.
+ * @throws BottleError `upload-failed`, `not-trusted` for a tag on another commit, `authentication`, `try-later`
+ */
+export async function publishRelease(options: ReleaseOptions): Promise<ReleaseResult> {
+  const { http, repository, tag, onProgress } = options;
+  const assets = await localAssets(options.sidecars);
+  onProgress({ type: 'start', stage: 'publish', detail: `release ${tag} of ${repository}` });
+  try {
+    await requireTagAt(options);
+    const draft = await http.retry(() => openRelease(options));
+    await bringAssets(draft, assets, options);
+    const missingPlatforms = draft.draft ? await platformsWithout(draft, options) : [];
+    const release =
+      options.publish && missingPlatforms.length === 0 ? await publishDraft(draft, options) : draft;
+    const sizeBytes = assets.reduce((sum, asset) => sum + asset.sizeBytes, 0);
+    const detail = `${release.html_url}${release.draft ? ', a draft' : ''}`;
+    onProgress({ type: 'done', stage: 'publish', detail, sizeBytes });
+    return {
+      url: release.html_url,
+      isDraft: release.draft,
+      missingPlatforms,
+      assets: assets.map(({ name, sha256, sizeBytes }) => ({ name, sha256, sizeBytes })),
+    };
+  } catch (error) {
+    throw releaseError(error, options);
+  }
+}
+
+/**
+ * To be asked also before the long work of building and packing.
+ * @throws BottleError `not-found` without such a tag, `not-trusted` when it is on another commit
+ */
+export async function requireTagAt({ tag, commit, ...place }: ReleasePlace): Promise<void> {
+  const { http, github, repository } = place;
+  const ask = async (...path: readonly string[]) =>
+    await http.retry(() =>
+      sendApi(http, github, apiRequest(github, pathOf(repository, 'git', ...path)), objectSchema),
+    );
+  let object = (await unlessMissing(ask('ref', 'tags', tag)))?.object;
+  // An annotated tag is an object of its own, and may even point at another one.
+  while (object?.type === 'tag') {
+    object = (await ask('tags', object.sha)).object;
+  }
+  if (object === undefined) {
+    throw new BottleError('not-found', `${repository} has no tag ${tag}`, {
+      hint: 'push the tag first; what is private looks like missing to a token that may not read it',
+    });
+  }
+  if (object.sha !== commit) {
+    throw new BottleError(
+      'not-trusted',
+      `the tag ${tag} is on commit ${object.sha}, and the sidecars were packed from ${commit}`,
+      {
+        hint: 'run the workflow for the tag (on: push: tags, or on: release), or name the tag of this commit',
+      },
+    );
+  }
+}
+
+/** The consumers' way backwards: the record promises the sidecar, and the sums say that a platform is whole. */
+async function localAssets(sidecars: readonly ReleaseSidecar[]): Promise<LocalAsset[]> {
+  const assets: LocalAsset[] = [];
+  for (const [platform, group] of Map.groupBy(sidecars, ({ record }) => record.platform)) {
+    const files: LocalAsset[] = [];
+    for (const { path, name, record, recordPath, bundlePath } of group) {
+      files.push(await largeFile(name, path, record));
+      if (bundlePath !== undefined) {
+        files.push(await smallFile(`${name}.sigstore.json`, bundlePath));
+      }
+      files.push(await smallFile(`${name}.json`, recordPath));
+    }
+    const sums = files.map(({ sha256, name }) => `${sha256}  ${name}\n`).sort();
+    assets.push(...files, assetOf(sumsName(platform), Buffer.from(sums.join(''))));
+  }
+  return assets;
+}
+
+/** Beside the sidecars of each platform, in the format of sha256sum. */
+function sumsName(platform: GuestPlatform): string {
+  return `SHA256SUMS-${platform.replace('/', '-')}`;
+}
+
+/** A sidecar: its hash is known from when it was verified. */
+async function largeFile(name: string, path: string, { sidecar }: PackRecord): Promise<LocalAsset> {
+  const { size } = await fs.stat(path).catch((error: unknown) => {
+    throw fileError(`cannot read ${path}`, error);
+  });
+  if (size >= ASSET_LIMIT_BYTES) {
+    throw new BottleError(
+      'upload-failed',
+      `${name} has ${size} bytes, and a release takes files below 2 GiB`,
+      {
+        hint: 'publish it to an OCI registry, which takes larger files, or make the image smaller',
+      },
+    );
+  }
+  if (size !== sidecar.sizeBytes) {
+    throw changedFile(path, `has ${size} bytes`, sidecar.sizeBytes);
+  }
+  const open = () => Readable.from(exactly(path, size), { objectMode: false });
+  return { name, sizeBytes: size, sha256: sidecar.sha256, body: { sizeBytes: size, open } };
+}
+
+/** The connection would wait for what is missing of a file that has become shorter. */
+async function* exactly(path: string, sizeBytes: number): AsyncGenerator<Buffer> {
+  let doneBytes = 0;
+  try {
+    for await (const chunk of createReadStream(path, { highWaterMark: READ_CHUNK_BYTES })) {
+      doneBytes += chunk.length;
+      if (doneBytes > sizeBytes) {
+        break;
+      }
+      yield chunk;
+    }
+  } catch (error) {
+    throw fileError(`cannot read ${path}`, error);
+  }
+  if (doneBytes !== sizeBytes) {
+    throw changedFile(path, `ended at byte ${doneBytes}`, sizeBytes);
+  }
+}
+
+function changedFile(path: string, found: string, expectedBytes: number): BottleError {
+  return new BottleError('upload-failed', `${path} ${found}, and was packed with ${expectedBytes}`, {
+    hint: 'something has changed it since it was packed; run the job again',
+  });
+}
+
+async function smallFile(name: string, path: string): Promise<LocalAsset> {
+  try {
+    return assetOf(name, await fs.readFile(path));
+  } catch (error) {
+    throw fileError(`cannot read ${path}`, error);
+  }
+}
+
+function assetOf(name: string, body: Buffer): LocalAsset {
+  return { name, sizeBytes: body.length, sha256: hash('sha256', body), body };
+}
+
+/** The published release of the tag, or its draft: the one that is there, or a new one. */
+async function openRelease(options: ReleaseOptions): Promise<Release> {
+  const { tag, commit } = options;
+  const there =
+    (await unlessMissing(askReleases(options, ['tags', tag], releaseSchema))) ?? (await findDraft(options));
+  if (there !== undefined) {
+    return there;
+  }
+  const content = { tag_name: tag, target_commitish: commit, name: tag, draft: true };
+  const created = await changeReleases(options, 'POST', [], content, releaseSchema);
+  // Another job may have made one at the same moment. All take the oldest, so that it stays one.
+  const oldest = (await findDraft(options)) ?? created;
+  if (oldest.id < created.id) {
+    await deleteFromReleases([String(created.id)], options);
+    return oldest;
+  }
+  return created;
+}
+
+/** Drafts are in the list only: asked for by its tag, GitHub does not know them. */
+async function findDraft(options: ReleaseOptions): Promise<Release | undefined> {
+  const releases = await listPages(options, [], releaseSchema, RELEASES_PER_PAGE);
+  const drafts = releases.filter(({ draft, tag_name }) => draft && tag_name === options.tag);
+  return drafts.sort((a, b) => a.id - b.id)[0];
+}
+
+/** Until GitHub has them all as they are here. */
+async function bringAssets(
+  release: Release,
+  assets: readonly LocalAsset[],
+  options: ReleaseOptions,
+): Promise<void> {
+  const { http, onProgress } = options;
+  for (let round = 1; ; round += 1) {
+    const missing = await http.retry(() => findMissing(release, assets, options));
+    if (missing.length === 0) {
+      return;
+    }
+    const names = missing.map(({ name }) => name).join(', ');
+    if (release.immutable) {
+      throw new BottleError(
+        'upload-failed',
+        `the release is published and immutable, and has not: ${names}`,
+        {
+          hint: 'an immutable release takes no more files: make a new tag, and have all of them uploaded before it is published',
+        },
+      );
+    }
+    if (round > MAX_ROUNDS) {
+      throw new BottleError('upload-failed', `GitHub did not keep what it has taken, twice: ${names}`, {
+        hint: 'see on githubstatus.com whether releases work, and run the job again',
+      });
+    }
+    for (const asset of missing) {
+      onProgress({ type: 'output', stage: 'publish', line: `${asset.name}, ${asset.sizeBytes} bytes` });
+      await http.retry(() => bringAsset(release, asset, options));
+    }
+  }
+}
+
+/** @throws BottleError `upload-failed` when a published release has something else under one of the names */
+async function findMissing(
+  release: Release,
+  assets: readonly LocalAsset[],
+  options: ReleaseOptions,
+): Promise<LocalAsset[]> {
+  const there = new Map((await listAssets(release, options)).map((asset) => [asset.name, asset]));
+  const missing: LocalAsset[] = [];
+  const conflicts: string[] = [];
+  for (const asset of assets) {
+    const found = there.get(asset.name);
+    const isWhole = found?.state === 'uploaded';
+    if (isWhole && (await isSame(found, asset, options))) {
+      continue;
+    }
+    missing.push(asset);
+    if (isWhole && !release.draft) {
+      conflicts.push(
+        `${asset.name} (there: ${found.digest ?? `${found.size} bytes`}, here: sha256:${asset.sha256})`,
+      );
+    }
+  }
+  if (conflicts.length > 0) {
+    throw otherContent(conflicts);
+  }
+  return missing;
+}
+
+function otherContent(conflicts: readonly string[]): BottleError {
+  return new BottleError(
+    'upload-failed',
+    `the published release has other content under the same name: ${conflicts.join(', ')}`,
+    { hint: 'what is published stays as it is; publish other content under a new tag' },
+  );
+}
+
+/** Replaces what nobody has downloaded: a half made asset, or one of a draft. */
+async function bringAsset(release: Release, asset: LocalAsset, options: ReleaseOptions): Promise<void> {
+  const { http, github } = options;
+  const there = (await listAssets(release, options)).find(({ name }) => name === asset.name);
+  if (there !== undefined) {
+    if (there.state === 'uploaded') {
+      if (await isSame(there, asset, options)) {
+        return;
+      }
+      // Another job may have published it meanwhile.
+      if (!(await askReleases(options, [String(release.id)], releaseSchema)).draft) {
+        throw otherContent([asset.name]);
+      }
+    }
+    await deleteAsset(there, options);
+  }
+  const request = { ...uploadRequest(github, release.upload_url, asset.name), body: asset.body };
+  const stored = await sendApi(http, github, request, assetSchema);
+  if (stored.state === 'uploaded' && !(await isSame(stored, asset, options))) {
+    await deleteAsset(stored, options);
+    throw new BottleError(
+      'upload-failed',
+      `${asset.name} arrived as ${stored.digest ?? 'something else'}, not as sha256:${asset.sha256}; it was deleted`,
+      { hint: 'run the job again; if it happens again, something changes the file after it was verified' },
+    );
+  }
+}
+
+async function isSame(
+  there: Asset,
+  { sizeBytes, sha256 }: LocalAsset,
+  options: ReleaseOptions,
+): Promise<boolean> {
+  return (
+    there.size === sizeBytes &&
+    (there.digest ?? (await digestOfContent(there, options))) === `sha256:${sha256}`
+  );
+}
+
+/** Where the server does not tell it. */
+async function digestOfContent({ id }: Asset, options: ReleaseOptions): Promise<string> {
+  const { body, url } = await options.http.send(contentRequest(id, options));
+  const sha256 = createHash('sha256');
+  try {
+    for await (const chunk of body) {
+      sha256.update(chunk);
+    }
+  } catch (error) {
+    throw bodyError(error, url);
+  }
+  return `sha256:${sha256.digest('hex')}`;
+}
+
+/** https://docs.github.com/rest/releases/assets#get-a-release-asset */
+function contentRequest(id: number, { github, repository }: ReleaseOptions): HttpRequest {
+  const request = apiRequest(github, pathOf(repository, 'releases', 'assets', String(id)));
+  return { ...request, headers: { ...request.headers, accept: 'application/octet-stream' } };
+}
+
+/** The expected platforms without sums, or with sums that are not those of the assets: another job is still at it. */
+async function platformsWithout(release: Release, options: ReleaseOptions): Promise<GuestPlatform[]> {
+  const { http, expectedPlatforms } = options;
+  const there = (await http.retry(() => listAssets(release, options))).filter(
+    ({ state }) => state === 'uploaded',
+  );
+  const missing: GuestPlatform[] = [];
+  for (const platform of expectedPlatforms) {
+    const sums = there.find(({ name }) => name === sumsName(platform));
+    if (sums === undefined || !agree(await readSums(sums, options), there)) {
+      missing.push(platform);
+    }
+  }
+  return missing;
+}
+
+async function readSums(
+  { id }: Asset,
+  options: ReleaseOptions,
+): Promise<Array<[sha256: string, name: string]>> {
+  const { bytes } = await options.http.read(contentRequest(id, options), MAX_SUMS_BYTES);
+  return [...bytes.toString('utf8').matchAll(/^([0-9a-f]{64}) [ *](.+)$/gm)].map(
+    ([, sha256 = '', name = '']) => [sha256, name],
+  );
+}
+
+function agree(sums: ReadonlyArray<[sha256: string, name: string]>, there: readonly Asset[]): boolean {
+  const digests = new Map(there.map(({ name, digest }) => [name, digest ?? undefined]));
+  return (
+    sums.length > 0 &&
+    sums.every(
+      ([sha256, name]) => digests.has(name) && [undefined, `sha256:${sha256}`].includes(digests.get(name)),
+    )
+  );
+}
+
+/** The last request of all: nothing of an immutable release can be mended afterwards. */
+async function publishDraft(draft: Release, options: ReleaseOptions): Promise<Release> {
+  const { http, tag } = options;
+  if (!draft.draft) {
+    return draft;
+  }
+  await requireTagAt(options);
+  return await http.retry(async () => {
+    const release = await askReleases(options, [String(draft.id)], releaseSchema);
+    // An earlier attempt or another job can have done it. `legacy` makes an older version's not the latest.
+    const content = { tag_name: tag, draft: false, make_latest: 'legacy' };
+    return release.draft
+      ? await changeReleases(options, 'PATCH', [String(draft.id)], content, releaseSchema)
+      : release;
+  });
+}
+
+async function listAssets({ id }: Release, options: ReleaseOptions): Promise<Asset[]> {
+  return await listPages(options, [String(id), 'assets'], assetSchema, ASSETS_PER_PAGE);
+}
+
+async function deleteAsset({ id }: Asset, options: ReleaseOptions): Promise<void> {
+  await deleteFromReleases(['assets', String(id)], options);
+}
+
+/** What is gone already is fine. */
+async function deleteFromReleases(path: readonly string[], options: ReleaseOptions): Promise<void> {
+  await unlessMissing(changeReleases(options, 'DELETE', path, undefined, z.undefined()));
+}
+
+async function listPages<T>(
+  options: ReleaseOptions,
+  path: readonly string[],
+  schema: z.ZodMiniType<T>,
+  perPage: number,
+): Promise<T[]> {
+  const all: T[] = [];
+  for (let page = 1; page <= MAX_PAGES; page += 1) {
+    const query = `?per_page=${perPage}&page=${page}`;
+    const entries = await askReleases(options, path, z.array(schema), query);
+    all.push(...entries);
+    if (entries.length < perPage) {
+      break;
+    }
+  }
+  return all;
+}
+
+async function askReleases<T>(
+  { http, github, repository }: ReleasePlace,
+  path: readonly string[],
+  schema: z.ZodMiniType<T>,
+  query = '',
+): Promise<T> {
+  const request = apiRequest(github, pathOf(repository, 'releases', ...path) + query);
+  return await sendApi(http, github, request, schema);
+}
+
+async function changeReleases<T>(
+  { http, github, repository }: ReleasePlace,
+  method: 'POST' | 'PATCH' | 'DELETE',
+  path: readonly string[],
+  content: unknown,
+  schema: z.ZodMiniType<T>,
+): Promise<T> {
+  const request: HttpRequest = {
+    ...apiRequest(github, pathOf(repository, 'releases', ...path)),
+    method,
+    ...(content !== undefined && { body: Buffer.from(JSON.stringify(content)) }),
+    expected: [200, 201, 204],
+  };
+  return await sendApi(http, github, request, schema);
+}
+
+function pathOf(repository: string, ...path: readonly string[]): string {
+  return `repos/${repositoryPath(repository, ...path)}`;
+}
+
+/** What GitHub's answers mean to somebody who publishes. */
+function releaseError(error: unknown, { repository, tag }: ReleaseOptions): unknown {
+  if (!(error instanceof HttpError)) {
+    return error;
+  }
+  const { status, body } = error;
+  if (/secondary rate limit/i.test(body)) {
+    return new BottleError('try-later', `GitHub asks for fewer requests: ${error.message}`, {
+      hint: 'wait some minutes, then run the job again; it goes on where it has stopped',
+      cause: error,
+    });
+  }
+  if (status === 404 || (status === 403 && /not accessible by/i.test(body))) {
+    return new BottleError('authentication', `the token may not write the releases of ${repository}`, {
+      hint: 'add to the job: permissions: contents: write',
+      cause: error,
+    });
+  }
+  if (status === 422) {
+    const hint = /immutable/i.test(body)
+      ? 'an immutable release, and the name of its tag, can never be changed or used again: make a new tag'
+      : 'look at the release on GitHub, and run the job again';
+    return new BottleError('upload-failed', `GitHub refuses the release ${tag}: ${error.message}`, {
+      hint,
+      cause: error,
+    });
+  }
+  return error;
+}

@@ -1,0 +1,386 @@
+import { createHash } from 'node:crypto';
+import * as fs from 'node:fs/promises';
+import { basename } from 'node:path';
+import { Readable } from 'node:stream';
+import * as z from 'zod/mini';
+import { BottleError, fileError } from '../errors.ts';
+import type { Digest } from '../identity/image-id.ts';
+import { parseInputsKey } from '../identity/inputs-key.ts';
+import {
+  BUNDLE_TYPE,
+  keyTag,
+  PACK_MODE_ANNOTATION,
+  PACK_RECORD_ANNOTATION,
+  platformTag,
+  registryRepository,
+  SIDECAR_CONFIG_MEDIA_TYPE,
+  SIDECAR_MEDIA_TYPE,
+  TITLE_ANNOTATION,
+} from '../identity/oci-names.ts';
+import type { PackRecord } from '../identity/pack-record.ts';
+import type { GuestPlatform } from '../identity/platform.ts';
+import { type OnProgress, warningsTo } from '../progress.ts';
+import type { GitHubSite } from '../remote/github.ts';
+import { type HttpClient, HttpError, type StreamedBody } from '../remote/http.ts';
+import { OciRepository, type RegistryTools, referrersTag } from '../remote/oci.ts';
+import { digestOf, IMAGE_TYPE, type OciDescriptor, prettyJson } from '../remote/oci-manifest.ts';
+import { formatName, type OciRepositoryName, parseOciReference } from '../remote/oci-reference.ts';
+import { readSidecar } from '../sidecar/verify.ts';
+import { addToIndex, updatePlatformIndex } from './oci-index.ts';
+
+/** After the last byte a registry moves what it has got to where it stays; for gigabytes that takes a while. */
+export const UPLOAD_IDLE_TIMEOUT_MS = 10 * 60_000;
+const READ_CHUNK_BYTES = 256 * 1024;
+/** Read into by turns: far more than are on their way at once. Garbage of this size is not collected before 64 MB of it. */
+const READ_BUFFERS = 32;
+
+/** https://github.com/opencontainers/image-spec/blob/main/manifest.md#guidance-for-an-empty-descriptor */
+const EMPTY_CONFIG = Buffer.from('{}');
+const EMPTY_CONFIG_TYPE = 'application/vnd.oci.empty.v1+json';
+/** Which cosign looks at before it reads a bundle. */
+const BUNDLE_CONTENT_ANNOTATION = 'dev.sigstore.bundle.content';
+const PREDICATE_TYPE_ANNOTATION = 'dev.sigstore.bundle.predicateType';
+
+/** A file as it was verified: its hash is that of the record. */
+export interface VerifiedSidecar {
+  readonly path: string;
+  readonly record: PackRecord;
+  /** The Sigstore bundle of its provenance. */
+  readonly bundle?: Buffer | undefined;
+}
+
+export interface RegistryPublication {
+  /** HOST/NAME; undefined for the package that belongs to `repository`. */
+  readonly reference: string | undefined;
+  /** `owner/name` on GitHub. */
+  readonly repository: string;
+  readonly sidecars: readonly VerifiedSidecar[];
+  /** For all platforms, beside the one that each has for its inputs key (`sharedTags`). */
+  readonly tags: readonly string[];
+}
+
+export interface PublishTools {
+  /** With UPLOAD_IDLE_TIMEOUT_MS. */
+  readonly http: HttpClient;
+  readonly github: GitHubSite;
+  readonly signal: AbortSignal;
+  readonly onProgress: OnProgress;
+}
+
+export interface PublishedSidecar {
+  readonly platform: GuestPlatform;
+  /** Of the platform's manifest. */
+  readonly digest: Digest;
+  /** What `claude-bottle fetch --from` takes. */
+  readonly address: string;
+  /** Those that lead to it. */
+  readonly tags: readonly string[];
+  /** Undefined without a bundle. */
+  readonly bundleDigest: Digest | undefined;
+  /** Of the sidecar; 0 when the registry had it already. */
+  readonly sentBytes: number;
+}
+
+export interface RegistryPublished {
+  /** HOST/NAME */
+  readonly name: string;
+  readonly sidecars: readonly PublishedSidecar[];
+  /** Of the index under each tag. */
+  readonly indexes: ReadonlyMap<string, Digest>;
+  /** Whether it can be read without a login; undefined when that could not be found out. */
+  readonly isPublic: boolean | undefined;
+}
+
+/**
+ * Publishes sidecars in the layout of `smolvm pack push`. Tags are set last, and what is there already is not sent
+ * again.
+ * @throws BottleError `upload-failed`, `authentication`; the tags are those of before, or whole
+ */
+export async function publishToRegistry(
+  { reference, repository, sidecars, tags }: RegistryPublication,
+  { onProgress, ...rest }: PublishTools,
+): Promise<RegistryPublished> {
+  const tools: RegistryTools = { ...rest, onWarning: warningsTo(onProgress) };
+  const name = placeOf(reference, repository, tools.github);
+  const place = new OciRepository(name, tools, 'push');
+  try {
+    const pushed: PushedSidecar[] = [];
+    for (const sidecar of sidecars) {
+      pushed.push(await pushSidecar(place, sidecar, tags, onProgress));
+    }
+    const indexes = await pushTags(place, pushed);
+    const [tag] = indexes.keys();
+    const isPublic = tag === undefined ? undefined : await canAnybodyRead(name, tag, tools);
+    return {
+      name: formatName(name),
+      sidecars: pushed.map(({ published }) => published),
+      indexes,
+      isPublic,
+    };
+  } catch (error) {
+    throw error instanceof HttpError ? publishError(error, name, tools.github) : error;
+  }
+}
+
+function placeOf(
+  reference: string | undefined,
+  repository: string,
+  { registryHost }: GitHubSite,
+): OciRepositoryName {
+  const place = parseOciReference(reference ?? `${registryHost}/${registryRepository(repository)}`);
+  if (place.tag !== undefined || place.digest !== undefined) {
+    throw new BottleError('usage', `a sidecar gets tags of its own, not that of ${reference}`, {
+      hint: `use ${formatName(place)}`,
+    });
+  }
+  return { registry: place.registry, repository: place.repository };
+}
+
+interface PushedSidecar {
+  readonly published: PublishedSidecar;
+  readonly manifest: Buffer;
+}
+
+/** Blobs, manifest, bundle; no tag leads to them yet. */
+async function pushSidecar(
+  place: OciRepository,
+  { path, record, bundle }: VerifiedSidecar,
+  sharedTags: readonly string[],
+  onProgress: OnProgress,
+): Promise<PushedSidecar> {
+  const { platform, sidecar } = record;
+  const layerDigest: Digest = `sha256:${sidecar.sha256}`;
+  const tags = [...(record.inputs ? [keyTag(parseInputsKey(record.inputs.key))] : []), ...sharedTags];
+  const config = await describeSidecar(path, record);
+  const stage = `publish ${platform}`;
+  onProgress({ type: 'start', stage, detail: formatName(place.name) });
+  const wasSent = await place.pushBlob(
+    layerDigest,
+    checkedBody(path, record, (doneBytes) =>
+      onProgress({ type: 'bytes', stage, doneBytes, totalBytes: sidecar.sizeBytes }),
+    ),
+  );
+  await place.pushBlob(digestOf(config.bytes), config.bytes);
+  const manifest = prettyJson({
+    schemaVersion: 2,
+    mediaType: IMAGE_TYPE,
+    artifactType: SIDECAR_MEDIA_TYPE,
+    config: descriptorOf(SIDECAR_CONFIG_MEDIA_TYPE, config.bytes),
+    layers: [
+      {
+        mediaType: SIDECAR_MEDIA_TYPE,
+        digest: layerDigest,
+        size: sidecar.sizeBytes,
+        annotations: { [TITLE_ANNOTATION]: basename(path) },
+      },
+    ],
+    annotations: {
+      [TITLE_ANNOTATION]: `${place.name.repository}:${tags[0] ?? 'latest'}`,
+      [PACK_MODE_ANNOTATION]: config.mode,
+      [PACK_RECORD_ANNOTATION]: JSON.stringify(record),
+    },
+  });
+  const descriptor = descriptorOf(IMAGE_TYPE, manifest);
+  const digest = await pushManifest(place, descriptor.digest, manifest);
+  const bundleDigest = bundle && (await attachBundle(place, descriptor, bundle));
+  const sentBytes = wasSent ? sidecar.sizeBytes : 0;
+  onProgress({ type: 'done', stage, sizeBytes: sentBytes, ...(!wasSent && { detail: 'is there already' }) });
+  const address = `oci:${formatName(place.name)}@${digest}`;
+  return {
+    published: { platform, digest, address, tags, bundleDigest, sentBytes },
+    manifest,
+  };
+}
+
+/** The config of a sidecar's manifest is its own manifest. */
+async function describeSidecar(path: string, { platform, sidecar }: PackRecord) {
+  const { manifest, sizeBytes } = await readSidecar(path);
+  if (manifest.platform !== platform || sizeBytes !== sidecar.sizeBytes) {
+    const found = `for ${manifest.platform} with ${sizeBytes} bytes`;
+    throw changedError(path, `${found}, not for ${platform} with ${sidecar.sizeBytes}`);
+  }
+  return { bytes: prettyJson(manifest), mode: manifest.mode ?? 'container' };
+}
+
+/** The file, as long as it is the one that was verified: the last bytes leave only when all of them have its hash. */
+function checkedBody(
+  path: string,
+  { sidecar }: PackRecord,
+  onBytes: (doneBytes: number) => void,
+): StreamedBody {
+  const { sha256, sizeBytes } = sidecar;
+  async function* checkedChunks(): AsyncGenerator<Buffer> {
+    const hash = createHash('sha256');
+    const buffers = Array.from({ length: READ_BUFFERS }, () => Buffer.allocUnsafeSlow(READ_CHUNK_BYTES));
+    const file = await fs.open(path).catch((error: unknown) => {
+      throw fileError(`cannot read ${path}`, error);
+    });
+    try {
+      for (let doneBytes = 0, turn = 0; doneBytes < sizeBytes; turn = (turn + 1) % READ_BUFFERS) {
+        const { bytesRead, buffer } = await file.read(
+          buffers[turn] as Buffer,
+          0,
+          Math.min(READ_CHUNK_BYTES, sizeBytes - doneBytes),
+        );
+        const chunk = buffer.subarray(0, bytesRead);
+        hash.update(chunk);
+        doneBytes += bytesRead;
+        if (doneBytes === sizeBytes || bytesRead === 0) {
+          requireHash(path, sha256, hash.digest('hex'));
+        }
+        yield chunk;
+        onBytes(doneBytes);
+      }
+    } catch (error) {
+      throw error instanceof Error && 'syscall' in error ? fileError(`cannot read ${path}`, error) : error;
+    } finally {
+      await file.close();
+    }
+  }
+  return { sizeBytes, open: () => Readable.from(checkedChunks(), { objectMode: false }) };
+}
+
+function requireHash(path: string, expected: string, found: string): void {
+  if (found !== expected) {
+    throw changedError(path, `SHA-256 ${found}, not ${expected}`);
+  }
+}
+
+function changedError(path: string, difference: string): BottleError {
+  return new BottleError(
+    'sidecar-damaged',
+    `${path} has changed since it was verified: it is ${difference}`,
+    {
+      hint: 'pack it again; something else writes to that file',
+    },
+  );
+}
+
+function descriptorOf(mediaType: string, bytes: Buffer) {
+  return { mediaType, digest: digestOf(bytes), size: bytes.length };
+}
+
+async function pushManifest(place: OciRepository, tagOrDigest: string, manifest: Buffer): Promise<Digest> {
+  const digest = digestOf(manifest);
+  if ((await place.findDigest(tagOrDigest)) !== digest) {
+    await place.putManifest(tagOrDigest, manifest, IMAGE_TYPE);
+  }
+  return digest;
+}
+
+/** As cosign and gh attach it: an artifact of its own whose subject is the manifest. */
+async function attachBundle(place: OciRepository, subject: OciDescriptor, bundle: Buffer): Promise<Digest> {
+  const predicateType = predicateTypeOf(bundle);
+  const annotations = {
+    [BUNDLE_CONTENT_ANNOTATION]: 'dsse-envelope',
+    ...(predicateType !== undefined && { [PREDICATE_TYPE_ANNOTATION]: predicateType }),
+  };
+  const manifest = prettyJson({
+    schemaVersion: 2,
+    mediaType: IMAGE_TYPE,
+    artifactType: BUNDLE_TYPE,
+    config: descriptorOf(EMPTY_CONFIG_TYPE, EMPTY_CONFIG),
+    layers: [descriptorOf(BUNDLE_TYPE, bundle)],
+    subject,
+    annotations,
+  });
+  const digest = digestOf(manifest);
+  const referrer = { ...descriptorOf(IMAGE_TYPE, manifest), artifactType: BUNDLE_TYPE, annotations };
+  const subjectDigest = subject.digest as Digest;
+  const isListed = async () =>
+    (await place.listReferrers(subjectDigest)).some((listed) => listed.digest === digest);
+  if (await isListed()) {
+    return digest;
+  }
+  await place.pushBlob(digestOf(EMPTY_CONFIG), EMPTY_CONFIG);
+  await place.pushBlob(digestOf(bundle), bundle);
+  const { hasReferrersApi } = await place.putManifest(digest, manifest, IMAGE_TYPE);
+  if (!hasReferrersApi) {
+    await addToIndex(place, referrersTag(subjectDigest), referrer);
+  }
+  return digest;
+}
+
+/**
+ * A platform's own tags first: the index is made from them.
+ * @returns the digest of each index
+ */
+async function pushTags(
+  place: OciRepository,
+  pushed: readonly PushedSidecar[],
+): Promise<ReadonlyMap<string, Digest>> {
+  for (const { published, manifest } of pushed) {
+    for (const tag of published.tags) {
+      await pushManifest(place, platformTag(tag, published.platform), manifest);
+    }
+  }
+  const indexes = new Map<string, Digest>();
+  for (const tag of new Set(pushed.flatMap(({ published }) => published.tags))) {
+    indexes.set(tag, await updatePlatformIndex(place, tag));
+  }
+  return indexes;
+}
+
+/** Asked as somebody without a login, since most of those who fetch have none. */
+async function canAnybodyRead(
+  name: OciRepositoryName,
+  tag: string,
+  tools: RegistryTools,
+): Promise<boolean | undefined> {
+  try {
+    await new OciRepository(name, tools, 'anonymous').getManifest(tag);
+    return true;
+  } catch (error) {
+    if (error instanceof HttpError && [401, 403, 404].includes(error.status)) {
+      tools.onWarning(privateWarning(name, tools.github));
+      return false;
+    }
+    if (error instanceof BottleError) {
+      tools.onWarning(`whether ${formatName(name)} is public is not known: ${error.message}`);
+      return undefined;
+    }
+    throw error;
+  }
+}
+
+function privateWarning(name: OciRepositoryName, { registryHost, serverUrl }: GitHubSite): string {
+  const what = `${formatName(name)} is published and private: \`claude-bottle fetch\` needs a login for it`;
+  if (name.registry !== registryHost) {
+    return what;
+  }
+  const [owner, repository, ...rest] = name.repository.split('/');
+  const packageName = encodeURIComponent([repository, ...rest].join('/'));
+  const page = `${serverUrl}/${owner}/${repository}/pkgs/container/${packageName}`;
+  return `${what}. So is each new package on ${registryHost}, until someone makes it public once: ${page}, Package settings, Change visibility`;
+}
+
+function publishError(error: HttpError, name: OciRepositoryName, { registryHost }: GitHubSite): BottleError {
+  const isGitHub = name.registry === registryHost;
+  const [code, hint] =
+    error.code !== 'authentication'
+      ? (['upload-failed', 'run the job again; what has been sent is not sent again'] as const)
+      : ([
+          'authentication',
+          isGitHub
+            ? 'give the job `permissions: packages: write`, and the package write access for this repository (Package settings, Manage Actions access)'
+            : `log in first: docker login ${name.registry}`,
+        ] as const);
+  return new BottleError(code, `cannot publish to ${formatName(name)}: ${error.message}`, {
+    hint,
+    cause: error,
+  });
+}
+
+const bundleSchema = z.object({ dsseEnvelope: z.object({ payload: z.string() }) });
+const statementSchema = z.object({ predicateType: z.string() });
+
+/** Undefined when the bundle is unlike those that this project makes; whoever fetches it judges it. */
+function predicateTypeOf(bundle: Buffer): string | undefined {
+  try {
+    const { dsseEnvelope } = bundleSchema.parse(JSON.parse(bundle.toString('utf8')));
+    const statement = JSON.parse(Buffer.from(dsseEnvelope.payload, 'base64').toString('utf8'));
+    return statementSchema.parse(statement).predicateType;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,132 @@
+import * as z from 'zod/mini';
+import type { Digest } from '../identity/image-id.ts';
+import {
+  BUNDLE_TYPE,
+  PACK_MODE_ANNOTATION,
+  PACK_RECORD_ANNOTATION,
+  SIDECAR_CONFIG_MEDIA_TYPE,
+  SIDECAR_MEDIA_TYPE,
+  TITLE_ANNOTATION,
+} from '../identity/oci-names.ts';
+import type { PackRecord } from '../identity/pack-record.ts';
+import { digestOf, IMAGE_TYPE, INDEX_TYPE, type OciDescriptor, prettyJson } from './oci-manifest.ts';
+
+/** https://github.com/opencontainers/image-spec/blob/main/manifest.md#guidance-for-an-empty-descriptor */
+const EMPTY_CONFIG = Buffer.from('{}');
+const EMPTY_CONFIG_TYPE = 'application/vnd.oci.empty.v1+json';
+/** Which cosign looks at before it reads a bundle. */
+const BUNDLE_CONTENT_ANNOTATION = 'dev.sigstore.bundle.content';
+const PREDICATE_TYPE_ANNOTATION = 'dev.sigstore.bundle.predicateType';
+
+/** A manifest, and the blobs that it names and that are not files of their own. */
+export interface Published {
+  /** As an index lists it. */
+  readonly descriptor: OciDescriptor & { readonly digest: Digest };
+  readonly manifest: Buffer;
+  readonly blobs: readonly Buffer[];
+}
+
+export interface SidecarToPublish {
+  readonly record: PackRecord;
+  /** What the sidecar says of itself. */
+  readonly config: unknown;
+  readonly mode: string;
+  /** Of the sidecar, for `oras pull`. */
+  readonly fileName: string;
+  /** NAME:TAG */
+  readonly title: string;
+}
+
+/** In the layout of `smolvm pack push`: the sidecar is the only layer, its own manifest the config. */
+export function sidecarManifest({ record, config, mode, fileName, title }: SidecarToPublish): Published {
+  const configBytes = prettyJson(config);
+  const { sha256, sizeBytes } = record.sidecar;
+  const [os = '', architecture = ''] = record.platform.split('/');
+  const manifest = prettyJson({
+    schemaVersion: 2,
+    mediaType: IMAGE_TYPE,
+    artifactType: SIDECAR_MEDIA_TYPE,
+    config: descriptorOf(SIDECAR_CONFIG_MEDIA_TYPE, configBytes),
+    layers: [
+      {
+        mediaType: SIDECAR_MEDIA_TYPE,
+        digest: `sha256:${sha256}`,
+        size: sizeBytes,
+        annotations: { [TITLE_ANNOTATION]: fileName },
+      },
+    ],
+    annotations: {
+      [TITLE_ANNOTATION]: title,
+      [PACK_MODE_ANNOTATION]: mode,
+      [PACK_RECORD_ANNOTATION]: JSON.stringify(record),
+    },
+  });
+  const descriptor = { ...descriptorOf(IMAGE_TYPE, manifest), platform: { os, architecture } };
+  return { descriptor, manifest, blobs: [configBytes] };
+}
+
+/** As cosign and gh attach it: an artifact of its own whose subject is the sidecar's manifest. */
+export function bundleManifest(subject: OciDescriptor, bundle: Buffer): Published {
+  const predicateType = predicateTypeOf(bundle);
+  const annotations = {
+    [BUNDLE_CONTENT_ANNOTATION]: 'dsse-envelope',
+    ...(predicateType !== undefined && { [PREDICATE_TYPE_ANNOTATION]: predicateType }),
+  };
+  return referrer(subject, BUNDLE_TYPE, { bytes: bundle, annotations });
+}
+
+/** Content of `type` that belongs to `subject`. */
+export function referrer(
+  { mediaType, digest, size }: OciDescriptor,
+  type: string,
+  content: {
+    readonly bytes: Buffer;
+    readonly annotations?: Readonly<Record<string, string>>;
+    readonly fileName?: string;
+  },
+): Published {
+  const { bytes, annotations, fileName } = content;
+  const manifest = prettyJson({
+    schemaVersion: 2,
+    mediaType: IMAGE_TYPE,
+    artifactType: type,
+    config: descriptorOf(EMPTY_CONFIG_TYPE, EMPTY_CONFIG),
+    layers: [
+      {
+        ...descriptorOf(type, bytes),
+        ...(fileName !== undefined && { annotations: { [TITLE_ANNOTATION]: fileName } }),
+      },
+    ],
+    subject: { mediaType, digest, size },
+    annotations,
+  });
+  const descriptor = {
+    ...descriptorOf(IMAGE_TYPE, manifest),
+    artifactType: type,
+    ...(annotations && { annotations }),
+  };
+  return { descriptor, manifest, blobs: [EMPTY_CONFIG, bytes] };
+}
+
+export function indexOf(manifests: readonly OciDescriptor[]): Published {
+  const manifest = prettyJson({ schemaVersion: 2, mediaType: INDEX_TYPE, manifests });
+  return { descriptor: descriptorOf(INDEX_TYPE, manifest), manifest, blobs: [] };
+}
+
+function descriptorOf(mediaType: string, bytes: Buffer) {
+  return { mediaType, digest: digestOf(bytes), size: bytes.length };
+}
+
+const bundleSchema = z.object({ dsseEnvelope: z.object({ payload: z.string() }) });
+const statementSchema = z.object({ predicateType: z.string() });
+
+/** Undefined when the bundle is unlike those that this project makes; whoever fetches it judges it. */
+function predicateTypeOf(bundle: Buffer): string | undefined {
+  try {
+    const { dsseEnvelope } = bundleSchema.parse(JSON.parse(bundle.toString('utf8')));
+    const statement = JSON.parse(Buffer.from(dsseEnvelope.payload, 'base64').toString('utf8'));
+    return statementSchema.parse(statement).predicateType;
+  } catch {
+    return undefined;
+  }
+}
