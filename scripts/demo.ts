@@ -37,7 +37,9 @@ async function demo(dir: string): Promise<void> {
   console.log(`smolvm:  ${smolvm}\n`);
 
   if (engine !== undefined && !process.env.BUILDX_NO_DEFAULT_ATTESTATIONS) {
-    console.log('Setting BUILDX_NO_DEFAULT_ATTESTATIONS=1, so that a cached build keeps its image ID everywhere.');
+    console.log(
+      'Setting BUILDX_NO_DEFAULT_ATTESTATIONS=1, so that a cached build keeps its image ID everywhere.',
+    );
     process.env.BUILDX_NO_DEFAULT_ATTESTATIONS = '1';
   }
 

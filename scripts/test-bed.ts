@@ -11,7 +11,10 @@ const CACHE_BIN = join(CACHE_DIR, 'bin');
 const GO_TOOLS = {
   act: 'github.com/nektos/act@v0.2.89',
   crane: 'github.com/google/go-containerregistry/cmd/crane@v0.19.0',
+  oras: 'oras.land/oras/cmd/oras@v1.3.0',
 };
+/** Commands that the tests call, each with the directory of its Go sources. */
+const GO_PROGRAMS = { 'oci-registry': join(import.meta.dirname, '../test/servers/oci-registry') };
 /** Commands that the tests call, each with the Debian package that holds it. */
 const TOOL_PACKAGES = {
   busybox: 'busybox-static',
@@ -50,6 +53,7 @@ export async function prepareTestBed(): Promise<TestBed> {
   const canInstall = process.getuid?.() === 0 && isInstalled('apt-get');
   const failure = canInstall ? await installPackages(missing) : undefined;
   await installGoTools(missingPackages(GO_TOOLS));
+  await buildGoPrograms();
   await ensureAzurite();
   reportMissingTools();
 
@@ -116,6 +120,15 @@ async function installGoTools(packages: string[]): Promise<void> {
   }
 }
 
+async function buildGoPrograms(): Promise<void> {
+  for (const [command, dir] of Object.entries(GO_PROGRAMS)) {
+    if (!isInstalled(command) && isInstalled('go')) {
+      console.error(`Building ${command} into ${CACHE_BIN} with go build: the Docker tests need it.`);
+      await runLoudOnFailure('go', ['build', '-C', dir, '-o', join(CACHE_BIN, command), '.'], {});
+    }
+  }
+}
+
 /** Not a devDependency: 380 packages, 240 MB, for one suite that also runs without. */
 async function ensureAzurite(): Promise<void> {
   const dir = join(CACHE_DIR, 'azurite');
@@ -133,7 +146,7 @@ async function ensureAzurite(): Promise<void> {
 }
 
 function reportMissingTools(): void {
-  for (const command of Object.keys({ ...GO_TOOLS, ...TOOL_PACKAGES })) {
+  for (const command of Object.keys({ ...GO_TOOLS, ...GO_PROGRAMS, ...TOOL_PACKAGES })) {
     if (!isInstalled(command)) {
       console.error(`${command} is not installed: the tests that need it are skipped.`);
     }

@@ -22,6 +22,8 @@ export interface SourceCommandOptions {
 
 export interface OpenSources {
   readonly tools: RegistryTools;
+  /** Of `--repo`, or of the checkout's remote: `owner/name`. */
+  readonly repositoryName: string | undefined;
   /** In the order in which they are asked. */
   readonly sources: readonly Source[];
   /** Whose sidecars are wanted: of `--repo`, or of the checkout's remote. */
@@ -49,15 +51,17 @@ export async function openSources(
   const onWarning = warningsTo(onProgress);
   const http = new HttpClient({ signal, onRetry: (message) => onWarning(`${message}; trying again`) });
   const tools = { http, github, signal, onWarning };
+  const repositoryName = repo ?? origin?.repository;
   return {
     tools,
+    repositoryName,
     sources:
       from === undefined
         ? [ociSource(undefined, tools), releaseSource(undefined, tools), artifactSource(undefined, tools)]
         : [sourceAt(from, tools)],
     forBuild: (build) => ({
       ...build,
-      repository: repo ?? origin?.repository,
+      repository: repositoryName,
       history: () => historyOf(context),
       tags: () => tagsAtHead(context),
     }),

@@ -20,11 +20,10 @@ import {
   parseOciReference,
 } from '../remote/oci-reference.ts';
 import { damagedRecord, MAX_RECORD_BYTES, parseRecord } from './record.ts';
-import type { Offer, Skipped, Source, Wanted } from './source.ts';
+import { MAX_BUNDLE_BYTES, type Offer, type Skipped, type Source, type Wanted } from './source.ts';
 
 const MAX_SHOWN_PLATFORMS = 8;
 const MAX_BUNDLES = 10;
-const MAX_BUNDLE_BYTES = 4 * 1024 * 1024;
 
 /**
  * Sidecars in an OCI registry, in the layout of `smolvm pack push`. Without a reference they are in the package that

@@ -82,7 +82,7 @@ export function findSecrets({ config, history }: ScannedImage): FoundSecret[] {
 
 /**
  * Refuses to hand out an image that tells secrets.
- * @throws BottleError `sidecar-refused` that names each place, without the values
+ * @throws BottleError `secret-found` that names each place, without the values
  */
 export function requireNoSecrets(image: ScannedImage): void {
   const found = findSecrets(image);
@@ -91,7 +91,7 @@ export function requireNoSecrets(image: ScannedImage): void {
   }
   const places = found.slice(0, MAX_SHOWN_PLACES).map(({ place, kind }) => `${place} (${kind})`);
   const more = found.length > places.length ? ` and ${found.length - places.length} more` : '';
-  throw new BottleError('sidecar-refused', `the image tells secrets: ${places.join(', ')}${more}`, {
+  throw new BottleError('secret-found', `the image tells secrets: ${places.join(', ')}${more}`, {
     hint: 'revoke them, and give them to the build as secrets (docker build --secret, RUN --mount=type=secret) instead of by ENV, ARG or a command line',
   });
 }

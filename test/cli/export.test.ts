@@ -1,69 +1,17 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import * as fs from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { PackRecord } from '../../src/identity/pack-record.ts';
 import { builtInRoots, readRoots } from '../../src/provenance/roots.ts';
 import { verifySidecar } from '../../src/sidecar/verify.ts';
-import { SigstoreDouble, workflowClaims } from '../doubles/sigstore/sigstore.ts';
-import { type Checkout, type PublishedFile, publishFile, sampleCheckout } from '../helpers/checkout.ts';
-import { type CliResult, runCli, startCli } from '../helpers/cli.ts';
+import { publishFile, sampleCheckout } from '../helpers/checkout.ts';
+import { startCli } from '../helpers/cli.ts';
 import { waitUntil } from '../helpers/leftovers.ts';
 import { writeSample } from '../helpers/sample-sidecar.ts';
 import { tempDir } from '../helpers/temp-dir.ts';
-import { bytesOf, statement, writeRoot } from '../provenance/signed.ts';
-
-const IMAGE_IDS = {
-  'linux/amd64': `sha256:${'1'.repeat(64)}`,
-  'linux/arm64': `sha256:${'2'.repeat(64)}`,
-};
-const ON_AMD64 = ['--platform', 'linux/amd64', '--no-bind'];
-const DOUBLE = new SigstoreDouble();
-let trustedRoot: string;
-
-beforeAll(async () => {
-  const dir = await fs.mkdtemp(join(tmpdir(), 'claude-bottle-test-'));
-  trustedRoot = await writeRoot(dir, DOUBLE);
-  return () => fs.rm(dir, { recursive: true });
-});
-
-/** A machine of its own with a checkout, and no network: whatever is asked for ends at a closed port. */
-async function machine(checkout: Checkout, env: NodeJS.ProcessEnv = {}) {
-  const home = await tempDir();
-  const cli = (command: string, ...args: string[]): Promise<CliResult> =>
-    runCli([command, ...args], {
-      HOME: home,
-      GH_TOKEN: '',
-      GITHUB_TOKEN: '',
-      HTTPS_PROXY: 'http://127.0.0.1:9',
-      ...env,
-    });
-  const inCheckout = (command: string, ...args: string[]) => cli(command, '--context', checkout.dir, ...args);
-  return { home, store: join(home, '.cache/claude-bottle/smolmachines'), cli, inCheckout };
-}
-
-/** A machine whose store has the checkout's sidecars, and the path of what it exports. */
-async function exporter(...platforms: PackRecord['platform'][]) {
-  const checkout = await sampleCheckout();
-  const here = await machine(checkout);
-  const published: PublishedFile[] = [];
-  for (const platform of platforms) {
-    const image = { id: IMAGE_IDS[platform], layers: [], runtimeConfigSha256: '0'.repeat(64) };
-    const file = await publishFile(checkout, platform, { image });
-    published.push(file);
-    await done(here.inCheckout('fetch', '--platform', platform, '--from', `file:${file.path}`, '--no-bind'));
-  }
-  const out = join(await tempDir(), 'agent.oci.tar');
-  return { checkout, here, published, out };
-}
-
-async function done(result: Promise<CliResult>): Promise<CliResult> {
-  const { exitCode, stdout, stderr } = await result;
-  expect(exitCode, stderr).toBe(0);
-  return { exitCode, stdout, stderr };
-}
+import { done, exporter, machine, ON_AMD64, signedExporter } from './export-bed.ts';
 
 test('what one machine exports, another imports without a network', async () => {
   const { checkout, here, published, out } = await exporter('linux/amd64', 'linux/arm64');
@@ -114,31 +62,8 @@ test.skipIf(!canUnshare())('an import needs no network interface at all', async 
 });
 
 describe('a signed sidecar', () => {
-  async function signed() {
-    const world = await exporter();
-    const { checkout } = world;
-    const commit = await checkout.git('rev-parse', 'HEAD');
-    const file = await publishFile(checkout, 'linux/amd64');
-    const repository = 'https://github.com/acme/tools';
-    const signer = `${repository}/.github/workflows/pack.yml@refs/heads/main`;
-    const claims = workflowClaims({
-      9: signer,
-      12: repository,
-      13: commit,
-      18: signer,
-      21: `${repository}/actions/runs/1/attempts/1`,
-    });
-    const bundle = bytesOf(DOUBLE.sign(statement({}, file.record), { claims }));
-    await fs.writeFile(`${file.path}.sigstore.json`, bundle);
-    const args = ['--platform', 'linux/amd64', '--no-bind', '--provenance', 'required'];
-    const from = ['--from', `file:${file.path}`, '--trusted-root', trustedRoot];
-    await done(world.here.inCheckout('fetch', ...args, ...from));
-    await done(world.here.inCheckout('export', '--out', world.out));
-    return { ...world, args, bundle, there: await machine(checkout) };
-  }
-
   test('is verified from the file alone, and can be exported again', async () => {
-    const { out, args, there, bundle } = await signed();
+    const { out, args, there, bundle, trustedRoot } = await signedExporter();
     const { stdout } = await done(
       there.inCheckout('import', out, ...args, '--trusted-root', trustedRoot, '--json'),
     );
@@ -150,14 +75,14 @@ describe('a signed sidecar', () => {
   });
 
   test('is refused when the roots that are built in do not know who signed', async () => {
-    const { out, args, there } = await signed();
+    const { out, args, there } = await signedExporter();
     const result = await there.inCheckout('import', out, ...args);
     expect(result.exitCode, result.stderr).toBe(76);
     expect(await filesIn(there.store)).toEqual([]);
   });
 
   test('stays refused when the file brings roots that know it', async () => {
-    const { out, args, there } = await signed();
+    const { out, args, there, trustedRoot } = await signedExporter();
     const dir = await unpack(out);
     const roots = await readRootsEntry(dir);
     const digest = await addBlob(dir, await fs.readFile(trustedRoot));
@@ -272,8 +197,7 @@ describe('a killed export', () => {
   async function started() {
     const checkout = await sampleCheckout();
     const here = await machine(checkout);
-    const { path, record } = await publishFile(checkout);
-    const large = await enlarge(path, record);
+    const large = await enlarge((await publishFile(checkout)).record);
     await done(here.inCheckout('fetch', ...ON_AMD64, '--from', `file:${large}`));
     const out = join(await tempDir(), 'agent.oci.tar');
     const args = ['export', '--context', checkout.dir, '--out', out];
@@ -283,8 +207,9 @@ describe('a killed export', () => {
     return { here, out, running };
   }
 
-  /** A sidecar with a large member that does not compress. */
-  async function enlarge(path: string, record: PackRecord): Promise<string> {
+  /** Another sidecar for the same inputs, with a large member that does not compress. */
+  async function enlarge(record: PackRecord): Promise<string> {
+    const path = join(await tempDir(), 'large.smolmachine');
     await writeSample(path, ({ members }) => ({
       members: [...members, { path: 'large', type: 'file', source: randomBytes(SIZE_BYTES) }],
     }));

@@ -3,7 +3,6 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { delimiter, dirname, join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import {} from '../../src/fetch/source.ts';
 import { parseInputsKey } from '../../src/identity/inputs-key.ts';
 import type { PackRecord } from '../../src/identity/pack-record.ts';
 import { publishedName } from '../../src/identity/published-name.ts';
@@ -218,6 +217,30 @@ describe('from an empty machine, claude-bottle finds what was fetched from', () 
   });
 });
 
+test('a miss says what each source lacks, and what differs from the nearest that is published', async () => {
+  const github = await startGitHub();
+  onTestFinished(() => github.close());
+  const { machine, packed } = await world(undefined, github.env);
+  const registry = await startDockerRegistry();
+  await publishSidecars(
+    `${registry.host}/acme/tools/smolmachine`,
+    [`k-${packed.record.inputs?.key.slice(0, 32)}`, `sha-${packed.record.source?.commit}`],
+    [{ path: packed.path, platform: PLATFORM, record: JSON.stringify(packed.record) }],
+  );
+  await fs.writeFile(join(machine.checkout.dir, 'agent.txt'), 'changed\n');
+  await machine.checkout.commit();
+  const result = await machine.cli('fetch', '--from', `oci:${registry.host}/acme/tools/smolmachine`);
+  expect(result.exitCode).toBe(66);
+  expect(result.stderr).toMatch(/OCI registry .*: there is no .*:k-[0-9a-f]{32}/);
+  expect(result.stderr).toContain(
+    `the nearest that is published is linux/amd64 of commit ${packed.record.source?.commit.slice(0, 12)}`,
+  );
+  expect(result.stderr).toContain('- agent.txt');
+  expect(result.stderr).toMatch(
+    /hint: wait for CI to publish this commit, or pack your own: claude-bottle pack/,
+  );
+});
+
 test('fetch --no-bind leaves the rest to bind', async () => {
   const { machine, packed } = await world();
   await machine.cli('fetch', '--from', `file:${packed.path}`, '--no-bind');
@@ -402,7 +425,7 @@ test('every example of the help runs', async () => {
 
 async function helpOfAll(): Promise<string[]> {
   const { stdout } = await runCli(['--help']);
-  const commands = [...stdout.matchAll(/^ {2}([a-z]+) .*\[options\]|^ {2}(completion) /gm)];
+  const commands = [...stdout.matchAll(/^ {2}([a-z-]+) .*\[options\]|^ {2}(completion) /gm)];
   return await Promise.all(
     commands.map(async ([, name = '', other = '']) => (await runCli([name || other, '--help'])).stdout),
   );

@@ -310,7 +310,7 @@ describe('several connections', () => {
     const content = BIG.subarray(0, 15_000_000);
     const bed = await startBed({
       content,
-      limits: { eachBytesPerSecond: 5_000_000 },
+      limits: { eachBytesPerSecond: 3_500_000 },
       plan: ({ headers }) => (headers.range === undefined ? undefined : fault),
     });
     await bed.expectFile();

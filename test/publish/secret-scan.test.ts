@@ -220,7 +220,7 @@ describe('an image that tells secrets', () => {
       `RUN |1 NPM_TOKEN=${token('npm_', 36)} /bin/sh -c npm ci`,
     );
     expect(errorOf(() => requireNoSecrets(scanned))).toMatchObject({
-      code: 'sidecar-refused',
+      code: 'secret-found',
       message: 'the image tells secrets: ENV GH_TOKEN (GitHub token), history line 2 (npm token)',
       hint: expect.stringContaining('--secret'),
     });
