@@ -1,13 +1,17 @@
 import { a as hasErrno, t as BottleError } from "./errors.mjs";
 import { t as canonicalize } from "./canonicalize.mjs";
-import { createHash } from "node:crypto";
-import { closeSync, constants, fstatSync, openSync, readSync, readlinkSync } from "node:fs";
+import { createHash, hash } from "node:crypto";
+import { closeSync, constants as constants$1, fstatSync, openSync, readSync, readdirSync, readlinkSync } from "node:fs";
 import * as fs from "node:fs/promises";
 import { basename, dirname, join, posix, resolve } from "node:path";
 import { setImmediate } from "node:timers/promises";
 // src/identity/inputs-key.ts
 /** Goes up whenever equal inputs would give another key. */
 const INPUTS_KEY_SCHEMA = 1;
+function parseInputsKey(text) {
+	if (!/^[0-9a-f]{64}$/.test(text)) throw new BottleError("usage", `not an inputs key: ${JSON.stringify(text)}`, { hint: "use the 64 hex digits that `claude-bottle key` prints" });
+	return text;
+}
 function inputsKey({ platform, dockerfileSha256, target, buildArgs, entriesSha256 }) {
 	return canonicalSha256({
 		schema: INPUTS_KEY_SCHEMA,
@@ -17,6 +21,9 @@ function inputsKey({ platform, dockerfileSha256, target, buildArgs, entriesSha25
 		buildArgs: Object.fromEntries(buildArgs),
 		entries: entriesSha256
 	});
+}
+function buildArgsSha256(buildArgs) {
+	return canonicalSha256(Object.fromEntries(buildArgs));
 }
 /** Equal for equal entries, in whatever order they come. */
 function entriesSha256(entries) {
@@ -225,6 +232,12 @@ function isHeredoc(word) {
 	return HEREDOC.test(word);
 }
 function readDirectives(lines) {
+	return {
+		syntax: directivesOf(lines[0]?.startsWith("#!") ? lines.slice(1) : lines).get("syntax")?.split(" ")[0],
+		escapeChar: directivesOf(lines).get("escape") === "`" ? "`" : "\\"
+	};
+}
+function directivesOf(lines) {
 	const seen = /* @__PURE__ */ new Map();
 	for (const line of lines) {
 		const [, name = "", value = ""] = line.trimStart().match(DIRECTIVE) ?? [];
@@ -235,10 +248,7 @@ function readDirectives(lines) {
 		].includes(name.toLowerCase())) break;
 		seen.set(name.toLowerCase(), value);
 	}
-	return {
-		syntax: seen.get("syntax")?.split(" ")[0],
-		escapeChar: seen.get("escape") === "`" ? "`" : "\\"
-	};
+	return seen;
 }
 function isCommentOrBlank(line) {
 	return /^\s*(?:#|$)/.test(line);
@@ -650,25 +660,48 @@ const SPECIAL_BITS = [
 * @throws BottleError `io` for what cannot be read, and for what changes meanwhile
 */
 async function readEntries(options) {
-	const walk = new Walk(options);
+	const turns = new Turns(options.signal);
+	const walk = new Walk(options, turns);
 	await walk.directory("", false, void 0);
 	if (walk.reasons.size > 0) return {
 		entries: [],
 		reasons: [...walk.reasons]
 	};
 	return {
-		entries: await readAll(walk.found.toSorted((a, b) => a.path < b.path ? -1 : 1), options),
+		entries: await readAll(walk.found.toSorted((a, b) => a.path < b.path ? -1 : 1), options.context, turns),
 		reasons: []
 	};
 }
+/**
+* Directories and files are read without the thread pool, which costs more than the reading itself where they are
+* many and small; signals get their turn in between.
+*/
+var Turns = class {
+	#signal;
+	#endMs = 0;
+	constructor(signal) {
+		this.#signal = signal;
+	}
+	isOver() {
+		return performance.now() > this.#endMs;
+	}
+	async next() {
+		await setImmediate();
+		this.throwIfAborted();
+		this.#endMs = performance.now() + TURN_MS;
+	}
+	throwIfAborted() {
+		this.#signal?.throwIfAborted();
+	}
+};
 var Walk = class {
 	found = [];
 	reasons = /* @__PURE__ */ new Set();
 	#context;
 	#ignore;
 	#sources;
-	#signal;
-	constructor({ context, ignore, sources, signal }) {
+	#turns;
+	constructor({ context, ignore, sources }, turns) {
 		this.#context = context;
 		this.#ignore = ignore;
 		this.#sources = (sources ?? [{
@@ -676,30 +709,32 @@ var Walk = class {
 			path: "",
 			isGlob: false
 		}]).map((source) => new SourceMatcher(source));
-		this.#signal = signal;
+		this.#turns = turns;
 	}
 	/** Whether the engine would get something of what is in there. */
 	async directory(path, isCovered, ignored) {
-		this.#signal?.throwIfAborted();
-		const names = await readNames(join(this.#context, path), path);
+		if (this.#turns.isOver()) await this.#turns.next();
 		let isSent = false;
-		for (const entry of names) isSent = await this.#visit(entry, path, isCovered, ignored) || isSent;
+		for (const entry of readNames(join(this.#context, path), path)) {
+			const type = typeOf(entry);
+			if (type === void 0) continue;
+			const seen = this.#look(path === "" ? entry.name : `${path}/${entry.name}`, type, isCovered, ignored);
+			isSent = (type === "directory" ? await this.#visitDirectory(seen) : this.#visit(seen)) || isSent;
+		}
 		return isSent;
 	}
-	async #visit(entry, parent, isParentCovered, parentIgnored) {
-		const path = parent === "" ? entry.name : `${parent}/${entry.name}`;
-		const type = typeOf(entry);
-		if (type === void 0) return false;
-		const names = path.split("/");
-		const isCovered = isParentCovered || this.#sources.some((source) => source.covers(names));
-		const { isIgnored, matches } = this.#ignore.match(path, parentIgnored);
-		if (type === "directory") return await this.#visitDirectory(path, {
-			isCovered,
-			isIgnored,
-			matches
-		});
+	#look(path, type, isParentCovered, parentIgnored) {
+		return {
+			path,
+			type,
+			isCovered: isParentCovered || this.#sources.some((source) => source.covers(path.split("/"))),
+			...this.#ignore.match(path, parentIgnored)
+		};
+	}
+	#visit({ path, type, isCovered, isIgnored }) {
 		if (isIgnored) return false;
 		if (type === "symlink") {
+			const names = path.split("/");
 			for (const source of this.#sources) if (source.leadsThrough(names) && !source.covers(names.slice(0, -1))) this.reasons.add(`${source.instruction}: ${path} is a symlink`);
 		}
 		if (isCovered) this.found.push({
@@ -709,7 +744,7 @@ var Walk = class {
 		return true;
 	}
 	/** The engine gets an ignored directory when something in it is excepted. */
-	async #visitDirectory(path, { isCovered, isIgnored, matches }) {
+	async #visitDirectory({ path, isCovered, isIgnored, matches }) {
 		const isSent = (isCovered || this.#sources.some((source) => source.leadsThrough(path.split("/")))) && (!isIgnored || this.#ignore.mayKeepInside(path)) && await this.directory(path, isCovered, matches) || !isIgnored;
 		if (isSent && isCovered) this.found.push({
 			path,
@@ -749,18 +784,20 @@ function typeOf(entry) {
 	if (entry.isDirectory()) return "directory";
 	return entry.isSymbolicLink() ? "symlink" : entry.isFile() ? "file" : void 0;
 }
-async function readNames(directory, path) {
+function readNames(directory, path) {
 	try {
-		return await fs.readdir(directory, { withFileTypes: true });
+		return readdirSync(directory, { withFileTypes: true });
 	} catch (error) {
 		throw readError(path === "" ? directory : path, error);
 	}
 }
-async function readAll(found, { context, signal }) {
+async function readAll(found, context, turns) {
 	const entries = [];
-	const reader = new FileReader(signal);
+	const reader = new FileReader(turns);
+	const prefix = join(context, "_").slice(0, -1);
 	for (const { path, type } of found) {
-		const absolute = join(context, path);
+		if (turns.isOver()) await turns.next();
+		const absolute = prefix + path;
 		const name = path.normalize("NFC");
 		try {
 			if (type === "file") entries.push({
@@ -778,54 +815,46 @@ async function readAll(found, { context, signal }) {
 				path: name
 			});
 		} catch (error) {
-			signal?.throwIfAborted();
+			turns.throwIfAborted();
 			throw error instanceof BottleError ? error : readError(path, error);
 		}
 	}
 	return entries;
 }
-/**
-* Reads without the thread pool, which costs more than the reading itself where files are many and small; signals
-* get their turn in between.
-*/
 var FileReader = class {
 	#buffer = Buffer.allocUnsafe(CHUNK_BYTES);
-	#signal;
-	#turnEndsMs = 0;
-	constructor(signal) {
-		this.#signal = signal;
+	#turns;
+	constructor(turns) {
+		this.#turns = turns;
 	}
 	async read(path) {
-		const file = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+		const file = openSync(path, constants$1.O_RDONLY | constants$1.O_NOFOLLOW | constants$1.O_NONBLOCK);
 		try {
 			const stats = fstatSync(file);
 			if (!stats.isFile()) throw changedError(path);
 			const executable = (stats.mode & 73) !== 0;
 			const specialBits = SPECIAL_BITS.flatMap(([bit, name]) => (stats.mode & bit) === 0 ? [] : name);
-			const hash = createHash("sha256");
-			for (;;) {
-				await this.#giveTurn();
-				const bytesRead = readSync(file, this.#buffer);
-				if (bytesRead === 0) {
-					const sha256 = hash.digest("hex");
-					return {
-						executable,
-						...specialBits.length > 0 && { specialBits },
-						sha256
-					};
-				}
-				hash.update(this.#buffer.subarray(0, bytesRead));
-			}
+			const bytesRead = readSync(file, this.#buffer);
+			const sha256 = bytesRead === stats.size ? hash("sha256", this.#buffer.subarray(0, bytesRead)) : await this.#hashOn(file, bytesRead);
+			return {
+				executable,
+				...specialBits.length > 0 && { specialBits },
+				sha256
+			};
 		} finally {
 			closeSync(file);
 		}
 	}
-	async #giveTurn() {
-		if (performance.now() > this.#turnEndsMs) {
-			await setImmediate();
-			this.#signal?.throwIfAborted();
-			this.#turnEndsMs = performance.now() + TURN_MS;
+	/** The first bytes are in the buffer. */
+	async #hashOn(file, firstBytes) {
+		const sum = createHash("sha256");
+		let bytesRead = firstBytes;
+		while (bytesRead > 0) {
+			sum.update(this.#buffer.subarray(0, bytesRead));
+			if (this.#turns.isOver()) await this.#turns.next();
+			bytesRead = readSync(file, this.#buffer);
 		}
+		return sum.digest("hex");
 	}
 };
 function readError(path, error) {
@@ -888,18 +917,23 @@ async function readBuildInputs(options) {
 		sources: void 0,
 		signal
 	});
-	const entriesDigest = entriesSha256(entries);
+	const parts = {
+		dockerfileSha256: createHash("sha256").update(dockerfile.bytes).digest("hex"),
+		...target !== void 0 && { target },
+		entriesSha256: entriesSha256(entries)
+	};
 	return {
-		key: inputsKey({
-			platform,
-			dockerfileSha256: createHash("sha256").update(dockerfile.bytes).digest("hex"),
-			target,
-			buildArgs,
-			entriesSha256: entriesDigest
-		}),
-		entriesSha256: entriesDigest,
+		record: {
+			key: inputsKey({
+				...parts,
+				platform,
+				buildArgs
+			}),
+			...parts,
+			buildArgsSha256: buildArgsSha256(buildArgs),
+			narrowed: reasons.length === 0
+		},
 		entries,
-		narrowed: reasons.length === 0,
 		reasons
 	};
 }
@@ -947,7 +981,7 @@ async function isInside(target, roots) {
 async function readPlainFile(path, target) {
 	const plainError = new BottleError("usage", `${path} is not a plain file`, { hint: "put a plain file there" });
 	if (!(await fs.stat(target)).isFile()) throw plainError;
-	const file = await fs.open(target, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+	const file = await fs.open(target, constants$1.O_RDONLY | constants$1.O_NOFOLLOW | constants$1.O_NONBLOCK);
 	try {
 		if (!(await file.stat()).isFile()) throw plainError;
 		return await file.readFile();
@@ -966,4 +1000,4 @@ function buildArgValues(buildArgs) {
 	}
 	return values;
 }
-export { readBuildInputs as t };
+export { parseInputsKey as n, readBuildInputs as t };

@@ -3,21 +3,26 @@ import { statfs } from "node:fs/promises";
 // src/host/disk.ts
 const SPARE_BYTES = 67108864;
 async function freeBytes(dir) {
-	try {
-		const { bavail, bsize } = await statfs(dir);
-		return bavail * bsize;
-	} catch (error) {
-		throw fileError(`cannot look at ${dir}`, error);
-	}
+	const { bavail, bsize } = await statFileSystem(dir);
+	return bavail * bsize;
 }
 /**
-* Asks for some spare room on top of `bytes`.
+* Asks for some spare room on top of `bytes`, and for room for one more file.
 * @param purpose completes "… needed in DIR for"
 */
 async function requireFreeBytes(dir, bytes, purpose) {
 	const neededBytes = bytes + SPARE_BYTES;
-	const free = await freeBytes(dir);
+	const { bavail, bsize, files, ffree } = await statFileSystem(dir);
+	const free = bavail * bsize;
 	if (free < neededBytes) throw new BottleError("cannot-write", `${formatBytes(neededBytes)} needed in ${dir} for ${purpose}, ${formatBytes(free)} free`, { hint: "free some disk space, or use another disk for the store or TMPDIR" });
+	if (files > 0 && ffree === 0) throw new BottleError("cannot-write", `no inodes left in ${dir} for ${purpose}, though ${formatBytes(free)} are free`, { hint: "remove some files, however small, or use another disk for the store or TMPDIR" });
+}
+async function statFileSystem(dir) {
+	try {
+		return await statfs(dir);
+	} catch (error) {
+		throw fileError(`cannot look at ${dir}`, error);
+	}
 }
 /** Decimal units, as disks and registries count. */
 function formatBytes(bytes) {

@@ -1,8 +1,13 @@
 import { o as isDamage, t as BottleError } from "./errors.mjs";
 import { n as freeBytes, t as formatBytes } from "./disk.mjs";
-import { l as scratchParent, o as storeDir, t as Store } from "./store.mjs";
-import { a as glibcVersion, h as engineFacts, i as findSmolvm, o as judgeVersion, u as requireVirtualization } from "./smolvm.mjs";
-import { t as readSidecar } from "./verify.mjs";
+import { t as scratchParent } from "./private-dir.mjs";
+import { a as engineFacts } from "./docker.mjs";
+import { a as glibcVersion, i as findSmolvm, o as judgeVersion, u as requireVirtualization } from "./smolvm.mjs";
+import { n as githubSite } from "./github.mjs";
+import { o as redacted } from "./http.mjs";
+import { n as readSidecar } from "./verify.mjs";
+import { s as storeDir } from "./kept.mjs";
+import { t as Store } from "./store.mjs";
 import { styleText } from "node:util";
 import * as fs from "node:fs/promises";
 // src/cli/doctor-command.ts
@@ -13,10 +18,14 @@ async function runDoctor(options, output, signal) {
 	const dir = storeDir(options.store);
 	const checks = [
 		["docker", () => checkDocker(signal)],
+		["image ID", () => checkImageId(signal)],
 		["smolvm", checkSmolvm],
 		["machine", checkVirtualization],
 		["scratch", () => checkDisk(scratchParent(), "TMPDIR")],
-		["store", () => checkStore(dir)]
+		["store", () => checkStore(dir)],
+		["umask", checkUmask],
+		["token", checkToken],
+		["proxy", checkProxy]
 	];
 	const findings = await Promise.all(checks.map(async ([name, check]) => ({
 		name,
@@ -45,6 +54,54 @@ async function checkDocker(signal) {
 	return {
 		state: "ok",
 		detail: `engine ${version}, ${store} image store`
+	};
+}
+/** Whether claude-bottle's next build gets the ID of the last one; `fetch` and `bind` try it out. */
+async function checkImageId(signal) {
+	const { store } = await engineFacts(signal);
+	if (store === "classic" || process.env.BUILDX_NO_DEFAULT_ATTESTATIONS) return {
+		state: "ok",
+		detail: "a cached build keeps its image ID"
+	};
+	return {
+		state: "warn",
+		detail: "containerd image store and BUILDX_NO_DEFAULT_ATTESTATIONS not set: BuildKit gives every build another image ID",
+		fix: "export BUILDX_NO_DEFAULT_ATTESTATIONS=1 where claude-bottle runs, or start it by claude-bottle exec"
+	};
+}
+/** COPY takes file modes over: they are no part of the inputs key, but of the image. */
+async function checkUmask() {
+	const umask = process.umask();
+	const octal = umask.toString(8).padStart(3, "0");
+	return (umask & 18) === 18 ? {
+		state: "ok",
+		detail: octal
+	} : {
+		state: "warn",
+		detail: `${octal}: files of new checkouts get other modes than in CI, so fetch --prove fails`,
+		fix: "set umask 022 before you clone"
+	};
+}
+async function checkToken() {
+	const { serverUrl, token } = await githubSite({ env: process.env });
+	return {
+		state: "ok",
+		detail: token === void 0 ? `none for ${serverUrl}; only private repositories and workflow artifacts need one (GH_TOKEN)` : `there is one for ${serverUrl}`
+	};
+}
+async function checkProxy() {
+	const set = [
+		"HTTPS_PROXY",
+		"HTTP_PROXY",
+		"NO_PROXY",
+		"NODE_EXTRA_CA_CERTS"
+	].flatMap((name) => {
+		const value = process.env[name] || process.env[name.toLowerCase()];
+		return value ? [`${name} ${URL.canParse(value) ? redacted(value) : value}`] : [];
+	});
+	return {
+		state: "ok",
+		detail: set.length === 0 ? "none" : set.join(", ")
 	};
 }
 async function checkSmolvm() {

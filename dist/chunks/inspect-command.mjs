@@ -1,6 +1,6 @@
 import { t as formatBytes } from "./disk.mjs";
 import { i as visible } from "./footer.mjs";
-import { r as unknownKeys, t as readSidecar } from "./verify.mjs";
+import { i as unknownKeys, n as readSidecar } from "./verify.mjs";
 // src/cli/inspect-command.ts
 /** `claude-bottle inspect`: what the footer and the manifest say, without reading the rest. */
 async function runInspect(file, output) {

@@ -1,11 +1,13 @@
 import { t as readBuildInputs } from "./build-inputs.mjs";
-import { n as hostGuestPlatform, r as parseGuestPlatform } from "./platform.mjs";
+import { t as BottleError } from "./errors.mjs";
 import { i as visible } from "./footer.mjs";
+import { n as platformOf } from "./build-options.mjs";
 // src/cli/key-command.ts
 /** `claude-bottle key`: prints the inputs key; with --explain, what it is made of. */
-async function runKey({ context, file, target, buildArg, platform: wanted, explain = false }, output, signal) {
-	const platform = wanted === void 0 ? hostGuestPlatform() : parseGuestPlatform(wanted);
-	const { key, entriesSha256, entries, narrowed, reasons } = await readBuildInputs({
+async function runKey(options, output, signal) {
+	const { context, file, target, buildArg, explain = false, against } = options;
+	const platform = platformOf(options);
+	const inputs = await readBuildInputs({
 		context,
 		file,
 		target,
@@ -13,15 +15,17 @@ async function runKey({ context, file, target, buildArg, platform: wanted, expla
 		platform,
 		signal
 	});
+	const { record, entries, reasons } = inputs;
+	const { key, narrowed } = record;
+	const differences = against === void 0 ? void 0 : await compare(against, inputs, platform, context);
 	const summary = {
-		key,
+		...record,
 		platform,
-		entriesSha256,
-		narrowed,
-		reasons
+		reasons,
+		...differences && { differences }
 	};
 	if (!explain) {
-		output.result(summary, [key]);
+		output.result(summary, [key, ...(differences ?? []).map(visible)]);
 		return 0;
 	}
 	const scope = narrowed ? "what the Dockerfile can see of the context" : "the whole context";
@@ -33,9 +37,19 @@ async function runKey({ context, file, target, buildArg, platform: wanted, expla
 		`platform    ${platform}`,
 		`covers      ${scope}`,
 		...reasons.map((reason) => `because     ${visible(reason)}`),
+		...(differences ?? []).map((line) => `differs     ${visible(line)}`),
 		...entries.map((entry) => visible(entryLine(entry)))
 	]);
 	return 0;
+}
+async function compare(path, inputs, platform, context) {
+	const [{ differencesFrom }, { readRecord }] = await Promise.all([import("./explain-miss.mjs"), import("./record-file2.mjs")]);
+	const record = await readRecord(path);
+	if (record === void 0) throw new BottleError("not-found", `there is no pack record in ${path}`, { hint: "name the .json file beside a sidecar" });
+	return await differencesFrom(record, inputs, {
+		platform,
+		context
+	});
 }
 function entryLine(entry) {
 	switch (entry.type) {

@@ -1,9 +1,14 @@
 import { t as BottleError } from "./errors.mjs";
-import { C as id16 } from "./verify.mjs";
-import { n as packImage, o as warningsTo, r as sweepKilledRuns, t as parseImageReference } from "./image-reference.mjs";
+import { t as id16 } from "./image-id.mjs";
+import { t as parseImageReference } from "./image-reference.mjs";
 import { n as hostGuestPlatform, r as parseGuestPlatform } from "./platform.mjs";
-import { _ as guestPlatformOf, f as buildImage, i as findSmolvm, l as requireSupported, u as requireVirtualization, y as inspectImage } from "./smolvm.mjs";
-import { n as exportSidecar, o as storeDir, t as Store } from "./store.mjs";
+import { n as buildImage, s as guestPlatformOf, u as inspectImage } from "./docker.mjs";
+import { n as sweepKilledRuns, t as packImage } from "./pack.mjs";
+import { i as findSmolvm, l as requireSupported, u as requireVirtualization } from "./smolvm.mjs";
+import { t as warningsTo } from "./progress.mjs";
+import { s as storeDir } from "./kept.mjs";
+import { r as exportSidecar, t as Store } from "./store.mjs";
+import { r as readInputs, t as imageName } from "./build-options.mjs";
 import { lstat, stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 // src/cli/pack-command.ts
@@ -14,6 +19,7 @@ async function runPack(options, output, signal) {
 	const store = await Store.open(storeDir(options.store));
 	await store.sweep(warningsTo(onProgress));
 	await sweepKilledRuns(signal, onProgress);
+	const inputs = await describeInputs(options, wanted ?? hostGuestPlatform(), output, signal);
 	const image = options.build ? await build(name, options, output, signal) : await inspectImage(name, signal);
 	const platform = guestPlatformOf(image, wanted, options.build);
 	const hit = options.force ? void 0 : await findInStore(store, image, platform, options, output, signal);
@@ -21,7 +27,8 @@ async function runPack(options, output, signal) {
 		...options,
 		image,
 		platform,
-		hop
+		hop,
+		inputs
 	}, output, signal);
 	if (options.out !== void 0) await exportSidecar(stored, resolve(options.out));
 	const { report, record } = stored;
@@ -60,10 +67,21 @@ async function parseOptions(options) {
 		registryImage: parseImageReference(options.registryImage ?? "registry:2.8.3@sha256:a3d8aaa63ed8681a604f1dea0aa03f100d5895b6a58ace528858a7b332415373")
 	};
 	return {
-		name: parseImageReference(options.image ?? (process.env.CLAUDE_BOTTLE_IMAGE || "claude-bottle:latest")),
+		name: imageName(options.image),
 		wanted: options.platform === void 0 ? void 0 : parseGuestPlatform(options.platform),
 		hop
 	};
+}
+/** For the pack record, by which `path` and `fetch` find the sidecar; what the key cannot see has none. */
+async function describeInputs(options, platform, output, signal) {
+	if (!options.build || options.extraArgs.length > 0) return;
+	try {
+		return (await readInputs(options, platform, output, signal)).record;
+	} catch (error) {
+		if (!(error instanceof BottleError)) throw error;
+		warningsTo(output.onProgress)(`packing without an inputs key: ${error.message}`);
+		return;
+	}
 }
 async function requireDirectory(what, dir) {
 	if (!(await stat(dir).catch(() => void 0))?.isDirectory()) throw new BottleError("usage", `the ${what} ${JSON.stringify(dir)} is not a directory`, { hint: "name one that is there" });
@@ -130,12 +148,12 @@ async function findInStore(store, image, platform, { cpus, mem }, { onProgress }
 	}
 	return found;
 }
-async function packIntoStore(store, { image, platform, hop, cpus, mem, timeout, kvmCheck }, { onProgress }, signal) {
+async function packIntoStore(store, { image, platform, hop, inputs, cpus, mem, timeout, kvmCheck }, { onProgress }, signal) {
 	const onWarning = warningsTo(onProgress);
 	const smolvm = await preflight(kvmCheck, onWarning);
 	if (platform !== hostGuestPlatform()) onWarning(`packing for ${platform}: the sidecar starts on such hosts only, not on this one`);
 	return await store.withTemp(async (outDir) => {
-		const { report, record } = await packImage({
+		const { report, record: packed } = await packImage({
 			image,
 			platform,
 			hop,
@@ -147,6 +165,10 @@ async function packIntoStore(store, { image, platform, hop, cpus, mem, timeout, 
 			signal,
 			onProgress
 		});
+		const record = {
+			...packed,
+			...inputs && { inputs }
+		};
 		signal.throwIfAborted();
 		onProgress({
 			type: "start",

@@ -1,3 +1,4 @@
+import { t as version } from "./package.mjs";
 import { a as hasErrno, n as InterruptedError, r as asBottleError, s as stackOf } from "./errors.mjs";
 import { t as formatBytes } from "./disk.mjs";
 import { stripVTControlCharacters, styleText } from "node:util";
@@ -2955,52 +2956,271 @@ function useColor() {
 	if (process$1.env.FORCE_COLOR || process$1.env.CLICOLOR_FORCE !== void 0) return true;
 }
 new Command();
-// package.json
-var version = "0.1.0";
+// src/cli/commands.ts
+/** The commands, in the order of the help: first what everybody needs. */
+function addCommands(program, start) {
+	addFetch(program, start);
+	addExec(program, start);
+	addPack(program, start);
+	addBind(program, start);
+	addPath(program, start);
+	addKey(program, start);
+	addLock(program, start);
+	addLs(program, start);
+	addPrune(program, start);
+	addExport(program, start);
+	addImport(program, start);
+	addInspect(program, start);
+	addVerify(program, start);
+	addDoctor(program, start);
+	addCompletion(program, start);
+}
+function addFetch(program, start) {
+	fetchOptions(program.command("fetch").description("download the prebuilt sidecar of this checkout, verify it, put it where claude-bottle looks")).option("--dry-run", "say what would be fetched, and from where").option("--no-bind", "only store it; claude-bottle bind does the rest").option("--print-path", "print nothing but the path of the sidecar").addOption(jsonOption()).addHelpText("after", examples(["claude-bottle fetch", "what CI has packed for this checkout"], ["claude-bottle fetch --dry-run", "only look"], ["claude-bottle fetch --from oci:localhost:5000/owner/repo/smolmachine", "from this registry"], ["claude-bottle fetch --locked", "exactly what claude-bottle.lock says"])).action((options) => start(async ({ output, signal }) => {
+		const { runFetch } = await import("./fetch-command.mjs");
+		return await runFetch(options, output, signal);
+	}));
+}
+function addExec(program, start) {
+	fetchOptions(program.command("exec").description("fetch, then run a command with what claude-bottle needs to find the sidecar").argument("<command...>", "after --: the command and its arguments")).addHelpText("after", examples(["claude-bottle exec -- true", "in place of true: what starts claude-bottle"])).action((command, options) => start(async (context) => {
+		const { runExec } = await import("./exec-command.mjs");
+		return await runExec(command, {
+			...options,
+			bind: true
+		}, context);
+	}));
+}
+function addPack(program, start) {
+	buildOptions(program.command("pack").description("build the image and pack it, unless the store has a verified sidecar for it").argument("[docker-build-args...]", "after --: further arguments for docker build")).option("--secret <spec>", "build secret as docker build takes it, may be repeated", collect, []).option("--image <name>", "image to build (default: $CLAUDE_BOTTLE_IMAGE or claude-bottle:latest)").option("--no-build", "pack the image as it is on the Docker engine").addOption(new Option("--hop <kind>", "registry for smolvm").choices(["embedded", "container"]).default("embedded")).option("--registry-image <image>", "image for --hop container (default: registry:2.8.3 by digest)").addOption(storeOption()).option("--out <file>", "also write the sidecar to this file").option("--cpus <n>", "CPUs of the machine", wholeNumber(1, 255)).option("--mem <MiB>", "memory of the machine", wholeNumber(64, 1048576)).option("--timeout <minutes>", "limit for smolvm pack create", wholeNumber(1, 1440), 60).option("--force", "pack also when the store has a verified sidecar").option("--no-kvm-check", "start smolvm without a usable /dev/kvm: for the test double").addOption(jsonOption()).addHelpText("after", examples(["claude-bottle pack", "build, pack, store"], ["claude-bottle pack --out agent.smolmachine -- --pull", "with a fresh base image, and to a file"])).action((buildArgs, options) => start(async ({ output, signal }) => {
+		const { runPack } = await import("./pack-command.mjs");
+		return await runPack({
+			...options,
+			extraArgs: buildArgs
+		}, output, signal);
+	}));
+}
+function addBind(program, start) {
+	buildOptions(program.command("bind").description("build the image as claude-bottle does, and give the stored sidecar the name of its ID"), { hasPlatform: false }).option("--image <name>", "image to build (default: $CLAUDE_BOTTLE_IMAGE or claude-bottle:latest)").option("--prove", "only if layers and runtime config are those of the image that was packed").addOption(storeOption()).addOption(jsonOption()).addHelpText("after", examples(["claude-bottle bind", "after fetch --no-bind, or another docker build"])).action((options) => start(async ({ output, signal }) => {
+		const { runBind } = await import("./bind-command.mjs");
+		return await runBind(options, output, signal);
+	}));
+}
+function addPath(program, start) {
+	buildOptions(program.command("path").description("print the path of the stored sidecar of this checkout; asks no source")).addOption(storeOption()).addOption(jsonOption()).addHelpText("after", examples(["ls -l \"$(claude-bottle path)\"", "in a script"])).action((options) => start(async ({ output, signal }) => {
+		const { runPath } = await import("./path-command.mjs");
+		return await runPath(options, output, signal);
+	}));
+}
+function addKey(program, start) {
+	buildOptions(program.command("key").description("print the inputs key: the same wherever the same inputs go into docker build")).option("--explain", "also list what the key is made of").option("--against <record>", "also say what differs from this pack record (a JSON file)").addOption(jsonOption()).addHelpText("after", examples(["claude-bottle key", "the key of this checkout"], ["claude-bottle key --explain --platform linux/arm64", "and what goes into it"], ["claude-bottle key --against agent.smolmachine.json", "why a published sidecar is not for this checkout"])).action((options) => start(async ({ output, signal }) => {
+		const { runKey } = await import("./key-command.mjs");
+		return await runKey(options, output, signal);
+	}));
+}
+function addLock(program, start) {
+	trustOptions(sourceOptions(buildOptions(program.command("lock").description("write claude-bottle.lock: which sidecar this checkout has, and where it is"), { hasPlatform: false }))).addOption(storeOption()).option("--platform <platform>", "guest platform, may be repeated (default: those that are published)", collect, []).addOption(jsonOption()).addHelpText("after", examples(["claude-bottle lock", "then commit claude-bottle.lock"])).action((options) => start(async ({ output, signal }) => {
+		const { runLock } = await import("./lock-command.mjs");
+		return await runLock(options, output, signal);
+	}));
+}
+function addLs(program, start) {
+	program.command("ls").description("list the sidecars of the store, and the image IDs that they are bound to").addOption(storeOption()).addOption(jsonOption()).addHelpText("after", examples(["claude-bottle ls", "what there is"])).action((options) => start(async ({ output }) => {
+		const { runLs } = await import("./ls-command.mjs");
+		return await runLs(options, output);
+	}));
+}
+function addPrune(program, start) {
+	program.command("prune").description("remove sidecars that nothing uses; never done by itself").option("--older-than <duration>", "those not used for so long: 12h, 30d, 8w", duration).option("--max-size <size>", "the longest unused, until the store is no larger: 500MB, 20GB", size).option("--keep <n>", "the so many used last stay in any case", wholeNumber(0, 1e6), 1).option("--dry-run", "say what would be removed").addOption(storeOption()).addOption(jsonOption()).addHelpText("after", examples(["claude-bottle prune --older-than 30d --dry-run", "first look"])).action((options) => start(async ({ output }) => {
+		const { runPrune } = await import("./prune-command.mjs");
+		return await runPrune(options, output);
+	}));
+}
+function addExport(program, start) {
+	buildOptions(program.command("export").description("write this checkout's sidecars to one file, for a machine without a network").argument("[id]", "an image ID, or its first 16 hex digits, in place of this checkout's"), { hasPlatform: false }).option("--platform <platform>", "only this guest platform (default: those that the store has)").option("--out <file>", "the file (default: smolmachine-KEY.oci.tar)").addOption(storeOption()).addOption(jsonOption()).addHelpText("after", examples(["claude-bottle export --out /media/usb/agent.oci.tar", "what the store has for this checkout"], ["skopeo copy --all oci-archive:agent.oci.tar:TAG docker://REGISTRY/…", "it is an OCI image layout"])).action((id, options) => start(async ({ output, signal }) => {
+		const { runExport } = await import("./export-command.mjs");
+		return await runExport(id, options, output, signal);
+	}));
+}
+function addImport(program, start) {
+	trustOptions(buildOptions(program.command("import").description("fetch from a file that export has written; asks nothing of any network").argument("<file>", "an OCI image layout in a tar"))).option("--repo <owner/name>", "repository whose sidecar it must be (default: the checkout's origin)").option("--github-url <url>", "GitHub server (default: the origin's, or https://github.com)").option("--sha256 <hex>", "accept only the sidecar with this SHA-256").option("--commit <hash>", "accept only what was packed from this commit").option("--prove", "bind only if layers and runtime config are those of the image that was packed").option("--image <name>", "image to build (default: $CLAUDE_BOTTLE_IMAGE or claude-bottle:latest)").addOption(storeOption()).option("--dry-run", "say what would be imported").option("--no-bind", "only store it; claude-bottle bind does the rest").option("--print-path", "print nothing but the path of the sidecar").addOption(jsonOption()).addHelpText("after", `${examples(["claude-bottle import agent.oci.tar", "in a checkout of the same commit"])}
+
+The trust roots in the file verify nothing by themselves, since whoever made the file chose them: what is built in
+verifies, or what --trusted-root names.`).action((file, options) => start(async ({ output, signal }) => {
+		const { runImport } = await import("./import-command.mjs");
+		return await runImport(file, options, output, signal);
+	}));
+}
+function addInspect(program, start) {
+	program.command("inspect").description("show what is in a sidecar, without verifying it").argument("<file>").addOption(jsonOption()).addHelpText("after", examples(["claude-bottle inspect agent.smolmachine", "image, machine, layers"])).action((file) => start(async ({ output }) => {
+		const { runInspect } = await import("./inspect-command.mjs");
+		return await runInspect(file, output);
+	}));
+}
+function addVerify(program, start) {
+	trustOptions(program.command("verify").description("check sidecars; damaged ones of the store go to quarantine").argument("[file-or-id]", "a file, an image ID, or its first 16 hex digits")).option("--context <dir>", "a checkout of the repository that has to have signed", ".").option("--repo <owner/name>", "repository that has to have signed (default: the checkout's origin)").option("--github-url <url>", "GitHub server (default: the origin's, or https://github.com)").option("--all", "every sidecar in the store").option("--deep", "also unpack and check every entry").addOption(storeOption()).addOption(jsonOption()).addHelpText("after", examples(["claude-bottle verify --deep agent.smolmachine", "a file, down to each entry"], ["claude-bottle verify --all", "the whole store"])).action((fileOrId, options) => start(async ({ output, signal }) => {
+		const { runVerify } = await import("./verify-command.mjs");
+		return await runVerify(fileOrId, options, output, signal);
+	}));
+}
+function addDoctor(program, start) {
+	program.command("doctor").description("check what fetching and packing need on this machine").addOption(storeOption()).addOption(jsonOption()).action((options) => start(async ({ output, signal }) => {
+		const { runDoctor } = await import("./doctor-command.mjs");
+		return await runDoctor(options, output, signal);
+	}));
+}
+function addCompletion(program, start) {
+	program.command("completion").description("print a script that completes commands and options in a shell").addArgument(new Argument("<shell>").choices([
+		"bash",
+		"zsh",
+		"fish"
+	])).addHelpText("after", examples(["source <(claude-bottle completion bash)", "in ~/.bashrc"])).action((shell) => start(async ({ output }) => {
+		const { completionScript } = await import("./completion.mjs");
+		const script = completionScript(program, shell);
+		output.result(script, script.trimEnd().split("\n"));
+		return 0;
+	}));
+}
+/** What goes into `docker build`. */
+function buildOptions(command, { hasPlatform = true } = {}) {
+	command.option("--context <dir>", "build context", ".").option("--file <file>", "Dockerfile (default: Dockerfile in the context)").option("--target <stage>", "build stage").option("--build-arg <key=value>", "build argument, may be repeated", collect, []);
+	return hasPlatform ? command.option("--platform <platform>", "guest platform: linux/amd64 or linux/arm64 (default: this machine's)") : command;
+}
+function sourceOptions(command) {
+	return command.option("--from <source>", "only from oci:REFERENCE, release:TAG, run:ID, file:PATH or https://…").option("--repo <owner/name>", "repository whose sidecars are wanted (default: the checkout's origin)").option("--github-url <url>", "GitHub server (default: the origin's, or https://github.com)").option("--token <token>", "GitHub token; better in GH_TOKEN, where no other user sees it");
+}
+/** Whose signature a sidecar must have. */
+function trustOptions(command) {
+	return command.addOption(new Option("--provenance <mode>", "auto: verified where there is a signature, required once there was one").choices([
+		"auto",
+		"required",
+		"off"
+	]).default("auto")).option("--branch <name>", "also accept what was packed for this branch, may be repeated", collect, []).option("--signer-workflow <path>", "only what OWNER/NAME/.github/workflows/FILE.yml has signed").option("--allow-self-hosted", "also what was packed on a runner that is not GitHub's own").option("--allow-older", "also an older run than was seen before for the same inputs").option("--trusted-root <file>", "Sigstore trust roots, instead of those that are built in");
+}
+function fetchOptions(command) {
+	return trustOptions(sourceOptions(buildOptions(command))).option("--sha256 <hex>", "accept only the sidecar with this SHA-256").option("--commit <hash>", "accept only what was packed from this commit").option("--locked", "accept only what claude-bottle.lock says").option("--offline", "ask no source, only the store").option("--prove", "bind only if layers and runtime config are those of the image that was packed").option("--image <name>", "image that claude-bottle builds (default: $CLAUDE_BOTTLE_IMAGE or claude-bottle:latest)").addOption(storeOption());
+}
+function storeOption() {
+	return new Option("--store <dir>", "directory of the sidecars (default: ~/.cache/claude-bottle/smolmachines)").env("CLAUDE_BOTTLE_STORE");
+}
+function jsonOption() {
+	return new Option("--json", "print the result as JSON");
+}
+function examples(...lines) {
+	const width = Math.max(...lines.map(([command]) => command.length));
+	return `\nExamples:\n${lines.map(([command, meaning]) => `  $ ${command.padEnd(width)}  # ${meaning}`).join("\n")}`;
+}
+function collect(value, previous) {
+	return [...previous, value];
+}
+function wholeNumber(minimum, maximum) {
+	return (text) => {
+		const value = Number(text);
+		if (!/^\d+$/.test(text) || value < minimum || value > maximum) throw new InvalidArgumentError(`Use a whole number from ${minimum} to ${maximum}.`);
+		return value;
+	};
+}
+const HOUR_MS = 36e5;
+const DURATION_UNITS = {
+	h: HOUR_MS,
+	d: 24 * HOUR_MS,
+	w: 168 * HOUR_MS
+};
+function duration(text) {
+	const [, count, unit] = /^(\d{1,6})([hdw])$/.exec(text) ?? [];
+	if (unit === void 0) throw new InvalidArgumentError("Use a number of hours, days or weeks: 12h, 30d, 8w.");
+	return Number(count) * DURATION_UNITS[unit];
+}
+const SIZE_UNITS = {
+	MB: 1e6,
+	GB: 1e9,
+	TB: 0xe8d4a51000
+};
+function size(text) {
+	const [, count, unit] = /^(\d{1,6})(MB|GB|TB)$/i.exec(text) ?? [];
+	if (unit === void 0) throw new InvalidArgumentError("Use a number of MB, GB or TB: 500MB, 20GB.");
+	return Number(count) * SIZE_UNITS[unit.toUpperCase()];
+}
 // src/cli/progress.ts
 const REDRAW_INTERVAL_MS = 100;
+/** Without a terminal, a stage says no more often than this that it is at work. */
+const PLAIN_INTERVAL_MS = 1e4;
+const RATE_WINDOW_MS = 5e3;
+/** Of a shorter time, a rate says more about buffers than about the way the bytes come. */
+const RATE_MINIMUM_MS = 1e3;
 const STAGE_COLUMNS = 8;
+const USUAL_COLUMNS = 80;
 const ERASE_LINE = "\r\x1B[2K";
-/** One line for each stage that is done; on a terminal also a moving one for the stage at work. */
-function createProgress(stream, now = performance.now.bind(performance)) {
+/**
+* One line for each stage that is done. For the stage at work there is a moving line on a terminal, and elsewhere a
+* line every now and then.
+*/
+function createProgress(stream, { quiet = false, now = performance.now.bind(performance) } = {}) {
 	const isTerminal = stream.isTTY === true;
-	const startedAt = /* @__PURE__ */ new Map();
+	const stages = /* @__PURE__ */ new Map();
 	let drawnAt = Number.NEGATIVE_INFINITY;
+	let drawn;
+	const enter = (name) => {
+		const stage = {
+			startedAt: now(),
+			rate: new Rate(),
+			plainAt: now() + PLAIN_INTERVAL_MS
+		};
+		stages.set(name, stage);
+		return stage;
+	};
 	const clear = () => {
-		if (isTerminal && drawnAt !== Number.NEGATIVE_INFINITY) {
+		if (isTerminal && drawn !== void 0) {
 			stream.write(ERASE_LINE);
+			drawn = void 0;
 			drawnAt = Number.NEGATIVE_INFINITY;
 		}
 	};
-	const draw = (stage, text) => {
-		if (isTerminal && now() - drawnAt >= REDRAW_INTERVAL_MS) {
-			const line = `${stage.padEnd(STAGE_COLUMNS)} ${stripVTControlCharacters(text)}`;
-			stream.write(ERASE_LINE + styleText("dim", line.slice(0, stream.columns - 1), { stream }));
-			drawnAt = now();
+	const draw = (name, parts) => {
+		if (now() - drawnAt < REDRAW_INTERVAL_MS) return;
+		const line = fitted(name, parts, (stream.columns || USUAL_COLUMNS) - 1);
+		drawnAt = now();
+		if (line !== drawn) {
+			stream.write(ERASE_LINE + styleText("dim", line, { stream }));
+			drawn = line;
 		}
 	};
 	const print = (line) => {
 		clear();
 		stream.write(`${line}\n`);
 	};
+	const show = (name, stage, parts) => {
+		if (isTerminal) draw(name, parts);
+		else if (now() >= stage.plainAt) {
+			stage.plainAt = now() + PLAIN_INTERVAL_MS;
+			const line = fitted(name, parts, Number.POSITIVE_INFINITY);
+			if (line !== drawn) {
+				print(line);
+				drawn = line;
+			}
+		}
+	};
 	return {
 		clear,
 		handle(event) {
+			if (event.type === "warning") {
+				print(`${styleText("yellow", "claude-bottle: warning:", { stream })} ${event.message}`);
+				return;
+			}
+			if (quiet) return;
+			const stage = event.type !== "start" && stages.get(event.stage) || enter(event.stage);
 			switch (event.type) {
 				case "start":
-					startedAt.set(event.stage, now());
-					draw(event.stage, event.detail ?? "");
+					show(event.stage, stage, [event.detail ?? ""]);
 					break;
-				case "bytes": {
-					const total = event.totalBytes === void 0 ? "" : ` of about ${formatBytes(event.totalBytes)}`;
-					draw(event.stage, formatBytes(event.doneBytes) + total);
+				case "bytes":
+					stage.rate.add(event.doneBytes, now());
+					show(event.stage, stage, partsOf(event, stage.rate.bytesPerSecond()));
 					break;
-				}
 				case "output":
-					draw(event.stage, event.line);
+					show(event.stage, stage, [event.line]);
 					break;
 				case "done": {
-					const seconds = (now() - (startedAt.get(event.stage) ?? now())) / 1e3;
+					const seconds = (now() - stage.startedAt) / 1e3;
 					const size = event.sizeBytes === void 0 ? "" : formatBytes(event.sizeBytes);
 					const columns = [
 						event.stage.padEnd(STAGE_COLUMNS),
@@ -3008,16 +3228,78 @@ function createProgress(stream, now = performance.now.bind(performance)) {
 						size.padStart(8)
 					];
 					print([...columns, event.detail ?? ""].join("  ").trimEnd());
+					stages.delete(event.stage);
 					break;
 				}
-				case "warning": print(`${styleText("yellow", "claude-bottle: warning:", { stream })} ${event.message}`);
 			}
 		}
 	};
 }
+/** How fast bytes came over the last seconds, from the first number on: what was there before did not come now. */
+var Rate = class {
+	#samples = [];
+	add(doneBytes, at) {
+		const last = this.#samples.at(-1);
+		if (last !== void 0 && doneBytes < last.doneBytes) this.#samples = [];
+		const previous = this.#samples.at(-2);
+		if (previous !== void 0 && at - previous.at < REDRAW_INTERVAL_MS) this.#samples.pop();
+		this.#samples.push({
+			doneBytes,
+			at
+		});
+		const behind = this.#samples.findLastIndex((sample) => at - sample.at >= RATE_WINDOW_MS);
+		this.#samples.splice(0, behind);
+	}
+	bytesPerSecond() {
+		const [first, last] = [this.#samples[0], this.#samples.at(-1)];
+		if (first === void 0 || last === void 0 || last.at - first.at < RATE_MINIMUM_MS) return;
+		return (last.doneBytes - first.doneBytes) / ((last.at - first.at) / 1e3);
+	}
+};
+/** The most important ones first. */
+function partsOf({ doneBytes, totalBytes, isEstimate }, bytesPerSecond) {
+	const rate = bytesPerSecond === void 0 ? [] : [`${formatBytes(bytesPerSecond)}/s`];
+	if (totalBytes === void 0) return [formatBytes(doneBytes), ...rate];
+	if (isEstimate) return [`${formatBytes(doneBytes)} of about ${formatBytes(totalBytes)}`, ...rate];
+	const leftBytes = totalBytes - doneBytes;
+	const percent = leftBytes > 0 ? Math.floor(doneBytes / totalBytes * 100) : 100;
+	const left = bytesPerSecond && leftBytes > 0 ? [`${formatTime(leftBytes / bytesPerSecond)} left`] : [];
+	return [
+		`${formatBytes(doneBytes)} of ${formatBytes(totalBytes)}`,
+		`${percent} %`,
+		...rate,
+		...left
+	];
+}
+function formatTime(seconds) {
+	if (seconds <= 90) return `${Math.ceil(seconds)} s`;
+	const minutes = Math.ceil(seconds / 60);
+	return minutes <= 90 ? `${minutes} min` : `${Math.ceil(minutes / 60)} h`;
+}
+/** Drops parts that have no room: half a number is a wrong one. Only the first is cut. */
+function fitted(name, parts, columns) {
+	const [first = "", ...others] = parts.map((part) => stripVTControlCharacters(part).replaceAll(/\p{Cc}/gu, " "));
+	let line = cutTo(`${name.padEnd(STAGE_COLUMNS)} ${first}`.trimEnd(), columns);
+	for (const part of others) {
+		if (line.length + 2 + part.length > columns) break;
+		line += `  ${part}`;
+	}
+	return line;
+}
+/** What is not ASCII counts as two columns: that is the most it takes. */
+function cutTo(text, columns) {
+	let width = 0;
+	let end = 0;
+	for (const char of text) {
+		width += char > "~" ? 2 : 1;
+		if (width > columns) break;
+		end += char.length;
+	}
+	return text.slice(0, end);
+}
 // src/cli/output.ts
-function terminalOutput({ json, debug }) {
-	const progress = createProgress(process.stderr);
+function terminalOutput({ json, debug, quiet }) {
+	const progress = createProgress(process.stderr, { quiet });
 	outliveReaders();
 	return {
 		onProgress: progress.handle,
@@ -3026,6 +3308,7 @@ function terminalOutput({ json, debug }) {
 			process.stdout.write(json ? `${JSON.stringify(value, void 0, 2)}\n` : lines.map((line) => `${line}\n`).join(""));
 		},
 		note(message) {
+			if (quiet) return;
 			progress.clear();
 			process.stderr.write(`claude-bottle: ${message}\n`);
 		},
@@ -3066,17 +3349,21 @@ const SIGNALS = {
 };
 const EXIT_CODES_HELP = `
 Exit codes:
-  0    done, or already there            70   a bug of ours
-  1    docker or smolvm failed           73   cannot write
-  64   wrong usage                       74   input/output error
+  0    done, or already there            74   input/output error
+  1    docker or smolvm failed           75   try again later
+  64   wrong usage                       76   not trusted
   65   damaged sidecar                   77   not permitted
   66   no such image or sidecar          78   configuration
-  69   no Docker daemon                  129, 130, 143   stopped by a signal`;
+  69   no Docker daemon, no network      129, 130, 143   stopped by a signal
+  70   a bug of ours                     exec ends as its command ends
+  73   cannot write`;
 /** Runs one command line and returns the exit code. */
 async function main(argv) {
+	const ours = argv.includes("--") ? argv.slice(0, argv.indexOf("--")) : argv;
 	const output = terminalOutput({
-		json: argv.includes("--json"),
-		debug: argv.includes("--debug")
+		json: ours.includes("--json"),
+		debug: ours.includes("--debug"),
+		quiet: ours.includes("--quiet")
 	});
 	const interruption = new AbortController();
 	const stop = (signal) => {
@@ -3085,17 +3372,25 @@ async function main(argv) {
 		interruption.abort(new InterruptedError(signal));
 	};
 	const signals = Object.keys(SIGNALS);
+	const releaseSignals = () => {
+		for (const signal of signals) process.off(signal, stop);
+	};
 	for (const signal of signals) process.on(signal, stop);
 	try {
-		return await run(argv, output, interruption.signal);
+		return await run(argv, {
+			output,
+			signal: interruption.signal,
+			releaseSignals
+		});
 	} finally {
-		for (const signal of signals) process.off(signal, stop);
+		releaseSignals();
 	}
 }
-async function run(argv, output, signal) {
+async function run(argv, context) {
+	const { output, signal } = context;
 	let exitCode = 0;
 	const program = createProgram(async (command) => {
-		exitCode = await command(output, signal);
+		exitCode = await command(context);
 	});
 	try {
 		await program.parseAsync(argv);
@@ -3109,46 +3404,8 @@ async function run(argv, output, signal) {
 	}
 }
 function createProgram(start) {
-	const program = new Command("claude-bottle").description("Pack agent images into verified .smolmachine sidecars, and keep them where claude-bottle looks.").version(version).option("--debug", "show stack traces").exitOverride().showSuggestionAfterError().showHelpAfterError("(claude-bottle --help lists what there is)").addHelpText("after", EXIT_CODES_HELP);
-	program.command("pack").description("build the image and pack it, unless the store has a verified sidecar for it").argument("[docker-build-args...]", "after --: further arguments for docker build").option("--context <dir>", "build context", ".").option("--file <file>", "Dockerfile (default: Dockerfile in the context)").option("--target <stage>", "build stage").option("--build-arg <key=value>", "build argument, may be repeated", collect, []).option("--secret <spec>", "build secret as docker build takes it, may be repeated", collect, []).option("--image <name>", "image to build (default: $CLAUDE_BOTTLE_IMAGE or claude-bottle:latest)").option("--no-build", "pack the image as it is on the Docker engine").option("--platform <platform>", "guest platform: linux/amd64 or linux/arm64 (default: this machine's)").addOption(new Option("--hop <kind>", "registry for smolvm").choices(["embedded", "container"]).default("embedded")).option("--registry-image <image>", "image for --hop container (default: registry:2.8.3 by digest)").addOption(storeOption()).option("--out <file>", "also write the sidecar to this file").option("--cpus <n>", "CPUs of the machine", wholeNumber(1, 255)).option("--mem <MiB>", "memory of the machine", wholeNumber(64, 1048576)).option("--timeout <minutes>", "limit for smolvm pack create", wholeNumber(1, 1440), 60).option("--force", "pack also when the store has a verified sidecar").option("--no-kvm-check", "start smolvm without a usable /dev/kvm: for the test double").addOption(jsonOption()).action((buildArgs, options) => start(async (output, signal) => {
-		const { runPack } = await import("./pack-command.mjs");
-		return await runPack({
-			...options,
-			extraArgs: buildArgs
-		}, output, signal);
-	}));
-	program.command("key").description("print the inputs key: the same wherever the same inputs go into docker build").option("--context <dir>", "build context", ".").option("--file <file>", "Dockerfile (default: Dockerfile in the context)").option("--target <stage>", "build stage").option("--build-arg <key=value>", "build argument, may be repeated", collect, []).option("--platform <platform>", "guest platform: linux/amd64 or linux/arm64 (default: this machine's)").option("--explain", "also list what the key is made of").addOption(jsonOption()).action((options) => start(async (output, signal) => {
-		const { runKey } = await import("./key-command.mjs");
-		return await runKey(options, output, signal);
-	}));
-	program.command("inspect").description("show what is in a sidecar, without verifying it").argument("<file>").addOption(jsonOption()).action((file) => start(async (output) => {
-		const { runInspect } = await import("./inspect-command.mjs");
-		return await runInspect(file, output);
-	}));
-	program.command("verify").description("check sidecars; damaged ones of the store go to quarantine").argument("[file-or-id]", "a file, an image ID, or its first 16 hex digits").option("--all", "every sidecar in the store").option("--deep", "also unpack and check every entry").addOption(storeOption()).addOption(jsonOption()).action((fileOrId, options) => start(async (output, signal) => {
-		const { runVerify } = await import("./verify-command.mjs");
-		return await runVerify(fileOrId, options, output, signal);
-	}));
-	program.command("doctor").description("check what packing needs on this machine").addOption(storeOption()).addOption(jsonOption()).action((options) => start(async (output, signal) => {
-		const { runDoctor } = await import("./doctor-command.mjs");
-		return await runDoctor(options, output, signal);
-	}));
+	const program = new Command("claude-bottle").description("Prebuilt, verified .smolmachine sidecars, where claude-bottle looks for them.").version(version).option("--quiet", "print results, warnings and errors only").option("--debug", "show stack traces").configureHelp({ showGlobalOptions: true }).exitOverride().showSuggestionAfterError().showHelpAfterError("(claude-bottle --help lists what there is)").addHelpText("after", EXIT_CODES_HELP);
+	addCommands(program, start);
 	return program;
-}
-function storeOption() {
-	return new Option("--store <dir>", "directory of the sidecars (default: ~/.cache/claude-bottle/smolmachines)").env("CLAUDE_BOTTLE_STORE");
-}
-function jsonOption() {
-	return new Option("--json", "print the result as JSON");
-}
-function collect(value, previous) {
-	return [...previous, value];
-}
-function wholeNumber(minimum, maximum) {
-	return (text) => {
-		const value = Number(text);
-		if (!/^\d+$/.test(text) || value < minimum || value > maximum) throw new InvalidArgumentError(`Use a whole number from ${minimum} to ${maximum}.`);
-		return value;
-	};
 }
 export { main };

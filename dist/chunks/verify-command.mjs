@@ -1,12 +1,19 @@
-import { o as isDamage, t as BottleError } from "./errors.mjs";
+import { a as hasErrno, i as fileError, o as isDamage, t as BottleError } from "./errors.mjs";
 import { t as formatBytes } from "./disk.mjs";
-import { T as parseId16 } from "./verify.mjs";
-import { a as verifyFile, o as storeDir, t as Store } from "./store.mjs";
+import { i as originOf } from "./git.mjs";
+import { r as parseId16 } from "./image-id.mjs";
+import { t as BUNDLE_SUFFIX } from "./published-name.mjs";
+import { n as githubSite } from "./github.mjs";
+import { s as storeDir } from "./kept.mjs";
+import { i as verifyFile, t as Store } from "./store.mjs";
+import { t as trustOf } from "./trust-options.mjs";
+import { readFile } from "node:fs/promises";
 // src/cli/verify-command.ts
 /** `claude-bottle verify`: one file, one sidecar of the store, or all of them; 65 when one is not good. */
-async function runVerify(fileOrId, { all, deep, store: dir }, output, signal) {
+async function runVerify(fileOrId, options, output, signal) {
+	const { all, deep, store: dir } = options;
 	if (fileOrId === void 0 === (all === void 0)) throw new BottleError("usage", "verify takes either a file, an image ID, or --all", { hint: "claude-bottle verify --all checks the whole store" });
-	const options = {
+	const checks = {
 		deep,
 		signal,
 		onBytes: (doneBytes) => output.onProgress({
@@ -17,19 +24,21 @@ async function runVerify(fileOrId, { all, deep, store: dir }, output, signal) {
 	};
 	const id = fileOrId === void 0 ? void 0 : parseId16(fileOrId);
 	if (fileOrId !== void 0 && id === void 0) {
-		const stored = await verifyFile(fileOrId, options);
-		report(output, verdictOf(stored), [verdictOf(stored)]);
+		const bundle = await readBundleBeside(fileOrId);
+		const verdict = await judged(await verifyFile(fileOrId, checks), bundle, options);
+		report(output, verdict, [verdict]);
 		return 0;
 	}
 	const store = await Store.open(storeDir(dir));
 	const verdicts = [];
-	for (const entry of id === void 0 ? await store.list() : [id]) verdicts.push(await verifyStored(store, store.pathFor(entry), options));
+	for (const entry of id === void 0 ? await store.list() : [id]) verdicts.push(await verifyStored(store, store.pathFor(entry), checks, options));
 	report(output, all ? verdicts : verdicts[0], verdicts);
 	return verdicts.find(({ exit }) => exit !== 0)?.exit ?? 0;
 }
-async function verifyStored(store, path, options) {
+async function verifyStored(store, path, checks, options) {
 	try {
-		return verdictOf(await store.verify(path, options));
+		const stored = await store.verify(path, checks);
+		return await judged(stored, await store.readBundle(stored.report.sha256), options);
 	} catch (error) {
 		if (isDamage(error)) return {
 			path,
@@ -45,6 +54,51 @@ async function verifyStored(store, path, options) {
 		throw error;
 	}
 }
+/** @throws BottleError `not-trusted` */
+async function judged(stored, bundle, options) {
+	const verdict = verdictOf(stored);
+	const { record } = stored;
+	if (options.provenance === "off" || bundle === void 0 && options.provenance === "auto") return verdict;
+	const origin = await originOf(options.context);
+	const repository = options.repo ?? origin?.repository;
+	if (record === void 0 || repository === void 0) {
+		if (options.provenance === "auto") return {
+			...verdict,
+			provenance: null
+		};
+		throw new BottleError("not-trusted", `${stored.path}: whose it must be, or its pack record, is not known`, { hint: "name the repository with --repo OWNER/NAME, and put the record beside the file" });
+	}
+	const { serverUrl } = await githubSite({
+		serverUrl: options.githubUrl,
+		remoteHost: origin?.host,
+		env: process.env
+	});
+	const trust = await trustOf(options);
+	const { decideProvenance } = await import("./decide2.mjs");
+	const verified = await decideProvenance({
+		mode: options.provenance,
+		bundles: bundle === void 0 ? [] : [bundle],
+		record,
+		policy: {
+			...trust,
+			serverUrl,
+			repository
+		},
+		memory: void 0,
+		allowOlder: true,
+		trustedRootPath: trust.trustedRoot
+	});
+	return {
+		...verdict,
+		provenance: verified?.provenance ?? null
+	};
+}
+async function readBundleBeside(file) {
+	return await readFile(file + BUNDLE_SUFFIX).catch((error) => {
+		if (hasErrno(error, "ENOENT")) return;
+		throw fileError(`cannot read ${file}${BUNDLE_SUFFIX}`, error);
+	});
+}
 function verdictOf({ path, report: { sha256, sizeBytes, members }, record }) {
 	return {
 		path,
@@ -56,8 +110,11 @@ function verdictOf({ path, report: { sha256, sizeBytes, members }, record }) {
 	};
 }
 function report(output, value, verdicts) {
-	output.result(value, verdicts.length === 0 ? ["the store has no sidecars"] : verdicts.map(({ path, exit, sha256, sizeBytes, error, quarantinedAs }) => {
-		if (exit === 0) return `ok       ${path}  ${formatBytes(sizeBytes ?? 0)}  sha256:${sha256}`;
+	output.result(value, verdicts.length === 0 ? ["the store has no sidecars"] : verdicts.map(({ path, exit, sha256, sizeBytes, provenance, error, quarantinedAs }) => {
+		if (exit === 0) {
+			const signer = provenance ? `  signed by ${provenance.signer}` : "";
+			return `ok       ${path}  ${formatBytes(sizeBytes ?? 0)}  sha256:${sha256}${signer}`;
+		}
 		return quarantinedAs === void 0 ? `failed   ${path}  ${error}` : `damaged  ${path}  ${error}; moved to ${quarantinedAs}`;
 	}));
 }

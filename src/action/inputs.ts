@@ -6,6 +6,8 @@ import { parseImageReference } from '../identity/image-reference.ts';
 import { type GuestPlatform, parseGuestPlatform } from '../identity/platform.ts';
 import type { Hop } from '../pack/pack.ts';
 import { REGISTRY_IMAGE } from '../pack/registry-container.ts';
+import { ATTEST_MODES, type AttestMode } from '../publish/attest.ts';
+import { formatName, type OciRepositoryName, parseOciReference } from '../remote/oci-reference.ts';
 import { DEFAULT_SMOLVM_VERSION } from './smolvm-release.ts';
 
 export type CacheInput = 'auto' | 'true' | 'false';
@@ -28,6 +30,25 @@ export type SmolvmInputs =
   | { readonly path: string }
   | { readonly version: string; readonly sha256: string | undefined };
 
+const CHANNELS = ['oci', 'release'] as const;
+export type PublishChannel = (typeof CHANNELS)[number];
+
+const SECRET_SCANS = ['fail', 'warn'] as const;
+
+/** Of no meaning where nothing is published, so that a workflow can leave `publish` empty in some of its runs. */
+export interface PublishInputs {
+  readonly channels: readonly PublishChannel[];
+  /** Without it, the package that belongs to the repository. */
+  readonly ociRef: OciRepositoryName | undefined;
+  /** Without it, the tag that the workflow runs for. */
+  readonly releaseTag: string | undefined;
+  readonly releaseDraft: boolean;
+  /** Those that the release is published with, whichever job brings them. */
+  readonly releasePlatforms: readonly GuestPlatform[];
+  readonly attest: AttestMode;
+  readonly secretScan: (typeof SECRET_SCANS)[number];
+}
+
 /** What action.yml declares, read once. */
 export interface ActionInputs {
   /** What to build, or the name of an image that is there. */
@@ -40,6 +61,7 @@ export interface ActionInputs {
   readonly upload: boolean;
   readonly artifactName: string;
   readonly retentionDays: number | undefined;
+  readonly publish: PublishInputs;
   readonly githubToken: string | undefined;
   readonly cpus: number | undefined;
   readonly memMib: number | undefined;
@@ -57,9 +79,11 @@ const DEFAULT_CONTEXT = '.';
  */
 export async function readInputs(get: (name: string) => string, workspace: string): Promise<ActionInputs> {
   const read = reader(get);
+  const source = await readSource(read, workspace);
+  const platforms = readPlatforms(read, 'platforms');
   return {
-    source: await readSource(read, workspace),
-    platforms: readPlatforms(read),
+    source,
+    platforms,
     hop: readHop(read),
     smolvm: await readSmolvm(read),
     kvmCheck: read.choice('kvm-check', ['true', 'false']) === 'true',
@@ -67,6 +91,7 @@ export async function readInputs(get: (name: string) => string, workspace: strin
     upload: read.choice('upload', ['true', 'false']) === 'true',
     artifactName: read.required('artifact-name', ARTIFACT_NAME),
     retentionDays: read.wholeNumber('retention-days', 1, 400),
+    publish: readPublish(read, source, platforms),
     githubToken: read.token('github-token'),
     cpus: read.wholeNumber('cpus', 1, 255),
     memMib: read.wholeNumber('mem', 64, 1024 * 1024),
@@ -105,6 +130,10 @@ const VERSION: Grammar = {
   hint: `use a released version such as ${DEFAULT_SMOLVM_VERSION}`,
 };
 const SHA256: Grammar = { pattern: /^[0-9a-f]{64}$/, hint: 'use 64 hex digits in lower case' };
+const TAG: Grammar = {
+  pattern: /^(?!.*(?:\.\.|@\{|\/\/|\/$))[A-Za-z0-9][\w./+@-]{0,199}$/,
+  hint: 'use the name of a tag, such as v1.2.0: letters, digits, _ . / + @ -',
+};
 const TOKEN: Grammar = { pattern: /^[\x21-\x7e]{1,4096}$/, hint: 'give it github.token, or leave it out' };
 
 type Reader = ReturnType<typeof reader>;
@@ -253,17 +282,70 @@ async function inWorkspace(
   return real;
 }
 
-function readPlatforms(read: Reader): GuestPlatform[] {
-  const names = (
-    read.text('platforms', { pattern: /^[a-z0-9/,\s]{1,200}$/, hint: 'use linux/amd64, linux/arm64' }) ?? ''
-  )
-    .split(/[\s,]+/)
-    .filter((name) => name !== '');
-  const platforms = new Set(names.map((name) => naming('platforms', () => parseGuestPlatform(name))));
-  if (platforms.size === 0) {
-    throw new BottleError('usage', 'the input platforms is empty', { hint: 'use linux/amd64, linux/arm64' });
+function readPlatforms(read: Reader, input: string): GuestPlatform[] {
+  const platforms = readList(read, input, 'use linux/amd64, linux/arm64').map((name) =>
+    naming(input, () => parseGuestPlatform(name)),
+  );
+  if (platforms.length === 0) {
+    throw new BottleError('usage', `the input ${input} is empty`, { hint: 'use linux/amd64, linux/arm64' });
   }
-  return [...platforms];
+  return platforms;
+}
+
+/** Words between commas or white space, each once. */
+function readList(read: Reader, input: string, hint: string): string[] {
+  const text = read.text(input, { pattern: /^[a-z0-9/,\s]{1,200}$/, hint }) ?? '';
+  return [...new Set(text.split(/[\s,]+/).filter((word) => word !== ''))];
+}
+
+function readPublish(
+  read: Reader,
+  source: ActionInputs['source'],
+  platforms: readonly GuestPlatform[],
+): PublishInputs {
+  const hint = `use ${CHANNELS.join(', ')}, or both`;
+  const channels = readList(read, 'publish', hint).map((word) => {
+    const channel = CHANNELS.find((each) => each === word);
+    if (channel === undefined) {
+      throw invalid('publish', word, hint);
+    }
+    return channel;
+  });
+  if (channels.length > 0 && 'image' in source) {
+    throw new BottleError('usage', 'the inputs publish and image exclude each other', {
+      hint: 'have the image built here: what is published is found by what went into its build',
+    });
+  }
+  const releasePlatforms = read.isGiven('release-platforms')
+    ? readPlatforms(read, 'release-platforms')
+    : platforms;
+  const forgotten = platforms.filter((platform) => !releasePlatforms.includes(platform));
+  if (forgotten.length > 0) {
+    throw new BottleError('usage', `the input release-platforms lacks ${forgotten.join(', ')} of platforms`, {
+      hint: 'name all platforms of the release, those of this job too',
+    });
+  }
+  return {
+    channels,
+    ociRef: readOciRef(read),
+    releaseTag: read.text('release-tag', TAG),
+    releaseDraft: read.choice('release-draft', ['true', 'false']) === 'true',
+    releasePlatforms,
+    attest: read.choice('attest', ATTEST_MODES),
+    secretScan: read.choice('secret-scan', SECRET_SCANS),
+  };
+}
+
+function readOciRef(read: Reader): OciRepositoryName | undefined {
+  const text = read.text('oci-ref', { pattern: /./s, hint: '' });
+  if (text === undefined) {
+    return undefined;
+  }
+  const { tag, digest, ...name } = naming('oci-ref', () => parseOciReference(text));
+  if (tag !== undefined || digest !== undefined) {
+    throw invalid('oci-ref', text, `use ${formatName(name)}: a sidecar gets tags of its own`);
+  }
+  return name;
 }
 
 function readHop(read: Reader): Hop {

@@ -1,6 +1,8 @@
 import { type Digest, id16 } from '../identity/image-id.ts';
 import type { PackRecord } from '../identity/pack-record.ts';
 import type { GuestPlatform } from '../identity/platform.ts';
+import type { ReleaseResult } from '../publish/github-release.ts';
+import type { RegistryPublished } from '../publish/oci-registry.ts';
 import type { WorkflowArtifact } from '../publish/workflow-artifact.ts';
 import type { StageTime } from './log.ts';
 
@@ -19,21 +21,40 @@ export interface PackedPlatform {
   readonly path: string;
   readonly recordPath: string;
   readonly record: PackRecord;
+  /** The Sigstore bundle of its provenance, and who signed it; undefined where nobody did. */
+  readonly bundlePath: string | undefined;
+  readonly signer: string | undefined;
   readonly artifact: UploadedSidecar | undefined;
   readonly stages: readonly StageTime[];
+}
+
+/** What is in the places for everybody; an absent one has nothing of this run, or not everything. */
+export interface Published {
+  /** `isDefault`: where `claude-bottle fetch` looks by itself. */
+  readonly registry?: RegistryPublished & { readonly isDefault: boolean };
+  readonly release?: ReleaseResult & { readonly tag: string };
 }
 
 /**
  * The outputs of action.yml but for `error-code`. Each has a narrow alphabet, without $, backticks, apostrophes and newlines,
  * so that a workflow may write '${{ }}' in a script; the directory in the two paths is the runner's.
  */
-export function outputsOf(results: readonly PackedPlatform[]): Record<string, string> {
-  const all = results.map((result) => ({ platform: result.platform, ...outputsOfOne(result) }));
+export function outputsOf(
+  results: readonly PackedPlatform[],
+  published: Published = {},
+): Record<string, string> {
+  const all = results.map((result) => ({ platform: result.platform, ...outputsOfOne(result, published) }));
   const [first] = results;
-  return first === undefined ? {} : { ...outputsOfOne(first), results: JSON.stringify(all) };
+  return first === undefined
+    ? {}
+    : {
+        ...outputsOfOne(first, published),
+        'release-url': plainUrl(published.release?.url),
+        results: JSON.stringify(all),
+      };
 }
 
-function outputsOfOne(result: PackedPlatform): Record<string, string> {
+function outputsOfOne(result: PackedPlatform, { registry }: Published): Record<string, string> {
   const { record, artifact } = result;
   return {
     'image-id': record.image.id,
@@ -45,9 +66,20 @@ function outputsOfOne(result: PackedPlatform): Record<string, string> {
     'sidecar-sha256': record.sidecar.sha256,
     'sidecar-size': String(record.sidecar.sizeBytes),
     'record-path': result.recordPath,
+    'bundle-path': result.bundlePath ?? '',
     'artifact-id': artifact === undefined ? '' : String(artifact.id),
     'artifact-url': artifact?.url ?? '',
     'artifact-digest': artifact?.digest ?? '',
+    'oci-digest': registry?.sidecars.find(({ platform }) => platform === result.platform)?.digest ?? '',
     'smolvm-version': record.smolvm.version,
   };
+}
+
+/** A tag, and with it the address of its release, may have characters that a shell obeys. */
+function plainUrl(url = ''): string {
+  return url.replaceAll(/[^\w./:%~-]/gu, (character) =>
+    [...Buffer.from(character)]
+      .map((byte) => `%${byte.toString(16).toUpperCase().padStart(2, '0')}`)
+      .join(''),
+  );
 }

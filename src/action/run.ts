@@ -21,6 +21,14 @@ import { prepareKvm, requireLinuxRunner } from './kvm.ts';
 import type { RunnerLog } from './log.ts';
 import type { PackedPlatform, UploadedSidecar } from './outputs.ts';
 import {
+  attest,
+  type PublishPlan,
+  type PublishServices,
+  planPublication,
+  publish,
+  scanForSecrets,
+} from './publish.ts';
+import {
   type CacheOptions,
   type CacheTrouble,
   imageCacheKey,
@@ -32,32 +40,34 @@ import {
   saveSidecar,
 } from './runner-cache.ts';
 import { DEFAULT_SMOLVM_VERSION, fileSha256, installSmolvm, releaseSha256 } from './smolvm-release.ts';
-import type { Toolkit } from './toolkit.ts';
-import type { Trust } from './trust.ts';
 
 /** Where programs for other architectures are registered with the kernel, as docker/setup-qemu-action does. */
 const BINFMT_DIR = '/proc/sys/fs/binfmt_misc';
 
-export interface RunServices {
-  readonly job: Job;
-  readonly trust: Trust;
-  readonly log: RunnerLog;
-  readonly toolkit: Toolkit;
-  readonly signal: AbortSignal;
+export interface RunServices extends PublishServices {
   /** Told of each platform that is done. */
   readonly onResult: (result: PackedPlatform) => Promise<void>;
 }
 
-/** Packs for one platform after the other. What is whole stays on the runner, whatever fails afterwards. */
+/**
+ * Packs for one platform after the other, and publishes all of them at the end. What is whole stays on the runner,
+ * whatever fails afterwards.
+ */
 export async function run(inputs: ActionInputs, services: RunServices): Promise<void> {
   requireLinuxRunner();
+  const plan = await planPublication(inputs, services);
   const resultsDir = await makeResultsDir(services.job);
   const tools = lazyTools(inputs, services);
   const cacheTrouble: CacheTrouble = { entries: new Set(), service: undefined };
+  const packed: PackedPlatform[] = [];
   try {
     for (const platform of inputs.platforms) {
-      const run = { inputs, services, tools, resultsDir, cacheTrouble };
-      await services.onResult(await runFor(platform, run));
+      const result = await runFor(platform, { inputs, plan, services, tools, resultsDir, cacheTrouble });
+      packed.push(result);
+      await services.onResult(result);
+    }
+    if (plan !== undefined) {
+      await publish(plan, packed, services);
     }
   } finally {
     await fs.rmdir(resultsDir).catch(() => {});
@@ -75,6 +85,8 @@ async function makeResultsDir({ tempDir }: Job): Promise<string> {
 /** What is the same for every platform. */
 interface Run {
   readonly inputs: ActionInputs;
+  /** Undefined when nothing is published. */
+  readonly plan: PublishPlan | undefined;
   readonly services: RunServices;
   readonly tools: Tools;
   readonly resultsDir: string;
@@ -110,9 +122,9 @@ async function runFor(platform: GuestPlatform, run: Run): Promise<PackedPlatform
   );
 }
 
-/** Restores by the inputs key, or builds; restores by the image ID, or packs; saves; uploads. */
+/** Restores by the inputs key, or builds; restores by the image ID, or packs; saves; signs; uploads. */
 async function packPlatform(run: PlatformRun): Promise<PackedPlatform> {
-  const { platform, services, cacheNotes } = run;
+  const { plan, platform, services, cacheNotes } = run;
   const buildInputs = await describeInputs(run);
   const { cacheMatch, ...found } =
     (await restoreByInputs(run, buildInputs?.key)) ?? (await buildAndPack(run));
@@ -122,7 +134,9 @@ async function packPlatform(run: PlatformRun): Promise<PackedPlatform> {
   if (cacheMatch !== 'inputs') {
     cacheNotes.push(await save(run, sidecar));
   }
-  const artifact = await upload(run, sidecar);
+  const signed = plan && (await attest(plan, sidecar, { isPackedHere: cacheMatch === 'none' }, services));
+  const { bundlePath, signer } = signed ?? { bundlePath: undefined, signer: undefined };
+  const artifact = await upload(run, sidecar, bundlePath);
   const recordPath = recordPathOf(sidecar);
   return {
     platform,
@@ -130,6 +144,8 @@ async function packPlatform(run: PlatformRun): Promise<PackedPlatform> {
     cacheNotes,
     ...sidecar,
     recordPath,
+    bundlePath,
+    signer,
     artifact,
     stages: services.log.takeTimes(),
   };
@@ -141,8 +157,12 @@ async function restoreByInputs(
   run: PlatformRun,
   key: InputsKey | undefined,
 ): Promise<(FoundSidecar & Match) | undefined> {
-  const { settings, cache, services } = run;
+  const { settings, cache, services, plan, cacheNotes } = run;
   if (key === undefined) {
+    return undefined;
+  }
+  if (plan !== undefined && services.trust.restore.allowed) {
+    cacheNotes.push('not asked for these inputs: what is published is built, and searched for secrets');
     return undefined;
   }
   const sidecar = await restore(run, 'these inputs', inputsCacheKey(key, settings), async () => {
@@ -155,6 +175,9 @@ async function restoreByInputs(
 async function buildAndPack(run: PlatformRun): Promise<FoundSidecar & Match> {
   const { settings, cache, services } = run;
   const image = await obtainImage(run);
+  if (run.plan !== undefined) {
+    await scanForSecrets(run.plan, image, services);
+  }
   const sidecar = await restore(run, 'this image', imageCacheKey(image.id, settings), async () => {
     return await restoreSidecar(services.toolkit, image.id, settings, cache);
   });
@@ -351,6 +374,7 @@ async function isThere(path: string): Promise<boolean> {
 async function upload(
   { inputs, services }: PlatformRun,
   sidecar: FoundSidecar,
+  bundlePath: string | undefined,
 ): Promise<UploadedSidecar | undefined> {
   const { job, trust, log, toolkit, signal } = services;
   if (!inputs.upload) {
@@ -374,6 +398,9 @@ async function upload(
     log.warning('Upload', complaint);
   }
   await send(recordPathOf(sidecar), hash('sha256', formatRecord(sidecar.record)));
+  if (bundlePath !== undefined) {
+    await send(bundlePath, await fileSha256(bundlePath));
+  }
   const expiresAt =
     githubToken && (await artifactExpiry(artifact.id, { ...job, token: githubToken, signal }));
   log.onProgress({ type: 'done', stage: 'upload', detail: artifact.name, sizeBytes });

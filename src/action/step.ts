@@ -7,9 +7,9 @@ import { warningsTo } from '../progress.ts';
 import { type ActionInputs, readInputs } from './inputs.ts';
 import { type Job, readJob } from './job.ts';
 import { createRunnerLog, type RunnerLog } from './log.ts';
-import { outputsOf, type PackedPlatform } from './outputs.ts';
+import { outputsOf, type PackedPlatform, type Published } from './outputs.ts';
 import { run } from './run.ts';
-import { failureSummary, summaryOf } from './summary.ts';
+import { failureSummary, publishSummary, summaryOf } from './summary.ts';
 import { takeToolkit, takeVariables } from './toolkit.ts';
 import { judgeRun } from './trust.ts';
 
@@ -38,17 +38,22 @@ export async function runMainStep(): Promise<number> {
     const toolkit = takeToolkit(log);
     const inputs = await takeInputs(job);
     const timeout = setTimeout(() => end(timedOut(inputs), CLEAN_UP_MS.SIGINT), inputs.timeoutMs);
-    const trust = judgeRun(job, inputs.cache);
+    const trust = judgeRun(job, { cache: inputs.cache, publishes: inputs.publish.channels.length > 0 });
     const results: PackedPlatform[] = [];
+    let published: Published = {};
     const onResult = async (result: PackedPlatform) => {
       results.push(result);
       await writeSummary(summaryOf(result, job.runId));
     };
+    const onPublished = (part: Published) => {
+      published = { ...published, ...part };
+    };
     try {
-      const work = run(inputs, { job, trust, log, toolkit, signal: stop.signal, onResult });
+      const work = run(inputs, { job, trust, log, toolkit, signal: stop.signal, onResult, onPublished });
       await Promise.race([work, outOfTime.promise]);
     } finally {
-      setOutputs(outputsOf(results));
+      setOutputs(outputsOf(results, published));
+      await writeSummary(publishSummary(results, published));
     }
     clearTimeout(timeout);
     return 0;
@@ -132,7 +137,7 @@ async function report(error: unknown, log: RunnerLog, signal: AbortSignal): Prom
 
 /** A runner without summaries is no reason to fail. */
 async function writeSummary(markdown: string): Promise<void> {
-  if (process.env.GITHUB_STEP_SUMMARY) {
+  if (markdown !== '' && process.env.GITHUB_STEP_SUMMARY) {
     await core.summary.addRaw(markdown).write();
   }
 }

@@ -1,6 +1,6 @@
 import type { BottleError } from '../errors.ts';
 import { formatBytes } from '../host/disk.ts';
-import type { PackedPlatform } from './outputs.ts';
+import type { PackedPlatform, Published } from './outputs.ts';
 
 const HEADLINES = {
   none: 'packed',
@@ -59,9 +59,46 @@ export function summaryOf(result: PackedPlatform, runId: string): string {
   ].join('\n');
 }
 
+/** What everybody can get now, and how; empty when nothing was published. */
+export function publishSummary(results: readonly PackedPlatform[], { registry, release }: Published): string {
+  if (registry === undefined && release === undefined) {
+    return '';
+  }
+  const signers = new Set(results.map(({ signer }) => (signer === undefined ? 'nobody' : code(signer))));
+  const facts: Array<[string, string]> = [
+    ...(registry?.sidecars ?? []).map(({ platform, digest }): [string, string] => [
+      `registry, ${platform}`,
+      code(`${registry?.name}@${digest}`),
+    ]),
+    ...(registry?.isPublic === false
+      ? [['readable', 'with a login only; the warning above says how to change that'] as [string, string]]
+      : []),
+    ...(release === undefined ? [] : [['release', releaseFact(release)] as [string, string]]),
+    ['signed by', [...signers].join(', ')],
+  ];
+  const from = registry === undefined || registry.isDefault ? '' : ` --from oci:${registry.name}`;
+  return [
+    '### Published',
+    '',
+    '| | |',
+    '| --- | --- |',
+    ...facts.map(([name, value]) => `| ${name} | ${value} |`),
+    ...(registry === undefined && release?.isDraft
+      ? []
+      : ['', 'On a developer’s machine, in a checkout:', '', '```sh', `claude-bottle fetch${from}`, '```']),
+    '',
+  ].join('\n');
+}
+
+function releaseFact({ tag, url, isDraft, missingPlatforms }: NonNullable<Published['release']>): string {
+  const link = `[${escaped(tag)}](${encodeURI(url)})`;
+  const waits = missingPlatforms.length === 0 ? '' : ` that waits for ${missingPlatforms.join(', ')}`;
+  return isDraft ? `${link}, a draft${waits}` : link;
+}
+
 export function failureSummary(error: BottleError): string {
   const hint = error.hint === undefined ? '' : `\n\n**To do:** ${escaped(error.hint)}`;
-  return `### Not packed: ${code(error.code)}\n\n${escaped(error.message)}${hint}\n`;
+  return `### Failed: ${code(error.code)}\n\n${escaped(error.message)}${hint}\n`;
 }
 
 function code(text: string): string {

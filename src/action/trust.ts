@@ -11,6 +11,9 @@ const TRUSTED_EVENTS: readonly string[] = [
   'deployment',
 ];
 
+/** Events whose run may change what developers get: the fewest that are needed, and those that `fetch` believes. */
+const PUBLISHING_EVENTS: readonly string[] = ['push', 'release', 'workflow_dispatch', 'schedule'];
+
 /** What GitHub tells of the run that we are in. */
 export interface RunContext {
   /** GITHUB_EVENT_NAME */
@@ -36,21 +39,31 @@ export interface Trust {
   readonly save: Permission;
   /** To upload it as an artifact, which others find by its name. */
   readonly upload: Permission;
+  /** To publish it, for everybody. */
+  readonly publish: Permission;
+}
+
+export interface Wishes {
+  readonly cache: CacheInput;
+  readonly publishes: boolean;
 }
 
 /**
  * What this run may do with what it packs. A restore cannot be checked afterwards (the archive is unpacked with
  * absolute paths allowed), so jobs whose result is attested or released pack for themselves unless `cache` is true.
  */
-export function judgeRun(run: RunContext, cache: CacheInput): Trust {
+export function judgeRun(run: RunContext, { cache, publishes }: Wishes): Trust {
   const distrust = whyNotTrusted(run);
+  const noPublish = PUBLISHING_EVENTS.includes(run.event) ? undefined : (distrust ?? whyNotPublished(run));
   const isOwnPullRequest = run.event === 'pull_request' && !isFork(run.payload);
   const noCache = cache === 'false' ? 'the input cache is false' : undefined;
-  const noRestore = noCache ?? (cache === 'auto' ? publishes(run) : undefined);
+  const noRestore =
+    noCache ?? (cache === 'auto' ? whyPackedAnew(run, publishes && noPublish === undefined) : undefined);
   return {
     restore: permission(noRestore),
     save: permission(noRestore ?? distrust),
     upload: permission(isOwnPullRequest ? undefined : distrust),
+    publish: permission(noPublish),
   };
 }
 
@@ -63,7 +76,20 @@ function whyNotTrusted(run: RunContext): string | undefined {
     : `what the event ${run.event} builds may come from outside of the branch`;
 }
 
-function publishes(run: RunContext): string | undefined {
+function whyNotPublished({ event }: RunContext): string {
+  return `only ${PUBLISHING_EVENTS.join(', ')} publish, and this is ${event}`;
+}
+
+/** The default branch of the event's repository, as far as it is told. */
+export function defaultBranchOf({ payload }: RunContext): string | undefined {
+  const name = property(payload.repository, 'default_branch');
+  return typeof name === 'string' ? name : undefined;
+}
+
+function whyPackedAnew(run: RunContext, publishes: boolean): string | undefined {
+  if (publishes) {
+    return 'this job publishes, and what it publishes it must have packed itself';
+  }
   if (run.hasIdToken) {
     return 'this job can attest (id-token: write), and what it attests it must have packed itself';
   }

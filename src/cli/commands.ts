@@ -292,7 +292,7 @@ function addImport(program: Command, start: Start): void {
     buildOptions(
       program
         .command('import')
-        .description('fetch from a file that export has written; asks nothing of any network')
+        .description('fetch from a file that export has written, on a machine without a network')
         .argument('<file>', 'an OCI image layout in a tar'),
     ),
   )

@@ -9,7 +9,7 @@ const READ_CHUNK_BYTES = 1024 * 1024;
 
 /** Less than the span where the file ends before. */
 export async function readSpan(file: fs.FileHandle, { offset, sizeBytes }: FileSpan): Promise<Buffer> {
-  const bytes = Buffer.alloc(sizeBytes);
+  const bytes = Buffer.allocUnsafe(sizeBytes);
   let readBytes = 0;
   while (readBytes < sizeBytes) {
     const { bytesRead } = await file.read(bytes, readBytes, sizeBytes - readBytes, offset + readBytes);

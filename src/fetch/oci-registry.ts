@@ -4,7 +4,6 @@ import {
   commitTag,
   isBundleType,
   keyTag,
-  PACK_RECORD_ANNOTATION,
   registryRepository,
   SIDECAR_MEDIA_TYPE,
 } from '../identity/oci-names.ts';
@@ -12,14 +11,15 @@ import type { PackRecord } from '../identity/pack-record.ts';
 import type { GuestPlatform } from '../identity/platform.ts';
 import { HttpError } from '../remote/http.ts';
 import { OciRepository, type RegistryTools } from '../remote/oci.ts';
-import { isIndex, type OciDescriptor, type OciImage, type OciIndex } from '../remote/oci-manifest.ts';
+import { isIndex, type OciDescriptor, type OciIndex } from '../remote/oci-manifest.ts';
 import {
   formatName,
   type OciReference,
   type OciRepositoryName,
   parseOciReference,
 } from '../remote/oci-reference.ts';
-import { damagedRecord, MAX_RECORD_BYTES, parseRecord } from './record.ts';
+import { damagedRecord } from './record.ts';
+import { readSidecarImage, type SidecarImage } from './sidecar-image.ts';
 import { MAX_BUNDLE_BYTES, type Offer, type Skipped, type Source, type Wanted } from './source.ts';
 
 const MAX_SHOWN_PLATFORMS = 8;
@@ -112,10 +112,8 @@ async function findNearest(
   }
 }
 
-interface FoundImage {
+interface FoundImage extends SidecarImage {
   readonly digest: Digest;
-  readonly layer: { readonly digest: Digest; readonly sizeBytes: number };
-  readonly record: PackRecord;
 }
 
 /** By way of the index, where there is one; what stands alone is judged by its record. */
@@ -134,20 +132,18 @@ async function readImage(
     manifest = await repository.getManifest(entry.digest);
   }
   const { digest, content } = manifest;
-  const image = isIndex(content) ? undefined : content;
-  const layer = image && sidecarLayer(image);
-  if (layer === undefined) {
+  if (isIndex(content)) {
     return { skipped: `${address} holds no sidecar` };
   }
-  const text = image?.annotations?.[PACK_RECORD_ANNOTATION];
-  if (text === undefined) {
-    return { skipped: `${address} has no pack record` };
+  const image = readSidecarImage(content, address);
+  if ('skipped' in image) {
+    return image;
   }
-  const record = readRecord(text, address);
+  const { record } = image;
   if (record.platform !== platform) {
     return { skipped: `${address} is for ${record.platform}, not ${platform}` };
   }
-  return { digest, layer, record };
+  return { digest, ...image };
 }
 
 /** The first one for the platform, like smolvm; attestations and signatures stand in an index as artifacts of their own. */
@@ -175,33 +171,9 @@ function platformOf({ platform }: OciDescriptor): string {
   return platform === undefined ? '' : `${platform.os}/${platform.architecture}`;
 }
 
-/** Before 1.6.4 smolvm wrote no artifact type. */
-function sidecarLayer({
-  artifactType = SIDECAR_MEDIA_TYPE,
-  layers,
-}: OciImage): FoundImage['layer'] | undefined {
-  const layer = layers.find(({ mediaType }) => mediaType === SIDECAR_MEDIA_TYPE);
-  return layer !== undefined && artifactType === SIDECAR_MEDIA_TYPE && isDigest(layer.digest)
-    ? { digest: layer.digest, sizeBytes: layer.size }
-    : undefined;
-}
-
-function readRecord(text: string, address: string): PackRecord {
-  const where = `the annotation ${PACK_RECORD_ANNOTATION} of ${address}`;
-  if (Buffer.byteLength(text) > MAX_RECORD_BYTES) {
-    throw damagedRecord(`${where} has more than ${MAX_RECORD_BYTES} bytes`);
-  }
-  return parseRecord(text, where);
-}
-
-/** @throws BottleError `sidecar-damaged` when the record is another sidecar's */
 function offerOf({ digest, layer, record }: FoundImage, repository: OciRepository): Offer {
   const address = addressOf(repository.name, digest);
   const { sha256, sizeBytes } = record.sidecar;
-  if (layer.digest !== `sha256:${sha256}` || layer.sizeBytes !== sizeBytes) {
-    const found = `${layer.digest} of ${layer.sizeBytes} bytes`;
-    throw damagedRecord(`${address} is ${found}, and its pack record says sha256:${sha256} of ${sizeBytes}`);
-  }
   return {
     record,
     content: {

@@ -31,7 +31,7 @@ export interface Judged {
  * @throws BottleError `not-trusted`
  */
 export async function judgeOffer(
-  offer: Pick<Offer, 'record' | 'bundles'>,
+  offer: Pick<Offer, 'record' | 'bundles' | 'isOffline'>,
   { repository }: Pick<Wanted, 'repository'>,
   trust: TrustOptions,
   { store, tools, onWarning }: { store: Store; tools: SourceTools; onWarning: (message: string) => void },
@@ -50,7 +50,7 @@ export async function judgeOffer(
   const isNeeded = trust.provenance === 'required' || memory !== undefined;
   // GitHub's API has a copy, and a limit of requests: it is asked only when the answer matters.
   const bundles =
-    published.length === 0 && isNeeded
+    published.length === 0 && isNeeded && !offer.isOffline
       ? await attestationBundles({
           http: tools.http,
           site: tools.github,

@@ -2,29 +2,19 @@ import { createHash } from 'node:crypto';
 import * as fs from 'node:fs/promises';
 import { basename } from 'node:path';
 import { Readable } from 'node:stream';
-import * as z from 'zod/mini';
 import { BottleError, fileError } from '../errors.ts';
 import type { Digest } from '../identity/image-id.ts';
 import { parseInputsKey } from '../identity/inputs-key.ts';
-import {
-  BUNDLE_TYPE,
-  keyTag,
-  PACK_MODE_ANNOTATION,
-  PACK_RECORD_ANNOTATION,
-  platformTag,
-  registryRepository,
-  SIDECAR_CONFIG_MEDIA_TYPE,
-  SIDECAR_MEDIA_TYPE,
-  TITLE_ANNOTATION,
-} from '../identity/oci-names.ts';
+import { keyTag, platformTag, registryRepository } from '../identity/oci-names.ts';
 import type { PackRecord } from '../identity/pack-record.ts';
 import type { GuestPlatform } from '../identity/platform.ts';
 import { type OnProgress, warningsTo } from '../progress.ts';
 import type { GitHubSite } from '../remote/github.ts';
 import { type HttpClient, HttpError, type StreamedBody } from '../remote/http.ts';
 import { OciRepository, type RegistryTools, referrersTag } from '../remote/oci.ts';
-import { digestOf, IMAGE_TYPE, type OciDescriptor, prettyJson } from '../remote/oci-manifest.ts';
+import { digestOf, IMAGE_TYPE, type OciDescriptor } from '../remote/oci-manifest.ts';
 import { formatName, type OciRepositoryName, parseOciReference } from '../remote/oci-reference.ts';
+import { bundleManifest, sidecarManifest } from '../remote/sidecar-manifests.ts';
 import { readSidecar } from '../sidecar/verify.ts';
 import { addToIndex, updatePlatformIndex } from './oci-index.ts';
 
@@ -33,13 +23,6 @@ export const UPLOAD_IDLE_TIMEOUT_MS = 10 * 60_000;
 const READ_CHUNK_BYTES = 256 * 1024;
 /** Read into by turns: far more than are on their way at once. Garbage of this size is not collected before 64 MB of it. */
 const READ_BUFFERS = 32;
-
-/** https://github.com/opencontainers/image-spec/blob/main/manifest.md#guidance-for-an-empty-descriptor */
-const EMPTY_CONFIG = Buffer.from('{}');
-const EMPTY_CONFIG_TYPE = 'application/vnd.oci.empty.v1+json';
-/** Which cosign looks at before it reads a bundle. */
-const BUNDLE_CONTENT_ANNOTATION = 'dev.sigstore.bundle.content';
-const PREDICATE_TYPE_ANNOTATION = 'dev.sigstore.bundle.predicateType';
 
 /** A file as it was verified: its hash is that of the record. */
 export interface VerifiedSidecar {
@@ -151,7 +134,7 @@ async function pushSidecar(
   const { platform, sidecar } = record;
   const layerDigest: Digest = `sha256:${sidecar.sha256}`;
   const tags = [...(record.inputs ? [keyTag(parseInputsKey(record.inputs.key))] : []), ...sharedTags];
-  const config = await describeSidecar(path, record);
+  const described = await describeSidecar(path, record);
   const stage = `publish ${platform}`;
   onProgress({ type: 'start', stage, detail: formatName(place.name) });
   const wasSent = await place.pushBlob(
@@ -160,27 +143,13 @@ async function pushSidecar(
       onProgress({ type: 'bytes', stage, doneBytes, totalBytes: sidecar.sizeBytes }),
     ),
   );
-  await place.pushBlob(digestOf(config.bytes), config.bytes);
-  const manifest = prettyJson({
-    schemaVersion: 2,
-    mediaType: IMAGE_TYPE,
-    artifactType: SIDECAR_MEDIA_TYPE,
-    config: descriptorOf(SIDECAR_CONFIG_MEDIA_TYPE, config.bytes),
-    layers: [
-      {
-        mediaType: SIDECAR_MEDIA_TYPE,
-        digest: layerDigest,
-        size: sidecar.sizeBytes,
-        annotations: { [TITLE_ANNOTATION]: basename(path) },
-      },
-    ],
-    annotations: {
-      [TITLE_ANNOTATION]: `${place.name.repository}:${tags[0] ?? 'latest'}`,
-      [PACK_MODE_ANNOTATION]: config.mode,
-      [PACK_RECORD_ANNOTATION]: JSON.stringify(record),
-    },
+  const { descriptor, manifest, blobs } = sidecarManifest({
+    record,
+    ...described,
+    fileName: basename(path),
+    title: `${place.name.repository}:${tags[0] ?? 'latest'}`,
   });
-  const descriptor = descriptorOf(IMAGE_TYPE, manifest);
+  await pushBlobs(place, blobs);
   const digest = await pushManifest(place, descriptor.digest, manifest);
   const bundleDigest = bundle && (await attachBundle(place, descriptor, bundle));
   const sentBytes = wasSent ? sidecar.sizeBytes : 0;
@@ -199,7 +168,7 @@ async function describeSidecar(path: string, { platform, sidecar }: PackRecord) 
     const found = `for ${manifest.platform} with ${sizeBytes} bytes`;
     throw changedError(path, `${found}, not for ${platform} with ${sidecar.sizeBytes}`);
   }
-  return { bytes: prettyJson(manifest), mode: manifest.mode ?? 'container' };
+  return { config: manifest, mode: manifest.mode ?? 'container' };
 }
 
 /** The file, as long as it is the one that was verified: the last bytes leave only when all of them have its hash. */
@@ -256,8 +225,10 @@ function changedError(path: string, difference: string): BottleError {
   );
 }
 
-function descriptorOf(mediaType: string, bytes: Buffer) {
-  return { mediaType, digest: digestOf(bytes), size: bytes.length };
+async function pushBlobs(place: OciRepository, blobs: readonly Buffer[]): Promise<void> {
+  for (const blob of blobs) {
+    await place.pushBlob(digestOf(blob), blob);
+  }
 }
 
 async function pushManifest(place: OciRepository, tagOrDigest: string, manifest: Buffer): Promise<Digest> {
@@ -270,33 +241,18 @@ async function pushManifest(place: OciRepository, tagOrDigest: string, manifest:
 
 /** As cosign and gh attach it: an artifact of its own whose subject is the manifest. */
 async function attachBundle(place: OciRepository, subject: OciDescriptor, bundle: Buffer): Promise<Digest> {
-  const predicateType = predicateTypeOf(bundle);
-  const annotations = {
-    [BUNDLE_CONTENT_ANNOTATION]: 'dsse-envelope',
-    ...(predicateType !== undefined && { [PREDICATE_TYPE_ANNOTATION]: predicateType }),
-  };
-  const manifest = prettyJson({
-    schemaVersion: 2,
-    mediaType: IMAGE_TYPE,
-    artifactType: BUNDLE_TYPE,
-    config: descriptorOf(EMPTY_CONFIG_TYPE, EMPTY_CONFIG),
-    layers: [descriptorOf(BUNDLE_TYPE, bundle)],
-    subject,
-    annotations,
-  });
-  const digest = digestOf(manifest);
-  const referrer = { ...descriptorOf(IMAGE_TYPE, manifest), artifactType: BUNDLE_TYPE, annotations };
+  const { descriptor, manifest, blobs } = bundleManifest(subject, bundle);
+  const { digest } = descriptor;
   const subjectDigest = subject.digest as Digest;
   const isListed = async () =>
     (await place.listReferrers(subjectDigest)).some((listed) => listed.digest === digest);
   if (await isListed()) {
     return digest;
   }
-  await place.pushBlob(digestOf(EMPTY_CONFIG), EMPTY_CONFIG);
-  await place.pushBlob(digestOf(bundle), bundle);
+  await pushBlobs(place, blobs);
   const { hasReferrersApi } = await place.putManifest(digest, manifest, IMAGE_TYPE);
   if (!hasReferrersApi) {
-    await addToIndex(place, referrersTag(subjectDigest), referrer);
+    await addToIndex(place, referrersTag(subjectDigest), descriptor);
   }
   return digest;
 }
@@ -369,18 +325,4 @@ function publishError(error: HttpError, name: OciRepositoryName, { registryHost 
     hint,
     cause: error,
   });
-}
-
-const bundleSchema = z.object({ dsseEnvelope: z.object({ payload: z.string() }) });
-const statementSchema = z.object({ predicateType: z.string() });
-
-/** Undefined when the bundle is unlike those that this project makes; whoever fetches it judges it. */
-function predicateTypeOf(bundle: Buffer): string | undefined {
-  try {
-    const { dsseEnvelope } = bundleSchema.parse(JSON.parse(bundle.toString('utf8')));
-    const statement = JSON.parse(Buffer.from(dsseEnvelope.payload, 'base64').toString('utf8'));
-    return statementSchema.parse(statement).predicateType;
-  } catch {
-    return undefined;
-  }
 }

@@ -15,6 +15,9 @@ const DEFAULTS: Record<string, string> = {
   upload: 'true',
   'artifact-name': 'smolmachine',
   'timeout-minutes': '60',
+  'release-draft': 'false',
+  attest: 'auto',
+  'secret-scan': 'fail',
 };
 
 let workspace: string;
@@ -90,6 +93,30 @@ describe('inputs that are given', () => {
     ]);
   });
 
+  test('say where to publish, and of what a release is made', async () => {
+    expect((await read({ platforms: 'linux/arm64' })).publish).toEqual({
+      channels: [],
+      ociRef: undefined,
+      releaseTag: undefined,
+      releaseDraft: false,
+      releasePlatforms: ['linux/arm64'],
+      attest: 'auto',
+      secretScan: 'fail',
+    });
+    const { publish } = await read({
+      publish: 'release,\noci',
+      'oci-ref': 'registry.example:5000/team/agent',
+      'release-tag': 'agent/v1.2.0-rc.1+2',
+      'release-platforms': 'linux/amd64, linux/arm64',
+    });
+    expect(publish).toMatchObject({
+      channels: ['release', 'oci'],
+      ociRef: { registry: 'registry.example:5000', repository: 'team/agent' },
+      releaseTag: 'agent/v1.2.0-rc.1+2',
+      releasePlatforms: ['linux/amd64', 'linux/arm64'],
+    });
+  });
+
   test('may name an image instead of something to build', async () => {
     expect((await read({ image: 'ghcr.io/me/agent:1' })).source).toEqual({ image: 'ghcr.io/me/agent:1' });
   });
@@ -112,6 +139,17 @@ describe('inputs that cannot be', () => {
     ['smolvm-sha256', 'ABC', '64 hex'],
     ['smolvm-path', '/no/such/smolvm', 'executable'],
     ['artifact-name', '../x', 'letters'],
+    ['publish', 'oci, npm', 'oci, release'],
+    ['attest', 'yes', 'auto, required, off'],
+    ['secret-scan', 'off', 'fail, warn'],
+    ['release-draft', '1', 'true, false'],
+    ['release-platforms', ',', 'linux/amd64, linux/arm64'],
+    ['release-platforms', 'linux/arm64', 'all platforms'],
+    ['release-tag', 'v1..2', 'v1.2.0'],
+    ['release-tag', 'v1/', 'v1.2.0'],
+    ['oci-ref', 'acme/agent', 'HOST/NAME'],
+    ['oci-ref', 'ghcr.io/Acme/agent', 'lower case'],
+    ['oci-ref', 'ghcr.io/acme/agent:1', 'tags of its own'],
   ])('%s: %j is refused with what is allowed', async (name, value, allowed) => {
     const error = await refusal({ [name]: value });
     expect(error.message).toContain(name);
@@ -128,6 +166,7 @@ describe('inputs that cannot be', () => {
     [{ image: 'a:1', context: 'agent' }, 'context'],
     [{ image: 'a:1', target: 'x' }, 'target'],
     [{ image: 'a:1', secrets: 'a=b' }, 'secrets'],
+    [{ image: 'a:1', publish: 'oci' }, 'publish'],
     [{ 'registry-image': 'registry:2' }, 'registry-image'],
     [{ 'smolvm-path': '/bin/sh', 'smolvm-version': '1.9.3' }, 'smolvm-version'],
     [{ 'smolvm-path': '/bin/sh', 'smolvm-sha256': 'a'.repeat(64) }, 'smolvm-sha256'],
@@ -157,6 +196,9 @@ describe('inputs that cannot be', () => {
     'smolvm-version',
     'smolvm-sha256',
     'cpus',
+    'publish',
+    'oci-ref',
+    'release-tag',
   ])('a hostile %s is refused', async (name) => {
     for (const value of hostile) {
       await refusal({ [name]: value, ...(name === 'registry-image' && { hop: 'container' }) });

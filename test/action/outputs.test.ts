@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { outputsOf, type PackedPlatform } from '../../src/action/outputs.ts';
-import { failureSummary, summaryOf } from '../../src/action/summary.ts';
+import { outputsOf, type PackedPlatform, type Published } from '../../src/action/outputs.ts';
+import { failureSummary, publishSummary, summaryOf } from '../../src/action/summary.ts';
 import { BottleError } from '../../src/errors.ts';
 
 const HEX = 'a'.repeat(64);
@@ -29,6 +29,8 @@ const PACKED: PackedPlatform = {
       narrowed: true,
     },
   },
+  bundlePath: '/home/runner/work/_temp/claude-bottle-pack-x/a.smolmachine.sigstore.json',
+  signer: 'https://github.com/o/r/.github/workflows/pack.yml@refs/tags/v1',
   artifact: {
     id: 42,
     name: 'smolmachine-linux-amd64-bbbbbbbbbbbbbbbb.smolmachine',
@@ -37,6 +39,32 @@ const PACKED: PackedPlatform = {
     expiresAt: '2026-04-02T03:04:05Z',
   },
   stages: [{ stage: 'pack', seconds: 1.23, sizeBytes: 500_000_000 }],
+};
+
+const PUBLISHED: Required<Published> = {
+  registry: {
+    name: 'ghcr.io/o/r/smolmachine',
+    isDefault: true,
+    isPublic: true,
+    indexes: new Map(),
+    sidecars: [
+      {
+        platform: 'linux/amd64',
+        digest: `sha256:${'d'.repeat(64)}`,
+        address: `oci:ghcr.io/o/r/smolmachine@sha256:${'d'.repeat(64)}`,
+        tags: [],
+        bundleDigest: undefined,
+        sentBytes: 1,
+      },
+    ],
+  },
+  release: {
+    tag: "v1'$(id)",
+    url: "https://github.com/o/r/releases/tag/v1'$(id)`é",
+    isDraft: false,
+    missingPlatforms: [],
+    assets: [],
+  },
 };
 
 /** What a workflow may put into a script between quotes, or without any. */
@@ -50,6 +78,9 @@ const GRAMMARS: Record<string, RegExp> = {
   'sidecar-sha256': /^[0-9a-f]{64}$/,
   'sidecar-size': /^\d+$/,
   'record-path': /^\/[\w./-]+$/,
+  'bundle-path': /^(\/[\w./-]+)?$/,
+  'oci-digest': /^(sha256:[0-9a-f]{64})?$/,
+  'release-url': /^(https:\/\/[\w./%-]+)?$/,
   'artifact-id': /^\d*$/,
   'artifact-url': /^(https:\/\/[\w./-]+)?$/,
   'artifact-digest': /^(sha256:[0-9a-f]{64})?$/,
@@ -58,14 +89,21 @@ const GRAMMARS: Record<string, RegExp> = {
 };
 
 describe('outputs', () => {
-  test.each([
-    ['an uploaded sidecar', PACKED],
+  test.each<[string, PackedPlatform, Published]>([
+    ['a published sidecar', PACKED, PUBLISHED],
+    ['an uploaded sidecar', PACKED, {}],
     [
       'one that stays on the runner',
-      { ...PACKED, artifact: undefined, record: { ...PACKED.record, inputs: undefined } },
+      {
+        ...PACKED,
+        artifact: undefined,
+        bundlePath: undefined,
+        record: { ...PACKED.record, inputs: undefined },
+      },
+      {},
     ],
-  ])('of %s each keep to their alphabet', (_, packed) => {
-    const outputs = outputsOf([packed]);
+  ])('of %s each keep to their alphabet', (_, packed, published) => {
+    const outputs = outputsOf([packed], published);
     expect(Object.keys(outputs).sort()).toEqual(Object.keys(GRAMMARS).sort());
     for (const [name, value] of Object.entries(outputs)) {
       expect(value, name).toMatch(GRAMMARS[name] ?? /^never$/);
@@ -99,11 +137,39 @@ describe('the job summary', () => {
     }
   });
 
+  test('says what is published where, who signed it, and the one command that gets it', () => {
+    const summary = publishSummary([PACKED], PUBLISHED);
+    for (const part of [
+      `ghcr.io/o/r/smolmachine&#64;sha256:${'d'.repeat(64)}`,
+      'https://github.com/o/r/.github/workflows/pack.yml',
+      '\nclaude-bottle fetch\n',
+    ]) {
+      expect(summary).toContain(part);
+    }
+    const elsewhere = { ...PUBLISHED.registry, name: 'registry.example/agent', isDefault: false };
+    expect(publishSummary([PACKED], { registry: elsewhere })).toContain(
+      '\nclaude-bottle fetch --from oci:registry.example/agent\n',
+    );
+    expect(publishSummary([PACKED], {})).toBe('');
+  });
+
+  test('of a draft says what it waits for, and no command that would fail', () => {
+    const release = { ...PUBLISHED.release, isDraft: true, missingPlatforms: ['linux/arm64' as const] };
+    const summary = publishSummary([{ ...PACKED, signer: undefined }], { release });
+    expect(summary).toContain('a draft that waits for linux/arm64');
+    expect(summary).toContain('nobody');
+    expect(summary).not.toContain('claude-bottle fetch');
+  });
+
   test('shows text from elsewhere as text', () => {
     const error = new BottleError('build-failed', '<img src=x> [a](javascript:1) | `b`\n# c', {
       hint: '<script>',
     });
-    for (const markdown of [summaryOf(PACKED, '7'), failureSummary(error)]) {
+    for (const markdown of [
+      summaryOf(PACKED, '7'),
+      publishSummary([PACKED], PUBLISHED),
+      failureSummary(error),
+    ]) {
       expect(markdown).not.toMatch(/<b>|<img|<script|\[a\]|`c`|`b`|\n# c/);
     }
   });

@@ -10,7 +10,9 @@ import { findMarker, watchArgv } from '../doubles/runner/marker.ts';
 import type { StepOptions, StepResult } from '../doubles/runner/runner.ts';
 import { type ActionJob, actionJob } from '../helpers/action-job.ts';
 import { DOUBLE_DIR } from '../helpers/cli.ts';
+import { LACKS_REGISTRY } from '../helpers/docker-registry.ts';
 import { fakeDocker } from '../helpers/fake-docker.ts';
+import { startPublishBed } from './publish-bed.ts';
 
 const NOWHERE = {
   log: 0,
@@ -41,8 +43,24 @@ interface SecretJob extends ActionJob {
   children(): Promise<string[]>;
 }
 
+/** A job with secrets of its own, and how it is run. */
+interface OwnSecrets extends ActionJob {
+  readonly markers: Readonly<Record<string, string>>;
+}
+
+async function packingJob(dockerfile: string): Promise<OwnSecrets> {
+  return { ...(await actionJob({ dockerfile })), markers: { 'github-token': `ghs_${randomUUID()}` } };
+}
+
+/** Also those that it gets on its way: both are JSON web tokens, which begin with what their headers begin with. */
+async function publishingJob(dockerfile: string): Promise<OwnSecrets> {
+  const { publish, ...job } = await (await startPublishBed()).job({ dockerfile });
+  const jsonWebTokens = { 'OIDC token': 'eyJhbGciOiJFUzI1NiIs', 'registry token': 'eyJ0eXAiOiJKV1QiLCJ' };
+  return { ...job, run: publish, markers: { ...job.markers, ...jsonWebTokens } };
+}
+
 /** A job in which everything that is secret is known; the build is given its secrets and does `command`. */
-async function secretJob(command: string): Promise<SecretJob> {
+async function secretJob(command: string, makeJob = packingJob): Promise<SecretJob> {
   const dockerfile = [
     'FROM scratch',
     'COPY bin /bin',
@@ -50,10 +68,10 @@ async function secretJob(command: string): Promise<SecretJob> {
     `RUN --mount=type=secret,id=token --mount=type=secret,id=key ["/bin/sh", "-c", "${command}"]`,
     'ENTRYPOINT ["/bin/sh"]',
   ];
-  const job = await actionJob({ dockerfile: `${dockerfile.join('\n')}\n` });
+  const job = await makeJob(`${dockerfile.join('\n')}\n`);
   const marker = (name: string) => `${name}-${randomUUID()}`;
   const markers = {
-    'github-token': `ghs_${randomUUID()}`,
+    ...job.markers,
     'one line': marker('one'),
     'first of several lines': marker('first'),
     'last of several lines': marker('last'),
@@ -83,7 +101,7 @@ async function secretJob(command: string): Promise<SecretJob> {
         ...options,
         inputs: {
           'build-args': `NOW=${job.dir}`,
-          'github-token': markers['github-token'],
+          'github-token': job.markers['github-token'] ?? '',
           'smolvm-path': smolvm,
           secrets: secrets.join('\n'),
           ...options.inputs,
@@ -163,6 +181,24 @@ describe('secrets', () => {
       ...[...signatures].map((s) => ['sig', s]),
     ]) {
       expect(placesOf(result, marker ?? ''), what).toEqual(NOWHERE);
+    }
+    await expectNotInherited(job);
+    await expectNotOnDisk(job);
+  });
+
+  test.skipIf(LACKS_REGISTRY)('of a job that publishes and signs are shown nowhere', async () => {
+    const job = await secretJob('/bin/busybox test -s /run/secrets/token', publishingJob);
+    const watches = Object.values(job.markers).map(watchArgv);
+    const result = await job.pack({ env: { RUNNER_DEBUG: '1' } });
+    expect(
+      watches.flatMap((stop) => stop()),
+      'command lines',
+    ).toEqual([]);
+    expect(result.outcome, result.log).toBe('success');
+    expect(result.outputs).toMatchObject({ 'oci-digest': expect.stringMatching(/^sha256:/) });
+    expect(result.outputs['bundle-path']).not.toBe('');
+    for (const [what, marker] of Object.entries(job.markers)) {
+      expect(placesOf(result, marker), what).toEqual(NOWHERE);
     }
     await expectNotInherited(job);
     await expectNotOnDisk(job);

@@ -12,7 +12,7 @@ function pullRequest(headRepository: unknown): RunContext {
 
 /** restore, save, upload */
 function may(run: RunContext, cache: 'auto' | 'true' | 'false' = 'auto'): boolean[] {
-  const { restore, save, upload } = judgeRun(run, cache);
+  const { restore, save, upload } = judgeRun(run, { cache, publishes: false });
   return [restore.allowed, save.allowed, upload.allowed];
 }
 
@@ -34,7 +34,9 @@ describe('what a run may do', () => {
     ['a repository without an ID', {}],
   ])('a pull request from %s neither saves nor uploads', (_, repository) => {
     expect(may(pullRequest(repository))).toEqual([true, false, false]);
-    expect(judgeRun(pullRequest(repository), 'auto').upload.reason).toMatch(/fork/);
+    const trust = judgeRun(pullRequest(repository), { cache: 'auto', publishes: true });
+    expect(trust.upload.reason).toMatch(/fork/);
+    expect(trust.publish.reason).toMatch(/fork/);
   });
 
   test.each(['pull_request_target', 'workflow_run', 'issue_comment', 'issues', 'fork', 'no_such_event', ''])(
@@ -56,5 +58,35 @@ describe('what a run may do', () => {
 
   test('cache: false leaves the cache alone', () => {
     expect(may(runOf('push'), 'false')).toEqual([false, false, true]);
+  });
+
+  test.each(['push', 'release', 'workflow_dispatch', 'schedule'])('a %s publishes', (event) => {
+    expect(judgeRun(runOf(event), { cache: 'auto', publishes: true }).publish.allowed).toBe(true);
+  });
+
+  test.each([
+    pullRequest({ id: 1 }),
+    pullRequest({ id: 2 }),
+    ...[
+      ...['pull_request_target', 'workflow_run', 'issue_comment', 'merge_group', 'repository_dispatch'],
+      ...['deployment', 'no_such_event', ''],
+    ].map((event) => runOf(event)),
+    // What else is trusted does not change it.
+    runOf('merge_group', { hasIdToken: true, ref: 'refs/tags/v1' }),
+  ])('$event publishes nothing, and says why', (run) => {
+    const { publish } = judgeRun(run, { cache: 'true', publishes: true });
+    expect(publish.allowed).toBe(false);
+    expect(publish.reason).toBeTruthy();
+  });
+
+  test('a run that publishes takes nothing from the cache, unless it is told to', () => {
+    const both = (cache: 'auto' | 'true', run: RunContext) => {
+      const { restore, save } = judgeRun(run, { cache, publishes: true });
+      return [restore.allowed, save.allowed];
+    };
+    expect(both('auto', runOf('push'))).toEqual([false, false]);
+    expect(both('true', runOf('push'))).toEqual([true, true]);
+    // It is not going to publish.
+    expect(both('auto', pullRequest({ id: 1 }))).toEqual([true, false]);
   });
 });

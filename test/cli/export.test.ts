@@ -157,6 +157,18 @@ describe('an export that cannot be', () => {
 });
 
 describe('an import', () => {
+  test('without the provenance that is required asks nobody for it', async () => {
+    const { here, out, checkout } = await exporter('linux/amd64');
+    await done(here.inCheckout('export', '--out', out));
+    const there = await machine(checkout);
+    const result = await there.inCheckout('import', out, ...ON_AMD64, '--provenance', 'required');
+    expect(result).toMatchObject({
+      exitCode: 76,
+      stderr: expect.stringMatching(/no provenance, and one is required/),
+    });
+    expect(result.stderr).not.toContain('api.github.com');
+  });
+
   test('of a file that is not there ends with 66', async () => {
     const there = await machine(await sampleCheckout());
     const result = await there.inCheckout('import', '/nowhere.oci.tar', '--no-bind');

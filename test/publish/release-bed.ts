@@ -1,7 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import * as fs from 'node:fs/promises';
 import { join } from 'node:path';
-import {} from '../../src/fetch/source.ts';
 import { parseInputsKey } from '../../src/identity/inputs-key.ts';
 import type { PackRecord } from '../../src/identity/pack-record.ts';
 import type { GuestPlatform } from '../../src/identity/platform.ts';

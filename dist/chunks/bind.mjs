@@ -1,0 +1,73 @@
+import { t as BottleError } from "./errors.mjs";
+import { t as id16 } from "./image-id.mjs";
+import { i as runtimeConfigSha256 } from "./record-file.mjs";
+import { a as engineFacts, n as buildImage, s as guestPlatformOf } from "./docker.mjs";
+import { r as runtimeConfig } from "./flatten.mjs";
+import { t as warningsTo } from "./progress.mjs";
+// src/bind/bind.ts
+/**
+* Gives the sidecar the name that claude-bottle looks for: it builds the image, and takes the ID that this engine
+* gives it, which is not the one that CI's engine gave.
+* @throws BottleError `image-id-unstable` when the next build of the same inputs gets another ID
+*/
+async function bindSidecar(options) {
+	const { store, record, prove, signal, onProgress } = options;
+	const image = await buildAsClaudeBottle(options);
+	guestPlatformOf(image, options.platform, true);
+	if (prove) requireSameContent(image, record);
+	const proof = prove ? "content" : "inputs";
+	const { path, outcome } = await store.bind(image.id, record, {
+		proof,
+		signal,
+		onQuarantine: (reason, movedTo) => warningsTo(onProgress)(`${reason}; moved to ${movedTo}`)
+	});
+	return {
+		imageId: image.id,
+		id16: id16(image.id),
+		path,
+		outcome,
+		proof
+	};
+}
+/**
+* The ID is only worth something if claude-bottle's next build gets it too. With the containerd image store the default
+* attestations carry the time of the build, so that even a fully cached one has another ID; a second build shows it.
+*/
+async function buildAsClaudeBottle(options) {
+	const { signal } = options;
+	const first = await build(options);
+	const { store } = await engineFacts(signal);
+	const image = store === "classic" ? first : await build(options);
+	if (image.id !== first.id) throw new BottleError("image-id-unstable", `the engine gives every build of ${options.build.image} another image ID (${id16(first.id)}, then ${id16(image.id)}), so claude-bottle never finds a sidecar`, { hint: "export BUILDX_NO_DEFAULT_ATTESTATIONS=1 wherever claude-bottle runs, or start it with: claude-bottle exec -- COMMAND" });
+	return image;
+}
+async function build({ build: options, signal, onProgress }) {
+	onProgress({
+		type: "start",
+		stage: "build",
+		detail: options.image
+	});
+	const image = await buildImage({
+		...options,
+		keepsAttestations: true
+	}, {
+		signal,
+		onLine: (line) => onProgress({
+			type: "output",
+			stage: "build",
+			line
+		})
+	});
+	onProgress({
+		type: "done",
+		stage: "build",
+		detail: `${options.image} ${id16(image.id)}`
+	});
+	return image;
+}
+function requireSameContent(image, record) {
+	const local = runtimeConfigSha256(runtimeConfig(image));
+	const differing = image.layers.join() !== record.image.layers.join() ? `layers ${image.layers.join(", ")}, expected ${record.image.layers.join(", ")}` : local !== record.image.runtimeConfigSha256 ? `runtime config ${local}, expected ${record.image.runtimeConfigSha256}` : void 0;
+	if (differing !== void 0) throw new BottleError("not-trusted", `not proven: the local image has other content than the one that was packed: ${differing}`, { hint: "build with --cache-from the image that CI published, on a cold builder, or bind without --prove: the inputs are equal" });
+}
+export { bindSidecar as t };

@@ -1,0 +1,1 @@
+export { t as decideProvenance } from "./decide.mjs";

@@ -1,0 +1,61 @@
+import { a as hasErrno, t as BottleError } from "./errors.mjs";
+import { t as fetchAndBind } from "./fetch-command2.mjs";
+import { once } from "node:events";
+import { spawn } from "node:child_process";
+import { constants } from "node:os";
+// src/cli/exec-command.ts
+/** Misses that claude-bottle makes up for: it packs for itself, as it does without us. */
+const GOES_ON = [
+	66,
+	69,
+	75
+];
+/**
+* `claude-bottle exec`: fetches, binds, and runs a command in an environment in which a fully cached build keeps its
+* image ID. Ends as the command ends.
+*/
+async function runExec(command, options, { output, signal, releaseSignals }) {
+	const [program, ...args] = command;
+	if (program === void 0) throw new BottleError("usage", "exec has no command to run", { hint: "claude-bottle exec -- COMMAND [ARGUMENT…]" });
+	process.env.BUILDX_NO_DEFAULT_ATTESTATIONS = "1";
+	if (options.image !== void 0) process.env.CLAUDE_BOTTLE_IMAGE = options.image;
+	try {
+		await fetchAndBind(options, output, signal);
+	} catch (error) {
+		if (!(error instanceof BottleError) || !GOES_ON.includes(error.exitCode)) throw error;
+		output.error(error);
+		output.note(`going on without a prebuilt sidecar: ${program}`);
+	}
+	signal.throwIfAborted();
+	releaseSignals();
+	return await runInForeground(program, args);
+}
+/**
+* The command shares our terminal, and gets from it what is typed there (SIGINT, SIGQUIT): that is its business alone.
+* What is sent to us only is passed on.
+*/
+async function runInForeground(program, args) {
+	const child = spawn(program, args, { stdio: "inherit" });
+	const ignore = () => {};
+	const passOn = (signal) => child.kill(signal);
+	const handlers = {
+		SIGINT: ignore,
+		SIGQUIT: ignore,
+		SIGTERM: passOn,
+		SIGHUP: passOn
+	};
+	for (const [signal, handler] of Object.entries(handlers)) process.on(signal, handler);
+	try {
+		const [exitCode, endedBy] = await once(child, "exit");
+		return exitCode ?? 128 + (endedBy === null ? 0 : constants.signals[endedBy]);
+	} catch (error) {
+		if (hasErrno(error, "ENOENT", "EACCES")) throw new BottleError("not-found", `cannot run ${JSON.stringify(program)}: ${error.message}`, {
+			hint: "check the name, and that it is on PATH",
+			cause: error
+		});
+		throw error;
+	} finally {
+		for (const [signal, handler] of Object.entries(handlers)) process.off(signal, handler);
+	}
+}
+export { runExec };

@@ -1,0 +1,32 @@
+import { t as changedSince } from "./git.mjs";
+// src/fetch/explain-miss.ts
+const MAX_LISTED_FILES = 10;
+/** For a user who got nothing: the nearest sidecar that is published, and what differs from it here. */
+async function explainMiss(nearest, inputs, checkout) {
+	if (nearest === void 0) return [];
+	const { source, platform } = nearest;
+	const commit = source === void 0 ? "" : ` of commit ${source.commit.slice(0, 12)}`;
+	const differences = await differencesFrom(nearest, inputs, checkout);
+	return [`the nearest that is published is ${platform}${commit}; what differs from it here:`, ...(differences.length > 0 ? differences : ["nothing: it should have been found"]).map((line) => `- ${line}`)];
+}
+/** What makes the key of a checkout another one than a record's; nothing when they are equal. */
+async function differencesFrom({ inputs: there, platform, source }, { record: here, entries }, checkout) {
+	if (there === void 0) return ["it was packed from an image, not from inputs"];
+	return [
+		...platform === checkout.platform ? [] : [`the platform: ${checkout.platform} here, ${platform} there`],
+		...there.dockerfileSha256 === here.dockerfileSha256 ? [] : ["the Dockerfile"],
+		...there.target === here.target ? [] : [`the target: ${here.target ?? "none"} here, ${there.target ?? "none"} there`],
+		...there.buildArgsSha256 === here.buildArgsSha256 ? [] : ["the build arguments"],
+		...there.entriesSha256 === here.entriesSha256 ? [] : await differingFiles(source?.commit, entries, checkout.context)
+	];
+}
+/** The record has one hash for all files; git knows which have changed since its commit. */
+async function differingFiles(commit, entries, context) {
+	const changed = commit === void 0 ? void 0 : await changedSince(context, commit);
+	if (changed === void 0) return ["files in the build context (which ones cannot be told without its commit)"];
+	const seen = new Set(entries.map(({ path }) => path));
+	const inBuild = changed.filter(({ path, isGone }) => isGone || seen.has(path.normalize("NFC")));
+	const rest = inBuild.length - MAX_LISTED_FILES;
+	return inBuild.length === 0 ? ["files in the build context that git does not follow"] : [...inBuild.slice(0, MAX_LISTED_FILES).map(({ path, isGone }) => isGone ? `${path} (deleted)` : path), ...rest > 0 ? [`${rest} more files`] : []];
+}
+export { explainMiss as n, differencesFrom as t };

@@ -1,0 +1,1 @@
+export { n as runFetch } from "./fetch-command2.mjs";

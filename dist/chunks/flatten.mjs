@@ -1,0 +1,237 @@
+import { i as fileError } from "./errors.mjs";
+import { r as requireFreeBytes } from "./disk.mjs";
+import { i as thisOwner } from "./owner.mjs";
+import { i as readTar, t as END_OF_ARCHIVE } from "./tar.mjs";
+import { h as removeContainer, o as exportContainer, r as createContainer } from "./docker.mjs";
+import { createHash, randomBytes } from "node:crypto";
+import * as fs from "node:fs/promises";
+import { dirname } from "node:path";
+import { setTimeout } from "node:timers/promises";
+// src/pack/flatten.ts
+/** https://github.com/opencontainers/image-spec/blob/v1.1.1/media-types.md */
+const MANIFEST_MEDIA_TYPE = "application/vnd.oci.image.manifest.v1+json";
+const CONFIG_MEDIA_TYPE = "application/vnd.oci.image.config.v1+json";
+const LAYER_MEDIA_TYPE = "application/vnd.oci.image.layer.v1.tar";
+/** What an image config's `config` may hold, by the OCI image specification and Docker's additions to it. */
+const RUNTIME_KEYS = [...[
+	"User",
+	"ExposedPorts",
+	"Env",
+	"Entrypoint",
+	"Cmd",
+	"Volumes",
+	"WorkingDir",
+	"Labels",
+	"StopSignal"
+], ...[
+	"ArgsEscaped",
+	"Healthcheck",
+	"OnBuild",
+	"Shell"
+]];
+/** The guest tars the layer once more with busybox, which knows neither extended attributes nor larger numbers. */
+const CAPABILITY_KEY = "SCHILY.xattr.security.capability";
+const MAX_OWNER_ID = 2097151;
+const MAX_LOSSY_PATHS = 5;
+const SPOOL_CHUNK_BYTES = 1048576;
+/**
+* Turns an image into one with a single layer, the file system that a container of it starts with. Entries pass
+* through byte for byte in constant memory; only what the engine adds to every container is left out.
+*/
+async function flattenImage(options) {
+	const { image, platform, layerPath, signal } = options;
+	const name = `cbp-flatten-${randomBytes(8).toString("hex")}`;
+	try {
+		await secondAfter(image);
+		const container = await createContainer(image.id, {
+			name,
+			owner: thisOwner(),
+			platform
+		});
+		await requireFreeBytes(dirname(layerPath), container.sizeBytes, "the flattened image");
+		const spool = await LayerSpool.create(layerPath, (doneBytes) => options.onBytes(doneBytes, container.sizeBytes));
+		try {
+			const isStub = stubTest(container, image);
+			let lossyPaths = [];
+			await exportContainer(name, async (tar) => {
+				lossyPaths = await copyEntries(tar, isStub, spool);
+			}, { signal });
+			return {
+				flat: describeImage(image, {
+					path: layerPath,
+					...await spool.finish()
+				}),
+				lossyPaths
+			};
+		} finally {
+			await spool.close();
+		}
+	} finally {
+		const failure = await removeContainer(name);
+		if (failure !== void 0) options.onWarning(failure);
+	}
+}
+/** Returns some paths of what smolvm does not keep. */
+async function copyEntries(tar, isStub, spool) {
+	const lossyPaths = [];
+	let isDropped = false;
+	for await (const part of readTar(tar)) {
+		if (part.kind === "header") {
+			isDropped = isStub(part.entry);
+			if (isLossy(part.entry) && lossyPaths.length < MAX_LOSSY_PATHS) lossyPaths.push(part.entry.path);
+		}
+		if (!isDropped) await spool.write(part.kind === "header" ? part.raw : part.chunk);
+	}
+	await spool.write(END_OF_ARCHIVE);
+	return lossyPaths;
+}
+function isLossy({ pax, uid, gid }) {
+	return pax.has(CAPABILITY_KEY) || uid > MAX_OWNER_ID || gid > MAX_OWNER_ID;
+}
+/** Times in a tar are whole seconds: what the container gets must not be as old as what the image has. */
+async function secondAfter(image) {
+	const waitMs = (imageSeconds(image) + 1) * 1e3 - Date.now();
+	if (waitMs > 0 && waitMs <= 1e3) await setTimeout(waitMs);
+}
+function imageSeconds(image) {
+	return Math.floor(Date.parse(image.created ?? "") / 1e3) || 0;
+}
+/**
+* `docker create` puts mount points into every container (moby, daemon/initlayer): it replaces these files, so
+* that neither `docker run` nor `docker export` shows what the image has there, and makes these directories where
+* the image has none. A directory of the image's own is told by its age.
+*/
+const STUB_FILES = [
+	".dockerenv",
+	"dev/console",
+	"etc/hostname",
+	"etc/hosts",
+	"etc/resolv.conf"
+];
+const STUB_LINK = {
+	path: "etc/mtab",
+	linkPath: "/proc/mounts"
+};
+const STUB_DIRECTORIES = [
+	"dev/pts",
+	"dev/shm",
+	"proc",
+	"sys"
+];
+function stubTest(container, image) {
+	const isNew = ({ mtimeSeconds }) => mtimeSeconds >= container.createdSeconds && mtimeSeconds > imageSeconds(image);
+	return (entry) => {
+		switch (entry.type) {
+			case "file": return STUB_FILES.includes(entry.path) && entry.sizeBytes === 0;
+			case "symlink": return entry.path === STUB_LINK.path && entry.linkPath === STUB_LINK.linkPath;
+			case "directory": return STUB_DIRECTORIES.includes(entry.path) && isNew(entry);
+			default: return false;
+		}
+	};
+}
+/** https://github.com/opencontainers/image-spec/blob/v1.1.1/config.md */
+function describeImage(image, layer) {
+	const config = Buffer.from(JSON.stringify({
+		created: image.created,
+		author: image.author,
+		architecture: image.architecture,
+		variant: image.variant,
+		os: image.os,
+		config: runtimeConfig(image),
+		rootfs: {
+			type: "layers",
+			diff_ids: [layer.digest]
+		},
+		history: [{
+			created: image.created,
+			created_by: "claude-bottle pack",
+			comment: `flattened ${image.id}`
+		}]
+	}));
+	const manifest = Buffer.from(JSON.stringify({
+		schemaVersion: 2,
+		mediaType: MANIFEST_MEDIA_TYPE,
+		config: {
+			mediaType: CONFIG_MEDIA_TYPE,
+			digest: sha256(config),
+			size: config.length
+		},
+		layers: [{
+			mediaType: LAYER_MEDIA_TYPE,
+			digest: layer.digest,
+			size: layer.sizeBytes
+		}]
+	}));
+	return {
+		manifest,
+		manifestDigest: sha256(manifest),
+		config,
+		configDigest: sha256(config),
+		layer
+	};
+}
+/** The part of the engine's answer that belongs into an image config, without what is empty. */
+function runtimeConfig(image) {
+	const isEmpty = (value) => value === void 0 || value === null || value === "" || value === false || Object.keys(value).length === 0;
+	return Object.fromEntries(RUNTIME_KEYS.map((key) => [key, image.config[key]]).filter(([, value]) => !isEmpty(value)));
+}
+function sha256(bytes) {
+	return `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
+}
+function writeError(path, error) {
+	return fileError(`cannot write the image's layer to ${path}`, error);
+}
+/** Gathers small writes into big ones and hashes on the way. */
+var LayerSpool = class LayerSpool {
+	#file;
+	#path;
+	#onBytes;
+	#hash = createHash("sha256");
+	#chunk = Buffer.allocUnsafe(SPOOL_CHUNK_BYTES);
+	#filled = 0;
+	#sizeBytes = 0;
+	constructor(file, path, onBytes) {
+		this.#file = file;
+		this.#path = path;
+		this.#onBytes = onBytes;
+	}
+	static async create(path, onBytes) {
+		try {
+			return new LayerSpool(await fs.open(path, "wx", 384), path, onBytes);
+		} catch (error) {
+			throw writeError(path, error);
+		}
+	}
+	async write(bytes) {
+		let offset = 0;
+		while (offset < bytes.length) {
+			const copied = bytes.copy(this.#chunk, this.#filled, offset);
+			this.#filled += copied;
+			offset += copied;
+			if (this.#filled === this.#chunk.length) await this.#flush();
+		}
+	}
+	async finish() {
+		await this.#flush();
+		return {
+			digest: `sha256:${this.#hash.digest("hex")}`,
+			sizeBytes: this.#sizeBytes
+		};
+	}
+	async close() {
+		await this.#file.close();
+	}
+	async #flush() {
+		const bytes = this.#chunk.subarray(0, this.#filled);
+		this.#hash.update(bytes);
+		try {
+			await this.#file.writeFile(bytes);
+		} catch (error) {
+			throw writeError(this.#path, error);
+		}
+		this.#sizeBytes += bytes.length;
+		this.#filled = 0;
+		this.#onBytes(this.#sizeBytes);
+	}
+};
+export { flattenImage as n, runtimeConfig as r, MANIFEST_MEDIA_TYPE as t };

@@ -1,0 +1,104 @@
+import { a as hasErrno } from "./errors.mjs";
+import { a as readChild } from "./child.mjs";
+// src/host/git.ts
+const GIT_TIMEOUT_MS = 1e4;
+const HISTORY_COMMITS = 200;
+/** The remote `origin` of the checkout that `dir` is in; undefined where there is none with an owner and a name. */
+async function originOf(dir) {
+	const url = (await git(dir, [
+		"config",
+		"--get",
+		"remote.origin.url"
+	]))?.trim();
+	return url === void 0 ? void 0 : parseRemote(url);
+}
+/** https://host/owner/name.git, ssh://git@host:port/owner/name.git or git@host:owner/name.git */
+function parseRemote(url) {
+	const { host, path = "" } = (/^(?:https?|ssh|git):\/\/(?:[^@/]*@)?(?<host>[^/:]+)(?::\d+)?\/(?<path>.+)$/.exec(url) ?? /^(?:[^@/:]+@)?(?<host>[^/:]+):(?!\/)(?<path>.+)$/.exec(url))?.groups ?? {};
+	const repository = path.replace(/\/$/, "").replace(/\.git$/, "");
+	return host !== void 0 && /^[\w.-]+\/[\w.-]+$/.test(repository) ? {
+		host: host.toLowerCase().replace(/^ssh\.github\.com$/, "github.com"),
+		repository
+	} : void 0;
+}
+/** As of the last clone or `git remote set-head`; undefined where the clone does not know it. */
+async function defaultBranchOf(dir) {
+	return ((await git(dir, [
+		"symbolic-ref",
+		"--quiet",
+		"refs/remotes/origin/HEAD"
+	]))?.trim())?.replace(/^refs\/remotes\/origin\//, "");
+}
+/** Full hashes of the checked-out commit and those before it, the newest first. */
+async function historyOf(dir) {
+	return linesOf(await git(dir, [
+		"log",
+		"--format=%H",
+		`--max-count=${HISTORY_COMMITS}`
+	]));
+}
+async function tagsAtHead(dir) {
+	return linesOf(await git(dir, [
+		"tag",
+		"--points-at",
+		"HEAD"
+	]));
+}
+/** Files below `dir` that are not what they were in a commit; undefined when that commit is not known here. */
+async function changedSince(dir, commit) {
+	const diff = await git(dir, [
+		"diff",
+		"--name-status",
+		"--no-renames",
+		"--relative",
+		"-z",
+		commit,
+		"--",
+		"."
+	]);
+	if (diff === void 0) return;
+	const untracked = await git(dir, [
+		"ls-files",
+		"--others",
+		"--exclude-standard",
+		"-z",
+		"--",
+		"."
+	]);
+	const changed = [...diff.matchAll(/(?<status>[A-Z])\0(?<path>[^\0]+)\0/g)].map(({ groups }) => ({
+		path: groups?.path ?? "",
+		isGone: groups?.status === "D"
+	}));
+	const added = (untracked ?? "").split("\0").filter((path) => path !== "");
+	return [...changed, ...added.map((path) => ({
+		path,
+		isGone: false
+	}))];
+}
+function linesOf(text) {
+	return (text ?? "").split("\n").filter((line) => line !== "");
+}
+/** Undefined when git is not there, `dir` is in no repository, or git says no. */
+async function git(dir, args) {
+	try {
+		const { exitCode, stdout } = await readChild("git", [
+			"-C",
+			dir,
+			...args
+		], {
+			timeoutMs: GIT_TIMEOUT_MS,
+			env: {
+				...process.env,
+				GIT_OPTIONAL_LOCKS: "0",
+				GIT_CONFIG_COUNT: "1",
+				GIT_CONFIG_KEY_0: "core.fsmonitor",
+				GIT_CONFIG_VALUE_0: "false"
+			}
+		});
+		return exitCode === 0 ? stdout : void 0;
+	} catch (error) {
+		if (hasErrno(error, "ENOENT")) return;
+		throw error;
+	}
+}
+export { tagsAtHead as a, originOf as i, defaultBranchOf as n, historyOf as r, changedSince as t };

@@ -1,0 +1,81 @@
+import { t as readBuildInputs } from "./build-inputs.mjs";
+import { t as BottleError } from "./errors.mjs";
+import { n as explainMiss } from "./explain-miss2.mjs";
+import { a as lockedOf, c as writeLockFile, i as LOCK_FILE, n as judgeOffer, r as parseSourceAddress, t as openSources, u as findOffer } from "./sources.mjs";
+import { r as parseGuestPlatform, t as GUEST_PLATFORMS } from "./platform.mjs";
+import { t as warningsTo } from "./progress.mjs";
+import { s as storeDir } from "./kept.mjs";
+import { t as Store } from "./store.mjs";
+import { t as trustOf } from "./trust-options.mjs";
+import { join } from "node:path";
+// src/cli/lock-command.ts
+/** `claude-bottle lock`: writes down which sidecar each platform has for this checkout, and where it is. */
+async function runLock(options, output, signal) {
+	const { context, file, target, buildArg } = options;
+	const wantedPlatforms = options.platform.map(parseGuestPlatform);
+	const address = options.from === void 0 ? void 0 : parseSourceAddress(options.from);
+	if (address?.kind === "https" && URL.parse(address.url)?.search) throw new BottleError("usage", "an address with a query, which may grant access, is not written to a lock file", { hint: "lock an address that is good for everybody" });
+	const store = await Store.open(storeDir(options.store));
+	const trust = await trustOf(options);
+	const { tools, sources, forBuild } = await openSources(context, options, address, output, signal);
+	const onWarning = warningsTo(output.onProgress);
+	const locked = [];
+	try {
+		for (const platform of wantedPlatforms.length > 0 ? wantedPlatforms : GUEST_PLATFORMS) {
+			const { record, entries, reasons } = await readBuildInputs({
+				context,
+				file,
+				target,
+				buildArgs: buildArg,
+				platform,
+				signal
+			});
+			if (entries.some(({ path }) => path === "claude-bottle.lock")) throw lockInBuild();
+			const wanted = forBuild({
+				key: record.key,
+				platform
+			});
+			try {
+				const { offer } = await findOffer({
+					wanted,
+					demands: { sameInputs: true },
+					sources,
+					explainMiss: (nearest) => explainMiss(nearest, {
+						record,
+						entries,
+						reasons
+					}, {
+						platform,
+						context
+					}),
+					signal,
+					onProgress: output.onProgress
+				});
+				await judgeOffer(offer, wanted, trust, {
+					store,
+					tools,
+					onWarning
+				});
+				locked.push([platform, lockedOf(offer, record.key)]);
+			} catch (error) {
+				if (wantedPlatforms.length > 0 || !(error instanceof BottleError && error.code === "not-found")) throw error;
+				output.note(error.message);
+			}
+		}
+	} finally {
+		tools.http.close();
+	}
+	if (locked.length === 0) throw new BottleError("not-found", "nothing is published for this checkout, so there is nothing to lock", { hint: "wait for CI to publish this commit; claude-bottle fetch --dry-run says where it looks" });
+	const path = join(context, LOCK_FILE);
+	await writeLockFile(path, locked);
+	output.result({
+		path,
+		platforms: Object.fromEntries(locked)
+	}, [path, ...locked.map(([platform, { sha256, address: where }]) => `${platform}  sha256 ${sha256}  ${where}`)]);
+	return 0;
+}
+/** A lock file that goes into the build would change the key that it locks. */
+function lockInBuild() {
+	return new BottleError("usage", `${LOCK_FILE} would be part of the build, and change its inputs key`, { hint: `list ${LOCK_FILE} in .dockerignore` });
+}
+export { runLock };

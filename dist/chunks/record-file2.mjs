@@ -1,0 +1,1 @@
+export { t as formatRecord, n as readRecord } from "./record-file.mjs";

@@ -1,0 +1,76 @@
+import * as z from 'zod/mini';
+import { BottleError } from '../errors.ts';
+import type { ReleasePlace } from '../publish/github-release.ts';
+import { apiRequest, repositoryPath, sendApi } from '../remote/github.ts';
+import { type Credential, HttpError } from '../remote/http.ts';
+import { RegistryAuth, type RegistryTools } from '../remote/oci-auth.ts';
+import { formatName, type OciRepositoryName, originOf } from '../remote/oci-reference.ts';
+
+/**
+ * Begins an upload and gives it up again: a registry cannot be asked in another way whether it takes one.
+ * https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pushing-a-blob-in-chunks
+ * @throws BottleError `authentication`
+ */
+export async function requirePushAccess(name: OciRepositoryName, tools: RegistryTools): Promise<void> {
+  const { http, github } = tools;
+  const origin = originOf(name.registry);
+  const auth = new RegistryAuth(name, 'push', tools);
+  const send = async (method: 'POST' | 'DELETE', url: string, expected: readonly number[]) => {
+    const { headers, body } = await auth.authorized((credential: Credential | undefined) =>
+      http.send({ method, url, credential, expected }),
+    );
+    body.resume();
+    return headers;
+  };
+  try {
+    const url = `${origin}/v2/${name.repository}/blobs/uploads/`;
+    const { location } = await http.retry(() => send('POST', url, [202]));
+    const upload = URL.parse(location ?? '', url);
+    if (upload?.origin === origin) {
+      // The registry would forget it by itself, in a few days.
+      await send('DELETE', upload.href, [200, 202, 204]).catch(() => {});
+    }
+  } catch (error) {
+    if (!(error instanceof HttpError && error.code === 'authentication')) {
+      throw error;
+    }
+    throw new BottleError(
+      'authentication',
+      `this job may not publish to ${formatName(name)}: ${error.message}`,
+      {
+        hint:
+          name.registry === github.registryHost
+            ? 'add to the job: permissions: packages: write; if the package is there already, it must also give this repository the role Write (Package settings, Manage Actions access)'
+            : `log in before this step: docker login ${name.registry}`,
+        cause: error,
+      },
+    );
+  }
+}
+
+/**
+ * Asks for generated release notes, which changes nothing and wants the permission that a release wants.
+ * https://docs.github.com/rest/releases/releases#generate-release-notes-content-for-a-release
+ * @throws BottleError `authentication`
+ */
+export async function requireReleaseAccess({ http, github, repository, tag }: ReleasePlace): Promise<void> {
+  const request = {
+    ...apiRequest(github, `repos/${repositoryPath(repository, 'releases', 'generate-notes')}`),
+    method: 'POST',
+    body: Buffer.from(JSON.stringify({ tag_name: tag })),
+  } as const;
+  try {
+    await http.retry(() => sendApi(http, github, request, z.unknown()));
+  } catch (error) {
+    if (!(error instanceof HttpError)) {
+      throw error;
+    }
+    // Whatever else is wrong with it, publishing does not depend on it.
+    if (error.status === 401 || (error.status === 403 && /not accessible by/i.test(error.body))) {
+      throw new BottleError('authentication', `this job may not write the releases of ${repository}`, {
+        hint: 'add to the job: permissions: contents: write',
+        cause: error,
+      });
+    }
+  }
+}

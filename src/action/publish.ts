@@ -1,0 +1,313 @@
+import { X509Certificate } from 'node:crypto';
+import * as fs from 'node:fs/promises';
+import * as z from 'zod/mini';
+import { BottleError } from '../errors.ts';
+import type { ImageId } from '../identity/image-id.ts';
+import { parseInputsKey } from '../identity/inputs-key.ts';
+import { registryRepository, sharedTags } from '../identity/oci-names.ts';
+import type { PackRecord } from '../identity/pack-record.ts';
+import type { GuestPlatform } from '../identity/platform.ts';
+import { BUNDLE_SUFFIX, publishedName } from '../identity/published-name.ts';
+import { type Image, imageHistory } from '../pack/docker.ts';
+import { warningsTo } from '../progress.ts';
+import { recordSha256 } from '../provenance/record-digest.ts';
+import { type AttestMode, attestSidecar, requireAttestPermissions } from '../publish/attest.ts';
+import { publishRelease, type ReleasePlace, requireTagAt } from '../publish/github-release.ts';
+import { publishToRegistry, UPLOAD_IDLE_TIMEOUT_MS } from '../publish/oci-registry.ts';
+import { requireNoSecrets } from '../publish/secret-scan.ts';
+import { type GitHubSite, githubSite } from '../remote/github.ts';
+import { HttpClient } from '../remote/http.ts';
+import { formatName, type OciRepositoryName, parseOciReference } from '../remote/oci-reference.ts';
+import { requirePushAccess, requireReleaseAccess } from './access.ts';
+import type { ActionInputs } from './inputs.ts';
+import type { Job } from './job.ts';
+import type { RunnerLog } from './log.ts';
+import type { PackedPlatform, Published } from './outputs.ts';
+import type { Toolkit } from './toolkit.ts';
+import { defaultBranchOf, type Trust } from './trust.ts';
+
+export interface PublishServices {
+  readonly job: Job;
+  readonly trust: Trust;
+  readonly log: RunnerLog;
+  readonly toolkit: Toolkit;
+  readonly signal: AbortSignal;
+  /** Told of each place as soon as it has everything. */
+  readonly onPublished: (published: Published) => void;
+}
+
+/** Where to, and how: all that can be known and refused before anything is built. */
+export interface PublishPlan {
+  readonly github: GitHubSite;
+  readonly registry: OciRepositoryName | undefined;
+  readonly release: { readonly tag: string; readonly isDraft: boolean } | undefined;
+  readonly releasePlatforms: readonly GuestPlatform[];
+  /** `off` also where this job may not. */
+  readonly attest: AttestMode;
+  readonly secretScan: 'fail' | 'warn';
+  readonly token: string | undefined;
+}
+
+/**
+ * Undefined when this run publishes nothing.
+ * @throws BottleError `authentication` for a missing permission, `usage`, `not-trusted`, `not-found`
+ */
+export async function planPublication(
+  { publish, githubToken: token }: ActionInputs,
+  services: PublishServices,
+): Promise<PublishPlan | undefined> {
+  const { channels, attest, secretScan, releasePlatforms } = publish;
+  const { job, trust, log, toolkit, signal } = services;
+  if (channels.length === 0) {
+    return undefined;
+  }
+  if (!trust.publish.allowed) {
+    log.notice('Not published', `${trust.publish.reason}`);
+    return undefined;
+  }
+  const release = channels.includes('release')
+    ? { tag: publish.releaseTag ?? tagOf(job), isDraft: publish.releaseDraft }
+    : undefined;
+  if (token === undefined && (release !== undefined || attest === 'required')) {
+    const what = release === undefined ? 'attest: required' : 'a release';
+    throw new BottleError('authentication', `the input github-token is empty, and ${what} needs it`, {
+      hint: 'leave github-token at its default',
+    });
+  }
+  const github = await githubSite({
+    token,
+    // Nothing else of the environment: a login of whoever owns the runner is not the job's.
+    env: { GITHUB_SERVER_URL: job.serverUrl, GITHUB_API_URL: job.apiUrl, HOME: '/nonexistent' },
+  });
+  const { value: mayAttest } = await toolkit.call(async () => requireAttestPermissions(process.env, attest), {
+    signal,
+  });
+  if (!mayAttest && attest === 'auto') {
+    log.notice(
+      'Not signed',
+      'the job has not the permission id-token: write, so nobody can tell who packed this',
+    );
+  }
+  const registry = channels.includes('oci') ? (publish.ociRef ?? packageOf(job, github)) : undefined;
+  const plan: PublishPlan = {
+    github,
+    registry,
+    release,
+    releasePlatforms,
+    attest: mayAttest ? attest : 'off',
+    secretScan,
+    token,
+  };
+  warnAboutBranch(job, log);
+  await withHttp(services, {}, async (http) => {
+    if (release !== undefined) {
+      const place = releasePlace(plan, job, release.tag, http);
+      await requireTagAt(place);
+      await requireReleaseAccess(place);
+    }
+    if (registry !== undefined) {
+      await requirePushAccess(registry, { http, github, signal, onWarning: warningsTo(log.onProgress) });
+    }
+  });
+  return plan;
+}
+
+function tagOf({ ref }: Job): string {
+  const tag = /^refs\/tags\/(.+)$/.exec(ref)?.[1];
+  if (tag === undefined) {
+    throw new BottleError('usage', `publish: release has no tag: this run is for ${ref}`, {
+      hint: 'run the workflow for tags (on: push: tags), set release-tag, or leave publish without release in such runs',
+    });
+  }
+  return tag;
+}
+
+function packageOf({ repository }: Job, { registryHost }: GitHubSite): OciRepositoryName {
+  return parseOciReference(`${registryHost}/${registryRepository(repository)}`);
+}
+
+/** It is published all the same, and the next run for the default branch sets the key's tag again. */
+function warnAboutBranch(job: Job, log: RunnerLog): void {
+  const defaultBranch = defaultBranchOf(job);
+  if (
+    defaultBranch !== undefined &&
+    job.ref.startsWith('refs/heads/') &&
+    job.ref !== `refs/heads/${defaultBranch}`
+  ) {
+    const branch = job.ref.replace('refs/heads/', '');
+    log.warning(
+      'Published from a branch',
+      `claude-bottle fetch believes signatures for tags and for ${defaultBranch}; for what is published from ${branch} it needs --branch ${branch}`,
+    );
+  }
+}
+
+function releasePlace({ github }: PublishPlan, job: Job, tag: string, http: HttpClient): ReleasePlace {
+  return { http, github, repository: job.repository, tag, commit: job.source.commit };
+}
+
+async function withHttp<T>(
+  { signal, log }: PublishServices,
+  options: { readonly idleTimeoutMs?: number },
+  use: (http: HttpClient) => Promise<T>,
+): Promise<T> {
+  const onRetry = (message: string) => log.text(`trying again: ${message}`);
+  const http = new HttpClient({ signal, onRetry, ...options });
+  try {
+    return await use(http);
+  } finally {
+    http.close();
+  }
+}
+
+/** @throws BottleError `secret-found`, before the long work of packing */
+export async function scanForSecrets(
+  { secretScan }: PublishPlan,
+  { id, config }: Pick<Image, 'config'> & { readonly id: ImageId },
+  { log, signal }: PublishServices,
+): Promise<void> {
+  try {
+    requireNoSecrets({ config: { ...config }, history: await imageHistory(id, signal) });
+  } catch (error) {
+    if (secretScan === 'warn' && error instanceof BottleError && error.code === 'secret-found') {
+      log.warning(
+        'Secret in the image',
+        `${error.message}; it is published all the same (secret-scan: warn)`,
+      );
+      return;
+    }
+    throw error;
+  }
+}
+
+export interface SignedBundle {
+  readonly bundlePath: string;
+  /** The workflow file that signed, with its ref. */
+  readonly signer: string | undefined;
+}
+
+/** Signs the sidecar and its pack record, and keeps the bundle beside them. Undefined where this job does not sign. */
+export async function attest(
+  plan: PublishPlan,
+  { path, record }: { readonly path: string; readonly record: PackRecord },
+  { isPackedHere }: { readonly isPackedHere: boolean },
+  { log, toolkit, signal }: PublishServices,
+): Promise<SignedBundle | undefined> {
+  if (plan.attest === 'off') {
+    return undefined;
+  }
+  if (!isPackedHere) {
+    const message = 'the sidecar came from the runner cache, and a job signs only what it has packed itself';
+    if (plan.attest === 'required') {
+      throw new BottleError('usage', message, { hint: 'set cache to auto or false, or attest to auto' });
+    }
+    log.warning('Not signed', `${message} (cache: true)`);
+    return undefined;
+  }
+  const { attest: mode, token = '' } = plan;
+  const name = nameOf(record);
+  const subjects = [
+    { name, sha256: record.sidecar.sha256 },
+    { name: `${name}.json`, sha256: recordSha256(record) },
+  ];
+  log.onProgress({ type: 'start', stage: 'attest', detail: name });
+  const { value } = await toolkit.call(() => attestSidecar({ subjects, token, mode }), { signal });
+  const bundlePath = `${path}${BUNDLE_SUFFIX}`;
+  await fs.writeFile(bundlePath, value.bundle);
+  const signer = signerOf(value.bundle);
+  log.onProgress({ type: 'done', stage: 'attest', ...(signer && { detail: `signed by ${signer}` }) });
+  return { bundlePath, signer };
+}
+
+function nameOf({ platform, inputs }: PackRecord): string {
+  return publishedName(platform, parseInputsKey(inputs?.key ?? ''));
+}
+
+const bundleSchema = z.object({
+  verificationMaterial: z.object({ certificate: z.object({ rawBytes: z.string() }) }),
+});
+
+/** As the certificate has it, for the summary; who fetches checks it. */
+function signerOf(bundle: string): string | undefined {
+  const { data } = bundleSchema.safeParse(JSON.parse(bundle));
+  if (data === undefined) {
+    return undefined;
+  }
+  const { subjectAltName } = new X509Certificate(
+    Buffer.from(data.verificationMaterial.certificate.rawBytes, 'base64'),
+  );
+  return subjectAltName?.replace(/^URI:/, '');
+}
+
+/** To the registry first: a release, once it is published, may be immutable. */
+export async function publish(
+  plan: PublishPlan,
+  packed: readonly PackedPlatform[],
+  services: PublishServices,
+): Promise<void> {
+  await withHttp(services, { idleTimeoutMs: UPLOAD_IDLE_TIMEOUT_MS }, async (http) => {
+    if (plan.registry !== undefined) {
+      await toRegistry(plan, plan.registry, packed, http, services);
+    }
+    if (plan.release !== undefined) {
+      await toRelease(plan, plan.release, packed, http, services);
+    }
+  });
+}
+
+async function toRegistry(
+  plan: PublishPlan,
+  registry: OciRepositoryName,
+  packed: readonly PackedPlatform[],
+  http: HttpClient,
+  { job, log, signal, onPublished }: PublishServices,
+): Promise<void> {
+  const { github, release } = plan;
+  const { commit, ref } = job.source;
+  const sidecars = packed.map(async ({ path, record, bundlePath }) => ({
+    path,
+    record,
+    bundle: bundlePath === undefined ? undefined : await fs.readFile(bundlePath),
+  }));
+  const published = await publishToRegistry(
+    {
+      reference: formatName(registry),
+      repository: job.repository,
+      sidecars: await Promise.all(sidecars),
+      tags: sharedTags({ commit, ref: release === undefined ? ref : `refs/tags/${release.tag}` }),
+    },
+    { http, github, signal, onProgress: log.onProgress },
+  );
+  const isDefault = published.name === formatName(packageOf(job, github));
+  onPublished({ registry: { ...published, isDefault } });
+}
+
+async function toRelease(
+  plan: PublishPlan,
+  { tag, isDraft }: NonNullable<PublishPlan['release']>,
+  packed: readonly PackedPlatform[],
+  http: HttpClient,
+  { job, log, onPublished }: PublishServices,
+): Promise<void> {
+  const release = await publishRelease({
+    ...releasePlace(plan, job, tag, http),
+    sidecars: packed.map(({ path, record, recordPath, bundlePath }) => ({
+      path,
+      name: nameOf(record),
+      record,
+      recordPath,
+      bundlePath,
+    })),
+    publish: !isDraft,
+    expectedPlatforms: plan.releasePlatforms,
+    onProgress: log.onProgress,
+  });
+  if (release.missingPlatforms.length > 0) {
+    const missing = release.missingPlatforms.join(', ');
+    log.notice(
+      'Release is a draft',
+      `it waits for ${missing}: the job that brings the last one publishes it`,
+    );
+  }
+  onPublished({ release: { ...release, tag } });
+}
