@@ -1,6 +1,6 @@
 import { t as BottleError } from "./errors.mjs";
 import { t as id16 } from "./image-id.mjs";
-import { i as runtimeConfigSha256 } from "./record-file.mjs";
+import { n as runtimeConfigSha256 } from "./pack-record.mjs";
 import { a as engineFacts, n as buildImage, s as guestPlatformOf } from "./docker.mjs";
 import { r as runtimeConfig } from "./flatten.mjs";
 import { t as warningsTo } from "./progress.mjs";

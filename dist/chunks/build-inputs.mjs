@@ -1,37 +1,10 @@
 import { a as hasErrno, t as BottleError } from "./errors.mjs";
-import { t as canonicalize } from "./canonicalize.mjs";
+import { n as entriesSha256, r as inputsKey, t as buildArgsSha256 } from "./inputs-key.mjs";
 import { createHash, hash } from "node:crypto";
 import { closeSync, constants as constants$1, fstatSync, openSync, readSync, readdirSync, readlinkSync } from "node:fs";
 import * as fs from "node:fs/promises";
 import { basename, dirname, join, posix, resolve } from "node:path";
 import { setImmediate } from "node:timers/promises";
-// src/identity/inputs-key.ts
-/** Goes up whenever equal inputs would give another key. */
-const INPUTS_KEY_SCHEMA = 1;
-function parseInputsKey(text) {
-	if (!/^[0-9a-f]{64}$/.test(text)) throw new BottleError("usage", `not an inputs key: ${JSON.stringify(text)}`, { hint: "use the 64 hex digits that `claude-bottle key` prints" });
-	return text;
-}
-function inputsKey({ platform, dockerfileSha256, target, buildArgs, entriesSha256 }) {
-	return canonicalSha256({
-		schema: INPUTS_KEY_SCHEMA,
-		platform,
-		dockerfile: dockerfileSha256,
-		target: target ?? null,
-		buildArgs: Object.fromEntries(buildArgs),
-		entries: entriesSha256
-	});
-}
-function buildArgsSha256(buildArgs) {
-	return canonicalSha256(Object.fromEntries(buildArgs));
-}
-/** Equal for equal entries, in whatever order they come. */
-function entriesSha256(entries) {
-	return canonicalSha256(entries.toSorted((a, b) => a.path < b.path ? -1 : a.path > b.path ? 1 : 0));
-}
-function canonicalSha256(value) {
-	return createHash("sha256").update(canonicalize(value) ?? "").digest("hex");
-}
 // src/context/dockerfile-words.ts
 /** Something in a Dockerfile that we cannot tell the meaning of; the message says what. */
 var UnclearError = class extends Error {
@@ -1000,4 +973,4 @@ function buildArgValues(buildArgs) {
 	}
 	return values;
 }
-export { parseInputsKey as n, readBuildInputs as t };
+export { readBuildInputs as t };

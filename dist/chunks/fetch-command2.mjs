@@ -1,7 +1,8 @@
 import { t as bindSidecar } from "./bind.mjs";
 import { t as BottleError } from "./errors.mjs";
 import { n as explainMiss } from "./explain-miss2.mjs";
-import { l as fetchSidecar, n as judgeOffer, o as readLockFile, r as parseSourceAddress, s as requireLocked, t as openSources } from "./sources.mjs";
+import { a as requireLocked, i as readLockFile, s as fetchSidecar, t as judgeOffer } from "./trust.mjs";
+import { r as parseSourceAddress, t as openSources } from "./sources.mjs";
 import { t as formatBytes } from "./disk.mjs";
 import { n as hostGuestPlatform } from "./platform.mjs";
 import { t as isOlder } from "./version.mjs";

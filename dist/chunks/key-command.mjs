@@ -43,7 +43,7 @@ async function runKey(options, output, signal) {
 	return 0;
 }
 async function compare(path, inputs, platform, context) {
-	const [{ differencesFrom }, { readRecord }] = await Promise.all([import("./explain-miss.mjs"), import("./record-file2.mjs")]);
+	const [{ differencesFrom }, { readRecord }] = await Promise.all([import("./explain-miss.mjs"), import("./record-file.mjs")]);
 	const record = await readRecord(path);
 	if (record === void 0) throw new BottleError("not-found", `there is no pack record in ${path}`, { hint: "name the .json file beside a sidecar" });
 	return await differencesFrom(record, inputs, {

@@ -1,7 +1,8 @@
 import { t as readBuildInputs } from "./build-inputs.mjs";
 import { t as BottleError } from "./errors.mjs";
 import { n as explainMiss } from "./explain-miss2.mjs";
-import { a as lockedOf, c as writeLockFile, i as LOCK_FILE, n as judgeOffer, r as parseSourceAddress, t as openSources, u as findOffer } from "./sources.mjs";
+import { c as findOffer, n as LOCK_FILE, o as writeLockFile, r as lockedOf, t as judgeOffer } from "./trust.mjs";
+import { r as parseSourceAddress, t as openSources } from "./sources.mjs";
 import { r as parseGuestPlatform, t as GUEST_PLATFORMS } from "./platform.mjs";
 import { t as warningsTo } from "./progress.mjs";
 import { s as storeDir } from "./kept.mjs";

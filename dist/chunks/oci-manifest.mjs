@@ -17,6 +17,8 @@ const BUNDLE_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json";
 const ANY_BUNDLE_TYPE = /^application\/vnd\.dev\.sigstore\.bundle[.+]/;
 /** Shorter than a registry's 128, for the platform behind it. */
 const VERSION_TAG = /^\w[\w.-]{0,111}$/;
+const KEY_TAG = /^k-[0-9a-f]{32}$/;
+const COMMIT_TAG = /^sha-[0-9a-f]{40,64}$/;
 /** Registries refuse capitals, which GitHub's names may have. */
 function registryRepository(repository) {
 	return `${repository.toLowerCase()}/smolmachine`;
@@ -39,6 +41,11 @@ function sharedTags({ commit, ref }) {
 /** Whether a Git tag can be one of the registry that is not taken for something else. */
 function isVersionTag(tag) {
 	return VERSION_TAG.test(tag) && !/^(k-|sha-|sha256-)/.test(tag) && tag === withoutPlatform(tag);
+}
+/** A tag that was made from a key or a commit, or one of its platforms': such tags become old. */
+function isGeneratedTag(tag) {
+	const shared = withoutPlatform(tag);
+	return KEY_TAG.test(shared) || COMMIT_TAG.test(shared);
 }
 function withoutPlatform(tag) {
 	const suffix = GUEST_PLATFORMS.map((platform) => platformTag("", platform)).find((end) => tag.endsWith(end));
@@ -120,4 +127,4 @@ function unexpectedAnswer(url, cause) {
 		cause
 	});
 }
-export { sharedTags as S, commitTag as _, isIndex as a, platformTag as b, prettyJson as c, BUNDLE_TYPE as d, PACK_MODE_ANNOTATION as f, TITLE_ANNOTATION as g, SIDECAR_MEDIA_TYPE as h, digestOf as i, referrersSchema as l, SIDECAR_CONFIG_MEDIA_TYPE as m, INDEX_TYPE as n, manifestSchema as o, PACK_RECORD_ANNOTATION as p, MANIFEST_TYPES as r, parseAnswer as s, IMAGE_TYPE as t, unexpectedAnswer as u, isBundleType as v, registryRepository as x, keyTag as y };
+export { sharedTags as C, registryRepository as S, commitTag as _, isIndex as a, keyTag as b, prettyJson as c, BUNDLE_TYPE as d, PACK_MODE_ANNOTATION as f, TITLE_ANNOTATION as g, SIDECAR_MEDIA_TYPE as h, digestOf as i, referrersSchema as l, SIDECAR_CONFIG_MEDIA_TYPE as m, INDEX_TYPE as n, manifestSchema as o, PACK_RECORD_ANNOTATION as p, MANIFEST_TYPES as r, parseAnswer as s, IMAGE_TYPE as t, unexpectedAnswer as u, isBundleType as v, withoutPlatform as w, platformTag as x, isGeneratedTag as y };

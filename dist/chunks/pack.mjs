@@ -2,7 +2,7 @@ import { i as __require, t as __commonJSMin } from "./rolldown-runtime.mjs";
 import { r as requireFreeBytes } from "./disk.mjs";
 import { n as sweepPrivateDirs, r as withPrivateDir, t as scratchParent } from "./private-dir.mjs";
 import { n as isDigest, t as id16 } from "./image-id.mjs";
-import { i as runtimeConfigSha256 } from "./record-file.mjs";
+import { n as runtimeConfigSha256 } from "./pack-record.mjs";
 import { t as warningsTo } from "./progress.mjs";
 import { r as verifySidecar } from "./verify.mjs";
 import { _ as string, f as object, g as refine, i as array, x as _length } from "./schemas.mjs";

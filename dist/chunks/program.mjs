@@ -2973,6 +2973,7 @@ function addCommands(program, start) {
 	addInspect(program, start);
 	addVerify(program, start);
 	addDoctor(program, start);
+	addCleanRegistry(program, start);
 	addCompletion(program, start);
 }
 function addFetch(program, start) {
@@ -3036,13 +3037,13 @@ function addPrune(program, start) {
 	}));
 }
 function addExport(program, start) {
-	buildOptions(program.command("export").description("write this checkout's sidecars to one file, for a machine without a network").argument("[id]", "an image ID, or its first 16 hex digits, in place of this checkout's"), { hasPlatform: false }).option("--platform <platform>", "only this guest platform (default: those that the store has)").option("--out <file>", "the file (default: smolmachine-KEY.oci.tar)").addOption(storeOption()).addOption(jsonOption()).addHelpText("after", examples(["claude-bottle export --out /media/usb/agent.oci.tar", "what the store has for this checkout"], ["skopeo copy --all oci-archive:agent.oci.tar:TAG docker://REGISTRY/…", "it is an OCI image layout"])).action((id, options) => start(async ({ output, signal }) => {
+	buildOptions(program.command("export").description("write this checkout's sidecars to one file, for a machine without a network").argument("[id]", "an image ID, or its first 16 hex digits, in place of this checkout's"), { hasPlatform: false }).option("--platform <platform>", "only this guest platform (default: those that the store has)").option("--out <file>", "the file (default: smolmachine-KEY.oci.tar)").addOption(storeOption()).addOption(jsonOption()).addHelpText("after", examples(["claude-bottle export --out agent.oci.tar", "what the store has for this checkout"], ["skopeo copy --all oci-archive:agent.oci.tar:TAG docker://REGISTRY/…", "it is an OCI image layout"])).action((id, options) => start(async ({ output, signal }) => {
 		const { runExport } = await import("./export-command.mjs");
 		return await runExport(id, options, output, signal);
 	}));
 }
 function addImport(program, start) {
-	trustOptions(buildOptions(program.command("import").description("fetch from a file that export has written; asks nothing of any network").argument("<file>", "an OCI image layout in a tar"))).option("--repo <owner/name>", "repository whose sidecar it must be (default: the checkout's origin)").option("--github-url <url>", "GitHub server (default: the origin's, or https://github.com)").option("--sha256 <hex>", "accept only the sidecar with this SHA-256").option("--commit <hash>", "accept only what was packed from this commit").option("--prove", "bind only if layers and runtime config are those of the image that was packed").option("--image <name>", "image to build (default: $CLAUDE_BOTTLE_IMAGE or claude-bottle:latest)").addOption(storeOption()).option("--dry-run", "say what would be imported").option("--no-bind", "only store it; claude-bottle bind does the rest").option("--print-path", "print nothing but the path of the sidecar").addOption(jsonOption()).addHelpText("after", `${examples(["claude-bottle import agent.oci.tar", "in a checkout of the same commit"])}
+	trustOptions(buildOptions(program.command("import").description("fetch from a file that export has written, on a machine without a network").argument("<file>", "an OCI image layout in a tar"))).option("--repo <owner/name>", "repository whose sidecar it must be (default: the checkout's origin)").option("--github-url <url>", "GitHub server (default: the origin's, or https://github.com)").option("--sha256 <hex>", "accept only the sidecar with this SHA-256").option("--commit <hash>", "accept only what was packed from this commit").option("--prove", "bind only if layers and runtime config are those of the image that was packed").option("--image <name>", "image to build (default: $CLAUDE_BOTTLE_IMAGE or claude-bottle:latest)").addOption(storeOption()).option("--dry-run", "say what would be imported").option("--no-bind", "only store it; claude-bottle bind does the rest").option("--print-path", "print nothing but the path of the sidecar").addOption(jsonOption()).addHelpText("after", `${examples(["claude-bottle import agent.oci.tar", "in a checkout of the same commit"])}
 
 The trust roots in the file verify nothing by themselves, since whoever made the file chose them: what is built in
 verifies, or what --trusted-root names.`).action((file, options) => start(async ({ output, signal }) => {
@@ -3066,6 +3067,12 @@ function addDoctor(program, start) {
 	program.command("doctor").description("check what fetching and packing need on this machine").addOption(storeOption()).addOption(jsonOption()).action((options) => start(async ({ output, signal }) => {
 		const { runDoctor } = await import("./doctor-command.mjs");
 		return await runDoctor(options, output, signal);
+	}));
+}
+function addCleanRegistry(program, start) {
+	program.command("clean-registry").description("remove published sidecars that only old commits lead to; without --delete it only says which").argument("[place]", "HOST/NAME in an OCI registry (default: the repository's own on ghcr.io)").option("--context <dir>", "a checkout with its history", ".").option("--repo <owner/name>", "repository whose sidecars they are (default: the checkout's origin)").option("--github-url <url>", "GitHub server (default: the origin's, or https://github.com)").option("--token <token>", "GitHub token; better in GH_TOKEN, where no other user sees it").option("--keep-commits <n>", "keep what the last so many commits lead to", wholeNumber(0, 200), 50).addOption(new Option("--older-than <duration>", "remove only what was packed so long ago: 12h, 30d, 8w").argParser(duration).default(720 * HOUR_MS, "30d")).option("--delete", "do it; nobody may publish meanwhile").addOption(jsonOption()).addHelpText("after", examples(["claude-bottle clean-registry localhost:5000/owner/repo/smolmachine", "only look"])).action((place, options) => start(async ({ output, signal }) => {
+		const { runCleanRegistry } = await import("./clean-registry-command.mjs");
+		return await runCleanRegistry(place, options, output, signal);
 	}));
 }
 function addCompletion(program, start) {

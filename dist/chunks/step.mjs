@@ -6,7 +6,7 @@ import { n as sweepPrivateDirs, r as withPrivateDir } from "./private-dir.mjs";
 import { t as formatBytes } from "./disk.mjs";
 import { t as id16 } from "./image-id.mjs";
 import { _ as string, a as boolean, f as object, i as array, o as int, p as optional, r as _undefined, u as nullish, y as unknown } from "./schemas.mjs";
-import { a as datetime, n as readRecord, t as formatRecord } from "./record-file.mjs";
+import { r as datetime } from "./pack-record.mjs";
 import { n as hostGuestPlatform, r as parseGuestPlatform, t as GUEST_PLATFORMS } from "./platform.mjs";
 import { t as warningsTo } from "./progress.mjs";
 import { n as readSidecar } from "./verify.mjs";
@@ -16,12 +16,15 @@ import { i as findSmolvm, l as requireSupported, n as KVM_RULE, r as KVM_RULE_FI
 import { t as parseImageReference } from "./image-reference.mjs";
 import { n as HttpError, r as bodyError, t as HttpClient$1 } from "./http.mjs";
 import { a as originOf, i as formatName, n as referrersTag, o as parseOciReference, r as RegistryAuth, t as OciRepository } from "./oci.mjs";
-import { n as parseInputsKey, t as readBuildInputs } from "./build-inputs.mjs";
+import { i as parseInputsKey } from "./inputs-key.mjs";
+import { t as readBuildInputs } from "./build-inputs.mjs";
 import { i as verifyFile } from "./store.mjs";
-import { S as sharedTags, a as isIndex, b as platformTag, c as prettyJson, d as BUNDLE_TYPE, f as PACK_MODE_ANNOTATION, g as TITLE_ANNOTATION, h as SIDECAR_MEDIA_TYPE, i as digestOf, m as SIDECAR_CONFIG_MEDIA_TYPE, n as INDEX_TYPE, p as PACK_RECORD_ANNOTATION, t as IMAGE_TYPE, x as registryRepository, y as keyTag } from "./oci-manifest.mjs";
+import { n as readRecord, t as formatRecord } from "./record-file2.mjs";
+import { C as sharedTags, S as registryRepository, a as isIndex, b as keyTag, c as prettyJson, i as digestOf, n as INDEX_TYPE, t as IMAGE_TYPE, x as platformTag } from "./oci-manifest.mjs";
 import { n as publishedName, t as BUNDLE_SUFFIX } from "./published-name.mjs";
 import { t as recordSha256 } from "./record-digest.mjs";
 import { a as sendApi, c as uploadRequest, i as repositoryPath, n as githubSite, o as shownText, s as unlessMissing, t as apiRequest } from "./github.mjs";
+import { i as sidecarManifest, t as bundleManifest } from "./sidecar-manifests.mjs";
 import os$1, * as os from "os";
 import * as crypto from "crypto";
 import * as fs$1 from "fs";
@@ -64864,12 +64867,6 @@ const UPLOAD_IDLE_TIMEOUT_MS = 6e5;
 const READ_CHUNK_BYTES = 262144;
 /** Read into by turns: far more than are on their way at once. Garbage of this size is not collected before 64 MB of it. */
 const READ_BUFFERS = 32;
-/** https://github.com/opencontainers/image-spec/blob/main/manifest.md#guidance-for-an-empty-descriptor */
-const EMPTY_CONFIG = Buffer.from("{}");
-const EMPTY_CONFIG_TYPE = "application/vnd.oci.empty.v1+json";
-/** Which cosign looks at before it reads a bundle. */
-const BUNDLE_CONTENT_ANNOTATION = "dev.sigstore.bundle.content";
-const PREDICATE_TYPE_ANNOTATION = "dev.sigstore.bundle.predicateType";
 /**
 * Publishes sidecars in the layout of `smolvm pack push`. Tags are set last, and what is there already is not sent
 * again.
@@ -64911,7 +64908,7 @@ async function pushSidecar(place, { path, record, bundle }, sharedTags, onProgre
 	const { platform, sidecar } = record;
 	const layerDigest = `sha256:${sidecar.sha256}`;
 	const tags = [...record.inputs ? [keyTag(parseInputsKey(record.inputs.key))] : [], ...sharedTags];
-	const config = await describeSidecar(path, record);
+	const described = await describeSidecar(path, record);
 	const stage = `publish ${platform}`;
 	onProgress({
 		type: "start",
@@ -64924,25 +64921,13 @@ async function pushSidecar(place, { path, record, bundle }, sharedTags, onProgre
 		doneBytes,
 		totalBytes: sidecar.sizeBytes
 	})));
-	await place.pushBlob(digestOf(config.bytes), config.bytes);
-	const manifest = prettyJson({
-		schemaVersion: 2,
-		mediaType: IMAGE_TYPE,
-		artifactType: SIDECAR_MEDIA_TYPE,
-		config: descriptorOf(SIDECAR_CONFIG_MEDIA_TYPE, config.bytes),
-		layers: [{
-			mediaType: SIDECAR_MEDIA_TYPE,
-			digest: layerDigest,
-			size: sidecar.sizeBytes,
-			annotations: { [TITLE_ANNOTATION]: basename(path) }
-		}],
-		annotations: {
-			[TITLE_ANNOTATION]: `${place.name.repository}:${tags[0] ?? "latest"}`,
-			[PACK_MODE_ANNOTATION]: config.mode,
-			[PACK_RECORD_ANNOTATION]: JSON.stringify(record)
-		}
+	const { descriptor, manifest, blobs } = sidecarManifest({
+		record,
+		...described,
+		fileName: basename(path),
+		title: `${place.name.repository}:${tags[0] ?? "latest"}`
 	});
-	const descriptor = descriptorOf(IMAGE_TYPE, manifest);
+	await pushBlobs(place, blobs);
 	const digest = await pushManifest(place, descriptor.digest, manifest);
 	const bundleDigest = bundle && await attachBundle(place, descriptor, bundle);
 	const sentBytes = wasSent ? sidecar.sizeBytes : 0;
@@ -64969,7 +64954,7 @@ async function describeSidecar(path, { platform, sidecar }) {
 	const { manifest, sizeBytes } = await readSidecar(path);
 	if (manifest.platform !== platform || sizeBytes !== sidecar.sizeBytes) throw changedError(path, `${`for ${manifest.platform} with ${sizeBytes} bytes`}, not for ${platform} with ${sidecar.sizeBytes}`);
 	return {
-		bytes: prettyJson(manifest),
+		config: manifest,
 		mode: manifest.mode ?? "container"
 	};
 }
@@ -65009,12 +64994,8 @@ function requireHash(path, expected, found) {
 function changedError(path, difference) {
 	return new BottleError("sidecar-damaged", `${path} has changed since it was verified: it is ${difference}`, { hint: "pack it again; something else writes to that file" });
 }
-function descriptorOf(mediaType, bytes) {
-	return {
-		mediaType,
-		digest: digestOf(bytes),
-		size: bytes.length
-	};
+async function pushBlobs(place, blobs) {
+	for (const blob of blobs) await place.pushBlob(digestOf(blob), blob);
 }
 async function pushManifest(place, tagOrDigest, manifest) {
 	const digest = digestOf(manifest);
@@ -65023,33 +65004,14 @@ async function pushManifest(place, tagOrDigest, manifest) {
 }
 /** As cosign and gh attach it: an artifact of its own whose subject is the manifest. */
 async function attachBundle(place, subject, bundle) {
-	const predicateType = predicateTypeOf(bundle);
-	const annotations = {
-		[BUNDLE_CONTENT_ANNOTATION]: "dsse-envelope",
-		...predicateType !== void 0 && { [PREDICATE_TYPE_ANNOTATION]: predicateType }
-	};
-	const manifest = prettyJson({
-		schemaVersion: 2,
-		mediaType: IMAGE_TYPE,
-		artifactType: BUNDLE_TYPE,
-		config: descriptorOf(EMPTY_CONFIG_TYPE, EMPTY_CONFIG),
-		layers: [descriptorOf(BUNDLE_TYPE, bundle)],
-		subject,
-		annotations
-	});
-	const digest = digestOf(manifest);
-	const referrer = {
-		...descriptorOf(IMAGE_TYPE, manifest),
-		artifactType: BUNDLE_TYPE,
-		annotations
-	};
+	const { descriptor, manifest, blobs } = bundleManifest(subject, bundle);
+	const { digest } = descriptor;
 	const subjectDigest = subject.digest;
 	const isListed = async () => (await place.listReferrers(subjectDigest)).some((listed) => listed.digest === digest);
 	if (await isListed()) return digest;
-	await place.pushBlob(digestOf(EMPTY_CONFIG), EMPTY_CONFIG);
-	await place.pushBlob(digestOf(bundle), bundle);
+	await pushBlobs(place, blobs);
 	const { hasReferrersApi } = await place.putManifest(digest, manifest, IMAGE_TYPE);
-	if (!hasReferrersApi) await addToIndex(place, referrersTag(subjectDigest), referrer);
+	if (!hasReferrersApi) await addToIndex(place, referrersTag(subjectDigest), descriptor);
 	return digest;
 }
 /**
@@ -65096,18 +65058,6 @@ function publishError(error, name, { registryHost }) {
 		hint,
 		cause: error
 	});
-}
-const bundleSchema$1 = object({ dsseEnvelope: object({ payload: string() }) });
-const statementSchema = object({ predicateType: string() });
-/** Undefined when the bundle is unlike those that this project makes; whoever fetches it judges it. */
-function predicateTypeOf(bundle) {
-	try {
-		const { dsseEnvelope } = bundleSchema$1.parse(JSON.parse(bundle.toString("utf8")));
-		const statement = JSON.parse(Buffer.from(dsseEnvelope.payload, "base64").toString("utf8"));
-		return statementSchema.parse(statement).predicateType;
-	} catch {
-		return;
-	}
 }
 // src/publish/secret-scan.ts
 /**

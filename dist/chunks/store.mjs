@@ -4,8 +4,9 @@ import { n as sweepPrivateDirs, r as withPrivateDir, t as scratchParent } from "
 import { n as isDigest, t as id16 } from "./image-id.mjs";
 import { r as verifySidecar } from "./verify.mjs";
 import { T as _regex, _ as string, f as object, g as refine, n as _enum, p as optional } from "./schemas.mjs";
+import { r as datetime } from "./pack-record.mjs";
 import { a as requirePrivate, c as makeDirectory, i as openStoreDir, l as namesIn, n as listKept, o as sidecarName, r as id16OfName } from "./kept.mjs";
-import { a as datetime, n as readRecord, t as formatRecord } from "./record-file.mjs";
+import { n as readRecord, t as formatRecord } from "./record-file2.mjs";
 import { a as readChild } from "./child.mjs";
 import { randomBytes } from "node:crypto";
 import { constants as constants$1 } from "node:fs";

@@ -274,10 +274,7 @@ function addExport(program: Command, start: Start): void {
     .addOption(jsonOption())
     .addHelpText(
       'after',
-      examples(
-        ['claude-bottle export --out /media/usb/agent.oci.tar', 'what the store has for this checkout'],
-        ['skopeo copy --all oci-archive:agent.oci.tar:TAG docker://REGISTRY/…', 'it is an OCI image layout'],
-      ),
+      examples(['claude-bottle export --out agent.oci.tar', 'what the store has for this checkout']),
     )
     .action((id: string | undefined, options: ExportCommandOptions) =>
       start(async ({ output, signal }) => {

@@ -1,0 +1,75 @@
+import { n as isDigest } from "./image-id.mjs";
+import { t as canonicalize } from "./canonicalize.mjs";
+import { C as _nonnegative, D as $constructor, E as $ZodISODateTime, T as _regex, _ as string, a as boolean, b as _isoDateTime, f as object, g as refine, i as array, n as _enum, o as int, p as optional, s as literal, t as ZodMiniStringFormat } from "./schemas.mjs";
+import { t as GUEST_PLATFORMS } from "./platform.mjs";
+import { createHash } from "node:crypto";
+// node_modules/zod/v4/mini/iso.js
+const ZodMiniISODateTime = /*@__PURE__*/ $constructor("ZodMiniISODateTime", (inst, def) => {
+	$ZodISODateTime.init(inst, def);
+	ZodMiniStringFormat.init(inst, def);
+});
+// @__NO_SIDE_EFFECTS__
+function datetime(params) {
+	return _isoDateTime(ZodMiniISODateTime, params);
+}
+const digest = string().check(refine(isDigest));
+const sha256 = string().check(_regex(/^[0-9a-f]{64}$/));
+const sizeBytes = int().check(_nonnegative());
+/** The pack record: what is known of one sidecar and of the image that it was packed from. */
+const packRecordSchema = object({
+	version: literal(1),
+	platform: _enum(GUEST_PLATFORMS),
+	image: object({
+		id: digest,
+		/** Absent where the engine does not tell: the containerd image store. */
+		configDigest: optional(digest),
+		/** Absent where the image has none: the classic image store. */
+		manifestDigest: optional(digest),
+		layers: array(digest),
+		/** `runtimeConfigSha256` of the image's environment, command, user and so on. */
+		runtimeConfigSha256: sha256
+	}),
+	/** The one-layer image that smolvm pulled; a sidecar's manifest names its config. */
+	flattened: object({
+		configDigest: digest,
+		layerDigest: digest,
+		layerSizeBytes: sizeBytes
+	}),
+	sidecar: object({
+		sha256,
+		sizeBytes,
+		crc32: string().check(_regex(/^[0-9a-f]{8}$/))
+	}),
+	smolvm: object({
+		version: string(),
+		cpus: optional(int()),
+		memMib: optional(int())
+	}),
+	hop: _enum(["embedded", "container"]),
+	packedAt: /* @__PURE__ */ datetime(),
+	/** What went into `docker build`; absent where an image was packed as it was found. */
+	inputs: optional(object({
+		key: sha256,
+		dockerfileSha256: sha256,
+		target: optional(string()),
+		buildArgsSha256: sha256,
+		entriesSha256: sha256,
+		/** Whether the key covers only what the Dockerfile can see, or the whole context. */
+		narrowed: boolean()
+	})),
+	/** The workflow run that published it. */
+	source: optional(object({
+		repository: string(),
+		repositoryId: optional(string()),
+		commit: string().check(_regex(/^[0-9a-f]{40,64}$/)),
+		ref: string(),
+		event: string(),
+		runId: string(),
+		runAttempt: int()
+	}))
+});
+/** Equal for equal runtime configs, whatever the order of their keys (RFC 8785). */
+function runtimeConfigSha256(config) {
+	return createHash("sha256").update(canonicalize(config) ?? "").digest("hex");
+}
+export { runtimeConfigSha256 as n, datetime as r, packRecordSchema as t };
