@@ -6,8 +6,8 @@ import { readChild, runChild } from '../src/host/child.ts';
 const ROOT = join(import.meta.dirname, '..');
 const CACHE = join(ROOT, 'node_modules/.cache/claude-bottle-pack');
 const INSTALL_TIMEOUT_MS = 5 * 60_000;
-/** How the examples name this action. Read as `./`, actionlint knows its inputs and outputs. */
-const PUBLISHED_NAME = 'org/claude-bottle-pack@v1';
+/** How the examples name this action and its workflow. Read as `./…`, actionlint knows their inputs and outputs. */
+const PUBLISHED_NAME = /org\/claude-bottle-pack(\/[\w./-]+)?@v1/g;
 
 interface Linter {
   readonly name: string;
@@ -75,7 +75,10 @@ const actionlint = await ensure(ACTIONLINT);
 if (actionlint !== undefined) {
   passed.push(await passes(actionlint, workflows));
   for (const example of examples) {
-    const text = (await readFile(join(ROOT, example), 'utf8')).replaceAll(PUBLISHED_NAME, './');
+    const text = (await readFile(join(ROOT, example), 'utf8')).replaceAll(
+      PUBLISHED_NAME,
+      (_, path) => `.${path ?? '/'}`,
+    );
     passed.push(await passes(actionlint, ['-stdin-filename', example, '-'], text));
   }
 }

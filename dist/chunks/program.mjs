@@ -3037,7 +3037,7 @@ function addPrune(program, start) {
 	}));
 }
 function addExport(program, start) {
-	buildOptions(program.command("export").description("write this checkout's sidecars to one file, for a machine without a network").argument("[id]", "an image ID, or its first 16 hex digits, in place of this checkout's"), { hasPlatform: false }).option("--platform <platform>", "only this guest platform (default: those that the store has)").option("--out <file>", "the file (default: smolmachine-KEY.oci.tar)").addOption(storeOption()).addOption(jsonOption()).addHelpText("after", examples(["claude-bottle export --out agent.oci.tar", "what the store has for this checkout"], ["skopeo copy --all oci-archive:agent.oci.tar:TAG docker://REGISTRY/…", "it is an OCI image layout"])).action((id, options) => start(async ({ output, signal }) => {
+	buildOptions(program.command("export").description("write this checkout's sidecars to one file, for a machine without a network").argument("[id]", "an image ID, or its first 16 hex digits, in place of this checkout's"), { hasPlatform: false }).option("--platform <platform>", "only this guest platform (default: those that the store has)").option("--out <file>", "the file (default: smolmachine-KEY.oci.tar)").addOption(storeOption()).addOption(jsonOption()).addHelpText("after", examples(["claude-bottle export --out agent.oci.tar", "what the store has for this checkout"])).action((id, options) => start(async ({ output, signal }) => {
 		const { runExport } = await import("./export-command.mjs");
 		return await runExport(id, options, output, signal);
 	}));

@@ -64924,7 +64924,7 @@ async function pushSidecar(place, { path, record, bundle }, sharedTags, onProgre
 	const { descriptor, manifest, blobs } = sidecarManifest({
 		record,
 		...described,
-		fileName: basename(path),
+		fileName: record.inputs ? publishedName(platform, parseInputsKey(record.inputs.key)) : basename(path),
 		title: `${place.name.repository}:${tags[0] ?? "latest"}`
 	});
 	await pushBlobs(place, blobs);

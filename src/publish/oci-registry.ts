@@ -8,6 +8,7 @@ import { parseInputsKey } from '../identity/inputs-key.ts';
 import { keyTag, platformTag, registryRepository } from '../identity/oci-names.ts';
 import type { PackRecord } from '../identity/pack-record.ts';
 import type { GuestPlatform } from '../identity/platform.ts';
+import { publishedName } from '../identity/published-name.ts';
 import { type OnProgress, warningsTo } from '../progress.ts';
 import type { GitHubSite } from '../remote/github.ts';
 import { type HttpClient, HttpError, type StreamedBody } from '../remote/http.ts';
@@ -146,7 +147,7 @@ async function pushSidecar(
   const { descriptor, manifest, blobs } = sidecarManifest({
     record,
     ...described,
-    fileName: basename(path),
+    fileName: record.inputs ? publishedName(platform, parseInputsKey(record.inputs.key)) : basename(path),
     title: `${place.name.repository}:${tags[0] ?? 'latest'}`,
   });
   await pushBlobs(place, blobs);
