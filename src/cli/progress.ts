@@ -106,7 +106,10 @@ export function createProgress(
           show(event.stage, stage, partsOf(event, stage.rate.bytesPerSecond()));
           break;
         case 'output':
-          show(event.stage, stage, [event.line]);
+          // What a tool says in passing is nothing to keep: where something is wrong, its last lines are shown.
+          if (isTerminal) {
+            draw(event.stage, [event.line]);
+          }
           break;
         case 'done': {
           const seconds = (now() - stage.startedAt) / 1000;

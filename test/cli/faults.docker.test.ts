@@ -351,13 +351,13 @@ describe.skipIf(process.getuid?.() !== 0)('a full disk (mounting one needs root)
     ['store', 'size=1m', /needed in .*store.* for the sidecar/],
     ['tmp', 'size=200m,nr_inodes=1', /cannot make a working directory in .*tmp: no space left/],
     ['tmp', 'size=200m,nr_inodes=2', /cannot make a working directory in .*tmp: no space left/],
-    ['tmp', 'size=200m,nr_inodes=3', /cannot write the image's layer to .*: no space left/],
-    ['tmp', 'size=200m,nr_inodes=4', /cannot make the directories for smolvm in .*: no space left/],
+    ['tmp', 'size=200m,nr_inodes=3', /no inodes left in .*tmp.* for the flattened image/],
+    ['tmp', 'size=200m,nr_inodes=4', /no inodes left in .*tmp.* for smolvm pack create/],
     ['tmp', 'size=200m,nr_inodes=6', /cannot make the directories for smolvm in .*: no space left/],
     ['tmp', 'size=200m,nr_inodes=7', /cannot note a process in .*: no space left/],
     ['store', 'size=200m,nr_inodes=1', /cannot make the store .*: no space left/],
-    ['store', 'size=200m,nr_inodes=7', /cannot make a working directory in .*store.*: no space left/],
-    ['store', 'size=200m,nr_inodes=8', /cannot make a working directory in .*store.*: no space left/],
+    ['store', 'size=200m,nr_inodes=7', /cannot make the store .*: no space left/],
+    ['store', 'size=200m,nr_inodes=11', /cannot make a working directory in .*store.*: no space left/],
   ] as const)('%s with %s ends the run before it wastes time', async (place, options, message) => {
     const room = await bench();
     await mountSmall(room[place], options);

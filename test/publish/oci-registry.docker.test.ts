@@ -3,13 +3,14 @@ import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import * as fs from 'node:fs/promises';
 import type { IncomingMessage } from 'node:http';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { promisify } from 'node:util';
 import { beforeEach, expect, onTestFinished, test, vi } from 'vitest';
 import { ociSource } from '../../src/fetch/oci-registry.ts';
 import { parseInputsKey } from '../../src/identity/inputs-key.ts';
 import type { GuestPlatform } from '../../src/identity/platform.ts';
+import { publishedName } from '../../src/identity/published-name.ts';
 import type { ProgressEvent } from '../../src/progress.ts';
 import {
   publishToRegistry,
@@ -174,7 +175,9 @@ registryTest(
           mediaType: SIDECAR_TYPE,
           digest: `sha256:${arm64?.record.sidecar.sha256}`,
           size: arm64?.record.sidecar.sizeBytes,
-          annotations: { 'org.opencontainers.image.title': 'agent.smolmachine' },
+          annotations: {
+            'org.opencontainers.image.title': `smolmachine-linux-arm64-${'cd'.repeat(8)}.smolmachine`,
+          },
         },
       ],
       annotations: {
@@ -207,11 +210,12 @@ clientTest('oras and crane get the sidecar too', async () => {
   const sidecars = await samples();
   await publish(registry.host, sidecars);
   const reference = `${registry.host}/${REPOSITORY}:${TAG}`;
-  for (const { path, record } of sidecars) {
+  for (const { record } of sidecars) {
     const dir = await tempDir();
     await run('oras', ['pull', '--plain-http', '--platform', record.platform, '--output', dir, reference]);
-    expect(await fs.readdir(dir)).toEqual([basename(path)]);
-    expect(sha256(await fs.readFile(join(dir, basename(path))))).toBe(record.sidecar.sha256);
+    const name = publishedName(record.platform, parseInputsKey(record.inputs?.key ?? ''));
+    expect(await fs.readdir(dir)).toEqual([name]);
+    expect(sha256(await fs.readFile(join(dir, name)))).toBe(record.sidecar.sha256);
 
     const { stdout } = await run('crane', ['manifest', '--platform', record.platform, reference]);
     const [layer] = JSON.parse(stdout).layers;
