@@ -3224,7 +3224,7 @@ function createProgress(stream, { quiet = false, now = performance.now.bind(perf
 					show(event.stage, stage, partsOf(event, stage.rate.bytesPerSecond()));
 					break;
 				case "output":
-					show(event.stage, stage, [event.line]);
+					if (isTerminal) draw(event.stage, [event.line]);
 					break;
 				case "done": {
 					const seconds = (now() - stage.startedAt) / 1e3;
