@@ -68,12 +68,12 @@ async function demo(dir: string): Promise<void> {
 
   const published = await publish(dir, join(store, sidecar), engine !== undefined);
   const home = join(dir, 'home');
-  const developers = join(home, '.cache/claude-bottle/smolmachines');
   await fs.mkdir(home);
-  const fetch = ['fetch', ...BUILD, '--store', developers, '--from', `file:${published}`];
+  const fetch = ['fetch', ...BUILD, '--from', `file:${published}`];
+  process.env.HOME = home;
   if (engine === undefined) {
     step(`On a developer's machine: fetch what was published [${made}]`, [...fetch, '--no-bind']);
-    step('Where is it? [nothing is asked]', ['path', ...BUILD, '--store', developers]);
+    step('Where is it? [nothing is asked]', ['path', ...BUILD]);
   } else {
     // CI has another engine: this one forgets the image, and gives the next build of it another ID.
     spawnSync('docker', ['image', 'rm', '--force', IMAGE], { stdio: 'ignore' });
@@ -83,7 +83,7 @@ async function demo(dir: string): Promise<void> {
     ]);
     check(home, 0);
   }
-  step('What the store has', ['ls', '--store', developers]);
+  step('What the store has', ['ls']);
 
   const target = join(store, sidecar);
   const bytes = await fs.readFile(target);

@@ -1,7 +1,7 @@
 import { t as bindSidecar } from "./bind.mjs";
 import { t as BottleError } from "./errors.mjs";
 import { n as hostGuestPlatform } from "./platform.mjs";
-import { s as storeDir } from "./kept.mjs";
+import { c as storeDir } from "./kept.mjs";
 import { t as Store } from "./store.mjs";
 import { r as readInputs, t as imageName } from "./build-options.mjs";
 // src/cli/bind-command.ts

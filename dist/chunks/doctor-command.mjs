@@ -6,7 +6,7 @@ import { a as glibcVersion, i as findSmolvm, o as judgeVersion, u as requireVirt
 import { n as githubSite } from "./github.mjs";
 import { o as redacted } from "./http.mjs";
 import { n as readSidecar } from "./verify.mjs";
-import { s as storeDir } from "./kept.mjs";
+import { c as storeDir } from "./kept.mjs";
 import { t as Store } from "./store.mjs";
 import { styleText } from "node:util";
 import * as fs from "node:fs/promises";
@@ -97,7 +97,7 @@ async function checkProxy() {
 		"NODE_EXTRA_CA_CERTS"
 	].flatMap((name) => {
 		const value = process.env[name] || process.env[name.toLowerCase()];
-		return value ? [`${name} ${URL.canParse(value) ? redacted(value) : value}`] : [];
+		return value ? [`${name} ${name.endsWith("S_PROXY") || name === "HTTP_PROXY" ? redacted(value) : value}`] : [];
 	});
 	return {
 		state: "ok",

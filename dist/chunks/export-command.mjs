@@ -8,7 +8,7 @@ import { n as publishedName } from "./published-name.mjs";
 import { n as github_default, t as public_good_default } from "./public-good.mjs";
 import { i as sidecarManifest, n as indexOf, r as referrer, t as bundleManifest } from "./sidecar-manifests.mjs";
 import { n as readSidecar } from "./verify.mjs";
-import { s as storeDir } from "./kept.mjs";
+import { c as storeDir } from "./kept.mjs";
 import { i as thisOwner, t as isAlive } from "./owner.mjs";
 import { t as END_OF_ARCHIVE } from "./tar.mjs";
 import { a as syncDirectory, t as Store } from "./store.mjs";

@@ -1,14 +1,14 @@
 import { t as bindSidecar } from "./bind.mjs";
 import { t as BottleError } from "./errors.mjs";
 import { n as explainMiss } from "./explain-miss2.mjs";
-import { a as requireLocked, i as readLockFile, s as fetchSidecar, t as judgeOffer } from "./trust.mjs";
+import { a as readLockFile, c as fetchSidecar, n as judgeOffer, o as requireLocked, t as acceptsStored } from "./trust.mjs";
 import { r as parseSourceAddress, t as openSources } from "./sources.mjs";
 import { t as formatBytes } from "./disk.mjs";
 import { n as hostGuestPlatform } from "./platform.mjs";
 import { t as isOlder } from "./version.mjs";
 import { i as findSmolvm, l as requireSupported } from "./smolvm.mjs";
 import { t as warningsTo } from "./progress.mjs";
-import { s as storeDir } from "./kept.mjs";
+import { c as storeDir, i as isDefaultStore } from "./kept.mjs";
 import { t as Store } from "./store.mjs";
 import { n as platformOf, r as readInputs, t as imageName } from "./build-options.mjs";
 import { t as trustOf } from "./trust-options.mjs";
@@ -23,6 +23,7 @@ async function runFetch(options, output, signal) {
 	const isFound = bound !== void 0 && await isFile(bound.path);
 	if (bound !== void 0 && !isFound) throw new BottleError("io", `${bound.path} was put there, and is gone again`, { hint: "look for what cleans up that directory, and fetch again" });
 	const { sha256, sizeBytes } = record.sidecar;
+	const isSeen = isDefaultStore(storeDir(options.store));
 	output.result({
 		status,
 		platform,
@@ -34,13 +35,14 @@ async function runFetch(options, output, signal) {
 		sizeBytes,
 		path: path ?? null,
 		bound: bound ?? null,
-		nextStart: isFound ? "hit" : "unknown",
+		nextStart: isFound && isSeen ? "hit" : "unknown",
 		provenance: provenance ?? null,
 		record
-	}, options.printPath ? path === void 0 ? [] : [path] : summaryOf(result, bound));
+	}, options.printPath ? path === void 0 ? [] : [path] : summaryOf(result, bound, isSeen));
 	return 0;
 }
-function summaryOf(result, bound) {
+/** @param isSeen whether claude-bottle looks into this store */
+function summaryOf(result, bound, isSeen) {
 	const { status, record, source, path, provenance } = result;
 	const size = formatBytes(record.sidecar.sizeBytes);
 	const commit = record.source === void 0 ? "" : `, packed from commit ${record.source.commit.slice(0, 12)}`;
@@ -60,7 +62,7 @@ function summaryOf(result, bound) {
 		first,
 		...origin,
 		bound.outcome === "kept" ? `kept          claude-bottle has packed ${bound.id16} itself; that sidecar is good and stays` : `bound         to the image ID ${bound.id16} that is built here: ${because}`,
-		`next start    finds ${bound.path}`
+		isSeen ? `next start    finds ${bound.path}` : `next start    does not look here, only into ~/.cache/claude-bottle/smolmachines: ${bound.path}`
 	];
 }
 /** What claude-bottle checks before it packs. */
@@ -103,6 +105,11 @@ async function fetchAndBind(options, output, signal) {
 			http: tools.http,
 			requireUsable: (record) => requireUsable(record, onWarning),
 			judge: (offer) => judgeOffer(offer, wanted, trust, {
+				store,
+				tools,
+				onWarning
+			}),
+			acceptsStored: (record) => acceptsStored(record, wanted, trust, {
 				store,
 				tools,
 				onWarning

@@ -82,19 +82,15 @@ function linesOf(text) {
 async function git(dir, args) {
 	try {
 		const { exitCode, stdout } = await readChild("git", [
+			...[
+				"-c",
+				"core.fsmonitor=false",
+				"--no-optional-locks"
+			],
 			"-C",
 			dir,
 			...args
-		], {
-			timeoutMs: GIT_TIMEOUT_MS,
-			env: {
-				...process.env,
-				GIT_OPTIONAL_LOCKS: "0",
-				GIT_CONFIG_COUNT: "1",
-				GIT_CONFIG_KEY_0: "core.fsmonitor",
-				GIT_CONFIG_VALUE_0: "false"
-			}
-		});
+		], { timeoutMs: GIT_TIMEOUT_MS });
 		return exitCode === 0 ? stdout : void 0;
 	} catch (error) {
 		if (hasErrno(error, "ENOENT")) return;

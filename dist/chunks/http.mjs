@@ -161,7 +161,7 @@ var HttpClient = class {
 			const abort = () => breakOff(this.#signal.reason);
 			this.#signal.addEventListener("abort", abort);
 			sent.once("close", () => this.#signal.removeEventListener("abort", abort));
-			sent.once("timeout", () => breakOff(networkError(url.href, `no byte in ${this.#idleTimeoutMs / 1e3} s`)));
+			sent.once("timeout", () => breakOff(networkError(url.href, new SilenceError(`no byte in ${this.#idleTimeoutMs / 1e3} s`))));
 			sent.once("error", (error) => reject(this.#reason(error, url)));
 			sent.once("response", (received) => {
 				this.#hasAnswered = true;
@@ -200,7 +200,7 @@ function bodyError(error, url) {
 /** Without the parts of an address that grant access to whoever has it. */
 function redacted(url) {
 	const parsed = URL.parse(url);
-	if (parsed === null) return "an address that is none";
+	if (parsed === null || parsed.origin === "null") return "an address that is none";
 	parsed.username = "";
 	parsed.password = "";
 	return `${parsed.origin}${parsed.pathname}${parsed.search === "" ? "" : "?…"}`;
@@ -245,7 +245,7 @@ function mayPass(error) {
 function isUnreachable(error) {
 	const cause = error instanceof ConnectionError ? error.cause : void 0;
 	const first = cause instanceof AggregateError ? cause.errors[0] : cause;
-	return hasErrno(first, "ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "ENETUNREACH", "EHOSTUNREACH");
+	return first instanceof SilenceError || hasErrno(first, "ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "ENETUNREACH", "EHOSTUNREACH", "ETIMEDOUT");
 }
 /** How long the server wants to be left alone. */
 function askedWaitMs(error) {
@@ -287,6 +287,8 @@ function meaningOf(status, headers) {
 		hint: "try again later"
 	};
 }
+/** Packets that a firewall drops look like this. */
+var SilenceError = class extends Error {};
 /** There was no answer, or it broke off. */
 var ConnectionError = class extends BottleError {};
 function networkError(url, cause) {

@@ -53,6 +53,10 @@ function homeDir() {
 function storeDir(option) {
 	return resolve(option || defaultStoreDir());
 }
+/** Whether claude-bottle looks there. */
+function isDefaultStore(dir) {
+	return dir === defaultStoreDir();
+}
 /** `smolvm pack create -o <id16>.smolmachine` once wrote this name, and claude-bottle still looks for it. */
 function sidecarName(id) {
 	return id + SIDECAR_SUFFIX;
@@ -167,4 +171,4 @@ async function namesOf(layout, { sha256, sizeBytes, imageId }) {
 	}
 	return names;
 }
-export { requirePrivate as a, makeDirectory as c, openStoreDir as i, namesIn as l, listKept as n, sidecarName as o, id16OfName as r, storeDir as s, findKept as t };
+export { openStoreDir as a, storeDir as c, isDefaultStore as i, makeDirectory as l, listKept as n, requirePrivate as o, id16OfName as r, sidecarName as s, findKept as t, namesIn as u };

@@ -1,13 +1,14 @@
 import { t as readBuildInputs } from "./build-inputs.mjs";
 import { t as BottleError } from "./errors.mjs";
 import { n as explainMiss } from "./explain-miss2.mjs";
-import { c as findOffer, n as LOCK_FILE, o as writeLockFile, r as lockedOf, t as judgeOffer } from "./trust.mjs";
+import { i as lockedOf, l as findOffer, n as judgeOffer, r as LOCK_FILE, s as writeLockFile } from "./trust.mjs";
 import { r as parseSourceAddress, t as openSources } from "./sources.mjs";
 import { r as parseGuestPlatform, t as GUEST_PLATFORMS } from "./platform.mjs";
 import { t as warningsTo } from "./progress.mjs";
-import { s as storeDir } from "./kept.mjs";
+import { c as storeDir } from "./kept.mjs";
 import { t as Store } from "./store.mjs";
 import { t as trustOf } from "./trust-options.mjs";
+import * as fs from "node:fs/promises";
 import { join } from "node:path";
 // src/cli/lock-command.ts
 /** `claude-bottle lock`: writes down which sidecar each platform has for this checkout, and where it is. */
@@ -68,7 +69,22 @@ async function runLock(options, output, signal) {
 	}
 	if (locked.length === 0) throw new BottleError("not-found", "nothing is published for this checkout, so there is nothing to lock", { hint: "wait for CI to publish this commit; claude-bottle fetch --dry-run says where it looks" });
 	const path = join(context, LOCK_FILE);
+	const isNew = await fs.access(path).then(() => false, () => true);
 	await writeLockFile(path, locked);
+	for (const [platform, { key }] of isNew ? locked : []) {
+		const { record } = await readBuildInputs({
+			context,
+			file,
+			target,
+			buildArgs: buildArg,
+			platform,
+			signal
+		});
+		if (record.key !== key) {
+			await fs.rm(path);
+			throw lockInBuild();
+		}
+	}
 	output.result({
 		path,
 		platforms: Object.fromEntries(locked)

@@ -1,5 +1,5 @@
 import { t as formatBytes } from "./disk.mjs";
-import { s as storeDir } from "./kept.mjs";
+import { c as storeDir } from "./kept.mjs";
 import { t as Store } from "./store.mjs";
 import { t as formatAge } from "./age.mjs";
 // src/cli/ls-command.ts

@@ -1,6 +1,6 @@
 import { t as readBuildInputs } from "./build-inputs.mjs";
 import { t as BottleError } from "./errors.mjs";
-import { i as openStoreDir, s as storeDir, t as findKept } from "./kept.mjs";
+import { a as openStoreDir, c as storeDir, t as findKept } from "./kept.mjs";
 import { n as platformOf } from "./build-options.mjs";
 // src/cli/path-command.ts
 /** `claude-bottle path`: for scripts; it looks, and neither asks a source nor reads the sidecar from end to end. */

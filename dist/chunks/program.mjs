@@ -3093,7 +3093,7 @@ function buildOptions(command, { hasPlatform = true } = {}) {
 	return hasPlatform ? command.option("--platform <platform>", "guest platform: linux/amd64 or linux/arm64 (default: this machine's)") : command;
 }
 function sourceOptions(command) {
-	return command.option("--from <source>", "only from oci:REFERENCE, release:TAG, run:ID, file:PATH or https://…").option("--repo <owner/name>", "repository whose sidecars are wanted (default: the checkout's origin)").option("--github-url <url>", "GitHub server (default: the origin's, or https://github.com)").option("--token <token>", "GitHub token; better in GH_TOKEN, where no other user sees it");
+	return command.option("--from <source>", "only from oci:REFERENCE, release:TAG, run:ID, file:PATH, layout:FILE or https://…").option("--repo <owner/name>", "repository whose sidecars are wanted (default: the checkout's origin)").option("--github-url <url>", "GitHub server (default: the origin's, or https://github.com)").option("--token <token>", "GitHub token; better in GH_TOKEN, where no other user sees it");
 }
 /** Whose signature a sidecar must have. */
 function trustOptions(command) {
@@ -3322,12 +3322,16 @@ function terminalOutput({ json, debug, quiet }) {
 		error(error) {
 			progress.clear();
 			const { code, exitCode, message, hint, details } = error;
-			if (json) process.stdout.write(`${JSON.stringify({
-				code,
-				exit: exitCode,
-				message,
-				hint
-			}, void 0, 2)}\n`);
+			if (json) {
+				const failure = {
+					code,
+					exit: exitCode,
+					message,
+					hint,
+					...details.length > 0 && { details }
+				};
+				process.stdout.write(`${JSON.stringify(failure, void 0, 2)}\n`);
+			}
 			const lines = [
 				`${styleText("red", "claude-bottle: error:", { stream: process.stderr })} ${message}`,
 				...details.map((line) => `  | ${line}`),

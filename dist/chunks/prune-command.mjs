@@ -1,7 +1,7 @@
 import { t as BottleError } from "./errors.mjs";
 import { t as formatBytes } from "./disk.mjs";
 import { t as warningsTo } from "./progress.mjs";
-import { s as storeDir } from "./kept.mjs";
+import { c as storeDir } from "./kept.mjs";
 import { t as Store } from "./store.mjs";
 import { t as formatAge } from "./age.mjs";
 // src/cli/prune-command.ts

@@ -774,9 +774,9 @@ async function readSmallFile(path, maxBytes) {
 	}
 }
 async function requireFile(path) {
-	await fs.stat(path).catch((error) => {
+	if (!(await fs.stat(path).catch((error) => {
 		throw readError(path, error);
-	});
+	})).isFile()) throw damagedRecord(`${path} is no plain file`);
 }
 function readError(path, error) {
 	return hasErrno(error, "ENOENT", "ENOTDIR") ? new BottleError("not-found", `there is no file ${path}`, {

@@ -5,7 +5,7 @@ import { n as isDigest, t as id16 } from "./image-id.mjs";
 import { r as verifySidecar } from "./verify.mjs";
 import { T as _regex, _ as string, f as object, g as refine, n as _enum, p as optional } from "./schemas.mjs";
 import { r as datetime } from "./pack-record.mjs";
-import { a as requirePrivate, c as makeDirectory, i as openStoreDir, l as namesIn, n as listKept, o as sidecarName, r as id16OfName } from "./kept.mjs";
+import { a as openStoreDir, l as makeDirectory, n as listKept, o as requirePrivate, r as id16OfName, s as sidecarName, u as namesIn } from "./kept.mjs";
 import { n as readRecord, t as formatRecord } from "./record-file2.mjs";
 import { a as readChild } from "./child.mjs";
 import { randomBytes } from "node:crypto";
@@ -812,11 +812,14 @@ var Store = class Store {
 			return found;
 		});
 	}
-	/** The newest sidecar for an inputs key, not verified; `findKept` does it without loading all of this. */
-	async findByKey(key, platform) {
+	/**
+	* The newest sidecar for an inputs key that `accepts` takes, not verified; `findKept` does it without loading all of
+	* this.
+	*/
+	async findByKey(key, platform, accepts = () => true) {
 		for (const kept of await listKept(this.#layout, key, platform)) {
 			const record = await readRecord(kept.recordPath);
-			if (record !== void 0) return {
+			if (record !== void 0 && accepts(record)) return {
 				...kept,
 				record
 			};
@@ -864,6 +867,14 @@ var Store = class Store {
 			record,
 			...binding && { binding }
 		};
+	}
+	/** For a sidecar that was there before its bundle. */
+	async keepBundle(sha256, bundle) {
+		await this.#changing(`cannot keep the signature of ${sha256}`, () => this.#writeBundle(sha256, bundle));
+	}
+	async #writeBundle(sha256, bundle) {
+		await makeDirectory(this.#layout.bundles);
+		await writeWhole(this.#layout.tmp, this.#bundlePath(sha256), bundle.toString());
 	}
 	/** The Sigstore bundle that came with a sidecar and was verified. */
 	async readBundle(sha256) {
@@ -935,7 +946,7 @@ var Store = class Store {
 	* has it open. The object never has fewer than two links, or a sweep would take it for unused.
 	*/
 	async install(imageId, temp, record, bundle) {
-		const { objects, records, bundles } = this.#layout;
+		const { objects, records } = this.#layout;
 		const { sha256 } = record.sidecar;
 		const object = join(objects, sha256);
 		const path = this.pathFor(id16(imageId));
@@ -946,10 +957,7 @@ var Store = class Store {
 			await fs.rm(recordTemp, { force: true });
 			await writeReadOnly(recordTemp, formatRecord(record));
 			await fs.rename(recordTemp, this.#recordPath(sha256));
-			if (bundle !== void 0) {
-				await makeDirectory(bundles);
-				await writeWhole(this.#layout.tmp, this.#bundlePath(sha256), bundle.toString());
-			}
+			if (bundle !== void 0) await this.#writeBundle(sha256, bundle);
 			await fs.rm(object, { force: true });
 			await tryLink(temp, object);
 			await this.#makeWay(path);

@@ -616,7 +616,7 @@ const PASSABLE = [
 /** Store, else the first source that has it: record, policy, room, bytes, verification, installation. */
 async function fetchSidecar(options) {
 	const hit = await findInStore(options);
-	if (hit !== void 0) {
+	if (hit !== void 0 && await options.acceptsStored(hit.record)) {
 		const none = {
 			address: void 0,
 			skipped: [],
@@ -660,8 +660,8 @@ async function findInStore(options) {
 	const { store, wanted, demands, signal, onProgress } = options;
 	const { key, platform } = wanted;
 	for (;;) {
-		const kept = await store.findByKey(key, platform);
-		if (kept === void 0 || !satisfies(kept.record, demands)) return;
+		const kept = await store.findByKey(key, platform, (record) => satisfies(record, wanted, demands));
+		if (kept === void 0) return;
 		const { record, path, sha256, sizeBytes } = kept;
 		if (options.dryRun) return {
 			record,
@@ -697,14 +697,16 @@ async function findInStore(options) {
 		}
 	}
 }
-function satisfies({ sidecar, source }, { sha256, commit }) {
-	return (sha256 === void 0 || sha256 === sidecar.sha256) && (commit === void 0 || commit === source?.commit);
+/** What of another repository has the same key was packed by somebody else. */
+function satisfies({ sidecar, source }, { repository }, { sha256, commit }) {
+	return (sha256 === void 0 || sha256 === sidecar.sha256) && (commit === void 0 || commit === source?.commit) && (repository === void 0 || source === void 0 || source.repository.toLowerCase() === repository.toLowerCase());
 }
 /** @throws BottleError that says why each source has nothing, and what differs from the nearest published record */
 async function findOffer(options) {
 	const { wanted, demands, sources, onProgress } = options;
 	const skipped = [];
 	const failures = [];
+	const answered = [];
 	for (const source of sources) {
 		onProgress({
 			type: "start",
@@ -713,6 +715,7 @@ async function findOffer(options) {
 		});
 		try {
 			const found = await source.find(wanted);
+			answered.push(source);
 			if (!("skipped" in found)) {
 				requireWanted(found, wanted, demands);
 				const { sizeBytes } = found.record.sidecar;
@@ -741,7 +744,10 @@ async function findOffer(options) {
 			});
 		}
 	}
-	throw missError(wanted, skipped, failures, await options.explainMiss(await nearestRecord(options)));
+	throw missError(wanted, skipped, failures, await options.explainMiss(await nearestRecord({
+		...options,
+		sources: answered
+	})));
 }
 async function nearestRecord({ sources, wanted, signal }) {
 	for (const source of sources) {
@@ -771,11 +777,21 @@ async function obtain({ record, content }, bundle, options) {
 		signal,
 		onWait: warningsTo(onProgress)
 	}, async (dir) => {
-		const arrived = await findInStore(options);
-		if (arrived !== void 0) return {
-			status: "hit",
-			...arrived
+		const exactly = {
+			...options.demands,
+			sha256
 		};
+		const arrived = await findInStore({
+			...options,
+			demands: exactly
+		});
+		if (arrived !== void 0) {
+			if (bundle !== void 0) await store.keepBundle(sha256, bundle);
+			return {
+				status: "hit",
+				...arrived
+			};
+		}
 		const path = await receive(content, record, dir, options);
 		signal.throwIfAborted();
 		onProgress({
@@ -1127,6 +1143,20 @@ async function judgeOffer(offer, { repository }, trust, { store, tools, onWarnin
 		}
 	};
 }
+/** Only `required` asks for a signature of what is in the store: it may have come before, or from here. */
+async function acceptsStored(record, wanted, trust, places) {
+	if (trust.provenance !== "required") return true;
+	const bundle = await places.store.readBundle(record.sidecar.sha256);
+	if (bundle === void 0) return false;
+	await judgeOffer({
+		record,
+		bundles: async () => [bundle]
+	}, wanted, {
+		...trust,
+		allowOlder: true
+	}, places);
+	return true;
+}
 /** A signature says whose it is; whose it must be has to be known. */
 function requireNothing(trust, published) {
 	if (published.length > 0 || trust.provenance === "required") throw new BottleError("not-trusted", "it is not known whose sidecar this must be: there is no repository", { hint: "name it: --repo OWNER/NAME" });
@@ -1135,4 +1165,4 @@ function requireNothing(trust, published) {
 		remember: async () => {}
 	};
 }
-export { requireLocked as a, findOffer as c, readLockFile as i, LOCK_FILE as n, writeLockFile as o, lockedOf as r, fetchSidecar as s, judgeOffer as t };
+export { readLockFile as a, fetchSidecar as c, lockedOf as i, findOffer as l, judgeOffer as n, requireLocked as o, LOCK_FILE as r, writeLockFile as s, acceptsStored as t };

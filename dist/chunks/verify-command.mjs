@@ -4,7 +4,7 @@ import { i as originOf } from "./git.mjs";
 import { r as parseId16 } from "./image-id.mjs";
 import { t as BUNDLE_SUFFIX } from "./published-name.mjs";
 import { n as githubSite } from "./github.mjs";
-import { s as storeDir } from "./kept.mjs";
+import { c as storeDir } from "./kept.mjs";
 import { i as verifyFile, t as Store } from "./store.mjs";
 import { t as trustOf } from "./trust-options.mjs";
 import { readFile } from "node:fs/promises";
@@ -40,12 +40,15 @@ async function verifyStored(store, path, checks, options) {
 		const stored = await store.verify(path, checks);
 		return await judged(stored, await store.readBundle(stored.report.sha256), options);
 	} catch (error) {
-		if (isDamage(error)) return {
-			path,
-			exit: 65,
-			error: error.message,
-			quarantinedAs: await store.quarantine(path)
-		};
+		if (isDamage(error)) {
+			const quarantinedAs = await store.quarantine(path).catch(() => void 0);
+			return {
+				path,
+				exit: 65,
+				error: error.message,
+				...quarantinedAs && { quarantinedAs }
+			};
+		}
 		if (error instanceof BottleError) return {
 			path,
 			exit: error.exitCode,

@@ -441,7 +441,10 @@ function buildOptions(command: Command, { hasPlatform = true } = {}): Command {
 
 function sourceOptions(command: Command): Command {
   return command
-    .option('--from <source>', 'only from oci:REFERENCE, release:TAG, run:ID, file:PATH or https://…')
+    .option(
+      '--from <source>',
+      'only from oci:REFERENCE, release:TAG, run:ID, file:PATH, layout:FILE or https://…',
+    )
     .option('--repo <owner/name>', "repository whose sidecars are wanted (default: the checkout's origin)")
     .option('--github-url <url>', "GitHub server (default: the origin's, or https://github.com)")
     .option('--token <token>', 'GitHub token; better in GH_TOKEN, where no other user sees it');

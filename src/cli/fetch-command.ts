@@ -7,7 +7,7 @@ import { type FetchResult, fetchSidecar } from '../fetch/fetch.ts';
 import { LOCK_FILE, readLockFile, requireLocked } from '../fetch/lock-file.ts';
 import type { Demands } from '../fetch/policy.ts';
 import { parseSourceAddress } from '../fetch/source.ts';
-import { judgeOffer } from '../fetch/trust.ts';
+import { acceptsStored, judgeOffer } from '../fetch/trust.ts';
 import { formatBytes } from '../host/disk.ts';
 import type { InputsKey } from '../identity/inputs-key.ts';
 import type { PackRecord } from '../identity/pack-record.ts';
@@ -15,7 +15,7 @@ import { type GuestPlatform, hostGuestPlatform } from '../identity/platform.ts';
 import { isOlder } from '../identity/version.ts';
 import { findSmolvm, requireSupported } from '../pack/smolvm.ts';
 import { warningsTo } from '../progress.ts';
-import { storeDir } from '../store/location.ts';
+import { isDefaultStore, storeDir } from '../store/location.ts';
 import { Store } from '../store/store.ts';
 import { type BuildCommandOptions, imageName, platformOf, readInputs } from './build-options.ts';
 import type { Output } from './output.ts';
@@ -59,6 +59,7 @@ export async function runFetch(
     });
   }
   const { sha256, sizeBytes } = record.sidecar;
+  const isSeen = isDefaultStore(storeDir(options.store));
   output.result(
     {
       status,
@@ -71,16 +72,17 @@ export async function runFetch(
       sizeBytes,
       path: path ?? null,
       bound: bound ?? null,
-      nextStart: isFound ? 'hit' : 'unknown',
+      nextStart: isFound && isSeen ? 'hit' : 'unknown',
       provenance: provenance ?? null,
       record,
     },
-    options.printPath ? (path === undefined ? [] : [path]) : summaryOf(result, bound),
+    options.printPath ? (path === undefined ? [] : [path]) : summaryOf(result, bound, isSeen),
   );
   return 0;
 }
 
-function summaryOf(result: FetchResult, bound: BindResult | undefined): string[] {
+/** @param isSeen whether claude-bottle looks into this store */
+function summaryOf(result: FetchResult, bound: BindResult | undefined, isSeen: boolean): string[] {
   const { status, record, source, path, provenance } = result;
   const size = formatBytes(record.sidecar.sizeBytes);
   const commit =
@@ -104,7 +106,9 @@ function summaryOf(result: FetchResult, bound: BindResult | undefined): string[]
     bound.outcome === 'kept'
       ? `kept          claude-bottle has packed ${bound.id16} itself; that sidecar is good and stays`
       : `bound         to the image ID ${bound.id16} that is built here: ${because}`,
-    `next start    finds ${bound.path}`,
+    isSeen
+      ? `next start    finds ${bound.path}`
+      : `next start    does not look here, only into ~/.cache/claude-bottle/smolmachines: ${bound.path}`,
   ];
 }
 
@@ -153,6 +157,7 @@ export async function fetchAndBind(
       http: tools.http,
       requireUsable: (record) => requireUsable(record, onWarning),
       judge: (offer) => judgeOffer(offer, wanted, trust, { store, tools, onWarning }),
+      acceptsStored: (record) => acceptsStored(record, wanted, trust, { store, tools, onWarning }),
       explainMiss: (nearest) => explainMiss(nearest, inputs, { platform, context }),
       signal,
       onProgress,

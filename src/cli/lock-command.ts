@@ -1,3 +1,4 @@
+import * as fs from 'node:fs/promises';
 import { join } from 'node:path';
 import { readBuildInputs } from '../context/build-inputs.ts';
 import { BottleError } from '../errors.ts';
@@ -92,7 +93,25 @@ export async function runLock(
     );
   }
   const path = join(context, LOCK_FILE);
+  const isNew = await fs.access(path).then(
+    () => false,
+    () => true,
+  );
   await writeLockFile(path, locked);
+  for (const [platform, { key }] of isNew ? locked : []) {
+    const { record } = await readBuildInputs({
+      context,
+      file,
+      target,
+      buildArgs: buildArg,
+      platform,
+      signal,
+    });
+    if (record.key !== key) {
+      await fs.rm(path);
+      throw lockInBuild();
+    }
+  }
   output.result({ path, platforms: Object.fromEntries(locked) }, [
     path,
     ...locked.map(([platform, { sha256, address: where }]) => `${platform}  sha256 ${sha256}  ${where}`),

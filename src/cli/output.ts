@@ -41,7 +41,8 @@ export function terminalOutput({ json, debug, quiet }: OutputOptions): Output {
       progress.clear();
       const { code, exitCode, message, hint, details } = error;
       if (json) {
-        process.stdout.write(`${JSON.stringify({ code, exit: exitCode, message, hint }, undefined, 2)}\n`);
+        const failure = { code, exit: exitCode, message, hint, ...(details.length > 0 && { details }) };
+        process.stdout.write(`${JSON.stringify(failure, undefined, 2)}\n`);
       }
       const lines = [
         `${styleText('red', 'claude-bottle: error:', { stream: process.stderr })} ${message}`,

@@ -80,7 +80,9 @@ async function verifyStored(
     return await judged(stored, await store.readBundle(stored.report.sha256), options);
   } catch (error) {
     if (isDamage(error)) {
-      return { path, exit: 65, error: error.message, quarantinedAs: await store.quarantine(path) };
+      // Where nothing can be moved, it is damaged all the same.
+      const quarantinedAs = await store.quarantine(path).catch(() => undefined);
+      return { path, exit: 65, error: error.message, ...(quarantinedAs && { quarantinedAs }) };
     }
     if (error instanceof BottleError) {
       return { path, exit: error.exitCode, error: error.message };

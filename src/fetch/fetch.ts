@@ -40,6 +40,8 @@ export interface FetchOptions extends FindOptions {
   readonly requireUsable: (record: PackRecord) => Promise<void>;
   /** Who packed it. */
   readonly judge: (offer: Offer) => Promise<Judged>;
+  /** Whether what is in the store is signed as the user demands. */
+  readonly acceptsStored: (record: PackRecord) => Promise<boolean>;
 }
 
 export interface SkippedSource {
@@ -70,7 +72,7 @@ export interface FetchResult {
 /** Store, else the first source that has it: record, policy, room, bytes, verification, installation. */
 export async function fetchSidecar(options: FetchOptions): Promise<FetchResult> {
   const hit = await findInStore(options);
-  if (hit !== undefined) {
+  if (hit !== undefined && (await options.acceptsStored(hit.record))) {
     const none = { address: undefined, skipped: [], provenance: undefined };
     return { status: 'hit', ...hit, source: 'the store', ...none };
   }
@@ -110,8 +112,8 @@ async function findInStore(options: FetchOptions): Promise<InStore | undefined> 
   const { store, wanted, demands, signal, onProgress } = options;
   const { key, platform } = wanted;
   for (;;) {
-    const kept = await store.findByKey(key, platform);
-    if (kept === undefined || !satisfies(kept.record, demands)) {
+    const kept = await store.findByKey(key, platform, (record) => satisfies(record, wanted, demands));
+    if (kept === undefined) {
       return undefined;
     }
     const { record, path, sha256, sizeBytes } = kept;
@@ -133,9 +135,18 @@ async function findInStore(options: FetchOptions): Promise<InStore | undefined> 
   }
 }
 
-function satisfies({ sidecar, source }: PackRecord, { sha256, commit }: Demands): boolean {
+/** What of another repository has the same key was packed by somebody else. */
+function satisfies(
+  { sidecar, source }: PackRecord,
+  { repository }: Wanted,
+  { sha256, commit }: Demands,
+): boolean {
   return (
-    (sha256 === undefined || sha256 === sidecar.sha256) && (commit === undefined || commit === source?.commit)
+    (sha256 === undefined || sha256 === sidecar.sha256) &&
+    (commit === undefined || commit === source?.commit) &&
+    (repository === undefined ||
+      source === undefined ||
+      source.repository.toLowerCase() === repository.toLowerCase())
   );
 }
 
@@ -144,10 +155,12 @@ export async function findOffer(options: FindOptions): Promise<FoundOffer> {
   const { wanted, demands, sources, onProgress } = options;
   const skipped: SkippedSource[] = [];
   const failures: BottleError[] = [];
+  const answered: Source[] = [];
   for (const source of sources) {
     onProgress({ type: 'start', stage: 'find', detail: source.name });
     try {
       const found = await source.find(wanted);
+      answered.push(source);
       if (!('skipped' in found)) {
         requireWanted(found, wanted, demands);
         const { sizeBytes } = found.record.sidecar;
@@ -163,7 +176,7 @@ export async function findOffer(options: FindOptions): Promise<FoundOffer> {
       skipped.push({ source: source.name, reason: error.message });
     }
   }
-  const explanation = await options.explainMiss(await nearestRecord(options));
+  const explanation = await options.explainMiss(await nearestRecord({ ...options, sources: answered }));
   throw missError(wanted, skipped, failures, explanation);
 }
 
@@ -208,8 +221,12 @@ async function obtain(
   const { store, signal, onProgress } = options;
   const { sha256, sizeBytes } = record.sidecar;
   return await store.withDownload(sha256, { signal, onWait: warningsTo(onProgress) }, async (dir) => {
-    const arrived = await findInStore(options);
+    const exactly = { ...options.demands, sha256 };
+    const arrived = await findInStore({ ...options, demands: exactly });
     if (arrived !== undefined) {
+      if (bundle !== undefined) {
+        await store.keepBundle(sha256, bundle);
+      }
       return { status: 'hit', ...arrived };
     }
     const path = await receive(content, record, dir, options);

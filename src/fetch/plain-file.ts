@@ -85,9 +85,12 @@ async function readSmallFile(path: string, maxBytes: number): Promise<Buffer> {
 }
 
 async function requireFile(path: string): Promise<void> {
-  await fs.stat(path).catch((error: unknown) => {
+  const stat = await fs.stat(path).catch((error: unknown) => {
     throw readError(path, error);
   });
+  if (!stat.isFile()) {
+    throw damagedRecord(`${path} is no plain file`);
+  }
 }
 
 function readError(path: string, error: unknown): BottleError {

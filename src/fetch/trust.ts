@@ -1,5 +1,6 @@
 import { BottleError } from '../errors.ts';
 import type { InputsKey } from '../identity/inputs-key.ts';
+import type { PackRecord } from '../identity/pack-record.ts';
 import { attestationBundles } from '../provenance/attestations.ts';
 import { decideProvenance, type ProvenanceMode, type Verified } from '../provenance/decide.ts';
 import { readMemory, remember } from '../provenance/trust-memory.ts';
@@ -75,6 +76,24 @@ export async function judgeOffer(
       }
     },
   };
+}
+
+/** Only `required` asks for a signature of what is in the store: it may have come before, or from here. */
+export async function acceptsStored(
+  record: PackRecord,
+  wanted: Pick<Wanted, 'repository'>,
+  trust: TrustOptions,
+  places: { store: Store; tools: SourceTools; onWarning: (message: string) => void },
+): Promise<boolean> {
+  if (trust.provenance !== 'required') {
+    return true;
+  }
+  const bundle = await places.store.readBundle(record.sidecar.sha256);
+  if (bundle === undefined) {
+    return false;
+  }
+  await judgeOffer({ record, bundles: async () => [bundle] }, wanted, { ...trust, allowOlder: true }, places);
+  return true;
 }
 
 /** A signature says whose it is; whose it must be has to be known. */

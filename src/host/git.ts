@@ -82,16 +82,10 @@ function linesOf(text: string | undefined): string[] {
 /** Undefined when git is not there, `dir` is in no repository, or git says no. */
 async function git(dir: string, args: readonly string[]): Promise<string | undefined> {
   try {
-    const { exitCode, stdout } = await readChild('git', ['-C', dir, ...args], {
+    // A repository may name a program to watch its files; we only look.
+    const quiet = ['-c', 'core.fsmonitor=false', '--no-optional-locks'];
+    const { exitCode, stdout } = await readChild('git', [...quiet, '-C', dir, ...args], {
       timeoutMs: GIT_TIMEOUT_MS,
-      // A repository may name a program to watch its files; we only look.
-      env: {
-        ...process.env,
-        GIT_OPTIONAL_LOCKS: '0',
-        GIT_CONFIG_COUNT: '1',
-        GIT_CONFIG_KEY_0: 'core.fsmonitor',
-        GIT_CONFIG_VALUE_0: 'false',
-      },
     });
     return exitCode === 0 ? stdout : undefined;
   } catch (error) {

@@ -222,7 +222,7 @@ export class HttpClient {
       this.#signal.addEventListener('abort', abort);
       sent.once('close', () => this.#signal.removeEventListener('abort', abort));
       sent.once('timeout', () =>
-        breakOff(networkError(url.href, `no byte in ${this.#idleTimeoutMs / 1000} s`)),
+        breakOff(networkError(url.href, new SilenceError(`no byte in ${this.#idleTimeoutMs / 1000} s`))),
       );
       sent.once('error', (error) => reject(this.#reason(error, url)));
       sent.once('response', (received) => {
@@ -272,7 +272,8 @@ export function bodyError(error: unknown, url: string): unknown {
 /** Without the parts of an address that grant access to whoever has it. */
 export function redacted(url: string): string {
   const parsed = URL.parse(url);
-  if (parsed === null) {
+  // What is no http address has no parts that could be told apart: all of it may be a login.
+  if (parsed === null || parsed.origin === 'null') {
     return 'an address that is none';
   }
   parsed.username = '';
@@ -323,7 +324,10 @@ function mayPass(error: unknown): error is BottleError {
 function isUnreachable(error: unknown): boolean {
   const cause = error instanceof ConnectionError ? error.cause : undefined;
   const first = cause instanceof AggregateError ? cause.errors[0] : cause;
-  return hasErrno(first, 'ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'ENETUNREACH', 'EHOSTUNREACH');
+  return (
+    first instanceof SilenceError ||
+    hasErrno(first, 'ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'ENETUNREACH', 'EHOSTUNREACH', 'ETIMEDOUT')
+  );
 }
 
 /** How long the server wants to be left alone. */
@@ -374,6 +378,9 @@ function meaningOf(status: number, headers: IncomingHttpHeaders): { code: ErrorC
   }
   return { code: 'network-failed', hint: 'try again later' };
 }
+
+/** Packets that a firewall drops look like this. */
+class SilenceError extends Error {}
 
 /** There was no answer, or it broke off. */
 class ConnectionError extends BottleError {}

@@ -34,6 +34,11 @@ export function storeDir(option: string | undefined): string {
   return resolve(option || defaultStoreDir());
 }
 
+/** Whether claude-bottle looks there. */
+export function isDefaultStore(dir: string): boolean {
+  return dir === defaultStoreDir();
+}
+
 /** `smolvm pack create -o <id16>.smolmachine` once wrote this name, and claude-bottle still looks for it. */
 export function sidecarName(id: Id16): string {
   return id + SIDECAR_SUFFIX;

@@ -110,14 +110,18 @@ export class Store {
     });
   }
 
-  /** The newest sidecar for an inputs key, not verified; `findKept` does it without loading all of this. */
+  /**
+   * The newest sidecar for an inputs key that `accepts` takes, not verified; `findKept` does it without loading all of
+   * this.
+   */
   async findByKey(
     key: InputsKey,
     platform: GuestPlatform,
+    accepts: (record: PackRecord) => boolean = () => true,
   ): Promise<(Kept & { readonly record: PackRecord }) | undefined> {
     for (const kept of await listKept(this.#layout, key, platform)) {
       const record = await readRecord(kept.recordPath);
-      if (record !== undefined) {
+      if (record !== undefined && accepts(record)) {
         return { ...kept, record };
       }
     }
@@ -178,6 +182,16 @@ export class Store {
       throw otherImage(path, packedFrom);
     }
     return { path, report, record, ...(binding && { binding }) };
+  }
+
+  /** For a sidecar that was there before its bundle. */
+  async keepBundle(sha256: string, bundle: Buffer): Promise<void> {
+    await this.#changing(`cannot keep the signature of ${sha256}`, () => this.#writeBundle(sha256, bundle));
+  }
+
+  async #writeBundle(sha256: string, bundle: Buffer): Promise<void> {
+    await makeDirectory(this.#layout.bundles);
+    await writeWhole(this.#layout.tmp, this.#bundlePath(sha256), bundle.toString());
   }
 
   /** The Sigstore bundle that came with a sidecar and was verified. */
@@ -258,7 +272,7 @@ export class Store {
    * has it open. The object never has fewer than two links, or a sweep would take it for unused.
    */
   async install(imageId: ImageId, temp: string, record: PackRecord, bundle?: Buffer): Promise<string> {
-    const { objects, records, bundles } = this.#layout;
+    const { objects, records } = this.#layout;
     const { sha256 } = record.sidecar;
     const object = join(objects, sha256);
     const path = this.pathFor(id16(imageId));
@@ -270,8 +284,7 @@ export class Store {
       await writeReadOnly(recordTemp, formatRecord(record));
       await fs.rename(recordTemp, this.#recordPath(sha256));
       if (bundle !== undefined) {
-        await makeDirectory(bundles);
-        await writeWhole(this.#layout.tmp, this.#bundlePath(sha256), bundle.toString());
+        await this.#writeBundle(sha256, bundle);
       }
       await fs.rm(object, { force: true });
       await tryLink(temp, object);

@@ -1,10 +1,14 @@
 import * as fs from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import type { PackRecord } from '../../src/identity/pack-record.ts';
+import { verifySidecar } from '../../src/sidecar/verify.ts';
+import { formatRecord } from '../../src/store/record-file.ts';
 import type { Claims } from '../doubles/sigstore/certificates.ts';
 import { SigstoreDouble, workflowClaims } from '../doubles/sigstore/sigstore.ts';
 import { type Checkout, publishFile, sampleCheckout } from '../helpers/checkout.ts';
 import { type CliResult, runCli } from '../helpers/cli.ts';
+import { writeSample } from '../helpers/sample-sidecar.ts';
 import { tempDir } from '../helpers/temp-dir.ts';
 import { bytesOf, statement, writeRoot } from '../provenance/signed.ts';
 
@@ -22,6 +26,17 @@ async function bench() {
     });
   const storeCli = (...args: string[]) => runCli(args, { HOME: home });
   return { home, store, checkout, cli, storeCli };
+}
+
+/** The sidecar as another file, which says the same, beside its record. */
+async function distinct(record: PackRecord): Promise<string> {
+  const target = join(await tempDir(), 'agent.smolmachine');
+  await writeSample(target, ({ manifest }) => ({
+    manifest: { ...manifest, created: '2026-11-24T00:00:00Z' },
+  }));
+  const { sha256, sizeBytes, crc32 } = await verifySidecar(target);
+  await fs.writeFile(`${target}.json`, formatRecord({ ...record, sidecar: { sha256, sizeBytes, crc32 } }));
+  return target;
 }
 
 /** What is in the store, but for directories. */
@@ -130,6 +145,16 @@ test('without a network a fetch ends with 69 and says it of each source', async 
   expect(result.stderr).toMatch(/OCI registry ghcr\.io\S*: no answer/);
   expect(result.stderr).toMatch(/workflow artifacts?.*: .*token/i);
 }, 120_000);
+
+test('what each source lacks is in the JSON of a failure too', async () => {
+  const { cli } = await bench();
+  const result = await cli('fetch', '--from', 'file:/no/such/file', '--no-bind', '--json');
+  expect(JSON.parse(result.stdout)).toMatchObject({
+    code: 'not-found',
+    exit: 66,
+    details: [expect.stringMatching(/^file \/no\/such\/file: there is no file/)],
+  });
+});
 
 test('a dry run finds it and writes nothing', async () => {
   const { store, checkout, cli } = await bench();
@@ -241,6 +266,31 @@ describe('the lock file', () => {
       exitCode: 64,
       stderr: expect.stringMatching(/list claude-bottle\.lock in \.dockerignore/),
     });
+  });
+
+  test('finds what it locks in the store, though something newer is there for the same inputs', async () => {
+    const { amd64, checkout, cli } = await locked();
+    await cli('fetch', '--locked', '--no-bind');
+    const newer = await publishFile(checkout, 'linux/amd64', { packedAt: '2099-01-01T00:00:00.000Z' });
+    const record = { ...newer.record, image: { ...newer.record.image, id: `sha256:${'2'.repeat(64)}` } };
+    const path = await distinct(record);
+    expect(await cli('fetch', '--from', `file:${path}`, '--no-bind')).toMatchObject({ exitCode: 0 });
+    const result = await cli('fetch', '--locked', '--offline', '--no-bind', '--json');
+    expect(JSON.parse(result.stdout), result.stderr).toMatchObject({
+      status: 'hit',
+      sha256: amd64.record.sidecar.sha256,
+    });
+  });
+
+  test('that would change the key by being written is not left there', async () => {
+    const { home } = await bench();
+    const checkout = await sampleCheckout('FROM scratch\nCOPY . /\n');
+    const { path } = await publishFile(checkout);
+    const result = await runCli(['lock', '--context', checkout.dir, '--from', `file:${path}`], {
+      HOME: home,
+    });
+    expect(result).toMatchObject({ exitCode: 64, stderr: expect.stringMatching(/in \.dockerignore/) });
+    await expect(fs.stat(join(checkout.dir, 'claude-bottle.lock'))).rejects.toThrow(/ENOENT/);
   });
 
   test('none, or none that can be read, is said', async () => {
@@ -437,6 +487,18 @@ describe('provenance', () => {
     const { path } = await publishFile(checkout);
     const result = await cli('fetch', '--from', `file:${path}`, '--no-bind', '--provenance', 'required');
     expect(result.exitCode).toBe(69);
+  });
+
+  test('that is required is asked of what is in the store too', async () => {
+    const { file, fetch } = await signed();
+    const bundle = await fs.readFile(`${file.path}.sigstore.json`);
+    await fs.rm(`${file.path}.sigstore.json`);
+    expect(await fetch('--json')).toMatchObject({ exitCode: 0 });
+    expect(await fetch('--provenance', 'required', '--offline')).toMatchObject({ exitCode: 66 });
+    await fs.writeFile(`${file.path}.sigstore.json`, bundle);
+    const again = await fetch('--provenance', 'required', '--json');
+    expect(JSON.parse(again.stdout).provenance, again.stderr).not.toBeNull();
+    expect(await fetch('--provenance', 'required', '--offline')).toMatchObject({ exitCode: 0 });
   });
 
   test('no environment variable switches it off', async () => {
