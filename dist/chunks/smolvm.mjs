@@ -1,5 +1,5 @@
 import { a as hasErrno, i as fileError, t as BottleError } from "./errors.mjs";
-import { a as readChild, i as noteChild, n as endProcess, o as runChild, t as endNotedChild } from "./child.mjs";
+import { a as readChild, i as noteChild, n as endProcess, o as runChild, r as endProcessesIn, t as endNotedChild } from "./child.mjs";
 import { t as isOlder } from "./version.mjs";
 import { constants } from "node:fs";
 import * as fs from "node:fs/promises";
@@ -199,6 +199,7 @@ async function reapPackCreate(scratch) {
 		const pid = Number((await readIfThere(join(vms, name, "agent.pid")))?.split("\n")[0]);
 		if (Number.isInteger(pid) && pid > 1 && (await describeProcess(pid)).includes(scratch)) await endProcess(pid);
 	}
+	if (process.platform === "linux") await endProcessesIn(scratch);
 }
 async function readIfThere(path) {
 	return await fs.readFile(path, "utf8").catch(() => void 0);

@@ -6,6 +6,7 @@ import {
   type ChildOptions,
   endNotedChild,
   endProcess,
+  endProcessesIn,
   noteChild,
   readChild,
   runChild,
@@ -298,6 +299,10 @@ export async function reapPackCreate(scratch: string): Promise<void> {
     if (Number.isInteger(pid) && pid > 1 && (await describeProcess(pid)).includes(scratch)) {
       await endProcess(pid);
     }
+  }
+  // A smolvm that was killed between starting its VM and noting the VM's pid.
+  if (process.platform === 'linux') {
+    await endProcessesIn(scratch);
   }
 }
 
