@@ -4,7 +4,7 @@ import { t as scratchParent } from "./private-dir.mjs";
 import { a as engineFacts } from "./docker.mjs";
 import { a as glibcVersion, i as findSmolvm, o as judgeVersion, u as requireVirtualization } from "./smolvm.mjs";
 import { n as githubSite } from "./github.mjs";
-import { o as redacted } from "./http.mjs";
+import { s as redacted } from "./http.mjs";
 import { n as readSidecar } from "./verify.mjs";
 import { c as storeDir } from "./kept.mjs";
 import { t as Store } from "./store.mjs";

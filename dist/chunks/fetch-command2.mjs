@@ -73,6 +73,7 @@ async function isFile(path) {
 async function fetchAndBind(options, output, signal) {
 	const { onProgress } = output;
 	const { context, offline = false, dryRun = false } = options;
+	const onWarning = warningsTo(onProgress);
 	const platform = platformOf(options);
 	const image = imageName(options.image);
 	const demands = parseDemands(options);
@@ -81,10 +82,9 @@ async function fetchAndBind(options, output, signal) {
 	const locked = options.locked && requireLocked(await readLockFile(join(context, "claude-bottle.lock")), platform, key);
 	const from = locked?.address ?? options.from;
 	const store = await Store.open(storeDir(options.store));
-	if (!dryRun) await store.sweep(warningsTo(onProgress));
+	if (!dryRun) await store.sweep(onWarning);
 	const address = from === void 0 ? void 0 : parseSourceAddress(from);
 	const { tools, sources, forBuild } = await openSources(context, options, address, output, signal);
-	const onWarning = warningsTo(onProgress);
 	const wanted = forBuild({
 		key,
 		platform

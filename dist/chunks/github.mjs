@@ -1,7 +1,7 @@
 import { a as __toESM } from "./rolldown-runtime.mjs";
 import { t as BottleError } from "./errors.mjs";
 import { T as _regex, _ as string, f as object, h as record, l as nullable, p as optional, y as unknown } from "./schemas.mjs";
-import { i as checkedUrl, n as HttpError, o as redacted, r as bodyError } from "./http.mjs";
+import { i as checkedUrl, n as HttpError, r as bodyError, s as redacted } from "./http.mjs";
 import * as fs from "node:fs/promises";
 import { join } from "node:path";
 import { homedir } from "node:os";
@@ -187,13 +187,4 @@ function signOnError(error, { serverUrl }) {
 		cause: error
 	});
 }
-/** Undefined for what is not there, or not there for us: GitHub makes no difference. */
-async function unlessMissing(answer) {
-	try {
-		return await answer;
-	} catch (error) {
-		if (error instanceof HttpError && error.status === 404) return;
-		throw error;
-	}
-}
-export { sendApi as a, uploadRequest as c, repositoryPath as i, githubSite as n, shownText as o, readApi as r, unlessMissing as s, apiRequest as t };
+export { sendApi as a, repositoryPath as i, githubSite as n, shownText as o, readApi as r, uploadRequest as s, apiRequest as t };

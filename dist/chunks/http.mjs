@@ -193,6 +193,22 @@ var TunnelAgent = class extends https.Agent {
 		});
 	}
 };
+/** https://datatracker.ietf.org/doc/html/rfc9110#field.if-range */
+function rangeHeaders({ start, end, etag }) {
+	return {
+		range: `bytes=${start}-${end === void 0 ? "" : end - 1}`,
+		"if-range": etag
+	};
+}
+/** Undefined for what is not there, or not there for us: GitHub makes no difference. */
+async function unlessMissing(answer) {
+	try {
+		return await answer;
+	} catch (error) {
+		if (error instanceof HttpError && error.status === 404) return;
+		throw error;
+	}
+}
 /** Turns what a body breaks off with into what the user is told. */
 function bodyError(error, url) {
 	return error instanceof BottleError || error instanceof InterruptedError ? error : networkError(url, error);
@@ -332,4 +348,4 @@ async function bytesOf(body, maxBytes, url) {
 	}
 	return Buffer.concat(chunks);
 }
-export { isLoopback as a, checkedUrl as i, HttpError as n, redacted as o, bodyError as r, HttpClient as t };
+export { isLoopback as a, unlessMissing as c, checkedUrl as i, HttpError as n, rangeHeaders as o, bodyError as r, redacted as s, HttpClient as t };

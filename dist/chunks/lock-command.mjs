@@ -13,7 +13,15 @@ import { join } from "node:path";
 // src/cli/lock-command.ts
 /** `claude-bottle lock`: writes down which sidecar each platform has for this checkout, and where it is. */
 async function runLock(options, output, signal) {
-	const { context, file, target, buildArg } = options;
+	const { context, file, target, buildArg: buildArgs } = options;
+	const read = (platform) => readBuildInputs({
+		context,
+		file,
+		target,
+		buildArgs,
+		platform,
+		signal
+	});
 	const wantedPlatforms = options.platform.map(parseGuestPlatform);
 	const address = options.from === void 0 ? void 0 : parseSourceAddress(options.from);
 	if (address?.kind === "https" && URL.parse(address.url)?.search) throw new BottleError("usage", "an address with a query, which may grant access, is not written to a lock file", { hint: "lock an address that is good for everybody" });
@@ -24,14 +32,7 @@ async function runLock(options, output, signal) {
 	const locked = [];
 	try {
 		for (const platform of wantedPlatforms.length > 0 ? wantedPlatforms : GUEST_PLATFORMS) {
-			const { record, entries, reasons } = await readBuildInputs({
-				context,
-				file,
-				target,
-				buildArgs: buildArg,
-				platform,
-				signal
-			});
+			const { record, entries, reasons } = await read(platform);
 			if (entries.some(({ path }) => path === "claude-bottle.lock")) throw lockInBuild();
 			const wanted = forBuild({
 				key: record.key,
@@ -72,14 +73,7 @@ async function runLock(options, output, signal) {
 	const isNew = await fs.access(path).then(() => false, () => true);
 	await writeLockFile(path, locked);
 	for (const [platform, { key }] of isNew ? locked : []) {
-		const { record } = await readBuildInputs({
-			context,
-			file,
-			target,
-			buildArgs: buildArg,
-			platform,
-			signal
-		});
+		const { record } = await read(platform);
 		if (record.key !== key) {
 			await fs.rm(path);
 			throw lockInBuild();

@@ -1,7 +1,7 @@
 import { t as BottleError } from "./errors.mjs";
 import { C as _nonnegative, _ as string, c as looseObject, f as object, h as record, i as array, l as nullable, o as int, p as optional, r as _undefined, s as literal, v as union } from "./schemas.mjs";
 import { t as GUEST_PLATFORMS } from "./platform.mjs";
-import { o as redacted } from "./http.mjs";
+import { s as redacted } from "./http.mjs";
 import { createHash } from "node:crypto";
 // src/identity/oci-names.ts
 /** The layout of `smolvm pack push`. Source: smolvm, crates/smolvm-registry/src/lib.rs and push.rs. */

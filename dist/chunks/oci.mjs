@@ -1,6 +1,6 @@
 import { a as hasErrno, t as BottleError } from "./errors.mjs";
 import { n as isDigest } from "./image-id.mjs";
-import { a as isLoopback, n as HttpError, o as redacted } from "./http.mjs";
+import { a as isLoopback, c as unlessMissing, n as HttpError, o as rangeHeaders, s as redacted } from "./http.mjs";
 import { T as _regex, _ as string, f as object, h as record, i as array, l as nullable, p as optional } from "./schemas.mjs";
 import { a as readChild } from "./child.mjs";
 import { a as isIndex, i as digestOf, l as referrersSchema, n as INDEX_TYPE, o as manifestSchema, r as MANIFEST_TYPES, s as parseAnswer, u as unexpectedAnswer } from "./oci-manifest.mjs";
@@ -363,16 +363,11 @@ var OciRepository = class {
 	}
 	/** One try, as far as the connection goes; with `range` for a part: 206, or 200 with the whole. */
 	async openBlob(digest, range) {
-		const headers = {};
-		if (range !== void 0) {
-			const { start, end, etag } = range;
-			headers.range = `bytes=${start}-${end === void 0 ? "" : end - 1}`;
-			headers["if-range"] = etag;
-		}
+		const headers = range && rangeHeaders(range);
 		const expected = range === void 0 ? [200] : [200, 206];
 		return await this.#send({
 			url: this.#url(`blobs/${digest}`),
-			headers,
+			...headers && { headers },
 			expected
 		});
 	}
@@ -555,14 +550,6 @@ function acceptManifests() {
 }
 function requireDigest(found, promises, url) {
 	for (const promised of promises) if (typeof promised === "string" && isDigest(promised) && promised !== found) throw new BottleError("sidecar-damaged", `${redacted(url)} has the digest ${found}, not ${promised}`, { hint: "try again; if it stays so, tell whoever runs the registry" });
-}
-async function unlessMissing(answer) {
-	try {
-		return await answer;
-	} catch (error) {
-		if (error instanceof HttpError && error.status === 404) return;
-		throw error;
-	}
 }
 function undeletableError(name, cause) {
 	return new BottleError("registry-failed", `${formatName(name)} lets nobody remove anything: ${cause.message}`, {

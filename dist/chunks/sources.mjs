@@ -1,8 +1,8 @@
 import { a as hasErrno, i as fileError, t as BottleError } from "./errors.mjs";
 import { n as publishedName, t as BUNDLE_SUFFIX } from "./published-name.mjs";
 import { T as _regex, _ as string, a as boolean, f as object, i as array, o as int, s as literal, u as nullish } from "./schemas.mjs";
-import { i as repositoryPath, n as githubSite, o as shownText, r as readApi, s as unlessMissing, t as apiRequest } from "./github.mjs";
-import { i as checkedUrl, n as HttpError, o as redacted, r as bodyError, t as HttpClient } from "./http.mjs";
+import { i as repositoryPath, n as githubSite, o as shownText, r as readApi, t as apiRequest } from "./github.mjs";
+import { c as unlessMissing, i as checkedUrl, n as HttpError, o as rangeHeaders, r as bodyError, s as redacted, t as HttpClient } from "./http.mjs";
 import { t as packRecordSchema } from "./pack-record.mjs";
 import { t as SidecarHash } from "./verify.mjs";
 import { n as isDigest } from "./image-id.mjs";
@@ -63,13 +63,6 @@ function remoteFile(http, request, facts) {
 			},
 			expected: range === void 0 ? [200] : [200, 206]
 		})
-	};
-}
-/** https://datatracker.ietf.org/doc/html/rfc9110#field.if-range */
-function rangeHeaders({ start, end, etag }) {
-	return {
-		range: `bytes=${start}-${end === void 0 ? "" : end - 1}`,
-		"if-range": etag
 	};
 }
 // src/fetch/source.ts

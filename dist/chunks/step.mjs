@@ -14,7 +14,7 @@ import { i as require_tar_stream, n as sweepKilledRuns, t as packImage } from ".
 import { c as imageHistory, n as buildImage, s as guestPlatformOf, u as inspectImage } from "./docker.mjs";
 import { i as findSmolvm, l as requireSupported, n as KVM_RULE, r as KVM_RULE_FILE, t as KVM_DEVICE, u as requireVirtualization } from "./smolvm.mjs";
 import { t as parseImageReference } from "./image-reference.mjs";
-import { n as HttpError, r as bodyError, t as HttpClient$1 } from "./http.mjs";
+import { c as unlessMissing, n as HttpError, r as bodyError, t as HttpClient$1 } from "./http.mjs";
 import { a as originOf, i as formatName, n as referrersTag, o as parseOciReference, r as RegistryAuth, t as OciRepository } from "./oci.mjs";
 import { i as parseInputsKey } from "./inputs-key.mjs";
 import { t as readBuildInputs } from "./build-inputs.mjs";
@@ -23,7 +23,7 @@ import { n as readRecord, t as formatRecord } from "./record-file2.mjs";
 import { C as sharedTags, S as registryRepository, a as isIndex, b as keyTag, c as prettyJson, i as digestOf, n as INDEX_TYPE, t as IMAGE_TYPE, x as platformTag } from "./oci-manifest.mjs";
 import { n as publishedName, t as BUNDLE_SUFFIX } from "./published-name.mjs";
 import { t as recordSha256 } from "./record-digest.mjs";
-import { a as sendApi, c as uploadRequest, i as repositoryPath, n as githubSite, o as shownText, s as unlessMissing, t as apiRequest } from "./github.mjs";
+import { a as sendApi, i as repositoryPath, n as githubSite, o as shownText, s as uploadRequest, t as apiRequest } from "./github.mjs";
 import { i as sidecarManifest, t as bundleManifest } from "./sidecar-manifests.mjs";
 import os$1, * as os from "os";
 import * as crypto from "crypto";

@@ -4,9 +4,9 @@ import { C as _nonnegative, T as _regex, _ as string, d as number, f as object, 
 import { t as GUEST_PLATFORMS } from "./platform.mjs";
 import { t as warningsTo } from "./progress.mjs";
 import { r as verifySidecar, t as SidecarHash } from "./verify.mjs";
-import { n as HttpError, o as redacted, r as bodyError } from "./http.mjs";
+import { c as unlessMissing, n as HttpError, r as bodyError, s as redacted } from "./http.mjs";
 import { n as expectedOf } from "./store.mjs";
-import { i as repositoryPath, r as readApi, s as unlessMissing } from "./github.mjs";
+import { i as repositoryPath, r as readApi } from "./github.mjs";
 import { n as copySpan } from "./sources.mjs";
 import { n as readMemory, r as remember, t as decideProvenance } from "./decide.mjs";
 import { EventEmitter, once } from "node:events";

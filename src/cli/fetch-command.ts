@@ -128,6 +128,7 @@ export async function fetchAndBind(
 ): Promise<FetchedAndBound> {
   const { onProgress } = output;
   const { context, offline = false, dryRun = false } = options;
+  const onWarning = warningsTo(onProgress);
   const platform = platformOf(options);
   const image = imageName(options.image);
   const demands = parseDemands(options);
@@ -138,11 +139,10 @@ export async function fetchAndBind(
 
   const store = await Store.open(storeDir(options.store));
   if (!dryRun) {
-    await store.sweep(warningsTo(onProgress));
+    await store.sweep(onWarning);
   }
   const address = from === undefined ? undefined : parseSourceAddress(from);
   const { tools, sources, forBuild } = await openSources(context, options, address, output, signal);
-  const onWarning = warningsTo(onProgress);
   const wanted = forBuild({ key, platform });
   const trust = await trustOf(options);
   let result: FetchResult;

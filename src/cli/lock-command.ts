@@ -30,7 +30,9 @@ export async function runLock(
   output: Output,
   signal: AbortSignal,
 ): Promise<number> {
-  const { context, file, target, buildArg } = options;
+  const { context, file, target, buildArg: buildArgs } = options;
+  const read = (platform: GuestPlatform) =>
+    readBuildInputs({ context, file, target, buildArgs, platform, signal });
   const wantedPlatforms = options.platform.map(parseGuestPlatform);
   const address = options.from === undefined ? undefined : parseSourceAddress(options.from);
   if (address?.kind === 'https' && URL.parse(address.url)?.search) {
@@ -49,14 +51,7 @@ export async function runLock(
   const locked: Array<readonly [GuestPlatform, Locked]> = [];
   try {
     for (const platform of wantedPlatforms.length > 0 ? wantedPlatforms : GUEST_PLATFORMS) {
-      const { record, entries, reasons } = await readBuildInputs({
-        context,
-        file,
-        target,
-        buildArgs: buildArg,
-        platform,
-        signal,
-      });
+      const { record, entries, reasons } = await read(platform);
       if (entries.some(({ path }) => path === LOCK_FILE)) {
         throw lockInBuild();
       }
@@ -99,14 +94,7 @@ export async function runLock(
   );
   await writeLockFile(path, locked);
   for (const [platform, { key }] of isNew ? locked : []) {
-    const { record } = await readBuildInputs({
-      context,
-      file,
-      target,
-      buildArgs: buildArg,
-      platform,
-      signal,
-    });
+    const { record } = await read(platform);
     if (record.key !== key) {
       await fs.rm(path);
       throw lockInBuild();

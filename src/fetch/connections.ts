@@ -1,9 +1,9 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BottleError } from '../errors.ts';
+import type { ByteRange } from '../remote/http.ts';
 import { bodyError, type HttpAnswer, HttpError, redacted } from '../remote/http.ts';
 import type { PartFile, Range } from './part-file.ts';
-import type { ByteRange } from './source.ts';
 
 const MAX_CONNECTIONS = 8;
 /** What is done sooner is not worth the opening of connections. */

@@ -1,11 +1,11 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { isDamage } from '../errors.ts';
-import type { HttpClient } from '../remote/http.ts';
+import type { ByteRange, HttpClient } from '../remote/http.ts';
 import { type FileHash, SidecarHash } from '../sidecar/verify.ts';
 import { Connections, damaged, UnusableRangeError } from './connections.ts';
 import { PartFile } from './part-file.ts';
-import type { ByteRange, RemoteFile } from './source.ts';
+import type { RemoteFile } from './source.ts';
 
 /** At 1 GB from loopback 126 MB resident instead of 179. */
 const COLLECT_BYTES = 16 * 1024 * 1024;

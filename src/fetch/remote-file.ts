@@ -1,5 +1,5 @@
-import type { HttpClient, HttpRequest } from '../remote/http.ts';
-import type { ByteRange, RemoteFile } from './source.ts';
+import { type HttpClient, type HttpRequest, rangeHeaders } from '../remote/http.ts';
+import type { RemoteFile } from './source.ts';
 
 /** A file that one and the same request asks for, from its beginning or from anywhere in it. */
 export function remoteFile(
@@ -17,9 +17,4 @@ export function remoteFile(
         expected: range === undefined ? [200] : [200, 206],
       }),
   };
-}
-
-/** https://datatracker.ietf.org/doc/html/rfc9110#field.if-range */
-function rangeHeaders({ start, end, etag }: ByteRange): Record<string, string> {
-  return { range: `bytes=${start}-${end === undefined ? '' : end - 1}`, 'if-range': etag };
 }

@@ -3,7 +3,7 @@ import type { InputsKey } from '../identity/inputs-key.ts';
 import type { PackRecord } from '../identity/pack-record.ts';
 import type { GuestPlatform } from '../identity/platform.ts';
 import type { GitHubSite } from '../remote/github.ts';
-import type { HttpAnswer, HttpClient } from '../remote/http.ts';
+import type { ByteRange, HttpAnswer, HttpClient } from '../remote/http.ts';
 
 /** What a source is asked for. */
 export interface Wanted {
@@ -47,14 +47,6 @@ export interface RemoteFile {
    * Each call finds its way anew, since addresses can be valid for a minute only.
    */
   open(range?: ByteRange): Promise<HttpAnswer>;
-}
-
-export interface ByteRange {
-  readonly start: number;
-  /** Of the first byte that is not wanted; undefined is the end of the file. */
-  readonly end?: number | undefined;
-  /** A strong ETag: the part is only good if the file is still this one (If-Range). */
-  readonly etag: string;
 }
 
 /** A file on this machine, or what stands in one. */

@@ -3,8 +3,8 @@ import * as z from 'zod/mini';
 import { BottleError } from '../errors.ts';
 import type { PackRecord } from '../identity/pack-record.ts';
 import { BUNDLE_SUFFIX, publishedName } from '../identity/published-name.ts';
-import { apiRequest, readApi, repositoryPath, shownText, unlessMissing } from '../remote/github.ts';
-import { bodyError, type HttpRequest } from '../remote/http.ts';
+import { apiRequest, readApi, repositoryPath, shownText } from '../remote/github.ts';
+import { bodyError, type HttpRequest, unlessMissing } from '../remote/http.ts';
 import { damagedRecord, MAX_RECORD_BYTES, parseRecord } from './record.ts';
 import { remoteFile } from './remote-file.ts';
 import {

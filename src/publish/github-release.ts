@@ -13,10 +13,9 @@ import {
   repositoryPath,
   sendApi,
   shownText,
-  unlessMissing,
   uploadRequest,
 } from '../remote/github.ts';
-import { bodyError, type HttpClient, HttpError, type HttpRequest } from '../remote/http.ts';
+import { bodyError, type HttpClient, HttpError, type HttpRequest, unlessMissing } from '../remote/http.ts';
 
 /** Each must be smaller than 2 GiB: https://docs.github.com/repositories/releasing-projects-on-github/about-releases */
 const ASSET_LIMIT_BYTES = 2 ** 31;

@@ -276,15 +276,3 @@ function signOnError(error: unknown, { serverUrl }: GitHubSite): BottleError | u
     cause: error,
   });
 }
-
-/** Undefined for what is not there, or not there for us: GitHub makes no difference. */
-export async function unlessMissing<T>(answer: Promise<T>): Promise<T | undefined> {
-  try {
-    return await answer;
-  } catch (error) {
-    if (error instanceof HttpError && error.status === 404) {
-      return undefined;
-    }
-    throw error;
-  }
-}

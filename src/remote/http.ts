@@ -264,6 +264,32 @@ class TunnelAgent extends https.Agent {
   }
 }
 
+/** Part of a file, if it is still the file that the rest is from. */
+export interface ByteRange {
+  readonly start: number;
+  /** Of the first byte that is not wanted; undefined is the end of the file. */
+  readonly end?: number | undefined;
+  /** A strong ETag: the part is only good if the file is still this one (If-Range). */
+  readonly etag: string;
+}
+
+/** https://datatracker.ietf.org/doc/html/rfc9110#field.if-range */
+export function rangeHeaders({ start, end, etag }: ByteRange): Record<string, string> {
+  return { range: `bytes=${start}-${end === undefined ? '' : end - 1}`, 'if-range': etag };
+}
+
+/** Undefined for what is not there, or not there for us: GitHub makes no difference. */
+export async function unlessMissing<T>(answer: Promise<T>): Promise<T | undefined> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (error instanceof HttpError && error.status === 404) {
+      return undefined;
+    }
+    throw error;
+  }
+}
+
 /** Turns what a body breaks off with into what the user is told. */
 export function bodyError(error: unknown, url: string): unknown {
   return error instanceof BottleError || error instanceof InterruptedError ? error : networkError(url, error);

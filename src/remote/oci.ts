@@ -3,12 +3,15 @@ import * as z from 'zod/mini';
 import { BottleError } from '../errors.ts';
 import { type Digest, isDigest } from '../identity/image-id.ts';
 import {
+  type ByteRange,
   type Credential,
   type HttpAnswer,
   HttpError,
   type HttpRequest,
+  rangeHeaders,
   redacted,
   type StreamedBody,
+  unlessMissing,
 } from './http.ts';
 import { type Access, RegistryAuth, type RegistryTools } from './oci-auth.ts';
 import {
@@ -40,14 +43,6 @@ export interface OciManifest {
   readonly digest: Digest;
   readonly sizeBytes: number;
   readonly content: OciIndex | OciImage;
-}
-
-/** A part of a blob, if it is still the one with this ETag. */
-export interface BlobRange {
-  readonly start: number;
-  /** Of the first byte that is not wanted; undefined is the end of the blob. */
-  readonly end?: number | undefined;
-  readonly etag: string;
 }
 
 /** One repository of an OCI registry (https://github.com/opencontainers/distribution-spec/blob/main/spec.md). */
@@ -94,15 +89,10 @@ export class OciRepository {
   }
 
   /** One try, as far as the connection goes; with `range` for a part: 206, or 200 with the whole. */
-  async openBlob(digest: Digest, range?: BlobRange): Promise<HttpAnswer> {
-    const headers: Record<string, string> = {};
-    if (range !== undefined) {
-      const { start, end, etag } = range;
-      headers.range = `bytes=${start}-${end === undefined ? '' : end - 1}`;
-      headers['if-range'] = etag;
-    }
+  async openBlob(digest: Digest, range?: ByteRange): Promise<HttpAnswer> {
+    const headers = range && rangeHeaders(range);
     const expected = range === undefined ? [200] : [200, 206];
-    return await this.#send({ url: this.#url(`blobs/${digest}`), headers, expected });
+    return await this.#send({ url: this.#url(`blobs/${digest}`), ...(headers && { headers }), expected });
   }
 
   /** @throws BottleError `sidecar-damaged` for bytes that are not the digest's, or too many */
@@ -299,17 +289,6 @@ function requireDigest(found: Digest, promises: readonly unknown[], url: string)
         hint: 'try again; if it stays so, tell whoever runs the registry',
       });
     }
-  }
-}
-
-async function unlessMissing<T>(answer: Promise<T>): Promise<T | undefined> {
-  try {
-    return await answer;
-  } catch (error) {
-    if (error instanceof HttpError && error.status === 404) {
-      return undefined;
-    }
-    throw error;
   }
 }
 
