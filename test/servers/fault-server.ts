@@ -111,7 +111,7 @@ export class FaultServer {
         response.writeHead(200, { 'content-type': 'text/html' }).end('<p>Log in to the network first');
         return;
       case 'gzip':
-        response.writeHead(200, { 'content-encoding': 'gzip' }).end(gzipSync(this.content));
+        response.writeHead(200, { 'content-encoding': 'gzip' }).end(gzipSync(this.content, { level: 0 }));
         return;
     }
     const { status, answerHeaders, body } = this.#fileAnswer(headers, fault);
