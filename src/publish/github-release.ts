@@ -6,6 +6,7 @@ import * as z from 'zod/mini';
 import { BottleError, fileError } from '../errors.ts';
 import type { PackRecord } from '../identity/pack-record.ts';
 import type { GuestPlatform } from '../identity/platform.ts';
+import { BUNDLE_SUFFIX } from '../identity/published-name.ts';
 import type { OnProgress } from '../progress.ts';
 import {
   apiRequest,
@@ -16,10 +17,21 @@ import {
   uploadRequest,
 } from '../remote/github.ts';
 import { bodyError, type HttpClient, HttpError, type HttpRequest, unlessMissing } from '../remote/http.ts';
+import {
+  type Asset,
+  assetSchema,
+  findLeftovers,
+  findMissingPlatforms,
+  findStale,
+  isText,
+  type ReleaseContents,
+  sumsName,
+} from './release-contents.ts';
 
 /** Each must be smaller than 2 GiB: https://docs.github.com/repositories/releasing-projects-on-github/about-releases */
 const ASSET_LIMIT_BYTES = 2 ** 31;
-const MAX_SUMS_BYTES = 1024 * 1024;
+/** Sums and records. */
+const MAX_TEXT_BYTES = 1024 * 1024;
 /** With the assets of each release in it, a page of more could get too large. */
 const RELEASES_PER_PAGE = 30;
 const ASSETS_PER_PAGE = 100;
@@ -54,7 +66,7 @@ export interface ReleaseOptions extends ReleasePlace {
   readonly sidecars: readonly ReleaseSidecar[];
   /** Without it a new release stays a draft, for somebody else to publish. */
   readonly publish: boolean;
-  /** A draft is published when it has whole sidecars for all of these, whichever job has brought them. */
+  /** A draft is published when it has whole sidecars of the commit for all of these, whichever job has brought them. */
   readonly expectedPlatforms: readonly GuestPlatform[];
   readonly onProgress: OnProgress;
 }
@@ -63,14 +75,8 @@ export interface ReleaseResult {
   /** The release's page. */
   readonly url: string;
   readonly isDraft: boolean;
-  /** Those of the expected platforms that a draft is still without. */
+  /** What a draft is still without: of the expected platforms, and of those that somebody has begun to bring. */
   readonly missingPlatforms: readonly GuestPlatform[];
-  /** Of this call's sidecars, as they are in the release. */
-  readonly assets: ReadonlyArray<{
-    readonly name: string;
-    readonly sha256: string;
-    readonly sizeBytes: number;
-  }>;
 }
 
 const objectSchema = z.object({ object: z.object({ type: z.string(), sha: shownText }) });
@@ -83,18 +89,8 @@ const releaseSchema = z.object({
   upload_url: z.string(),
   html_url: shownText,
 });
-const assetSchema = z.object({
-  id: z.int(),
-  name: z.string(),
-  /** `starter` while it is being uploaded, and for ever when the upload broke off. */
-  state: z.string(),
-  size: z.int(),
-  /** None on older servers. */
-  digest: z.nullish(shownText),
-});
 
 type Release = z.infer<typeof releaseSchema>;
-type Asset = z.infer<typeof assetSchema>;
 
 interface LocalAsset {
   readonly name: string;
@@ -106,8 +102,9 @@ interface LocalAsset {
 
 /**
  * Brings sidecars into the release of a tag: all files first, each compared with what GitHub has of it, and the
- * release published last. What is published already is never changed or replaced, only added to. Every step looks first
- * and changes what is missing, so that it can be repeated, in this run or in the next.
+ * release published last, with sidecars of one commit and no others. What is published already is never changed or
+ * replaced, only added to. Every step looks first and changes what is missing, so that it can be repeated, in this run
+ * or in the next.
  * @throws BottleError `upload-failed`, `not-trusted` for a tag on another commit, `authentication`, `try-later`
  */
 export async function publishRelease(options: ReleaseOptions): Promise<ReleaseResult> {
@@ -116,20 +113,16 @@ export async function publishRelease(options: ReleaseOptions): Promise<ReleaseRe
   onProgress({ type: 'start', stage: 'publish', detail: `release ${tag} of ${repository}` });
   try {
     await requireTagAt(options);
-    const draft = await http.retry(() => openRelease(options));
-    await bringAssets(draft, assets, options);
-    const missingPlatforms = draft.draft ? await platformsWithout(draft, options) : [];
+    const opened = await http.retry(() => openRelease(options));
+    await removeStale(opened, options);
+    await bringAssets(opened, assets, options);
+    const missingPlatforms = opened.draft ? await completeDraft(opened, options) : [];
     const release =
-      options.publish && missingPlatforms.length === 0 ? await publishDraft(draft, options) : draft;
+      options.publish && missingPlatforms.length === 0 ? await publishDraft(opened, options) : opened;
     const sizeBytes = assets.reduce((sum, asset) => sum + asset.sizeBytes, 0);
     const detail = `${release.html_url}${release.draft ? ', a draft' : ''}`;
     onProgress({ type: 'done', stage: 'publish', detail, sizeBytes });
-    return {
-      url: release.html_url,
-      isDraft: release.draft,
-      missingPlatforms,
-      assets: assets.map(({ name, sha256, sizeBytes }) => ({ name, sha256, sizeBytes })),
-    };
+    return { url: release.html_url, isDraft: release.draft, missingPlatforms };
   } catch (error) {
     throw releaseError(error, options);
   }
@@ -174,7 +167,7 @@ async function localAssets(sidecars: readonly ReleaseSidecar[]): Promise<LocalAs
     for (const { path, name, record, recordPath, bundlePath } of group) {
       files.push(await largeFile(name, path, record));
       if (bundlePath !== undefined) {
-        files.push(await smallFile(`${name}.sigstore.json`, bundlePath));
+        files.push(await smallFile(name + BUNDLE_SUFFIX, bundlePath));
       }
       files.push(await smallFile(`${name}.json`, recordPath));
     }
@@ -182,11 +175,6 @@ async function localAssets(sidecars: readonly ReleaseSidecar[]): Promise<LocalAs
     assets.push(...files, assetOf(sumsName(platform), Buffer.from(sums.join(''))));
   }
   return assets;
-}
-
-/** Beside the sidecars of each platform, in the format of sha256sum. */
-function sumsName(platform: GuestPlatform): string {
-  return `SHA256SUMS-${platform.replace('/', '-')}`;
 }
 
 /** A sidecar: its hash is known from when it was verified. */
@@ -273,6 +261,65 @@ async function findDraft(options: ReleaseOptions): Promise<Release | undefined> 
   return drafts.sort((a, b) => a.id - b.id)[0];
 }
 
+/** What an earlier run has left in a draft, packed from the commit that the tag was on then. */
+async function removeStale(release: Release, options: ReleaseOptions): Promise<void> {
+  const stale = findStale(await readContents(release, options), options.commit);
+  if (!(await deleteFromDraft(release, stale, 'it is of another commit', options))) {
+    const names = stale.map(({ name }) => name).join(', ');
+    throw new BottleError(
+      'upload-failed',
+      `the release is published, with files of another commit than ${options.commit}: ${names}`,
+      { hint: 'what is published stays as it is; publish this commit under a new tag' },
+    );
+  }
+}
+
+/** False when it is no draft, or not any more: of what is published nothing is deleted. */
+async function deleteFromDraft(
+  release: Release,
+  assets: readonly Asset[],
+  reason: string,
+  options: ReleaseOptions,
+): Promise<boolean> {
+  const { http, onProgress } = options;
+  for (const asset of assets) {
+    // To a run whose tag has moved on, the assets of the next one look stale.
+    await requireTagAt(options);
+    const isDraft = await http.retry(async () => {
+      const isDraft = await isDraftStill(release, options);
+      if (isDraft) {
+        await deleteAsset(asset, options);
+      }
+      return isDraft;
+    });
+    if (!isDraft) {
+      return false;
+    }
+    onProgress({ type: 'output', stage: 'publish', line: `${asset.name} is deleted: ${reason}` });
+  }
+  return true;
+}
+
+async function isDraftStill({ id }: Release, options: ReleaseOptions): Promise<boolean> {
+  return (await askReleases(options, [String(id)], releaseSchema)).draft;
+}
+
+async function readContents(release: Release, options: ReleaseOptions): Promise<ReleaseContents> {
+  const { http } = options;
+  const assets = await http.retry(() => listAssets(release, options));
+  const texts = new Map<string, Buffer>();
+  for (const { id, name, state, size } of assets) {
+    if (isText(name) && state === 'uploaded' && size <= MAX_TEXT_BYTES) {
+      // Another job can have replaced it since.
+      const answer = await unlessMissing(http.read(contentRequest(id, options), MAX_TEXT_BYTES));
+      if (answer !== undefined) {
+        texts.set(name, answer.bytes);
+      }
+    }
+  }
+  return { assets, texts };
+}
+
 /** Until GitHub has them all as they are here. */
 async function bringAssets(
   release: Release,
@@ -302,6 +349,8 @@ async function bringAssets(
     }
     for (const asset of missing) {
       onProgress({ type: 'output', stage: 'publish', line: `${asset.name}, ${asset.sizeBytes} bytes` });
+      // A run whose tag has moved on must not add to what the next one may have published by now.
+      await requireTagAt(options);
       await http.retry(() => bringAsset(release, asset, options));
     }
   }
@@ -353,7 +402,7 @@ async function bringAsset(release: Release, asset: LocalAsset, options: ReleaseO
         return;
       }
       // Another job may have published it meanwhile.
-      if (!(await askReleases(options, [String(release.id)], releaseSchema)).draft) {
+      if (!(await isDraftStill(release, options))) {
         throw otherContent([asset.name]);
       }
     }
@@ -402,40 +451,14 @@ function contentRequest(id: number, { github, repository }: ReleaseOptions): Htt
   return { ...request, headers: { ...request.headers, accept: 'application/octet-stream' } };
 }
 
-/** The expected platforms without sums, or with sums that are not those of the assets: another job is still at it. */
-async function platformsWithout(release: Release, options: ReleaseOptions): Promise<GuestPlatform[]> {
-  const { http, expectedPlatforms } = options;
-  const there = (await http.retry(() => listAssets(release, options))).filter(
-    ({ state }) => state === 'uploaded',
-  );
-  const missing: GuestPlatform[] = [];
-  for (const platform of expectedPlatforms) {
-    const sums = there.find(({ name }) => name === sumsName(platform));
-    if (sums === undefined || !agree(await readSums(sums, options), there)) {
-      missing.push(platform);
-    }
+/** Takes away what nobody vouches for, once all platforms are there; before that, names those that are not. */
+async function completeDraft(draft: Release, options: ReleaseOptions): Promise<GuestPlatform[]> {
+  const contents = await readContents(draft, options);
+  const missing = findMissingPlatforms(contents, options.expectedPlatforms, options);
+  if (missing.length === 0) {
+    await deleteFromDraft(draft, findLeftovers(contents), 'no SHA256SUMS names it', options);
   }
   return missing;
-}
-
-async function readSums(
-  { id }: Asset,
-  options: ReleaseOptions,
-): Promise<Array<[sha256: string, name: string]>> {
-  const { bytes } = await options.http.read(contentRequest(id, options), MAX_SUMS_BYTES);
-  return [...bytes.toString('utf8').matchAll(/^([0-9a-f]{64}) [ *](.+)$/gm)].map(
-    ([, sha256 = '', name = '']) => [sha256, name],
-  );
-}
-
-function agree(sums: ReadonlyArray<[sha256: string, name: string]>, there: readonly Asset[]): boolean {
-  const digests = new Map(there.map(({ name, digest }) => [name, digest ?? undefined]));
-  return (
-    sums.length > 0 &&
-    sums.every(
-      ([sha256, name]) => digests.has(name) && [undefined, `sha256:${sha256}`].includes(digests.get(name)),
-    )
-  );
 }
 
 /** The last request of all: nothing of an immutable release can be mended afterwards. */

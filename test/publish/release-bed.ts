@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import * as fs from 'node:fs/promises';
 import { join } from 'node:path';
-import { parseInputsKey } from '../../src/identity/inputs-key.ts';
+import type { InputsKey } from '../../src/identity/inputs-key.ts';
 import type { PackRecord } from '../../src/identity/pack-record.ts';
 import type { GuestPlatform } from '../../src/identity/platform.ts';
 import { publishedName } from '../../src/identity/published-name.ts';
@@ -15,12 +15,18 @@ import {
 import type { UploadFault } from '../doubles/github/changes.ts';
 import type { GitHub, GitHubRequest } from '../doubles/github/github.ts';
 import type { Release, Repository } from '../doubles/github/repository.ts';
-import { recordOf, startBed } from '../fetch/published.ts';
+import { KEY, recordOf, startBed } from '../fetch/published.ts';
 import { tempDir } from '../helpers/temp-dir.ts';
 
 export const COMMIT = 'c'.repeat(40);
 export const REPOSITORY = 'acme/tools';
 export const TAG = 'v1.2.0';
+
+export interface SidecarProperties {
+  readonly bundle?: boolean;
+  readonly commit?: string;
+  readonly key?: InputsKey;
+}
 
 export interface ReleaseBed {
   readonly github: GitHub;
@@ -30,7 +36,7 @@ export interface ReleaseBed {
   readonly retries: readonly string[];
   readonly progress: readonly ProgressEvent[];
   /** A sidecar in a file of its own, with new content each time. */
-  addSidecar(platform?: GuestPlatform, properties?: { bundle?: boolean }): Promise<ReleaseSidecar>;
+  addSidecar(platform?: GuestPlatform, properties?: SidecarProperties): Promise<ReleaseSidecar>;
   publish(
     sidecars: readonly ReleaseSidecar[],
     options?: Partial<ReleaseOptions> & { token?: string },
@@ -103,12 +109,17 @@ function shortened(url: string): string {
 async function addSidecar(
   dir: string,
   platform: GuestPlatform,
-  { bundle = false }: { bundle?: boolean },
+  { bundle = false, commit = COMMIT, key = KEY }: SidecarProperties,
 ): Promise<ReleaseSidecar> {
-  const key = parseInputsKey('a1b2c3d4'.repeat(8));
   const content = randomBytes(50_000);
   const path = join(dir, randomBytes(8).toString('hex'));
-  const record: PackRecord = { ...recordOf(content), platform };
+  const { inputs, source, ...rest } = recordOf(content, { runId: 1 });
+  const record: PackRecord = {
+    ...rest,
+    platform,
+    ...(inputs && { inputs: { ...inputs, key } }),
+    ...(source && { source: { ...source, commit } }),
+  };
   await fs.writeFile(path, content);
   await fs.writeFile(`${path}.json`, JSON.stringify(record));
   await fs.writeFile(`${path}.bundle`, '{}');

@@ -1,0 +1,148 @@
+import { hash } from 'node:crypto';
+import * as z from 'zod/mini';
+import type { InputsKey } from '../identity/inputs-key.ts';
+import { type PackRecord, packRecordSchema } from '../identity/pack-record.ts';
+import { GUEST_PLATFORMS, type GuestPlatform } from '../identity/platform.ts';
+import { publishedName } from '../identity/published-name.ts';
+import { shownText } from '../remote/github.ts';
+
+/** A sidecar (`publishedName`), its bundle or its record. All else in a release is somebody else's. */
+const SIDECAR_FILE =
+  /^(smolmachine-linux-(?:amd64|arm64)-[0-9a-f]{16}\.smolmachine)(\.sigstore\.json|\.json)?$/;
+
+export const assetSchema = z.object({
+  id: z.int(),
+  name: z.string(),
+  /** `starter` while it is being uploaded, and for ever when the upload broke off. */
+  state: z.string(),
+  size: z.int(),
+  /** None on older servers. */
+  digest: z.nullish(shownText),
+});
+
+export type Asset = z.infer<typeof assetSchema>;
+
+/** What a release has, and what its sums and records say. */
+export interface ReleaseContents {
+  readonly assets: readonly Asset[];
+  /** The content of the sums and records that are whole, by name (`isText`). */
+  readonly texts: ReadonlyMap<string, Buffer>;
+}
+
+/** What the sidecars of a release must have been packed from. */
+export interface Origin {
+  /** `owner/name` */
+  readonly repository: string;
+  readonly commit: string;
+}
+
+/** Beside the sidecars of each platform, in the format of sha256sum. */
+export function sumsName(platform: GuestPlatform): string {
+  return `SHA256SUMS-${platform.replace('/', '-')}`;
+}
+
+export function isText(name: string): boolean {
+  return isRecord(name) || GUEST_PLATFORMS.some((platform) => name === sumsName(platform));
+}
+
+/**
+ * What was packed from another commit: the files of each sidecar whose record says so, and the sums that name them. A
+ * sidecar without a record is not told from one that another job has half brought, so it is none of these. The records
+ * are last: when the removal breaks off, they still say what is to go.
+ */
+export function findStale({ assets, texts }: ReleaseContents, commit: string): Asset[] {
+  const isStale = (name: string) => {
+    const source = recordOf(sidecarOf(name), texts)?.source;
+    return source !== undefined && source.commit !== commit;
+  };
+  return assets
+    .filter(({ name }) => isStale(name) || [...sumsOf(name, texts).keys()].some(isStale))
+    .sort((a, b) => Number(isRecord(a.name)) - Number(isRecord(b.name)));
+}
+
+/** Of the expected platforms, and of those that the release has anything of, the ones that are not whole. */
+export function findMissingPlatforms(
+  contents: ReleaseContents,
+  expected: readonly GuestPlatform[],
+  origin: Origin,
+): GuestPlatform[] {
+  return GUEST_PLATFORMS.filter((platform) => {
+    const isExpected =
+      expected.includes(platform) || contents.assets.some(({ name }) => isOf(platform, name));
+    return isExpected && !isWhole(platform, contents, origin);
+  });
+}
+
+function isOf(platform: GuestPlatform, name: string): boolean {
+  const prefix = `smolmachine-${platform.replace('/', '-')}-`;
+  return name === sumsName(platform) || sidecarOf(name)?.startsWith(prefix) === true;
+}
+
+/** All that the sums name is there, and of each sidecar a record that is of this origin. */
+function isWhole(platform: GuestPlatform, { assets, texts }: ReleaseContents, origin: Origin): boolean {
+  const sums = sumsOf(sumsName(platform), texts);
+  const uploaded = assets.filter(({ state }) => state === 'uploaded');
+  const digests = new Map(uploaded.map(({ name, digest }) => [name, digest ?? undefined]));
+  return (
+    sums.size > 0 &&
+    [...sums].every(
+      ([name, sha256]) =>
+        isOf(platform, name) &&
+        digests.has(name) &&
+        [undefined, `sha256:${sha256}`].includes(digests.get(name)) &&
+        isVouchedFor(sidecarOf(name), sums, texts, origin),
+    )
+  );
+}
+
+function isVouchedFor(
+  sidecar: string | undefined,
+  sums: ReadonlyMap<string, string>,
+  texts: ReleaseContents['texts'],
+  { repository, commit }: Origin,
+): boolean {
+  const record = recordOf(sidecar, texts);
+  return (
+    record?.inputs !== undefined &&
+    publishedName(record.platform, record.inputs.key as InputsKey) === sidecar &&
+    hash('sha256', texts.get(`${sidecar}.json`) ?? '') === sums.get(`${sidecar}.json`) &&
+    record.sidecar.sha256 === sums.get(sidecar) &&
+    record.source?.commit === commit &&
+    record.source.repository.toLowerCase() === repository.toLowerCase()
+  );
+}
+
+/**
+ * Files of sidecars that no sums name: what a run that broke off has left, or one with other inputs. Nobody vouches for
+ * them, and as long as a platform is missing they can be what its job is bringing: to be asked when none is.
+ */
+export function findLeftovers({ assets, texts }: ReleaseContents): Asset[] {
+  const named = new Set([...texts.keys()].flatMap((name) => [...sumsOf(name, texts).keys()]));
+  return assets.filter(({ name }) => sidecarOf(name) !== undefined && !named.has(name));
+}
+
+/** The name of the sidecar that a file is or belongs to. */
+function sidecarOf(name: string): string | undefined {
+  return SIDECAR_FILE.exec(name)?.[1];
+}
+
+function isRecord(name: string): boolean {
+  return SIDECAR_FILE.exec(name)?.[2] === '.json';
+}
+
+/** Undefined too for what is no record, or one of a later version. */
+function recordOf(sidecar: string | undefined, texts: ReleaseContents['texts']): PackRecord | undefined {
+  try {
+    return packRecordSchema.safeParse(JSON.parse(String(texts.get(`${sidecar}.json`)))).data;
+  } catch {
+    return undefined;
+  }
+}
+
+/** SHA-256 by name; none for what is no sums file. */
+function sumsOf(name: string, texts: ReleaseContents['texts']): Map<string, string> {
+  const text = isRecord(name) ? '' : (texts.get(name)?.toString('utf8') ?? '');
+  return new Map(
+    [...text.matchAll(/^([0-9a-f]{64}) [ *](.+)$/gm)].map(([, sha256 = '', file = '']) => [file, sha256]),
+  );
+}
