@@ -335,14 +335,17 @@ function addInspect(program: Command, start: Start): void {
 }
 
 function addVerify(program: Command, start: Start): void {
-  trustOptions(
+  signerOptions(
     program
       .command('verify')
       .description('check sidecars; damaged ones of the store go to quarantine')
       .argument('[file-or-id]', 'a file, an image ID, or its first 16 hex digits'),
   )
     .option('--context <dir>', 'a checkout of the repository that has to have signed', '.')
-    .option('--repo <owner/name>', "repository that has to have signed (default: the checkout's origin)")
+    .option(
+      '--repo <owner/name>',
+      "repository that has to have signed (default: the checkout's origin; in the store, what each record names)",
+    )
     .option('--github-url <url>', "GitHub server (default: the origin's, or https://github.com)")
     .option('--all', 'every sidecar in the store')
     .option('--deep', 'also unpack and check every entry')
@@ -450,8 +453,16 @@ function sourceOptions(command: Command): Command {
     .option('--token <token>', 'GitHub token; better in GH_TOKEN, where no other user sees it');
 }
 
-/** Whose signature a sidecar must have. */
+/** Whether what comes can be trusted. */
 function trustOptions(command: Command): Command {
+  return signerOptions(command).option(
+    '--allow-older',
+    'also an older run than was seen before for the same inputs',
+  );
+}
+
+/** Whose signature a sidecar must have. */
+function signerOptions(command: Command): Command {
   return command
     .addOption(
       new Option(
@@ -462,9 +473,8 @@ function trustOptions(command: Command): Command {
         .default('auto'),
     )
     .option('--branch <name>', 'also accept what was packed for this branch, may be repeated', collect, [])
-    .option('--signer-workflow <path>', 'only what OWNER/NAME/.github/workflows/FILE.yml has signed')
+    .option('--signer-workflow <path>', 'only what OWNER/NAME/.github/workflows/FILE.yml[@REF] has signed')
     .option('--allow-self-hosted', "also what was packed on a runner that is not GitHub's own")
-    .option('--allow-older', 'also an older run than was seen before for the same inputs')
     .option('--trusted-root <file>', 'Sigstore trust roots, instead of those that are built in');
 }
 

@@ -156,8 +156,8 @@ export async function fetchAndBind(
       dryRun,
       http: tools.http,
       requireUsable: (record) => requireUsable(record, onWarning),
-      judge: (offer) => judgeOffer(offer, wanted, trust, { store, tools, onWarning }),
-      acceptsStored: (record) => acceptsStored(record, wanted, trust, { store, tools, onWarning }),
+      judge: (offer) => judgeOffer(offer, wanted, trust, { store, tools }),
+      acceptsStored: (record) => acceptsStored(record, wanted, trust, { store, tools }),
       explainMiss: (nearest) => explainMiss(nearest, inputs, { platform, context }),
       signal,
       onProgress,
@@ -193,7 +193,7 @@ function parseDemands({ sha256, commit, bind, prove, locked, from }: FetchComman
   if (conflict !== undefined) {
     throw new BottleError('usage', conflict, { hint: 'leave out one of the two' });
   }
-  return { sha256, commit, sameInputs: bind };
+  return { sha256, commit, sameInputs: bind, knownSource: (from ?? locked) === undefined };
 }
 
 function requireHex(option: string, value: string | undefined, pattern: RegExp, hint: string): void {

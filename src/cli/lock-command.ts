@@ -8,7 +8,6 @@ import { LOCK_FILE, type Locked, lockedOf, writeLockFile } from '../fetch/lock-f
 import { parseSourceAddress } from '../fetch/source.ts';
 import { judgeOffer } from '../fetch/trust.ts';
 import { GUEST_PLATFORMS, type GuestPlatform, parseGuestPlatform } from '../identity/platform.ts';
-import { warningsTo } from '../progress.ts';
 import { storeDir } from '../store/location.ts';
 import { Store } from '../store/store.ts';
 import type { BuildCommandOptions } from './build-options.ts';
@@ -47,7 +46,6 @@ export async function runLock(
   const store = await Store.open(storeDir(options.store));
   const trust = await trustOf(options);
   const { tools, sources, forBuild } = await openSources(context, options, address, output, signal);
-  const onWarning = warningsTo(output.onProgress);
   const locked: Array<readonly [GuestPlatform, Locked]> = [];
   try {
     for (const platform of wantedPlatforms.length > 0 ? wantedPlatforms : GUEST_PLATFORMS) {
@@ -59,13 +57,13 @@ export async function runLock(
       try {
         const { offer } = await findOffer({
           wanted,
-          demands: { sameInputs: true },
+          demands: { sameInputs: true, knownSource: address === undefined },
           sources,
           explainMiss: (nearest) => explainMiss(nearest, { record, entries, reasons }, { platform, context }),
           signal,
           onProgress: output.onProgress,
         });
-        await judgeOffer(offer, wanted, trust, { store, tools, onWarning });
+        await judgeOffer(offer, wanted, trust, { store, tools });
         locked.push([platform, lockedOf(offer, record.key)]);
       } catch (error) {
         // Without --platform, what there is gets locked.

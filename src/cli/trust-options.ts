@@ -21,10 +21,10 @@ export async function trustOf(options: TrustCommandOptions): Promise<TrustOption
   const { provenance, allowOlder = false, allowSelfHosted = false, signerWorkflow, trustedRoot } = options;
   if (
     signerWorkflow !== undefined &&
-    !/^[\w.-]+\/[\w.-]+\/\.github\/workflows\/[\w.-]+\.ya?ml$/.test(signerWorkflow)
+    !/^[\w.-]+\/[\w.-]+\/\.github\/workflows\/[\w.-]+\.ya?ml(@\S+)?$/.test(signerWorkflow)
   ) {
     throw new BottleError('usage', `not a workflow: ${JSON.stringify(signerWorkflow)}`, {
-      hint: 'use OWNER/NAME/.github/workflows/FILE.yml',
+      hint: 'use OWNER/NAME/.github/workflows/FILE.yml, or that with @refs/tags/TAG behind it',
     });
   }
   const defaultBranch = (await defaultBranchOf(options.context)) ?? USUAL_DEFAULT_BRANCH;

@@ -1,9 +1,11 @@
 import { readFile } from 'node:fs/promises';
 import { BottleError, fileError, hasErrno, isDamage } from '../errors.ts';
+import type { TrustOptions } from '../fetch/trust.ts';
 import { formatBytes } from '../host/disk.ts';
-import { originOf } from '../host/git.ts';
+import { type GitRemote, originOf } from '../host/git.ts';
 import { parseId16 } from '../identity/image-id.ts';
 import { BUNDLE_SUFFIX } from '../identity/published-name.ts';
+import { acceptedBranches, readMemory } from '../provenance/trust-memory.ts';
 import type { Provenance } from '../provenance/verify.ts';
 import { githubSite } from '../remote/github.ts';
 import type { VerifyOptions } from '../sidecar/verify.ts';
@@ -14,7 +16,7 @@ import type { SourceCommandOptions } from './sources.ts';
 import { type TrustCommandOptions, trustOf } from './trust-options.ts';
 
 export interface VerifyCommandOptions
-  extends TrustCommandOptions,
+  extends Omit<TrustCommandOptions, 'allowOlder'>,
     Pick<SourceCommandOptions, 'repo' | 'githubUrl'> {
   readonly all?: true;
   readonly deep?: true;
@@ -29,13 +31,13 @@ interface Verdict {
   readonly sizeBytes?: number;
   readonly imageId?: string;
   readonly members?: unknown;
-  /** Who packed it, proved by the bundle that is beside it; null where there is none, or nobody says whose it must be. */
+  /** Who packed it, proved by the bundle that is beside it; null where there is none, and need not be. */
   readonly provenance?: Provenance | null;
   readonly error?: string;
   readonly quarantinedAs?: string;
 }
 
-/** `claude-bottle verify`: one file, one sidecar of the store, or all of them; 65 when one is not good. */
+/** `claude-bottle verify`: one file, one sidecar of the store, or all of them; ends as the first that is not good. */
 export async function runVerify(
   fileOrId: string | undefined,
   options: VerifyCommandOptions,
@@ -53,31 +55,55 @@ export async function runVerify(
     signal,
     onBytes: (doneBytes) => output.onProgress({ type: 'bytes', stage: 'verify', doneBytes }),
   };
+  const standard = await readStandard(options);
   const id = fileOrId === undefined ? undefined : parseId16(fileOrId);
   if (fileOrId !== undefined && id === undefined) {
+    const stored = await verifyFile(fileOrId, checks);
     const bundle = await readBundleBeside(fileOrId);
-    const verdict = await judged(await verifyFile(fileOrId, checks), bundle, options);
+    const repository = options.repo ?? standard.origin?.repository;
+    const verdict = await judged(stored, { bundle, repository }, standard);
     report(output, verdict, [verdict]);
     return 0;
   }
   const store = await Store.open(storeDir(dir));
   const verdicts: Verdict[] = [];
   for (const entry of id === undefined ? await store.list() : [id]) {
-    verdicts.push(await verifyStored(store, store.pathFor(entry), checks, options));
+    verdicts.push(await verifyStored(store, store.pathFor(entry), checks, options.repo, standard));
   }
   report(output, all ? verdicts : verdicts[0], verdicts);
   return verdicts.find(({ exit }) => exit !== 0)?.exit ?? 0;
+}
+
+/** What is the same for all sidecars. */
+interface Standard {
+  readonly trust: TrustOptions;
+  readonly origin: GitRemote | undefined;
+  readonly serverUrl: string;
+}
+
+async function readStandard(options: VerifyCommandOptions): Promise<Standard> {
+  const trust = await trustOf(options);
+  const origin = await originOf(options.context);
+  const { serverUrl } = await githubSite({
+    serverUrl: options.githubUrl,
+    remoteHost: origin?.host,
+    env: process.env,
+  });
+  return { trust, origin, serverUrl };
 }
 
 async function verifyStored(
   store: Store,
   path: string,
   checks: VerifyOptions,
-  options: VerifyCommandOptions,
+  repo: string | undefined,
+  standard: Standard,
 ): Promise<Verdict> {
   try {
     const stored = await store.verify(path, checks);
-    return await judged(stored, await store.readBundle(stored.report.sha256), options);
+    const bundle = await store.readBundle(stored.report.sha256);
+    const repository = repo ?? stored.record?.source?.repository;
+    return await judged(stored, { bundle, repository, trustPlace: store.trustPlace }, standard);
   } catch (error) {
     if (isDamage(error)) {
       // Where nothing can be moved, it is damaged all the same.
@@ -91,46 +117,53 @@ async function verifyStored(
   }
 }
 
+interface Evidence {
+  readonly bundle: Buffer | undefined;
+  /** Whose it must be: of `--repo`, else of the checkout; of what is in the store, what its own record says. */
+  readonly repository: string | undefined;
+  /** What is remembered of the repository no record can choose: its ID, its owner's, and that it signs. */
+  readonly trustPlace?: Store['trustPlace'];
+}
+
 /** @throws BottleError `not-trusted` */
 async function judged(
   stored: StoredSidecar,
-  bundle: Buffer | undefined,
-  options: VerifyCommandOptions,
+  { bundle, repository, trustPlace }: Evidence,
+  { trust, serverUrl }: Standard,
 ): Promise<Verdict> {
   const verdict = verdictOf(stored);
-  const { record } = stored;
-  if (options.provenance === 'off' || (bundle === undefined && options.provenance === 'auto')) {
+  const { provenance: mode, trustedRoot: trustedRootPath } = trust;
+  if (mode === 'off') {
     return verdict;
   }
-  const origin = await originOf(options.context);
-  const repository = options.repo ?? origin?.repository;
-  if (record === undefined || repository === undefined) {
-    if (options.provenance === 'auto') {
-      return { ...verdict, provenance: null };
-    }
-    throw new BottleError(
-      'not-trusted',
-      `${stored.path}: whose it must be, or its pack record, is not known`,
-      {
-        hint: 'name the repository with --repo OWNER/NAME, and put the record beside the file',
-      },
-    );
+  const memory =
+    trustPlace && repository !== undefined
+      ? await readMemory({ ...trustPlace, serverUrl, repository })
+      : undefined;
+  if (mode === 'auto' && bundle === undefined && memory === undefined) {
+    return verdict;
   }
-  const { serverUrl } = await githubSite({
-    serverUrl: options.githubUrl,
-    remoteHost: origin?.host,
-    env: process.env,
-  });
-  const trust = await trustOf(options);
+  const { path, record } = stored;
+  if (record === undefined || repository === undefined) {
+    throw new BottleError('not-trusted', `${path}: whose it must be, or its pack record, is not known`, {
+      hint: 'name the repository with --repo OWNER/NAME, and put the record beside the file',
+    });
+  }
   const { decideProvenance } = await import('../provenance/decide.ts');
   const verified = await decideProvenance({
-    mode: options.provenance,
+    mode,
     bundles: bundle === undefined ? [] : [bundle],
     record,
-    policy: { ...trust, serverUrl, repository },
-    memory: undefined,
+    policy: {
+      ...trust,
+      serverUrl,
+      repository,
+      // It need not be the checkout's repository, which has other branches.
+      branches: [...trust.branches, ...acceptedBranches(memory)],
+    },
+    memory,
     allowOlder: true,
-    trustedRootPath: trust.trustedRoot,
+    trustedRootPath,
   });
   return { ...verdict, provenance: verified?.provenance ?? null };
 }

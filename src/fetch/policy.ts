@@ -1,4 +1,5 @@
 import { BottleError } from '../errors.ts';
+import { printable } from '../sidecar/footer.ts';
 import type { Offer, Wanted } from './source.ts';
 
 /** What the user insists on, beyond what a record must say anyway. */
@@ -10,6 +11,8 @@ export interface Demands {
   readonly sizeBytes?: number | undefined;
   /** Whether only a sidecar for exactly these inputs will do; it need not be one that is only stored. */
   readonly sameInputs: boolean;
+  /** Whether only a sidecar that says where it was packed will do: one that was searched for, at no address of the user's. */
+  readonly knownSource: boolean;
 }
 
 /**
@@ -33,8 +36,12 @@ export function requireWanted({ record, address }: Offer, wanted: Wanted, demand
   requireEqual(address, 'SHA-256', demands.sha256, record.sidecar.sha256);
   requireEqual(address, 'size', demands.sizeBytes, record.sidecar.sizeBytes);
   requireEqual(address, 'commit', demands.commit, source?.commit);
-  if (wanted.repository !== undefined && source !== undefined) {
-    requireEqual(address, 'repository', wanted.repository.toLowerCase(), source.repository.toLowerCase());
+  if (source !== undefined) {
+    requireEqual(address, 'repository', wanted.repository?.toLowerCase(), source.repository.toLowerCase());
+  } else if (demands.knownSource) {
+    throw new BottleError('not-trusted', `${address} does not say which repository it was packed for`, {
+      hint: `if you know who has packed it, name it: --from ${address}`,
+    });
   }
 }
 
@@ -47,7 +54,7 @@ function requireEqual(
   if (expected !== undefined && found !== expected) {
     throw new BottleError(
       'not-trusted',
-      `${address}: the ${what} is ${found ?? 'not known'}, expected ${expected}`,
+      `${address}: the ${what} is ${printable(String(found ?? 'not known'))}, expected ${expected}`,
       { hint: 'do not use it before you know why; its pack record says where it comes from' },
     );
   }

@@ -13,7 +13,7 @@ export interface TrustOptions {
   readonly allowOlder: boolean;
   /** A file of trust roots, instead of those that are built in. */
   readonly trustedRoot?: string | undefined;
-  /** `owner/name/.github/workflows/file.yml` */
+  /** `owner/name/.github/workflows/file.yml`, with `@` and a ref if it must be of that one */
   readonly signerWorkflow?: string | undefined;
   readonly allowSelfHosted: boolean;
   /** Beside tags, what a sidecar may have been packed for. */
@@ -35,7 +35,7 @@ export async function judgeOffer(
   offer: Pick<Offer, 'record' | 'bundles' | 'isOffline'>,
   { repository }: Pick<Wanted, 'repository'>,
   trust: TrustOptions,
-  { store, tools, onWarning }: { store: Store; tools: SourceTools; onWarning: (message: string) => void },
+  { store, tools }: { store: Store; tools: SourceTools },
 ): Promise<Judged> {
   if (trust.provenance === 'off') {
     return { verified: undefined, remember: async () => {} };
@@ -46,7 +46,7 @@ export async function judgeOffer(
   }
   const { serverUrl } = tools.github;
   const place = { ...store.trustPlace, serverUrl, repository };
-  const memory = await readMemory(place, onWarning);
+  const memory = await readMemory(place);
   const { record } = offer;
   const isNeeded = trust.provenance === 'required' || memory !== undefined;
   // GitHub's API has a copy, and a limit of requests: it is asked only when the answer matters.
@@ -83,7 +83,7 @@ export async function acceptsStored(
   record: PackRecord,
   wanted: Pick<Wanted, 'repository'>,
   trust: TrustOptions,
-  places: { store: Store; tools: SourceTools; onWarning: (message: string) => void },
+  places: { store: Store; tools: SourceTools },
 ): Promise<boolean> {
   if (trust.provenance !== 'required') {
     return true;

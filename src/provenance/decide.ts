@@ -74,6 +74,7 @@ function judge(
     ...policy,
     ...(memory && { repositoryId: memory.repositoryId, ownerId: memory.ownerId }),
   });
+  // Whoever asks for a commit has compared it with the record already.
   requireEqual('commit of the pack record', provenance.commit, record.source?.commit);
   requireNotOlder(memory, provenance, record.inputs?.key as InputsKey | undefined, { allowOlder });
   return provenance;

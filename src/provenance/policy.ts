@@ -38,11 +38,13 @@ export interface Policy {
   /** Pinned: a name can be given up and taken by somebody else. */
   readonly repositoryId?: string | undefined;
   readonly ownerId?: string | undefined;
-  /** `owner/name/.github/workflows/file.yml`; otherwise any workflow of the repository, or this project's own. */
+  /**
+   * `owner/name/.github/workflows/file.yml`, of any ref, or with `@` and the one ref that it must be of; otherwise any
+   * workflow of the repository, or this project's own.
+   */
   readonly signerWorkflow?: string | undefined;
   /** Beside tags: the default branch, and the one that was asked for. */
   readonly branches: readonly string[];
-  readonly commit?: string | undefined;
   readonly allowSelfHosted: boolean;
 }
 
@@ -68,7 +70,6 @@ export function requireIdentity(identity: Identity, policy: Policy): void {
     identity.ref,
     identity.ref.startsWith('refs/tags/') || branches.some((each) => identity.ref === `refs/heads/${each}`),
   );
-  requireEqual('commit', policy.commit ?? identity.commit, identity.commit);
   requireRule(
     'runner',
     'github-hosted',
@@ -79,11 +80,14 @@ export function requireIdentity(identity: Identity, policy: Policy): void {
   requireRule('trigger', TRIGGERS.join(', '), identity.trigger, TRIGGERS.includes(identity.trigger));
 }
 
-/** The file counts, in whatever version. */
+/**
+ * Without a ref the file counts, in whatever version: everybody who can push a branch or a tag to the workflow's repository
+ * can change what is there under its name.
+ */
 function isSigner(signer: string, { serverUrl, repository, signerWorkflow }: Policy): boolean {
   const workflow = signer.slice(0, Math.max(0, signer.lastIndexOf('@')));
   if (signerWorkflow !== undefined) {
-    return workflow === `${serverUrl}/${signerWorkflow}`;
+    return (signerWorkflow.includes('@') ? signer : workflow) === `${serverUrl}/${signerWorkflow}`;
   }
   const directory = `${serverUrl}/${repository}/.github/workflows/`.toLowerCase();
   const lowerCase = workflow.toLowerCase();
@@ -104,10 +108,8 @@ function requireRule(
 ): void {
   if (!ok) {
     const shown = got === undefined ? 'none' : JSON.stringify(got);
-    throw new BottleError(
-      'not-trusted',
-      `provenance of something else: the ${field} is ${shown}, expected ${expected}`,
-      { hint },
-    );
+    const message = `provenance of something else: the ${field} is ${shown}, expected ${expected}`;
+    // Also what is expected may be somebody else's words: a record's.
+    throw new BottleError('not-trusted', message.replace(/\p{Cc}/gu, '?'), { hint });
   }
 }

@@ -3,13 +3,16 @@ import * as fs from 'node:fs/promises';
 import { join } from 'node:path';
 import * as z from 'zod/mini';
 import { BottleError, fileError, hasErrno } from '../errors.ts';
+import { withLock } from '../host/lock.ts';
 import { withPrivateDir } from '../host/private-dir.ts';
 import type { InputsKey } from '../identity/inputs-key.ts';
-import type { Identity } from './policy.ts';
+import { type Identity, requireEqual } from './policy.ts';
 
 const MAX_MEMORY_BYTES = 1024 * 1024;
 /** The runs seen last are kept. */
 const MAX_RUNS = 1000;
+/** Changing it takes a moment. */
+const CHANGE_LIMIT_MS = 2 * 60_000;
 
 const digits = z.string().check(z.regex(/^\d{1,20}$/));
 const runSchema = z.object({ id: digits, attempt: z.int().check(z.positive()) });
@@ -38,55 +41,74 @@ export interface MemoryPlace {
   readonly repository: string;
 }
 
-/** Undefined when nothing is known, or nothing that can be read. */
-export async function readMemory(
-  place: MemoryPlace,
-  onWarning: (message: string) => void,
-): Promise<TrustMemory | undefined> {
+/**
+ * Undefined when nothing is known.
+ * @throws BottleError `not-trusted` when it cannot be read: as one that is new, the repository need not have signed
+ */
+export async function readMemory(place: MemoryPlace): Promise<TrustMemory | undefined> {
   const path = memoryPath(place);
   try {
     const { size } = await fs.stat(path);
     const json: unknown = size <= MAX_MEMORY_BYTES ? JSON.parse(await fs.readFile(path, 'utf8')) : undefined;
     return memorySchema.parse(json);
-  } catch (error) {
-    if (!hasErrno(error, 'ENOENT', 'ENOTDIR')) {
-      onWarning(`${path} cannot be read: ${place.repository} is treated as one that is new here`);
+  } catch (cause) {
+    if (hasErrno(cause, 'ENOENT')) {
+      return undefined;
     }
-    return undefined;
+    throw new BottleError(
+      'not-trusted',
+      `what is remembered of ${place.repository} and who signs for it cannot be read: ${path}`,
+      { hint: `delete it and ${place.repository} is new here again`, cause },
+    );
   }
 }
 
-/** To be called when a sidecar has passed all checks. */
+/**
+ * To be called when a sidecar has passed all checks.
+ * @throws BottleError `not-trusted` when another repository was pinned under the name meanwhile
+ */
 export async function remember(
   place: MemoryPlace,
   identity: Identity,
   key: InputsKey | undefined,
 ): Promise<void> {
   const path = memoryPath(place);
-  const { runs = {} } = (await readMemory(place, () => {})) ?? {};
-  const { repositoryId, ownerId, ref } = identity;
-  const run = runOf(identity);
-  const seen = runs[runKey(key, ref)];
-  const newest = seen !== undefined && isOlder(run, seen) ? seen : run;
-  const { [runKey(key, ref)]: _, ...others } = runs;
-  const memory: TrustMemory = {
-    version: 1,
-    repository: place.repository,
-    repositoryId,
-    ownerId,
-    runs: Object.fromEntries([...Object.entries(others), [runKey(key, ref), newest]].slice(-MAX_RUNS)),
-  };
   try {
     await fs.mkdir(place.dir, { recursive: true, mode: 0o700 });
     await fs.mkdir(place.tmp, { recursive: true, mode: 0o700 });
-    await withPrivateDir(place.tmp, async (dir) => {
-      const temp = join(dir, 'memory.json');
-      await fs.writeFile(temp, `${JSON.stringify(memory, undefined, 2)}\n`, { mode: 0o600, flush: true });
-      await fs.rename(temp, path);
-    });
+    await withLock(
+      // Nobody makes a directory there: an empty one goes, any other is an error.
+      { path: `${path}.lock`, quarantine: fs.rmdir },
+      { purpose: path, limitMs: CHANGE_LIMIT_MS },
+      async () => await writeMemory(path, place.tmp, extended(place, await readMemory(place), identity, key)),
+    );
   } catch (error) {
     throw error instanceof BottleError ? error : fileError(`cannot write ${path}`, error);
   }
+}
+
+function extended(
+  { repository }: MemoryPlace,
+  known: TrustMemory | undefined,
+  identity: Identity,
+  key: InputsKey | undefined,
+): TrustMemory {
+  const { repositoryId, ownerId, ref } = identity;
+  requireEqual('repository ID', known?.repositoryId ?? repositoryId, repositoryId);
+  requireEqual('owner ID', known?.ownerId ?? ownerId, ownerId);
+  const run = runOf(identity);
+  const { [runKey(key, ref)]: seen, ...others } = known?.runs ?? {};
+  const newest = seen !== undefined && isOlder(run, seen) ? seen : run;
+  const runs = Object.fromEntries([...Object.entries(others), [runKey(key, ref), newest]].slice(-MAX_RUNS));
+  return { version: 1, repository, repositoryId, ownerId, runs };
+}
+
+async function writeMemory(path: string, tmp: string, memory: TrustMemory): Promise<void> {
+  await withPrivateDir(tmp, async (dir) => {
+    const temp = join(dir, 'memory.json');
+    await fs.writeFile(temp, `${JSON.stringify(memory, undefined, 2)}\n`, { mode: 0o600, flush: true });
+    await fs.rename(temp, path);
+  });
 }
 
 /**
@@ -123,6 +145,11 @@ function runOf({ runUri }: Identity): Run {
     });
   }
   return { id, attempt: Number(attempt) };
+}
+
+/** Those of which something has passed all checks before. */
+export function acceptedBranches(memory: TrustMemory | undefined): string[] {
+  return Object.keys(memory?.runs ?? {}).flatMap((key) => / refs\/heads\/(.+)$/.exec(key)?.[1] ?? []);
 }
 
 function runKey(key: InputsKey | undefined, ref: string): string {

@@ -54,16 +54,12 @@ async function place(): Promise<MemoryPlace> {
   };
 }
 
-const neverWarned = (message: string) => {
-  throw new Error(message);
-};
-
 /** What is known after a first good run. */
 async function memoryAfter(claims: Claims = {}, there?: MemoryPlace) {
   const at = there ?? (await place());
   const provenance = await decide({ bundles: [signed(claims)] });
   await remember(at, provenance as Provenance, KEY);
-  return await readMemory(at, neverWarned);
+  return await readMemory(at);
 }
 
 describe('what is published with provenance', () => {
@@ -134,9 +130,9 @@ describe('a repository that was seen before', () => {
   it('is known under its name however that is written, and only on its server', async () => {
     const there = await place();
     await memoryAfter({}, there);
-    expect(await readMemory({ ...there, repository: 'Acme/AGENTS' }, neverWarned)).toBeDefined();
-    expect(await readMemory({ ...there, serverUrl: 'https://ghe.example' }, neverWarned)).toBeUndefined();
-    expect(await readMemory({ ...there, repository: 'acme/agents2' }, neverWarned)).toBeUndefined();
+    expect(await readMemory({ ...there, repository: 'Acme/AGENTS' })).toBeDefined();
+    expect(await readMemory({ ...there, serverUrl: 'https://ghe.example' })).toBeUndefined();
+    expect(await readMemory({ ...there, repository: 'acme/agents2' })).toBeUndefined();
   });
 
   it('is remembered in a private directory, and nothing else is left there', async () => {
@@ -147,18 +143,47 @@ describe('a repository that was seen before', () => {
     expect(await fs.readdir(there.tmp)).toEqual([]);
   });
 
-  it('is treated as new, with a warning, when what is known of it cannot be read', async () => {
+  it('is refused when what is known of it cannot be read, and is new again when that is deleted', async () => {
     const there = await place();
     await memoryAfter({}, there);
     const [name = ''] = await fs.readdir(there.dir);
     const path = join(there.dir, name);
+    const provenance = (await decide()) as Provenance;
     for (const text of ['', '{', '{"version":2}', '[]', `{"version":1,"runs":${' '.repeat(2 ** 20)}{}}`]) {
       await fs.rm(path);
       await fs.writeFile(path, text);
-      const warnings: string[] = [];
-      expect(await readMemory(there, (message) => warnings.push(message))).toBeUndefined();
-      expect(warnings).toEqual([expect.stringContaining('acme/agents is treated as one that is new here')]);
+      for (const work of [readMemory(there), remember(there, provenance, KEY)]) {
+        const { code, message, hint } = await failureOf(work);
+        expect(code).toBe('not-trusted');
+        expect(message).toContain(path);
+        expect(hint).toContain(`delete it and acme/agents is new here again`);
+      }
+      expect(await fs.readFile(path, 'utf8')).toBe(text);
     }
+    await fs.rm(path);
+    await fs.mkdir(path);
+    expect((await failureOf(readMemory(there))).code).toBe('not-trusted');
+    await fs.rmdir(path);
+    expect(await readMemory(there)).toBeUndefined();
+  });
+
+  it('keeps what several fetches learn of it at once', async () => {
+    const there = await place();
+    const refs = Array.from({ length: 8 }, (_, i) => `refs/tags/v${i}`);
+    const seen = await Promise.all(refs.map((ref) => decide({ bundles: [signed({ 14: ref })] })));
+    await Promise.all(seen.map((provenance) => remember(there, provenance as Provenance, KEY)));
+    const memory = await readMemory(there);
+    expect(Object.keys(memory?.runs ?? {}).sort()).toEqual(refs.map((ref) => `${KEY} ${ref}`));
+  });
+
+  it('stays the one that was pinned first, when two are seen at once under the name', async () => {
+    const there = await place();
+    const [first, second] = [await decide(), await decide({ bundles: [signed({ 15: '4712', 17: '43' })] })];
+    await remember(there, first as Provenance, KEY);
+    const { code, message } = await failureOf(remember(there, second as Provenance, KEY));
+    expect(code).toBe('not-trusted');
+    expect(message).toContain('repository ID is "4712", expected 4711');
+    expect(await readMemory(there)).toMatchObject({ repositoryId: '4711', ownerId: '42' });
   });
 });
 
@@ -201,7 +226,7 @@ describe('a rollback', () => {
     const memory = await memoryAfter(ofRun('2000'), there);
     const older = await decide({ memory, bundles: [signed(ofRun('1000'))], allowOlder: true });
     await remember(there, older as Provenance, KEY);
-    expect(await readMemory(there, neverWarned)).toEqual(memory);
+    expect(await readMemory(there)).toEqual(memory);
   });
 
   it('is still refused after a thousand other refs, and the memory does not grow on', async () => {
@@ -217,7 +242,7 @@ describe('a rollback', () => {
     await fs.rm(path);
     await fs.writeFile(path, JSON.stringify(known));
     await remember(there, first, KEY);
-    const memory = await readMemory(there, neverWarned);
+    const memory = await readMemory(there);
     expect(Object.keys(memory?.runs ?? {})).toHaveLength(1000);
     await failureOf(decide({ memory, bundles: [signed(ofRun('1999'))] }));
   });

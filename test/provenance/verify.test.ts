@@ -109,7 +109,6 @@ describe('a bundle of the workflow that is expected', () => {
     ['a branch that was asked for', { 14: 'refs/heads/next' }, { branches: ['main', 'next'] }],
     ['a repository that is written otherwise', { 12: 'https://github.com/Acme/Agents' }, {}],
     ['ids that are pinned', {}, { repositoryId: '4711', ownerId: '42' }],
-    ['the commit that was asked for', {}, { commit: 'a'.repeat(40) }],
     ['a runner of somebody’s own, where that is allowed', { 11: 'self-hosted' }, { allowSelfHosted: true }],
     ['a schedule', { 20: 'schedule' }, {}],
     ['a release', { 20: 'release' }, {}],
@@ -122,6 +121,11 @@ describe('a bundle of the workflow that is expected', () => {
       'a workflow that was named',
       { 9: 'https://github.com/tools/ci/.github/workflows/pack.yml@0123456789' },
       { signerWorkflow: 'tools/ci/.github/workflows/pack.yml' },
+    ],
+    [
+      'a workflow that was named with its ref',
+      { 9: 'https://github.com/tools/ci/.github/workflows/pack.yml@refs/tags/v1' },
+      { signerWorkflow: 'tools/ci/.github/workflows/pack.yml@refs/tags/v1' },
     ],
   ])('is accepted for %s', (_, claims, policy) => {
     expect(verify(DOUBLE.sign(statement(), { claims: workflowClaims(claims) }), { policy })).toBeTruthy();
@@ -347,10 +351,22 @@ describe('an identity', () => {
     ],
     ['branch that nobody asked for', { 14: 'refs/heads/evil' }, {}, 'ref is "refs/heads/evil"'],
     [
-      'other commit',
-      { 13: 'b'.repeat(40) },
-      { commit: 'a'.repeat(40) },
-      `commit is "${'b'.repeat(40)}", expected ${'a'.repeat(40)}`,
+      'workflow of another ref than the one that was named',
+      { 9: 'https://github.com/tools/ci/.github/workflows/pack.yml@refs/heads/evil' },
+      { signerWorkflow: 'tools/ci/.github/workflows/pack.yml@refs/tags/v1' },
+      'workflow is "https://github.com/tools/ci/.github/workflows/pack.yml@refs/heads/evil", expected tools/ci/.github/workflows/pack.yml@refs/tags/v1',
+    ],
+    [
+      'workflow of a ref that only begins like the one that was named',
+      { 9: 'https://github.com/tools/ci/.github/workflows/pack.yml@refs/tags/v10' },
+      { signerWorkflow: 'tools/ci/.github/workflows/pack.yml@refs/tags/v1' },
+      'workflow is',
+    ],
+    [
+      'workflow whose file name goes on behind an @',
+      { 9: 'https://github.com/tools/ci/.github/workflows/pack.yml@evil.yml@refs/tags/v1' },
+      { signerWorkflow: 'tools/ci/.github/workflows/pack.yml' },
+      'workflow is',
     ],
     [
       'runner of somebody’s own',
@@ -365,6 +381,11 @@ describe('an identity', () => {
   it.each(REFUSED)('with the %s is refused', (_, claims, policy, reason) => {
     const bundle = DOUBLE.sign(statement(), { claims: workflowClaims(claims) });
     expect(refusalOf(bundle, { policy }).message).toContain(reason);
+  });
+
+  it('that a record names with an escape sequence is refused without printing it', () => {
+    const { message } = refusalOf(GOOD, { policy: { repository: '\u001b[2Jacme/agents' } });
+    expect(message).toContain('?[2jacme/agents');
   });
 
   it('whose certificate is in another name, or in two, is refused', () => {
