@@ -1,12 +1,15 @@
 import { BottleError } from '../errors.ts';
-import { historyOf } from '../host/git.ts';
-import { commitTag, registryRepository } from '../identity/oci-names.ts';
-import { removeByPackagesApi } from '../remote/github-packages.ts';
+import { historyOf, isShallow } from '../host/git.ts';
+import { registryRepository } from '../identity/oci-names.ts';
+import { readPackageVersions } from '../remote/github-packages.ts';
 import { OciRepository } from '../remote/oci.ts';
 import { cleanRepository, removeByRegistry } from '../remote/oci-cleaner.ts';
 import { formatName, parseOciReference } from '../remote/oci-reference.ts';
 import type { Output } from './output.ts';
 import { openSources, type SourceCommandOptions } from './sources.ts';
+
+/** 41 bytes each. */
+const MAX_COMMITS = 500_000;
 
 export interface CleanRegistryCommandOptions extends Omit<SourceCommandOptions, 'from'> {
   readonly context: string;
@@ -29,26 +32,22 @@ export async function runCleanRegistry(
     const { registry, repository } = parseOciReference(
       reference ?? defaultReference(tools.github.registryHost, repositoryName),
     );
-    const commits = (await historyOf(context)).slice(0, keepCommits);
-    if (commits.length < Math.min(1, keepCommits)) {
-      throw new BottleError(
-        'usage',
-        `${context} is no checkout, so the last ${keepCommits} commits are not known`,
-        {
-          hint: 'run it in a checkout with its history (fetch-depth: 0)',
-        },
-      );
-    }
+    const history = await wholeHistory(context);
     const place = new OciRepository({ registry, repository }, tools, options.delete ? 'delete' : 'pull');
     const isGitHubs = registry === tools.github.registryHost;
-    const remove = isGitHubs
-      ? () => removeByPackagesApi(repository, tools)
-      : async () => removeByRegistry(place);
+    if (isGitHubs && tools.github.token === undefined) {
+      tools.onWarning('without a token (GH_TOKEN) manifests that have no tag are not seen');
+    }
+    const { versions, remove } =
+      isGitHubs && tools.github.token !== undefined
+        ? await readPackageVersions(repository, tools)
+        : { versions: [], remove: removeByRegistry(place) };
     const { removed, keptTags } = await cleanRepository(place, {
-      keepTags: commits.map(commitTag),
-      keepKeys: [],
+      history,
+      keepCommits,
       keepSince: new Date(Date.now() - olderThan),
-      remove: options.delete && (await remove()),
+      versions,
+      remove: options.delete && remove,
     });
     const verb = options.delete ? 'removed' : 'would go';
     output.result({ repository: formatName(place.name), dryRun: !options.delete, removed, keptTags }, [
@@ -59,6 +58,23 @@ export async function runCleanRegistry(
   } finally {
     tools.http.close();
   }
+}
+
+async function wholeHistory(context: string): Promise<string[]> {
+  const history = await historyOf(context, MAX_COMMITS);
+  if (history.length === 0) {
+    throw new BottleError('usage', `${context} is no checkout, so its commits are not known`, {
+      hint: 'run it in a checkout with its whole history (fetch-depth: 0)',
+    });
+  }
+  if (await isShallow(context)) {
+    throw new BottleError(
+      'usage',
+      `${context} is a shallow clone of ${history.length} commits: what the others need would be removed`,
+      { hint: 'get its whole history: git fetch --unshallow, or fetch-depth: 0 of actions/checkout' },
+    );
+  }
+  return history;
 }
 
 function defaultReference(registryHost: string, repository: string | undefined): string {

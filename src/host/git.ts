@@ -37,8 +37,13 @@ export async function defaultBranchOf(dir: string): Promise<string | undefined> 
 }
 
 /** Full hashes of the checked-out commit and those before it, the newest first. */
-export async function historyOf(dir: string): Promise<string[]> {
-  return linesOf(await git(dir, ['log', '--format=%H', `--max-count=${HISTORY_COMMITS}`]));
+export async function historyOf(dir: string, maxCommits = HISTORY_COMMITS): Promise<string[]> {
+  return linesOf(await git(dir, ['log', '--format=%H', `--max-count=${maxCommits}`]));
+}
+
+/** Whether a clone has only the newest part of the history (`--depth`). */
+export async function isShallow(dir: string): Promise<boolean> {
+  return (await git(dir, ['rev-parse', '--is-shallow-repository']))?.trim() === 'true';
 }
 
 export async function tagsAtHead(dir: string): Promise<string[]> {

@@ -1,50 +1,66 @@
 import * as z from 'zod/mini';
-import type { Digest } from '../identity/image-id.ts';
+import { BottleError } from '../errors.ts';
+import { type Digest, isDigest } from '../identity/image-id.ts';
 import { apiRequest, type GitHubSite, readApi } from './github.ts';
 import type { HttpClient } from './http.ts';
-import type { RemoveManifest } from './oci-cleaner.ts';
+import type { RemoveManifest, Version } from './oci-cleaner.ts';
 
 const PER_PAGE = 100;
 const MAX_PAGES = 200;
 
 const ownerSchema = z.object({ type: z.string() });
-const versionsSchema = z.array(z.object({ id: z.int(), name: z.string() }));
+const versionsSchema = z.array(z.object({ id: z.int(), name: z.string(), created_at: z.iso.datetime() }));
+
+export interface PackageVersions {
+  /** Those without a tag too. */
+  readonly versions: readonly Version[];
+  readonly remove: RemoveManifest;
+}
 
 /**
- * Removes from ghcr.io, which has no other way to: a package's version is a manifest, and its name the digest. The token
- * needs `packages: write`, and the package must grant this repository the role Admin.
+ * What is on ghcr.io, which lists and removes it in this way only: a package's version is a manifest, and its name the
+ * digest. The token needs `packages: read`, to remove `packages: write`, and the package must grant this repository the role
+ * Admin.
  * https://docs.github.com/rest/packages/packages#delete-a-package-version-for-an-organization
  * @param name as in ghcr.io/<name>: the owner, and the package's name behind it
  */
-export async function removeByPackagesApi(
+export async function readPackageVersions(
   name: string,
   { http, github }: { readonly http: HttpClient; readonly github: GitHubSite },
-): Promise<RemoveManifest> {
+): Promise<PackageVersions> {
   const [owner = '', ...rest] = name.split('/');
   const { type } = await readApi(http, github, `users/${encodeURIComponent(owner)}`, ownerSchema);
   const kind = type === 'Organization' ? 'orgs' : 'users';
   const path = `${kind}/${encodeURIComponent(owner)}/packages/container/${encodeURIComponent(rest.join('/'))}/versions`;
   const ids = new Map<string, number>();
+  const found: Version[] = [];
   for (let page = 1; page <= MAX_PAGES; page += 1) {
     const query = `?per_page=${PER_PAGE}&page=${page}`;
     const versions = await readApi(http, github, path + query, versionsSchema);
-    for (const { id, name: digest } of versions) {
+    for (const { id, name: digest, created_at: createdAt } of versions) {
       ids.set(digest, id);
+      if (isDigest(digest)) {
+        found.push({ digest, createdAt: new Date(createdAt) });
+      }
     }
     if (versions.length < PER_PAGE) {
       break;
     }
   }
-  return async ({ digest }: { digest: Digest }) => {
+  const remove = async ({ digest }: { readonly digest: Digest }) => {
     const id = ids.get(digest);
-    if (id !== undefined) {
-      const request = {
-        ...apiRequest(github, `${path}/${id}`),
-        method: 'DELETE',
-        expected: [204, 404],
-      } as const;
-      const { body } = await http.retry(() => http.send(request));
-      body.resume();
+    if (id === undefined) {
+      throw new BottleError('not-found', `${name} has no version ${digest} among its ${ids.size}`, {
+        hint: 'something else changes the package; run it again',
+      });
     }
+    const request = {
+      ...apiRequest(github, `${path}/${id}`),
+      method: 'DELETE',
+      expected: [204, 404],
+    } as const;
+    const { body } = await http.retry(() => http.send(request));
+    body.resume();
   };
+  return { versions: found, remove };
 }

@@ -1,27 +1,38 @@
 import { BottleError } from '../errors.ts';
 import { type Digest, isDigest } from '../identity/image-id.ts';
-import { type InputsKey, parseInputsKey } from '../identity/inputs-key.ts';
-import { isGeneratedTag, keyTag, PACK_RECORD_ANNOTATION, withoutPlatform } from '../identity/oci-names.ts';
-import { type PackRecord, packRecordSchema } from '../identity/pack-record.ts';
+import { parseInputsKey } from '../identity/inputs-key.ts';
+import { commitTag, isGeneratedTag, keyTag, platformTag, withoutPlatform } from '../identity/oci-names.ts';
+import type { PackRecord } from '../identity/pack-record.ts';
+import { GUEST_PLATFORMS } from '../identity/platform.ts';
 import type { OciRepository } from './oci.ts';
-import { isIndex, type OciImage, type OciIndex } from './oci-manifest.ts';
+import { isIndex } from './oci-manifest.ts';
 import { formatName } from './oci-reference.ts';
+import { recordOf } from './sidecar-manifests.ts';
 
 /** The fallback for referrers, and with an ending what older versions of cosign attach: `.sig`, `.att`. */
 const ATTACHED_TAG = /^sha256-([0-9a-f]{64})(\.\w+)?$/;
 
 export interface CleanOptions {
-  /** Tags to keep, with all that they lead to; those of commits, for example. Tags of other shapes are always kept. */
-  readonly keepTags: readonly string[];
-  readonly keepKeys: readonly InputsKey[];
+  /** Full hashes, the newest first, as far back as they are known. */
+  readonly history: readonly string[];
+  /** What these many of the newest commits need is kept, with all that it leads to. Tags of other shapes always are. */
+  readonly keepCommits: number;
   /** What was packed since then is kept too. */
   readonly keepSince: Date;
+  /** Manifests that may have no tag, as far as the registry tells; the old ones that nothing leads to go too. */
+  readonly versions?: readonly Version[];
   /** Otherwise nothing is removed. */
   readonly remove?: RemoveManifest | undefined;
 }
 
 /** Removes a manifest and its tags. */
 export type RemoveManifest = (manifest: RemovedManifest) => Promise<void>;
+
+/** A manifest as a registry lists it: most cannot. */
+export interface Version {
+  readonly digest: Digest;
+  readonly createdAt: Date;
+}
 
 export interface RemovedManifest {
   readonly digest: Digest;
@@ -35,24 +46,29 @@ export interface CleanResult {
 }
 
 /**
- * Removes what only old tags lead to: those of keys and commits that nobody wants to keep. What a kept tag leads to is
- * kept, with its attestations and with the tag of its inputs key. No publication may run meanwhile: it could set a tag on what
- * is being removed.
+ * Removes what only old tags lead to: those of keys and commits that nobody needs. What a kept tag leads to is kept, with
+ * its attestations and with the tag of its inputs key. No publication may run meanwhile: it could set a tag on what is being
+ * removed.
  * @throws BottleError `sidecar-damaged` when something cannot be read: then nothing has been removed
  */
 export async function cleanRepository(
   repository: OciRepository,
-  { keepTags, keepKeys, keepSince, remove }: CleanOptions,
+  { history, keepCommits, keepSince, versions = [], remove }: CleanOptions,
 ): Promise<CleanResult> {
   const graph = await readGraph(repository);
-  const wanted = new Set([...keepTags, ...keepKeys.map(keyTag)]);
+  const wanted = neededTags(history, keepCommits, graph);
   const kept = new Set<Digest>();
   for (const [tag, digest] of graph.tags) {
     if (!isOld(tag, digest, graph, wanted, keepSince)) {
       keep(digest, graph, kept);
     }
   }
-  const removed = inOrderOfRemoval(graph).filter(({ digest }) => !kept.has(digest));
+  const removed = [
+    ...inOrderOfRemoval(graph).filter(({ digest }) => !kept.has(digest)),
+    ...versions
+      .filter(({ digest, createdAt }) => !graph.manifests.has(digest) && createdAt < keepSince)
+      .map(({ digest }) => ({ digest, tags: [] })),
+  ];
   for (const manifest of remove === undefined ? [] : removed) {
     await remove?.(manifest);
   }
@@ -128,13 +144,21 @@ function subjectOf(tag: string): Digest | undefined {
   return hex === undefined ? undefined : `sha256:${hex}`;
 }
 
-function recordOf({ annotations }: OciIndex | OciImage): PackRecord | undefined {
-  try {
-    const text = (annotations as Record<string, string> | undefined)?.[PACK_RECORD_ANNOTATION];
-    return packRecordSchema.safeParse(JSON.parse(text ?? '')).data;
-  } catch {
-    return undefined;
-  }
+/**
+ * A commit that was not published by itself, since its inputs were those of an earlier one, is served by what the newest
+ * commit before it has published, for each platform.
+ */
+function neededTags(history: readonly string[], keepCommits: number, { tags }: Graph): ReadonlySet<string> {
+  const earlier = history.slice(keepCommits);
+  const suffixes = ['', ...GUEST_PLATFORMS.map((platform) => platformTag('', platform))];
+  const newestBefore = suffixes.map((suffix) =>
+    earlier.find((commit) => tags.has(commitTag(commit) + suffix)),
+  );
+  const commits = [
+    ...history.slice(0, keepCommits),
+    ...newestBefore.filter((commit) => commit !== undefined),
+  ];
+  return new Set(commits.map(commitTag));
 }
 
 /** Whether a tag alone is no reason to keep what it leads to. */

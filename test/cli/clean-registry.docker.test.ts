@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { publishToRegistry } from '../../src/publish/oci-registry.ts';
 import { githubSite } from '../../src/remote/github.ts';
@@ -6,6 +7,7 @@ import { sampleCheckout } from '../helpers/checkout.ts';
 import { runCli } from '../helpers/cli.ts';
 import { LACKS_REGISTRY, startDockerRegistry } from '../helpers/docker-registry.ts';
 import { sampleSidecar } from '../helpers/oci-publish.ts';
+import { tempDir } from '../helpers/temp-dir.ts';
 
 const PLATFORM = 'linux/amd64';
 
@@ -24,8 +26,7 @@ test.skipIf(LACKS_REGISTRY)(
       const old = { ...record, packedAt: '2020-01-01T00:00:00.000Z' };
       await publishToRegistry(
         {
-          reference: place,
-          repository: 'acme/tools',
+          name: { registry: registry.host, repository: 'acme/tools/smolmachine' },
           sidecars: [{ path, record: old }],
           tags: [`sha-${commit}`],
         },
@@ -41,6 +42,12 @@ test.skipIf(LACKS_REGISTRY)(
     await publish(key, head);
     const clean = (...args: string[]) =>
       runCli(['clean-registry', place, '--context', checkout.dir, ...args, '--json']);
+
+    const shallow = join(await tempDir(), 'shallow');
+    await checkout.git('clone', '--quiet', '--depth', '1', `file://${checkout.dir}`, shallow);
+    const refused = await runCli(['clean-registry', place, '--context', shallow, '--delete']);
+    expect(refused.exitCode).toBe(64);
+    expect(refused.stderr).toContain('shallow clone of 1 commits');
 
     const dry = await clean();
     expect(dry.exitCode, dry.stderr).toBe(0);

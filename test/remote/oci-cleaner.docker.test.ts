@@ -1,8 +1,7 @@
 import { beforeEach, expect, onTestFinished, test, vi } from 'vitest';
-import { parseInputsKey } from '../../src/identity/inputs-key.ts';
 import type { GuestPlatform } from '../../src/identity/platform.ts';
 import { publishToRegistry } from '../../src/publish/oci-registry.ts';
-import { removeByPackagesApi } from '../../src/remote/github-packages.ts';
+import { readPackageVersions } from '../../src/remote/github-packages.ts';
 import { HttpClient } from '../../src/remote/http.ts';
 import { OciRepository } from '../../src/remote/oci.ts';
 import { type CleanOptions, cleanRepository, removeByRegistry } from '../../src/remote/oci-cleaner.ts';
@@ -53,8 +52,8 @@ async function clean(host: string, options: Partial<CleanOptions> = {}) {
   const repository = repositoryAt(host);
   const remove = removeByRegistry(repository);
   return await cleanRepository(repository, {
-    keepTags: [],
-    keepKeys: [],
+    history: [],
+    keepCommits: 1,
     keepSince: LATER,
     remove,
     ...options,
@@ -78,7 +77,11 @@ async function publish(
     }),
   );
   return await publishToRegistry(
-    { reference: undefined, repository: 'owner/repo', sidecars, tags: [sha(commit), ...versions] },
+    {
+      name: { registry: host, repository: REPOSITORY },
+      sidecars,
+      tags: [sha(commit), ...versions],
+    },
     openTools(host),
   );
 }
@@ -124,9 +127,9 @@ for (const [kind, isMissing, start] of REGISTRIES) {
       const kept = await publish(host, 'bb', both, '2');
       const version = await publish(host, 'cc', ['linux/amd64'], '3', 'v1');
 
-      const plan = await clean(host, { keepTags: [sha('2')], remove: undefined });
+      const plan = await clean(host, { history: ['2'.repeat(40)], remove: undefined });
       const before = await tagsOf(host);
-      const { removed, keptTags } = await clean(host, { keepTags: [sha('2')] });
+      const { removed, keptTags } = await clean(host, { history: ['2'.repeat(40)] });
       expect(removed).toEqual(plan.removed);
       const indexes = old.indexes.values();
       expect(new Set(removed.map(({ digest }) => digest))).toEqual(
@@ -160,7 +163,7 @@ for (const [kind, isMissing, start] of REGISTRIES) {
         expect(await repository.findDigest(digest)).toBeUndefined();
         expect(await repository.findDigest(String(bundleDigest))).toBeUndefined();
       }
-      expect((await clean(host, { keepTags: [sha('2')] })).removed).toEqual([]);
+      expect((await clean(host, { history: ['2'.repeat(40)] })).removed).toEqual([]);
     },
   );
 }
@@ -177,11 +180,10 @@ registryTest('nothing is removed unless it is asked for', async () => {
   expect(requests.filter(({ method }) => method === 'DELETE')).toEqual([]);
 });
 
-registryTest('a key that is wanted, and what is young, is kept', async () => {
+registryTest('what is young is kept', async () => {
   const { host } = await startDockerRegistry();
   await publish(host, 'aa', ['linux/amd64'], '1');
   expect((await clean(host, { keepSince: EARLIER })).removed).toEqual([]);
-  expect((await clean(host, { keepKeys: [parseInputsKey('aa'.repeat(32))] })).removed).toEqual([]);
   expect((await clean(host)).removed.length).toBeGreaterThan(0);
   expect(await tagsOf(host)).toEqual([]);
 });
@@ -191,8 +193,28 @@ registryTest('the tag of a key is kept for each commit that is, though it has mo
   const first = await publish(host, 'aa', ['linux/amd64'], '1');
   const second = await publish(host, 'aa', ['linux/amd64'], '2');
   expect(first.sidecars[0]?.digest).not.toBe(second.sidecars[0]?.digest);
-  await clean(host, { keepTags: [sha('1')] });
+  await clean(host, { history: ['1'.repeat(40)] });
   expect(await tagsOf(host)).toEqual(expect.arrayContaining([...tagsFor(keyTag('aa'), 'amd64'), sha('1')]));
+});
+
+registryTest('what the newest published commit before the kept ones has brought is kept', async () => {
+  const { host } = await startDockerRegistry();
+  await publish(host, 'aa', ['linux/arm64'], '1');
+  await publish(host, 'bb', ['linux/amd64', 'linux/arm64'], '2');
+  await publish(host, 'cc', ['linux/amd64'], '3');
+  // Two commits that changed nothing that goes into the image, and so were not published.
+  const history = ['5', '4', '3', '2', '1'].map((digit) => digit.repeat(40));
+  await clean(host, { history, keepCommits: 2 });
+  const left = (await tagsOf(host)).filter((tag) => !tag.startsWith('sha256-'));
+  expect(left).toEqual(
+    [
+      ...tagsFor(keyTag('cc'), 'amd64'),
+      ...tagsFor(sha('3'), 'amd64'),
+      // The newest of the other platform.
+      ...tagsFor(keyTag('bb'), 'amd64', 'arm64'),
+      ...tagsFor(sha('2'), 'amd64', 'arm64'),
+    ].sort(),
+  );
 });
 
 registryTest('what others have put there is kept, and so is what it leads to', async () => {
@@ -250,8 +272,15 @@ registryTest('on GitHub the versions of the package are removed, by their digest
   const { host } = await startDockerRegistry();
   await publish(host, 'aa', ['linux/amd64'], '1');
   const { removed } = await clean(host, { remove: undefined });
-  const digests = [...removed.map(({ digest }) => digest), `sha256:${'0'.repeat(64)}`];
-  const versions = digests.map((name, id) => ({ id, name, metadata: { container: { tags: [] } } }));
+  // What a re-run has replaced has no tag any more.
+  const replaced = { old: `sha256:${'0'.repeat(64)}`, young: `sha256:${'1'.repeat(64)}` };
+  const digests = [...removed.map(({ digest }) => digest), replaced.old, replaced.young];
+  const versions = digests.map((name, id) => ({
+    id,
+    name,
+    created_at: name === replaced.young ? '2026-12-25T00:00:00Z' : '2026-11-23T00:00:00Z',
+    metadata: { container: { tags: [] } },
+  }));
   for (const [type, kind] of [
     ['Organization', 'orgs'],
     ['User', 'users'],
@@ -259,7 +288,11 @@ registryTest('on GitHub the versions of the package are removed, by their digest
     // A double of GitHub's packages API, with a page of other versions before ours.
     const api = await startServer((request, response) => {
       const page = new URL(request.url ?? '', 'http://api').searchParams.get('page');
-      const others = Array.from({ length: 100 }, (_, id) => ({ id: 1000 + id, name: `sha256:other-${id}` }));
+      const others = Array.from({ length: 100 }, (_, id) => ({
+        id: 1000 + id,
+        name: `sha256:other-${id}`,
+        created_at: '2026-11-23T00:00:00Z',
+      }));
       response.writeHead(request.method === 'DELETE' ? 204 : 200, { 'content-type': 'application/json' });
       response.end(
         request.method === 'DELETE'
@@ -267,11 +300,21 @@ registryTest('on GitHub the versions of the package are removed, by their digest
           : JSON.stringify(request.url === '/users/owner' ? { type } : page === '1' ? others : versions),
       );
     });
-    const remove = await removeByPackagesApi(REPOSITORY, openTools(api.host));
-    await clean(host, { remove });
+    const listed = await readPackageVersions(REPOSITORY, openTools(api.host));
+    const all = await clean(host, listed);
+    expect(all.removed).toEqual([...removed, { digest: replaced.old, tags: [] }]);
     const deleted = api.requests.filter(({ method }) => method === 'DELETE').map(({ path }) => path);
     expect(deleted).toEqual(
-      removed.map((_, id) => `/${kind}/owner/packages/container/repo%2Fsmolmachine/versions/${id}`),
+      all.removed.map((_, id) => `/${kind}/owner/packages/container/repo%2Fsmolmachine/versions/${id}`),
     );
   }
+  const empty = await startServer((request, response) => {
+    response.writeHead(200, { 'content-type': 'application/json' });
+    response.end(request.url === '/users/owner' ? '{"type":"User"}' : '[]');
+  });
+  const { remove } = await readPackageVersions(REPOSITORY, openTools(empty.host));
+  expect(await failureOf(clean(host, { remove }))).toMatchObject({
+    code: 'not-found',
+    message: expect.stringContaining(`has no version ${removed[0]?.digest}`),
+  });
 });
