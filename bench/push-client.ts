@@ -9,7 +9,7 @@ const { signal } = new AbortController();
 const http = new HttpClient({ signal, idleTimeoutMs: UPLOAD_IDLE_TIMEOUT_MS });
 const site = { serverUrl: 'https://github.test', apiUrl: 'https://api.github.test', registryHost: host };
 await publishToRegistry(
-  { reference: `${host}/${repository}`, repository: 'owner/repo', sidecars: [{ path, record }], tags: [] },
+  { name: { registry: host, repository }, sidecars: [{ path, record }], tags: [] },
   { http, github: { ...site, credential: undefined, token: undefined }, signal, onProgress: () => {} },
 );
 http.close();

@@ -1,12 +1,14 @@
 import { t as BottleError } from "./errors.mjs";
-import { r as historyOf } from "./git.mjs";
+import { i as isShallow, r as historyOf } from "./git.mjs";
 import { _ as string, f as object, i as array, o as int } from "./schemas.mjs";
-import { S as registryRepository, _ as commitTag, a as isIndex, b as keyTag, p as PACK_RECORD_ANNOTATION, w as withoutPlatform, y as isGeneratedTag } from "./oci-manifest.mjs";
+import { r as datetime } from "./pack-record.mjs";
+import { S as registryRepository, _ as commitTag, a as isIndex, b as keyTag, w as withoutPlatform, x as platformTag, y as isGeneratedTag } from "./oci-manifest.mjs";
+import { n as isDigest } from "./image-id.mjs";
 import { r as readApi, t as apiRequest } from "./github.mjs";
 import { i as formatName, o as parseOciReference, t as OciRepository } from "./oci.mjs";
-import { n as isDigest } from "./image-id.mjs";
 import { i as parseInputsKey } from "./inputs-key.mjs";
-import { t as packRecordSchema } from "./pack-record.mjs";
+import { t as GUEST_PLATFORMS } from "./platform.mjs";
+import { r as recordOf } from "./sidecar-manifests.mjs";
 import { t as openSources } from "./sources.mjs";
 // src/remote/github-packages.ts
 const PER_PAGE = 100;
@@ -14,53 +16,68 @@ const MAX_PAGES = 200;
 const ownerSchema = object({ type: string() });
 const versionsSchema = array(object({
 	id: int(),
-	name: string()
+	name: string(),
+	created_at: datetime()
 }));
 /**
-* Removes from ghcr.io, which has no other way to: a package's version is a manifest, and its name the digest. The token
-* needs `packages: write`, and the package must grant this repository the role Admin.
+* What is on ghcr.io, which lists and removes it in this way only: a package's version is a manifest, and its name the
+* digest. The token needs `packages: read`, to remove `packages: write`, and the package must grant this repository the role
+* Admin.
 * https://docs.github.com/rest/packages/packages#delete-a-package-version-for-an-organization
 * @param name as in ghcr.io/<name>: the owner, and the package's name behind it
 */
-async function removeByPackagesApi(name, { http, github }) {
+async function readPackageVersions(name, { http, github }) {
 	const [owner = "", ...rest] = name.split("/");
 	const { type } = await readApi(http, github, `users/${encodeURIComponent(owner)}`, ownerSchema);
 	const path = `${type === "Organization" ? "orgs" : "users"}/${encodeURIComponent(owner)}/packages/container/${encodeURIComponent(rest.join("/"))}/versions`;
 	const ids = /* @__PURE__ */ new Map();
+	const found = [];
 	for (let page = 1; page <= MAX_PAGES; page += 1) {
 		const query = `?per_page=${PER_PAGE}&page=${page}`;
 		const versions = await readApi(http, github, path + query, versionsSchema);
-		for (const { id, name: digest } of versions) ids.set(digest, id);
+		for (const { id, name: digest, created_at: createdAt } of versions) {
+			ids.set(digest, id);
+			if (isDigest(digest)) found.push({
+				digest,
+				createdAt: new Date(createdAt)
+			});
+		}
 		if (versions.length < PER_PAGE) break;
 	}
-	return async ({ digest }) => {
+	const remove = async ({ digest }) => {
 		const id = ids.get(digest);
-		if (id !== void 0) {
-			const request = {
-				...apiRequest(github, `${path}/${id}`),
-				method: "DELETE",
-				expected: [204, 404]
-			};
-			const { body } = await http.retry(() => http.send(request));
-			body.resume();
-		}
+		if (id === void 0) throw new BottleError("not-found", `${name} has no version ${digest} among its ${ids.size}`, { hint: "something else changes the package; run it again" });
+		const request = {
+			...apiRequest(github, `${path}/${id}`),
+			method: "DELETE",
+			expected: [204, 404]
+		};
+		const { body } = await http.retry(() => http.send(request));
+		body.resume();
+	};
+	return {
+		versions: found,
+		remove
 	};
 }
 // src/remote/oci-cleaner.ts
 /** The fallback for referrers, and with an ending what older versions of cosign attach: `.sig`, `.att`. */
 const ATTACHED_TAG = /^sha256-([0-9a-f]{64})(\.\w+)?$/;
 /**
-* Removes what only old tags lead to: those of keys and commits that nobody wants to keep. What a kept tag leads to is
-* kept, with its attestations and with the tag of its inputs key. No publication may run meanwhile: it could set a tag on what
-* is being removed.
+* Removes what only old tags lead to: those of keys and commits that nobody needs. What a kept tag leads to is kept, with
+* its attestations and with the tag of its inputs key. No publication may run meanwhile: it could set a tag on what is being
+* removed.
 * @throws BottleError `sidecar-damaged` when something cannot be read: then nothing has been removed
 */
-async function cleanRepository(repository, { keepTags, keepKeys, keepSince, remove }) {
+async function cleanRepository(repository, { history, keepCommits, keepSince, versions = [], remove }) {
 	const graph = await readGraph(repository);
-	const wanted = /* @__PURE__ */ new Set([...keepTags, ...keepKeys.map(keyTag)]);
+	const wanted = neededTags(history, keepCommits, graph);
 	const kept = /* @__PURE__ */ new Set();
 	for (const [tag, digest] of graph.tags) if (!isOld(tag, digest, graph, wanted, keepSince)) keep(digest, graph, kept);
-	const removed = inOrderOfRemoval(graph).filter(({ digest }) => !kept.has(digest));
+	const removed = [...inOrderOfRemoval(graph).filter(({ digest }) => !kept.has(digest)), ...versions.filter(({ digest, createdAt }) => !graph.manifests.has(digest) && createdAt < keepSince).map(({ digest }) => ({
+		digest,
+		tags: []
+	}))];
 	for (const manifest of remove === void 0 ? [] : removed) await remove?.(manifest);
 	return {
 		removed,
@@ -114,13 +131,15 @@ function subjectOf(tag) {
 	const hex = ATTACHED_TAG.exec(tag)?.[1];
 	return hex === void 0 ? void 0 : `sha256:${hex}`;
 }
-function recordOf({ annotations }) {
-	try {
-		const text = annotations?.[PACK_RECORD_ANNOTATION];
-		return packRecordSchema.safeParse(JSON.parse(text ?? "")).data;
-	} catch {
-		return;
-	}
+/**
+* A commit that was not published by itself, since its inputs were those of an earlier one, is served by what the newest
+* commit before it has published, for each platform.
+*/
+function neededTags(history, keepCommits, { tags }) {
+	const earlier = history.slice(keepCommits);
+	const newestBefore = ["", ...GUEST_PLATFORMS.map((platform) => platformTag("", platform))].map((suffix) => earlier.find((commit) => tags.has(commitTag(commit) + suffix)));
+	const commits = [...history.slice(0, keepCommits), ...newestBefore.filter((commit) => commit !== void 0)];
+	return new Set(commits.map(commitTag));
 }
 /** Whether a tag alone is no reason to keep what it leads to. */
 function isOld(tag, digest, graph, wanted, keepSince) {
@@ -151,24 +170,31 @@ function inOrderOfRemoval({ tags, manifests }) {
 	}));
 }
 // src/cli/clean-registry-command.ts
+/** 41 bytes each. */
+const MAX_COMMITS = 5e5;
 /** `claude-bottle clean-registry`: removes published sidecars that only old commits and keys lead to. */
 async function runCleanRegistry(reference, options, output, signal) {
 	const { context, keepCommits, olderThan } = options;
 	const { tools, repositoryName } = await openSources(context, options, void 0, output, signal);
 	try {
 		const { registry, repository } = parseOciReference(reference ?? defaultReference(tools.github.registryHost, repositoryName));
-		const commits = (await historyOf(context)).slice(0, keepCommits);
-		if (commits.length < Math.min(1, keepCommits)) throw new BottleError("usage", `${context} is no checkout, so the last ${keepCommits} commits are not known`, { hint: "run it in a checkout with its history (fetch-depth: 0)" });
+		const history = await wholeHistory(context);
 		const place = new OciRepository({
 			registry,
 			repository
 		}, tools, options.delete ? "delete" : "pull");
-		const remove = registry === tools.github.registryHost ? () => removeByPackagesApi(repository, tools) : async () => removeByRegistry(place);
+		const isGitHubs = registry === tools.github.registryHost;
+		if (isGitHubs && tools.github.token === void 0) tools.onWarning("without a token (GH_TOKEN) manifests that have no tag are not seen");
+		const { versions, remove } = isGitHubs && tools.github.token !== void 0 ? await readPackageVersions(repository, tools) : {
+			versions: [],
+			remove: removeByRegistry(place)
+		};
 		const { removed, keptTags } = await cleanRepository(place, {
-			keepTags: commits.map(commitTag),
-			keepKeys: [],
+			history,
+			keepCommits,
 			keepSince: new Date(Date.now() - olderThan),
-			remove: options.delete && await remove()
+			versions,
+			remove: options.delete && remove
 		});
 		const verb = options.delete ? "removed" : "would go";
 		output.result({
@@ -181,6 +207,12 @@ async function runCleanRegistry(reference, options, output, signal) {
 	} finally {
 		tools.http.close();
 	}
+}
+async function wholeHistory(context) {
+	const history = await historyOf(context, MAX_COMMITS);
+	if (history.length === 0) throw new BottleError("usage", `${context} is no checkout, so its commits are not known`, { hint: "run it in a checkout with its whole history (fetch-depth: 0)" });
+	if (await isShallow(context)) throw new BottleError("usage", `${context} is a shallow clone of ${history.length} commits: what the others need would be removed`, { hint: "get its whole history: git fetch --unshallow, or fetch-depth: 0 of actions/checkout" });
+	return history;
 }
 function defaultReference(registryHost, repository) {
 	if (repository === void 0) throw new BottleError("usage", "it is not known which repository this is a checkout of", { hint: "name the place: claude-bottle clean-registry HOST/NAME" });

@@ -1,6 +1,6 @@
 import { a as hasErrno, t as BottleError } from "./errors.mjs";
 import { a as readChild, i as noteChild, o as runChild, s as streamChild } from "./child.mjs";
-import { r as withPrivateDir, t as scratchParent } from "./private-dir.mjs";
+import { a as scratchParent, s as withPrivateDir } from "./lock.mjs";
 import { i as parseImageId, n as isDigest } from "./image-id.mjs";
 import { _ as string, f as object, g as refine, h as record, i as array, l as nullable, p as optional, y as unknown } from "./schemas.mjs";
 import { r as parseGuestPlatform } from "./platform.mjs";

@@ -1,6 +1,6 @@
 import { o as isDamage, t as BottleError } from "./errors.mjs";
 import { n as freeBytes, t as formatBytes } from "./disk.mjs";
-import { t as scratchParent } from "./private-dir.mjs";
+import { a as scratchParent } from "./lock.mjs";
 import { a as engineFacts } from "./docker.mjs";
 import { a as glibcVersion, i as findSmolvm, o as judgeVersion, u as requireVirtualization } from "./smolvm.mjs";
 import { n as githubSite } from "./github.mjs";

@@ -6,7 +6,7 @@ import { C as sharedTags, S as registryRepository, b as keyTag } from "./oci-man
 import { r as parseGuestPlatform, t as GUEST_PLATFORMS } from "./platform.mjs";
 import { n as publishedName } from "./published-name.mjs";
 import { n as github_default, t as public_good_default } from "./public-good.mjs";
-import { i as sidecarManifest, n as indexOf, r as referrer, t as bundleManifest } from "./sidecar-manifests.mjs";
+import { a as sidecarManifest, i as referrer, n as indexOf, t as bundleManifest } from "./sidecar-manifests.mjs";
 import { n as readSidecar } from "./verify.mjs";
 import { c as storeDir } from "./kept.mjs";
 import { i as thisOwner, t as isAlive } from "./owner.mjs";

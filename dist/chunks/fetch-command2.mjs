@@ -106,13 +106,11 @@ async function fetchAndBind(options, output, signal) {
 			requireUsable: (record) => requireUsable(record, onWarning),
 			judge: (offer) => judgeOffer(offer, wanted, trust, {
 				store,
-				tools,
-				onWarning
+				tools
 			}),
 			acceptsStored: (record) => acceptsStored(record, wanted, trust, {
 				store,
-				tools,
-				onWarning
+				tools
 			}),
 			explainMiss: (nearest) => explainMiss(nearest, inputs, {
 				platform,
@@ -153,7 +151,8 @@ function parseDemands({ sha256, commit, bind, prove, locked, from }) {
 	return {
 		sha256,
 		commit,
-		sameInputs: bind
+		sameInputs: bind,
+		knownSource: (from ?? locked) === void 0
 	};
 }
 function requireHex(option, value, pattern, hint) {

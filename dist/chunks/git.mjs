@@ -30,12 +30,16 @@ async function defaultBranchOf(dir) {
 	]))?.trim())?.replace(/^refs\/remotes\/origin\//, "");
 }
 /** Full hashes of the checked-out commit and those before it, the newest first. */
-async function historyOf(dir) {
+async function historyOf(dir, maxCommits = HISTORY_COMMITS) {
 	return linesOf(await git(dir, [
 		"log",
 		"--format=%H",
-		`--max-count=${HISTORY_COMMITS}`
+		`--max-count=${maxCommits}`
 	]));
+}
+/** Whether a clone has only the newest part of the history (`--depth`). */
+async function isShallow(dir) {
+	return (await git(dir, ["rev-parse", "--is-shallow-repository"]))?.trim() === "true";
 }
 async function tagsAtHead(dir) {
 	return linesOf(await git(dir, [
@@ -97,4 +101,4 @@ async function git(dir, args) {
 		throw error;
 	}
 }
-export { tagsAtHead as a, originOf as i, defaultBranchOf as n, historyOf as r, changedSince as t };
+export { originOf as a, isShallow as i, defaultBranchOf as n, tagsAtHead as o, historyOf as r, changedSince as t };

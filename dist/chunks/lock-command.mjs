@@ -4,7 +4,6 @@ import { n as explainMiss } from "./explain-miss2.mjs";
 import { i as lockedOf, l as findOffer, n as judgeOffer, r as LOCK_FILE, s as writeLockFile } from "./trust.mjs";
 import { r as parseSourceAddress, t as openSources } from "./sources.mjs";
 import { r as parseGuestPlatform, t as GUEST_PLATFORMS } from "./platform.mjs";
-import { t as warningsTo } from "./progress.mjs";
 import { c as storeDir } from "./kept.mjs";
 import { t as Store } from "./store.mjs";
 import { t as trustOf } from "./trust-options.mjs";
@@ -28,7 +27,6 @@ async function runLock(options, output, signal) {
 	const store = await Store.open(storeDir(options.store));
 	const trust = await trustOf(options);
 	const { tools, sources, forBuild } = await openSources(context, options, address, output, signal);
-	const onWarning = warningsTo(output.onProgress);
 	const locked = [];
 	try {
 		for (const platform of wantedPlatforms.length > 0 ? wantedPlatforms : GUEST_PLATFORMS) {
@@ -41,7 +39,10 @@ async function runLock(options, output, signal) {
 			try {
 				const { offer } = await findOffer({
 					wanted,
-					demands: { sameInputs: true },
+					demands: {
+						sameInputs: true,
+						knownSource: address === void 0
+					},
 					sources,
 					explainMiss: (nearest) => explainMiss(nearest, {
 						record,
@@ -56,8 +57,7 @@ async function runLock(options, output, signal) {
 				});
 				await judgeOffer(offer, wanted, trust, {
 					store,
-					tools,
-					onWarning
+					tools
 				});
 				locked.push([platform, lockedOf(offer, record.key)]);
 			} catch (error) {

@@ -1,6 +1,6 @@
 import { n as isDigest } from "./image-id.mjs";
 import { t as canonicalize } from "./canonicalize.mjs";
-import { C as _nonnegative, D as $constructor, E as $ZodISODateTime, T as _regex, _ as string, a as boolean, b as _isoDateTime, f as object, g as refine, i as array, n as _enum, o as int, p as optional, s as literal, t as ZodMiniStringFormat } from "./schemas.mjs";
+import { C as _nonnegative, D as $constructor, E as $ZodISODateTime, T as _regex, _ as string, a as boolean, b as _isoDateTime, c as looseObject, g as refine, i as array, n as _enum, o as int, p as optional, s as literal, t as ZodMiniStringFormat } from "./schemas.mjs";
 import { t as GUEST_PLATFORMS } from "./platform.mjs";
 import { createHash } from "node:crypto";
 // node_modules/zod/v4/mini/iso.js
@@ -15,11 +15,14 @@ function datetime(params) {
 const digest = string().check(refine(isDigest));
 const sha256 = string().check(_regex(/^[0-9a-f]{64}$/));
 const sizeBytes = int().check(_nonnegative());
-/** The pack record: what is known of one sidecar and of the image that it was packed from. */
-const packRecordSchema = object({
+/**
+* The pack record: what is known of one sidecar and of the image that it was packed from. What a later version adds to it is
+* kept, since the record as a whole is what is signed.
+*/
+const packRecordSchema = looseObject({
 	version: literal(1),
 	platform: _enum(GUEST_PLATFORMS),
-	image: object({
+	image: looseObject({
 		id: digest,
 		/** Absent where the engine does not tell: the containerd image store. */
 		configDigest: optional(digest),
@@ -30,17 +33,17 @@ const packRecordSchema = object({
 		runtimeConfigSha256: sha256
 	}),
 	/** The one-layer image that smolvm pulled; a sidecar's manifest names its config. */
-	flattened: object({
+	flattened: looseObject({
 		configDigest: digest,
 		layerDigest: digest,
 		layerSizeBytes: sizeBytes
 	}),
-	sidecar: object({
+	sidecar: looseObject({
 		sha256,
 		sizeBytes,
 		crc32: string().check(_regex(/^[0-9a-f]{8}$/))
 	}),
-	smolvm: object({
+	smolvm: looseObject({
 		version: string(),
 		cpus: optional(int()),
 		memMib: optional(int())
@@ -48,7 +51,7 @@ const packRecordSchema = object({
 	hop: _enum(["embedded", "container"]),
 	packedAt: /* @__PURE__ */ datetime(),
 	/** What went into `docker build`; absent where an image was packed as it was found. */
-	inputs: optional(object({
+	inputs: optional(looseObject({
 		key: sha256,
 		dockerfileSha256: sha256,
 		target: optional(string()),
@@ -58,13 +61,13 @@ const packRecordSchema = object({
 		narrowed: boolean()
 	})),
 	/** The workflow run that published it. */
-	source: optional(object({
+	source: optional(looseObject({
 		repository: string(),
 		repositoryId: optional(string()),
 		commit: string().check(_regex(/^[0-9a-f]{40,64}$/)),
 		ref: string(),
 		event: string(),
-		runId: string(),
+		runId: string().check(_regex(/^\d{1,20}$/)),
 		runAttempt: int()
 	}))
 });

@@ -1,6 +1,6 @@
 import { i as __require, t as __commonJSMin } from "./rolldown-runtime.mjs";
 import { r as requireFreeBytes } from "./disk.mjs";
-import { n as sweepPrivateDirs, r as withPrivateDir, t as scratchParent } from "./private-dir.mjs";
+import { a as scratchParent, o as sweepPrivateDirs, s as withPrivateDir } from "./lock.mjs";
 import { n as isDigest, t as id16 } from "./image-id.mjs";
 import { n as runtimeConfigSha256 } from "./pack-record.mjs";
 import { t as warningsTo } from "./progress.mjs";

@@ -22,14 +22,16 @@ function requireIdentity(identity, policy) {
 	requireEqual("certificate subject", identity.signer, identity.subject);
 	requireRule("workflow", policy.signerWorkflow ?? `one of ${repository}, or ${PACK_WORKFLOW}`, identity.signer, isSigner(identity.signer, policy), "if that workflow is meant to sign, name it with --signer-workflow");
 	requireRule("ref", ["a tag", ...branches.map((branch) => `refs/heads/${branch}`)].join(" or "), identity.ref, identity.ref.startsWith("refs/tags/") || branches.some((each) => identity.ref === `refs/heads/${each}`));
-	requireEqual("commit", policy.commit ?? identity.commit, identity.commit);
 	requireRule("runner", "github-hosted", identity.runnerEnvironment, policy.allowSelfHosted || identity.runnerEnvironment === "github-hosted", "if you trust the machine that it ran on, use --allow-self-hosted");
 	requireRule("trigger", TRIGGERS.join(", "), identity.trigger, TRIGGERS.includes(identity.trigger));
 }
-/** The file counts, in whatever version. */
+/**
+* Without a ref the file counts, in whatever version: everybody who can push a branch or a tag to the workflow's repository
+* can change what is there under its name.
+*/
 function isSigner(signer, { serverUrl, repository, signerWorkflow }) {
 	const workflow = signer.slice(0, Math.max(0, signer.lastIndexOf("@")));
-	if (signerWorkflow !== void 0) return workflow === `${serverUrl}/${signerWorkflow}`;
+	if (signerWorkflow !== void 0) return (signerWorkflow.includes("@") ? signer : workflow) === `${serverUrl}/${signerWorkflow}`;
 	const directory = `${serverUrl}/${repository}/.github/workflows/`.toLowerCase();
 	const lowerCase = workflow.toLowerCase();
 	return lowerCase.startsWith(directory) && /^[^/@]+\.ya?ml$/.test(lowerCase.slice(directory.length)) || workflow === `${serverUrl}/${PACK_WORKFLOW}`;
@@ -39,8 +41,8 @@ function requireEqual(field, expected, got) {
 }
 function requireRule(field, expected, got, ok, hint = "do not use it before you know why; it may be made to look like another one") {
 	if (!ok) {
-		const shown = got === void 0 ? "none" : JSON.stringify(got);
-		throw new BottleError("not-trusted", `provenance of something else: the ${field} is ${shown}, expected ${expected}`, { hint });
+		const message = `provenance of something else: the ${field} is ${got === void 0 ? "none" : JSON.stringify(got)}, expected ${expected}`;
+		throw new BottleError("not-trusted", message.replace(/\p{Cc}/gu, "?"), { hint });
 	}
 }
 export { requireIdentity as n, requireEqual as t };

@@ -3058,7 +3058,7 @@ function addInspect(program, start) {
 	}));
 }
 function addVerify(program, start) {
-	trustOptions(program.command("verify").description("check sidecars; damaged ones of the store go to quarantine").argument("[file-or-id]", "a file, an image ID, or its first 16 hex digits")).option("--context <dir>", "a checkout of the repository that has to have signed", ".").option("--repo <owner/name>", "repository that has to have signed (default: the checkout's origin)").option("--github-url <url>", "GitHub server (default: the origin's, or https://github.com)").option("--all", "every sidecar in the store").option("--deep", "also unpack and check every entry").addOption(storeOption()).addOption(jsonOption()).addHelpText("after", examples(["claude-bottle verify --deep agent.smolmachine", "a file, down to each entry"], ["claude-bottle verify --all", "the whole store"])).action((fileOrId, options) => start(async ({ output, signal }) => {
+	signerOptions(program.command("verify").description("check sidecars; damaged ones of the store go to quarantine").argument("[file-or-id]", "a file, an image ID, or its first 16 hex digits")).option("--context <dir>", "a checkout of the repository that has to have signed", ".").option("--repo <owner/name>", "repository that has to have signed (default: the checkout's origin; in the store, what each record names)").option("--github-url <url>", "GitHub server (default: the origin's, or https://github.com)").option("--all", "every sidecar in the store").option("--deep", "also unpack and check every entry").addOption(storeOption()).addOption(jsonOption()).addHelpText("after", examples(["claude-bottle verify --deep agent.smolmachine", "a file, down to each entry"], ["claude-bottle verify --all", "the whole store"])).action((fileOrId, options) => start(async ({ output, signal }) => {
 		const { runVerify } = await import("./verify-command.mjs");
 		return await runVerify(fileOrId, options, output, signal);
 	}));
@@ -3095,13 +3095,17 @@ function buildOptions(command, { hasPlatform = true } = {}) {
 function sourceOptions(command) {
 	return command.option("--from <source>", "only from oci:REFERENCE, release:TAG, run:ID, file:PATH, layout:FILE or https://…").option("--repo <owner/name>", "repository whose sidecars are wanted (default: the checkout's origin)").option("--github-url <url>", "GitHub server (default: the origin's, or https://github.com)").option("--token <token>", "GitHub token; better in GH_TOKEN, where no other user sees it");
 }
-/** Whose signature a sidecar must have. */
+/** Whether what comes can be trusted. */
 function trustOptions(command) {
+	return signerOptions(command).option("--allow-older", "also an older run than was seen before for the same inputs");
+}
+/** Whose signature a sidecar must have. */
+function signerOptions(command) {
 	return command.addOption(new Option("--provenance <mode>", "auto: verified where there is a signature, required once there was one").choices([
 		"auto",
 		"required",
 		"off"
-	]).default("auto")).option("--branch <name>", "also accept what was packed for this branch, may be repeated", collect, []).option("--signer-workflow <path>", "only what OWNER/NAME/.github/workflows/FILE.yml has signed").option("--allow-self-hosted", "also what was packed on a runner that is not GitHub's own").option("--allow-older", "also an older run than was seen before for the same inputs").option("--trusted-root <file>", "Sigstore trust roots, instead of those that are built in");
+	]).default("auto")).option("--branch <name>", "also accept what was packed for this branch, may be repeated", collect, []).option("--signer-workflow <path>", "only what OWNER/NAME/.github/workflows/FILE.yml[@REF] has signed").option("--allow-self-hosted", "also what was packed on a runner that is not GitHub's own").option("--trusted-root <file>", "Sigstore trust roots, instead of those that are built in");
 }
 function fetchOptions(command) {
 	return trustOptions(sourceOptions(buildOptions(command))).option("--sha256 <hex>", "accept only the sidecar with this SHA-256").option("--commit <hash>", "accept only what was packed from this commit").option("--locked", "accept only what claude-bottle.lock says").option("--offline", "ask no source, only the store").option("--prove", "bind only if layers and runtime config are those of the image that was packed").option("--image <name>", "image that claude-bottle builds (default: $CLAUDE_BOTTLE_IMAGE or claude-bottle:latest)").addOption(storeOption());

@@ -10,7 +10,7 @@ import { S as registryRepository, _ as commitTag, a as isIndex, b as keyTag, h a
 import { r as printable } from "./footer.mjs";
 import { i as readTar, n as TarError } from "./tar.mjs";
 import { i as formatName, o as parseOciReference, t as OciRepository } from "./oci.mjs";
-import { a as tagsAtHead, i as originOf, r as historyOf } from "./git.mjs";
+import { a as originOf, o as tagsAtHead, r as historyOf } from "./git.mjs";
 import { t as warningsTo } from "./progress.mjs";
 import { unescape } from "node:querystring";
 import { createHash } from "node:crypto";

@@ -2,11 +2,11 @@ import { a as __toESM, i as __require, r as __exportAll, t as __commonJSMin } fr
 import { A as BearerCredentialHandler, C as exec, D as rmRF, E as mkdirP, M as HttpClientError, N as HttpCodes, O as which, S as warning, T as cp, _ as info, a as require_commonjs$2, b as setOutput, c as require_dist$2, f as require_semver, g as getInput, i as defaults$1, j as HttpClient, k as summary, l as require_dist$1, m as error, p as debug, r as getOctokit, t as retry$1, v as isDebug, w as getExecOutput, x as setSecret, y as notice } from "./dist-bundle.mjs";
 import { a as hasErrno, i as fileError, n as InterruptedError, r as asBottleError, s as stackOf, t as BottleError } from "./errors.mjs";
 import { r as endProcessesIn } from "./child.mjs";
-import { n as sweepPrivateDirs, r as withPrivateDir } from "./private-dir.mjs";
+import { o as sweepPrivateDirs, s as withPrivateDir } from "./lock.mjs";
 import { t as formatBytes } from "./disk.mjs";
 import { t as id16 } from "./image-id.mjs";
 import { _ as string, a as boolean, f as object, i as array, o as int, p as optional, r as _undefined, u as nullish, y as unknown } from "./schemas.mjs";
-import { r as datetime } from "./pack-record.mjs";
+import { r as datetime, t as packRecordSchema } from "./pack-record.mjs";
 import { n as hostGuestPlatform, r as parseGuestPlatform, t as GUEST_PLATFORMS } from "./platform.mjs";
 import { t as warningsTo } from "./progress.mjs";
 import { n as readSidecar } from "./verify.mjs";
@@ -23,8 +23,8 @@ import { n as readRecord, t as formatRecord } from "./record-file2.mjs";
 import { C as sharedTags, S as registryRepository, a as isIndex, b as keyTag, c as prettyJson, i as digestOf, n as INDEX_TYPE, t as IMAGE_TYPE, x as platformTag } from "./oci-manifest.mjs";
 import { n as publishedName, t as BUNDLE_SUFFIX } from "./published-name.mjs";
 import { t as recordSha256 } from "./record-digest.mjs";
-import { a as sendApi, i as repositoryPath, n as githubSite, o as shownText, s as uploadRequest, t as apiRequest } from "./github.mjs";
-import { i as sidecarManifest, t as bundleManifest } from "./sidecar-manifests.mjs";
+import { a as sendApi, i as repositoryPath, n as githubSite, o as shownText, r as readApi, s as uploadRequest, t as apiRequest } from "./github.mjs";
+import { a as sidecarManifest, r as recordOf$1, t as bundleManifest } from "./sidecar-manifests.mjs";
 import os$1, * as os from "os";
 import * as crypto from "crypto";
 import * as fs$1 from "fs";
@@ -64,20 +64,14 @@ const ATTEST_MODES = [
 const PERMISSIONS = "id-token: write and attestations: write (beside contents: read)";
 /**
 * Whether this job is going to attest; to be asked before anything is built.
-* @param env with ACTIONS_ID_TOKEN_REQUEST_URL, which only a job with `id-token: write` has
 * @throws BottleError `authentication` when it must and may not
 */
-function requireAttestPermissions(env, mode) {
-	if (mode === "off") return false;
-	const may = Boolean(env.ACTIONS_ID_TOKEN_REQUEST_URL && env.ACTIONS_ID_TOKEN_REQUEST_TOKEN);
-	if (!may && mode === "required") throw new BottleError("authentication", "this job may not attest: it has no permission id-token: write", { hint: `give the job the permissions ${PERMISSIONS}, or set attest to off` });
-	return may;
+function requireAttestPermissions(hasIdToken, mode) {
+	if (!hasIdToken && mode === "required") throw new BottleError("authentication", "this job may not attest: it has no permission id-token: write", { hint: `give the job the permissions ${PERMISSIONS}, or set attest to off` });
+	return hasIdToken && mode !== "off";
 }
-/**
-* Signs who packed a sidecar, with the run's own identity. Which Sigstore does it follows from the repository: what is
-* signed for a public one is public for ever, so a private one is never sent there.
-*/
-async function attestSidecar({ subjects, token, mode }) {
+/** Signs who packed a sidecar, with the run's own identity. */
+async function attestSidecar({ subjects, token, mode, isPublicRepository }) {
 	try {
 		const { attestProvenance } = await import("./lib.mjs");
 		const { bundle, attestationID: id } = await attestProvenance({
@@ -86,6 +80,7 @@ async function attestSidecar({ subjects, token, mode }) {
 				digest: { sha256 }
 			})),
 			token,
+			sigstore: isPublicRepository ? "public-good" : "github",
 			skipWrite: mode === "auto"
 		});
 		return {
@@ -64420,10 +64415,91 @@ async function artifactExpiry(id, { apiUrl, repository, token, signal }) {
 		return;
 	}
 }
+// src/publish/release-contents.ts
+/** A sidecar (`publishedName`), its bundle or its record. All else in a release is somebody else's. */
+const SIDECAR_FILE = /^(smolmachine-linux-(?:amd64|arm64)-[0-9a-f]{16}\.smolmachine)(\.sigstore\.json|\.json)?$/;
+const assetSchema = object({
+	id: int(),
+	name: string(),
+	/** `starter` while it is being uploaded, and for ever when the upload broke off. */
+	state: string(),
+	size: int(),
+	/** None on older servers. */
+	digest: nullish(shownText)
+});
+/** Beside the sidecars of each platform, in the format of sha256sum. */
+function sumsName(platform) {
+	return `SHA256SUMS-${platform.replace("/", "-")}`;
+}
+function isText(name) {
+	return isRecord(name) || GUEST_PLATFORMS.some((platform) => name === sumsName(platform));
+}
+/**
+* What was packed from another commit: the files of each sidecar whose record says so, and the sums that name them. A
+* sidecar without a record is not told from one that another job has half brought, so it is none of these. The records
+* are last: when the removal breaks off, they still say what is to go.
+*/
+function findStale({ assets, texts }, commit) {
+	const isStale = (name) => {
+		const source = recordOf(sidecarOf(name), texts)?.source;
+		return source !== void 0 && source.commit !== commit;
+	};
+	return assets.filter(({ name }) => isStale(name) || [...sumsOf(name, texts).keys()].some(isStale)).sort((a, b) => Number(isRecord(a.name)) - Number(isRecord(b.name)));
+}
+/** Of the expected platforms, and of those that the release has anything of, the ones that are not whole. */
+function findMissingPlatforms(contents, expected, origin) {
+	return GUEST_PLATFORMS.filter((platform) => {
+		return (expected.includes(platform) || contents.assets.some(({ name }) => isOf(platform, name))) && !isWhole(platform, contents, origin);
+	});
+}
+function isOf(platform, name) {
+	const prefix = `smolmachine-${platform.replace("/", "-")}-`;
+	return name === sumsName(platform) || sidecarOf(name)?.startsWith(prefix) === true;
+}
+/** All that the sums name is there, and of each sidecar a record that is of this origin. */
+function isWhole(platform, { assets, texts }, origin) {
+	const sums = sumsOf(sumsName(platform), texts);
+	const uploaded = assets.filter(({ state }) => state === "uploaded");
+	const digests = new Map(uploaded.map(({ name, digest }) => [name, digest ?? void 0]));
+	return sums.size > 0 && [...sums].every(([name, sha256]) => isOf(platform, name) && digests.has(name) && [void 0, `sha256:${sha256}`].includes(digests.get(name)) && isVouchedFor(sidecarOf(name), sums, texts, origin));
+}
+function isVouchedFor(sidecar, sums, texts, { repository, commit }) {
+	const record = recordOf(sidecar, texts);
+	return record?.inputs !== void 0 && publishedName(record.platform, record.inputs.key) === sidecar && hash("sha256", texts.get(`${sidecar}.json`) ?? "") === sums.get(`${sidecar}.json`) && record.sidecar.sha256 === sums.get(sidecar) && record.source?.commit === commit && record.source.repository.toLowerCase() === repository.toLowerCase();
+}
+/**
+* Files of sidecars that no sums name: what a run that broke off has left, or one with other inputs. Nobody vouches for
+* them, and as long as a platform is missing they can be what its job is bringing: to be asked when none is.
+*/
+function findLeftovers({ assets, texts }) {
+	const named = new Set([...texts.keys()].flatMap((name) => [...sumsOf(name, texts).keys()]));
+	return assets.filter(({ name }) => sidecarOf(name) !== void 0 && !named.has(name));
+}
+/** The name of the sidecar that a file is or belongs to. */
+function sidecarOf(name) {
+	return SIDECAR_FILE.exec(name)?.[1];
+}
+function isRecord(name) {
+	return SIDECAR_FILE.exec(name)?.[2] === ".json";
+}
+/** Undefined too for what is no record, or one of a later version. */
+function recordOf(sidecar, texts) {
+	try {
+		return packRecordSchema.safeParse(JSON.parse(String(texts.get(`${sidecar}.json`)))).data;
+	} catch {
+		return;
+	}
+}
+/** SHA-256 by name; none for what is no sums file. */
+function sumsOf(name, texts) {
+	const text = isRecord(name) ? "" : texts.get(name)?.toString("utf8") ?? "";
+	return new Map([...text.matchAll(/^([0-9a-f]{64}) [ *](.+)$/gm)].map(([, sha256 = "", file = ""]) => [file, sha256]));
+}
 // src/publish/github-release.ts
 /** Each must be smaller than 2 GiB: https://docs.github.com/repositories/releasing-projects-on-github/about-releases */
 const ASSET_LIMIT_BYTES = 2 ** 31;
-const MAX_SUMS_BYTES = 1048576;
+/** Sums and records. */
+const MAX_TEXT_BYTES = 1048576;
 /** With the assets of each release in it, a page of more could get too large. */
 const RELEASES_PER_PAGE = 30;
 const ASSETS_PER_PAGE = 100;
@@ -64445,19 +64521,11 @@ const releaseSchema = object({
 	upload_url: string(),
 	html_url: shownText
 });
-const assetSchema = object({
-	id: int(),
-	name: string(),
-	/** `starter` while it is being uploaded, and for ever when the upload broke off. */
-	state: string(),
-	size: int(),
-	/** None on older servers. */
-	digest: nullish(shownText)
-});
 /**
 * Brings sidecars into the release of a tag: all files first, each compared with what GitHub has of it, and the
-* release published last. What is published already is never changed or replaced, only added to. Every step looks first
-* and changes what is missing, so that it can be repeated, in this run or in the next.
+* release published last, with sidecars of one commit and no others. What is published already is never changed or
+* replaced, only added to. Every step looks first and changes what is missing, so that it can be repeated, in this run
+* or in the next.
 * @throws BottleError `upload-failed`, `not-trusted` for a tag on another commit, `authentication`, `try-later`
 */
 async function publishRelease(options) {
@@ -64470,10 +64538,11 @@ async function publishRelease(options) {
 	});
 	try {
 		await requireTagAt(options);
-		const draft = await http.retry(() => openRelease(options));
-		await bringAssets(draft, assets, options);
-		const missingPlatforms = draft.draft ? await platformsWithout(draft, options) : [];
-		const release = options.publish && missingPlatforms.length === 0 ? await publishDraft(draft, options) : draft;
+		const opened = await http.retry(() => openRelease(options));
+		await removeStale(opened, options);
+		await bringAssets(opened, assets, options);
+		const missingPlatforms = opened.draft ? await completeDraft(opened, options) : [];
+		const release = options.publish && missingPlatforms.length === 0 ? await publishDraft(opened, options) : opened;
 		const sizeBytes = assets.reduce((sum, asset) => sum + asset.sizeBytes, 0);
 		onProgress({
 			type: "done",
@@ -64484,12 +64553,7 @@ async function publishRelease(options) {
 		return {
 			url: release.html_url,
 			isDraft: release.draft,
-			missingPlatforms,
-			assets: assets.map(({ name, sha256, sizeBytes }) => ({
-				name,
-				sha256,
-				sizeBytes
-			}))
+			missingPlatforms
 		};
 	} catch (error) {
 		throw releaseError(error, options);
@@ -64514,17 +64578,13 @@ async function localAssets(sidecars) {
 		const files = [];
 		for (const { path, name, record, recordPath, bundlePath } of group) {
 			files.push(await largeFile(name, path, record));
-			if (bundlePath !== void 0) files.push(await smallFile(`${name}.sigstore.json`, bundlePath));
+			if (bundlePath !== void 0) files.push(await smallFile(name + BUNDLE_SUFFIX, bundlePath));
 			files.push(await smallFile(`${name}.json`, recordPath));
 		}
 		const sums = files.map(({ sha256, name }) => `${sha256}  ${name}\n`).sort();
 		assets.push(...files, assetOf(sumsName(platform), Buffer.from(sums.join(""))));
 	}
 	return assets;
-}
-/** Beside the sidecars of each platform, in the format of sha256sum. */
-function sumsName(platform) {
-	return `SHA256SUMS-${platform.replace("/", "-")}`;
 }
 /** A sidecar: its hash is known from when it was verified. */
 async function largeFile(name, path, { sidecar }) {
@@ -64598,6 +64658,48 @@ async function openRelease(options) {
 async function findDraft(options) {
 	return (await listPages(options, [], releaseSchema, RELEASES_PER_PAGE)).filter(({ draft, tag_name }) => draft && tag_name === options.tag).sort((a, b) => a.id - b.id)[0];
 }
+/** What an earlier run has left in a draft, packed from the commit that the tag was on then. */
+async function removeStale(release, options) {
+	const stale = findStale(await readContents(release, options), options.commit);
+	if (!await deleteFromDraft(release, stale, "it is of another commit", options)) {
+		const names = stale.map(({ name }) => name).join(", ");
+		throw new BottleError("upload-failed", `the release is published, with files of another commit than ${options.commit}: ${names}`, { hint: "what is published stays as it is; publish this commit under a new tag" });
+	}
+}
+/** False when it is no draft, or not any more: of what is published nothing is deleted. */
+async function deleteFromDraft(release, assets, reason, options) {
+	const { http, onProgress } = options;
+	for (const asset of assets) {
+		await requireTagAt(options);
+		if (!await http.retry(async () => {
+			const isDraft = await isDraftStill(release, options);
+			if (isDraft) await deleteAsset(asset, options);
+			return isDraft;
+		})) return false;
+		onProgress({
+			type: "output",
+			stage: "publish",
+			line: `${asset.name} is deleted: ${reason}`
+		});
+	}
+	return true;
+}
+async function isDraftStill({ id }, options) {
+	return (await askReleases(options, [String(id)], releaseSchema)).draft;
+}
+async function readContents(release, options) {
+	const { http } = options;
+	const assets = await http.retry(() => listAssets(release, options));
+	const texts = /* @__PURE__ */ new Map();
+	for (const { id, name, state, size } of assets) if (isText(name) && state === "uploaded" && size <= MAX_TEXT_BYTES) {
+		const answer = await unlessMissing(http.read(contentRequest(id, options), MAX_TEXT_BYTES));
+		if (answer !== void 0) texts.set(name, answer.bytes);
+	}
+	return {
+		assets,
+		texts
+	};
+}
 /** Until GitHub has them all as they are here. */
 async function bringAssets(release, assets, options) {
 	const { http, onProgress } = options;
@@ -64613,6 +64715,7 @@ async function bringAssets(release, assets, options) {
 				stage: "publish",
 				line: `${asset.name}, ${asset.sizeBytes} bytes`
 			});
+			await requireTagAt(options);
 			await http.retry(() => bringAsset(release, asset, options));
 		}
 	}
@@ -64642,7 +64745,7 @@ async function bringAsset(release, asset, options) {
 	if (there !== void 0) {
 		if (there.state === "uploaded") {
 			if (await isSame(there, asset, options)) return;
-			if (!(await askReleases(options, [String(release.id)], releaseSchema)).draft) throw otherContent([asset.name]);
+			if (!await isDraftStill(release, options)) throw otherContent([asset.name]);
 		}
 		await deleteAsset(there, options);
 	}
@@ -64681,24 +64784,12 @@ function contentRequest(id, { github, repository }) {
 		}
 	};
 }
-/** The expected platforms without sums, or with sums that are not those of the assets: another job is still at it. */
-async function platformsWithout(release, options) {
-	const { http, expectedPlatforms } = options;
-	const there = (await http.retry(() => listAssets(release, options))).filter(({ state }) => state === "uploaded");
-	const missing = [];
-	for (const platform of expectedPlatforms) {
-		const sums = there.find(({ name }) => name === sumsName(platform));
-		if (sums === void 0 || !agree(await readSums(sums, options), there)) missing.push(platform);
-	}
+/** Takes away what nobody vouches for, once all platforms are there; before that, names those that are not. */
+async function completeDraft(draft, options) {
+	const contents = await readContents(draft, options);
+	const missing = findMissingPlatforms(contents, options.expectedPlatforms, options);
+	if (missing.length === 0) await deleteFromDraft(draft, findLeftovers(contents), "no SHA256SUMS names it", options);
 	return missing;
-}
-async function readSums({ id }, options) {
-	const { bytes } = await options.http.read(contentRequest(id, options), MAX_SUMS_BYTES);
-	return [...bytes.toString("utf8").matchAll(/^([0-9a-f]{64}) [ *](.+)$/gm)].map(([, sha256 = "", name = ""]) => [sha256, name]);
-}
-function agree(sums, there) {
-	const digests = new Map(there.map(({ name, digest }) => [name, digest ?? void 0]));
-	return sums.length > 0 && sums.every(([sha256, name]) => digests.has(name) && [void 0, `sha256:${sha256}`].includes(digests.get(name)));
 }
 /** The last request of all: nothing of an immutable release can be mended afterwards. */
 async function publishDraft(draft, options) {
@@ -64872,36 +64963,33 @@ const READ_BUFFERS = 32;
 * again.
 * @throws BottleError `upload-failed`, `authentication`; the tags are those of before, or whole
 */
-async function publishToRegistry({ reference, repository, sidecars, tags }, { onProgress, ...rest }) {
+async function publishToRegistry({ name, sidecars, tags }, { onProgress, ...rest }) {
 	const tools = {
 		...rest,
 		onWarning: warningsTo(onProgress)
 	};
-	const name = placeOf(reference, repository, tools.github);
 	const place = new OciRepository(name, tools, "push");
 	try {
 		const pushed = [];
 		for (const sidecar of sidecars) pushed.push(await pushSidecar(place, sidecar, tags, onProgress));
-		const indexes = await pushTags(place, pushed);
+		const published = [];
+		for (const each of pushed) published.push({
+			...each.published,
+			tags: await pushPlatformTags(place, each, tools)
+		});
+		const indexes = /* @__PURE__ */ new Map();
+		for (const tag of new Set(pushed.flatMap(({ published }) => published.tags))) indexes.set(tag, await updatePlatformIndex(place, tag));
 		const [tag] = indexes.keys();
 		const isPublic = tag === void 0 ? void 0 : await canAnybodyRead(name, tag, tools);
 		return {
 			name: formatName(name),
-			sidecars: pushed.map(({ published }) => published),
+			sidecars: published,
 			indexes,
 			isPublic
 		};
 	} catch (error) {
 		throw error instanceof HttpError ? publishError(error, name, tools.github) : error;
 	}
-}
-function placeOf(reference, repository, { registryHost }) {
-	const place = parseOciReference(reference ?? `${registryHost}/${registryRepository(repository)}`);
-	if (place.tag !== void 0 || place.digest !== void 0) throw new BottleError("usage", `a sidecar gets tags of its own, not that of ${reference}`, { hint: `use ${formatName(place)}` });
-	return {
-		registry: place.registry,
-		repository: place.repository
-	};
 }
 /** Blobs, manifest, bundle; no tag leads to them yet. */
 async function pushSidecar(place, { path, record, bundle }, sharedTags, onProgress) {
@@ -64928,7 +65016,8 @@ async function pushSidecar(place, { path, record, bundle }, sharedTags, onProgre
 		title: `${place.name.repository}:${tags[0] ?? "latest"}`
 	});
 	await pushBlobs(place, blobs);
-	const digest = await pushManifest(place, descriptor.digest, manifest);
+	const { digest } = descriptor;
+	if (await place.findDigest(digest) === void 0) await place.putManifest(digest, manifest, IMAGE_TYPE);
 	const bundleDigest = bundle && await attachBundle(place, descriptor, bundle);
 	const sentBytes = wasSent ? sidecar.sizeBytes : 0;
 	onProgress({
@@ -64941,11 +65030,11 @@ async function pushSidecar(place, { path, record, bundle }, sharedTags, onProgre
 		published: {
 			platform,
 			digest,
-			address: `oci:${formatName(place.name)}@${digest}`,
 			tags,
 			bundleDigest,
 			sentBytes
 		},
+		record,
 		manifest
 	};
 }
@@ -64997,11 +65086,6 @@ function changedError(path, difference) {
 async function pushBlobs(place, blobs) {
 	for (const blob of blobs) await place.pushBlob(digestOf(blob), blob);
 }
-async function pushManifest(place, tagOrDigest, manifest) {
-	const digest = digestOf(manifest);
-	if (await place.findDigest(tagOrDigest) !== digest) await place.putManifest(tagOrDigest, manifest, IMAGE_TYPE);
-	return digest;
-}
 /** As cosign and gh attach it: an artifact of its own whose subject is the manifest. */
 async function attachBundle(place, subject, bundle) {
 	const { descriptor, manifest, blobs } = bundleManifest(subject, bundle);
@@ -65014,15 +65098,29 @@ async function attachBundle(place, subject, bundle) {
 	if (!hasReferrersApi) await addToIndex(place, referrersTag(subjectDigest), descriptor);
 	return digest;
 }
+/** @returns the tags that lead to it now */
+async function pushPlatformTags(place, { published: { platform, digest, tags }, record, manifest }, { onWarning }) {
+	const set = [];
+	for (const tag of tags) {
+		const name = platformTag(tag, platform);
+		const there = await place.findManifest(name);
+		const newerRun = there && newerRunOf(recordOf$1(there.content), record);
+		if (newerRun !== void 0) {
+			onWarning(`the tag ${name} stays at what run ${newerRun} has published: this run is an older one`);
+			continue;
+		}
+		if (there?.digest !== digest) await place.putManifest(name, manifest, IMAGE_TYPE);
+		set.push(tag);
+	}
+	return set;
+}
 /**
-* A platform's own tags first: the index is made from them.
-* @returns the digest of each index
+* A job that is run again long after it first ran has old content for tags that have moved on; `fetch` would take it for a
+* rollback. GitHub counts runs up.
 */
-async function pushTags(place, pushed) {
-	for (const { published, manifest } of pushed) for (const tag of published.tags) await pushManifest(place, platformTag(tag, published.platform), manifest);
-	const indexes = /* @__PURE__ */ new Map();
-	for (const tag of new Set(pushed.flatMap(({ published }) => published.tags))) indexes.set(tag, await updatePlatformIndex(place, tag));
-	return indexes;
+function newerRunOf(there, { source }) {
+	const other = there?.source;
+	return other !== void 0 && source !== void 0 && other.repository === source.repository && other.ref === source.ref && BigInt(other.runId) > BigInt(source.runId) ? other.runId : void 0;
 }
 /** Asked as somebody without a login, since most of those who fetch have none. */
 async function canAnybodyRead(name, tag, tools) {
@@ -65051,9 +65149,10 @@ function privateWarning(name, { registryHost, serverUrl }) {
 	const [owner, repository, ...rest] = name.repository.split("/");
 	return `${what}. So is each new package on ${registryHost}, until someone makes it public once: ${`${serverUrl}/${owner}/${repository}/pkgs/container/${encodeURIComponent([repository, ...rest].join("/"))}`}, Package settings, Change visibility`;
 }
+/** What a registry's refusal means to somebody who publishes. */
 function publishError(error, name, { registryHost }) {
 	const isGitHub = name.registry === registryHost;
-	const [code, hint] = error.code !== "authentication" ? ["upload-failed", "run the job again; what has been sent is not sent again"] : ["authentication", isGitHub ? "give the job `permissions: packages: write`, and the package write access for this repository (Package settings, Manage Actions access)" : `log in first: docker login ${name.registry}`];
+	const [code, hint] = error.code !== "authentication" ? ["upload-failed", "run the job again; what has been sent is not sent again"] : ["authentication", isGitHub ? "add to the job: permissions: packages: write; if the package is there already, it must also give this repository the role Write (Package settings, Manage Actions access)" : `log in before: docker login ${name.registry}`];
 	return new BottleError(code, `cannot publish to ${formatName(name)}: ${error.message}`, {
 		hint,
 		cause: error
@@ -65201,11 +65300,7 @@ async function requirePushAccess(name, tools) {
 			204
 		]).catch(() => {});
 	} catch (error) {
-		if (!(error instanceof HttpError && error.code === "authentication")) throw error;
-		throw new BottleError("authentication", `this job may not publish to ${formatName(name)}: ${error.message}`, {
-			hint: name.registry === github.registryHost ? "add to the job: permissions: packages: write; if the package is there already, it must also give this repository the role Write (Package settings, Manage Actions access)" : `log in before this step: docker login ${name.registry}`,
-			cause: error
-		});
+		throw error instanceof HttpError && error.code === "authentication" ? publishError(error, name, github) : error;
 	}
 }
 /**
@@ -65249,16 +65344,19 @@ const PUBLISHING_EVENTS = [
 ];
 /**
 * What this run may do with what it packs. A restore cannot be checked afterwards (the archive is unpacked with
-* absolute paths allowed), so jobs whose result is attested or released pack for themselves unless `cache` is true.
+* absolute paths allowed), so a job that publishes packs for itself, and so do jobs whose result is attested or released
+* in another way unless `cache` is true.
 */
 function judgeRun(run, { cache, publishes }) {
 	const distrust = whyNotTrusted(run);
 	const noPublish = PUBLISHING_EVENTS.includes(run.event) ? void 0 : distrust ?? whyNotPublished(run);
 	const isOwnPullRequest = run.event === "pull_request" && !isFork(run.payload);
-	const noRestore = (cache === "false" ? "the input cache is false" : void 0) ?? (cache === "auto" ? whyPackedAnew(run, publishes && noPublish === void 0) : void 0);
+	const noCache = cache === "false" ? "the input cache is false" : void 0;
+	const isPublished = publishes && noPublish === void 0 ? "this job publishes, and what it publishes it must have packed itself" : void 0;
+	const packsAnew = cache === "auto" ? isPublished ?? whyPackedAnew(run) : void 0;
 	return {
-		restore: permission(noRestore),
-		save: permission(noRestore ?? distrust),
+		restore: permission(noCache ?? isPublished ?? packsAnew),
+		save: permission(noCache ?? packsAnew ?? distrust),
 		upload: permission(isOwnPullRequest ? void 0 : distrust),
 		publish: permission(noPublish)
 	};
@@ -65270,13 +65368,15 @@ function whyNotTrusted(run) {
 function whyNotPublished({ event }) {
 	return `only ${PUBLISHING_EVENTS.join(", ")} publish, and this is ${event}`;
 }
-/** The default branch of the event's repository, as far as it is told. */
+/** The default branch of the event's repository, as far as it is told: the event `schedule` has no repository. */
 function defaultBranchOf({ payload }) {
-	const name = property(payload.repository, "default_branch");
-	return typeof name === "string" ? name : void 0;
+	return textOf(payload.repository, "default_branch");
 }
-function whyPackedAnew(run, publishes) {
-	if (publishes) return "this job publishes, and what it publishes it must have packed itself";
+/** `public`, `private` or `internal`, as far as it is told. */
+function visibilityOf({ payload }) {
+	return textOf(payload.repository, "visibility");
+}
+function whyPackedAnew(run) {
 	if (run.hasIdToken) return "this job can attest (id-token: write), and what it attests it must have packed itself";
 	if (run.event === "release" || run.ref.startsWith("refs/tags/")) return "this run is for a release, and what is released it must have packed itself";
 }
@@ -65288,6 +65388,10 @@ function isFork(payload) {
 function repositoryId(payload, side) {
 	const id = property(property(property(payload.pull_request, side), "repo"), "id");
 	return typeof id === "number" ? id : void 0;
+}
+function textOf(value, name) {
+	const text = property(value, name);
+	return typeof text === "string" ? text : void 0;
 }
 function property(value, name) {
 	return typeof value === "object" && value !== null ? value[name] : void 0;
@@ -65305,7 +65409,7 @@ function permission(reason) {
 */
 async function planPublication({ publish, githubToken: token }, services) {
 	const { channels, attest, secretScan, releasePlatforms } = publish;
-	const { job, trust, log, toolkit, signal } = services;
+	const { job, trust, log, signal } = services;
 	if (channels.length === 0) return;
 	if (!trust.publish.allowed) {
 		log.notice("Not published", `${trust.publish.reason}`);
@@ -65324,20 +65428,21 @@ async function planPublication({ publish, githubToken: token }, services) {
 			HOME: "/nonexistent"
 		}
 	});
-	const { value: mayAttest } = await toolkit.call(async () => requireAttestPermissions(process.env, attest), { signal });
+	const mayAttest = requireAttestPermissions(job.hasIdToken, attest);
 	if (!mayAttest && attest === "auto") log.notice("Not signed", "the job has not the permission id-token: write, so nobody can tell who packed this");
-	const registry = channels.includes("oci") ? publish.ociRef ?? packageOf(job, github) : void 0;
-	const plan = {
-		github,
-		registry,
-		release,
-		releasePlatforms,
-		attest: mayAttest ? attest : "off",
-		secretScan,
-		token
-	};
+	const registry = channels.includes("oci") ? publish.ociRef ?? parseOciReference(defaultPackage(job, github)) : void 0;
 	warnAboutBranch(job, log);
-	await withHttp(services, {}, async (http) => {
+	return await withHttp(services, {}, async (http) => {
+		const plan = {
+			github,
+			registry,
+			release,
+			releasePlatforms,
+			attest: mayAttest ? attest : "off",
+			isPublicRepository: mayAttest && await isPublicRepository(job, github, http),
+			secretScan,
+			token
+		};
 		if (release !== void 0) {
 			const place = releasePlace(plan, job, release.tag, http);
 			await requireTagAt(place);
@@ -65349,16 +65454,22 @@ async function planPublication({ publish, githubToken: token }, services) {
 			signal,
 			onWarning: warningsTo(log.onProgress)
 		});
+		return plan;
 	});
-	return plan;
+}
+async function isPublicRepository(job, github, http) {
+	const visibility = visibilityOf(job);
+	if (visibility !== void 0) return visibility === "public";
+	const path = `repos/${repositoryPath(job.repository)}`;
+	return (await unlessMissing(readApi(http, github, path, object({ private: boolean() }))))?.private === false;
 }
 function tagOf({ ref }) {
 	const tag = /^refs\/tags\/(.+)$/.exec(ref)?.[1];
 	if (tag === void 0) throw new BottleError("usage", `publish: release has no tag: this run is for ${ref}`, { hint: "run the workflow for tags (on: push: tags), set release-tag, or leave publish without release in such runs" });
 	return tag;
 }
-function packageOf({ repository }, { registryHost }) {
-	return parseOciReference(`${registryHost}/${registryRepository(repository)}`);
+function defaultPackage({ repository }, { registryHost }) {
+	return `${registryHost}/${registryRepository(repository)}`;
 }
 /** It is published all the same, and the next run for the default branch sets the key's tag again. */
 function warnAboutBranch(job, log) {
@@ -65405,16 +65516,13 @@ async function scanForSecrets({ secretScan }, { id, config }, { log, signal }) {
 		throw error;
 	}
 }
-/** Signs the sidecar and its pack record, and keeps the bundle beside them. Undefined where this job does not sign. */
-async function attest(plan, { path, record }, { isPackedHere }, { log, toolkit, signal }) {
+/**
+* Signs the sidecar and its pack record, and keeps the bundle beside them. Undefined where this job does not sign. What
+* it signs it has packed: a job that publishes restores nothing (`judgeRun`).
+*/
+async function attest(plan, { path, record }, { log, toolkit, signal }) {
 	if (plan.attest === "off") return;
-	if (!isPackedHere) {
-		const message = "the sidecar came from the runner cache, and a job signs only what it has packed itself";
-		if (plan.attest === "required") throw new BottleError("usage", message, { hint: "set cache to auto or false, or attest to auto" });
-		log.warning("Not signed", `${message} (cache: true)`);
-		return;
-	}
-	const { attest: mode, token = "" } = plan;
+	const { attest: mode, isPublicRepository, token = "" } = plan;
 	const name = nameOf(record);
 	const subjects = [{
 		name,
@@ -65431,7 +65539,8 @@ async function attest(plan, { path, record }, { isPackedHere }, { log, toolkit, 
 	const { value } = await toolkit.call(() => attestSidecar({
 		subjects,
 		token,
-		mode
+		mode,
+		isPublicRepository
 	}), { signal });
 	const bundlePath = `${path}${BUNDLE_SUFFIX}`;
 	await fs.writeFile(bundlePath, value.bundle);
@@ -65473,8 +65582,7 @@ async function toRegistry(plan, registry, packed, http, { job, log, signal, onPu
 		bundle: bundlePath === void 0 ? void 0 : await fs.readFile(bundlePath)
 	}));
 	const published = await publishToRegistry({
-		reference: formatName(registry),
-		repository: job.repository,
+		name: registry,
 		sidecars: await Promise.all(sidecars),
 		tags: sharedTags({
 			commit,
@@ -65486,7 +65594,7 @@ async function toRegistry(plan, registry, packed, http, { job, log, signal, onPu
 		signal,
 		onProgress: log.onProgress
 	});
-	const isDefault = published.name === formatName(packageOf(job, github));
+	const isDefault = published.name === defaultPackage(job, github);
 	onPublished({ registry: {
 		...published,
 		isDefault
@@ -65506,7 +65614,7 @@ async function toRelease(plan, { tag, isDraft }, packed, http, { job, log, onPub
 		expectedPlatforms: plan.releasePlatforms,
 		onProgress: log.onProgress
 	});
-	if (release.missingPlatforms.length > 0) {
+	if (!isDraft && release.missingPlatforms.length > 0) {
 		const missing = release.missingPlatforms.join(", ");
 		log.notice("Release is a draft", `it waits for ${missing}: the job that brings the last one publishes it`);
 	}
@@ -70591,7 +70699,7 @@ async function packPlatform(run) {
 	};
 	const sidecar = await keep(run, found.path, record);
 	if (cacheMatch !== "inputs") cacheNotes.push(await save(run, sidecar));
-	const { bundlePath, signer } = (plan && await attest(plan, sidecar, { isPackedHere: cacheMatch === "none" }, services)) ?? {
+	const { bundlePath, signer } = (plan && await attest(plan, sidecar, services)) ?? {
 		bundlePath: void 0,
 		signer: void 0
 	};
@@ -70610,12 +70718,8 @@ async function packPlatform(run) {
 	};
 }
 async function restoreByInputs(run, key) {
-	const { settings, cache, services, plan, cacheNotes } = run;
+	const { settings, cache, services } = run;
 	if (key === void 0) return;
-	if (plan !== void 0 && services.trust.restore.allowed) {
-		cacheNotes.push("not asked for these inputs: what is published is built, and searched for secrets");
-		return;
-	}
 	const sidecar = await restore(run, "these inputs", inputsCacheKey(key, settings), async () => {
 		const earlier = await restoreRecord(services.toolkit, key, settings, cache);
 		return earlier && await restoreSidecar(services.toolkit, earlier.image.id, settings, cache);

@@ -5,7 +5,7 @@ import { n as defaultBranchOf } from "./git.mjs";
 const USUAL_DEFAULT_BRANCH = "main";
 async function trustOf(options) {
 	const { provenance, allowOlder = false, allowSelfHosted = false, signerWorkflow, trustedRoot } = options;
-	if (signerWorkflow !== void 0 && !/^[\w.-]+\/[\w.-]+\/\.github\/workflows\/[\w.-]+\.ya?ml$/.test(signerWorkflow)) throw new BottleError("usage", `not a workflow: ${JSON.stringify(signerWorkflow)}`, { hint: "use OWNER/NAME/.github/workflows/FILE.yml" });
+	if (signerWorkflow !== void 0 && !/^[\w.-]+\/[\w.-]+\/\.github\/workflows\/[\w.-]+\.ya?ml(@\S+)?$/.test(signerWorkflow)) throw new BottleError("usage", `not a workflow: ${JSON.stringify(signerWorkflow)}`, { hint: "use OWNER/NAME/.github/workflows/FILE.yml, or that with @refs/tags/TAG behind it" });
 	return {
 		provenance,
 		allowOlder,

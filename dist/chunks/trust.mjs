@@ -3,12 +3,14 @@ import { r as requireFreeBytes } from "./disk.mjs";
 import { C as _nonnegative, T as _regex, _ as string, d as number, f as object, h as record, i as array, m as partialRecord, n as _enum, o as int, p as optional, s as literal, u as nullish, y as unknown } from "./schemas.mjs";
 import { t as GUEST_PLATFORMS } from "./platform.mjs";
 import { t as warningsTo } from "./progress.mjs";
+import { r as printable } from "./footer.mjs";
 import { r as verifySidecar, t as SidecarHash } from "./verify.mjs";
 import { c as unlessMissing, n as HttpError, r as bodyError, s as redacted } from "./http.mjs";
 import { n as expectedOf } from "./store.mjs";
 import { i as repositoryPath, r as readApi } from "./github.mjs";
 import { n as copySpan } from "./sources.mjs";
-import { n as readMemory, r as remember, t as decideProvenance } from "./decide.mjs";
+import { n as readMemory, r as remember } from "./trust-memory.mjs";
+import { t as decideProvenance } from "./decide2.mjs";
 import { EventEmitter, once } from "node:events";
 import { constants, readSync, writevSync } from "node:fs";
 import * as fs from "node:fs/promises";
@@ -600,10 +602,11 @@ function requireWanted({ record, address }, wanted, demands) {
 	requireEqual(address, "SHA-256", demands.sha256, record.sidecar.sha256);
 	requireEqual(address, "size", demands.sizeBytes, record.sidecar.sizeBytes);
 	requireEqual(address, "commit", demands.commit, source?.commit);
-	if (wanted.repository !== void 0 && source !== void 0) requireEqual(address, "repository", wanted.repository.toLowerCase(), source.repository.toLowerCase());
+	if (source !== void 0) requireEqual(address, "repository", wanted.repository?.toLowerCase(), source.repository.toLowerCase());
+	else if (demands.knownSource) throw new BottleError("not-trusted", `${address} does not say which repository it was packed for`, { hint: `if you know who has packed it, name it: --from ${address}` });
 }
 function requireEqual(address, what, expected, found) {
-	if (expected !== void 0 && found !== expected) throw new BottleError("not-trusted", `${address}: the ${what} is ${found ?? "not known"}, expected ${expected}`, { hint: "do not use it before you know why; its pack record says where it comes from" });
+	if (expected !== void 0 && found !== expected) throw new BottleError("not-trusted", `${address}: the ${what} is ${printable(String(found ?? "not known"))}, expected ${expected}`, { hint: "do not use it before you know why; its pack record says where it comes from" });
 }
 // src/fetch/fetch.ts
 /** Failures of one source that leave the next one its chance. */
@@ -1101,7 +1104,7 @@ async function readBundle(http, url) {
 * Who packed what is offered, before any byte of it is asked for.
 * @throws BottleError `not-trusted`
 */
-async function judgeOffer(offer, { repository }, trust, { store, tools, onWarning }) {
+async function judgeOffer(offer, { repository }, trust, { store, tools }) {
 	if (trust.provenance === "off") return {
 		verified: void 0,
 		remember: async () => {}
@@ -1114,7 +1117,7 @@ async function judgeOffer(offer, { repository }, trust, { store, tools, onWarnin
 		serverUrl,
 		repository
 	};
-	const memory = await readMemory(place, onWarning);
+	const memory = await readMemory(place);
 	const { record } = offer;
 	const isNeeded = trust.provenance === "required" || memory !== void 0;
 	const bundles = published.length === 0 && isNeeded && !offer.isOffline ? await attestationBundles({

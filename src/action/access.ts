@@ -1,10 +1,11 @@
 import * as z from 'zod/mini';
 import { BottleError } from '../errors.ts';
 import type { ReleasePlace } from '../publish/github-release.ts';
+import { publishError } from '../publish/oci-registry.ts';
 import { apiRequest, repositoryPath, sendApi } from '../remote/github.ts';
 import { type Credential, HttpError } from '../remote/http.ts';
 import { RegistryAuth, type RegistryTools } from '../remote/oci-auth.ts';
-import { formatName, type OciRepositoryName, originOf } from '../remote/oci-reference.ts';
+import { type OciRepositoryName, originOf } from '../remote/oci-reference.ts';
 
 /**
  * Begins an upload and gives it up again: a registry cannot be asked in another way whether it takes one.
@@ -31,20 +32,9 @@ export async function requirePushAccess(name: OciRepositoryName, tools: Registry
       await send('DELETE', upload.href, [200, 202, 204]).catch(() => {});
     }
   } catch (error) {
-    if (!(error instanceof HttpError && error.code === 'authentication')) {
-      throw error;
-    }
-    throw new BottleError(
-      'authentication',
-      `this job may not publish to ${formatName(name)}: ${error.message}`,
-      {
-        hint:
-          name.registry === github.registryHost
-            ? 'add to the job: permissions: packages: write; if the package is there already, it must also give this repository the role Write (Package settings, Manage Actions access)'
-            : `log in before this step: docker login ${name.registry}`,
-        cause: error,
-      },
-    );
+    throw error instanceof HttpError && error.code === 'authentication'
+      ? publishError(error, name, github)
+      : error;
   }
 }
 

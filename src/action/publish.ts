@@ -15,16 +15,16 @@ import { type AttestMode, attestSidecar, requireAttestPermissions } from '../pub
 import { publishRelease, type ReleasePlace, requireTagAt } from '../publish/github-release.ts';
 import { publishToRegistry, UPLOAD_IDLE_TIMEOUT_MS } from '../publish/oci-registry.ts';
 import { requireNoSecrets } from '../publish/secret-scan.ts';
-import { type GitHubSite, githubSite } from '../remote/github.ts';
-import { HttpClient } from '../remote/http.ts';
-import { formatName, type OciRepositoryName, parseOciReference } from '../remote/oci-reference.ts';
+import { type GitHubSite, githubSite, readApi, repositoryPath } from '../remote/github.ts';
+import { HttpClient, unlessMissing } from '../remote/http.ts';
+import { type OciRepositoryName, parseOciReference } from '../remote/oci-reference.ts';
 import { requirePushAccess, requireReleaseAccess } from './access.ts';
 import type { ActionInputs } from './inputs.ts';
 import type { Job } from './job.ts';
 import type { RunnerLog } from './log.ts';
 import type { PackedPlatform, Published } from './outputs.ts';
 import type { Toolkit } from './toolkit.ts';
-import { defaultBranchOf, type Trust } from './trust.ts';
+import { defaultBranchOf, type Trust, visibilityOf } from './trust.ts';
 
 export interface PublishServices {
   readonly job: Job;
@@ -44,6 +44,7 @@ export interface PublishPlan {
   readonly releasePlatforms: readonly GuestPlatform[];
   /** `off` also where this job may not. */
   readonly attest: AttestMode;
+  readonly isPublicRepository: boolean;
   readonly secretScan: 'fail' | 'warn';
   readonly token: string | undefined;
 }
@@ -57,7 +58,7 @@ export async function planPublication(
   services: PublishServices,
 ): Promise<PublishPlan | undefined> {
   const { channels, attest, secretScan, releasePlatforms } = publish;
-  const { job, trust, log, toolkit, signal } = services;
+  const { job, trust, log, signal } = services;
   if (channels.length === 0) {
     return undefined;
   }
@@ -79,27 +80,28 @@ export async function planPublication(
     // Nothing else of the environment: a login of whoever owns the runner is not the job's.
     env: { GITHUB_SERVER_URL: job.serverUrl, GITHUB_API_URL: job.apiUrl, HOME: '/nonexistent' },
   });
-  const { value: mayAttest } = await toolkit.call(async () => requireAttestPermissions(process.env, attest), {
-    signal,
-  });
+  const mayAttest = requireAttestPermissions(job.hasIdToken, attest);
   if (!mayAttest && attest === 'auto') {
     log.notice(
       'Not signed',
       'the job has not the permission id-token: write, so nobody can tell who packed this',
     );
   }
-  const registry = channels.includes('oci') ? (publish.ociRef ?? packageOf(job, github)) : undefined;
-  const plan: PublishPlan = {
-    github,
-    registry,
-    release,
-    releasePlatforms,
-    attest: mayAttest ? attest : 'off',
-    secretScan,
-    token,
-  };
+  const registry = channels.includes('oci')
+    ? (publish.ociRef ?? parseOciReference(defaultPackage(job, github)))
+    : undefined;
   warnAboutBranch(job, log);
-  await withHttp(services, {}, async (http) => {
+  return await withHttp(services, {}, async (http) => {
+    const plan: PublishPlan = {
+      github,
+      registry,
+      release,
+      releasePlatforms,
+      attest: mayAttest ? attest : 'off',
+      isPublicRepository: mayAttest && (await isPublicRepository(job, github, http)),
+      secretScan,
+      token,
+    };
     if (release !== undefined) {
       const place = releasePlace(plan, job, release.tag, http);
       await requireTagAt(place);
@@ -108,8 +110,18 @@ export async function planPublication(
     if (registry !== undefined) {
       await requirePushAccess(registry, { http, github, signal, onWarning: warningsTo(log.onProgress) });
     }
+    return plan;
   });
-  return plan;
+}
+
+async function isPublicRepository(job: Job, github: GitHubSite, http: HttpClient): Promise<boolean> {
+  const visibility = visibilityOf(job);
+  if (visibility !== undefined) {
+    return visibility === 'public';
+  }
+  const path = `repos/${repositoryPath(job.repository)}`;
+  const answer = await unlessMissing(readApi(http, github, path, z.object({ private: z.boolean() })));
+  return answer?.private === false;
 }
 
 function tagOf({ ref }: Job): string {
@@ -122,8 +134,8 @@ function tagOf({ ref }: Job): string {
   return tag;
 }
 
-function packageOf({ repository }: Job, { registryHost }: GitHubSite): OciRepositoryName {
-  return parseOciReference(`${registryHost}/${registryRepository(repository)}`);
+function defaultPackage({ repository }: Job, { registryHost }: GitHubSite): string {
+  return `${registryHost}/${registryRepository(repository)}`;
 }
 
 /** It is published all the same, and the next run for the default branch sets the key's tag again. */
@@ -186,32 +198,28 @@ export interface SignedBundle {
   readonly signer: string | undefined;
 }
 
-/** Signs the sidecar and its pack record, and keeps the bundle beside them. Undefined where this job does not sign. */
+/**
+ * Signs the sidecar and its pack record, and keeps the bundle beside them. Undefined where this job does not sign. What
+ * it signs it has packed: a job that publishes restores nothing (`judgeRun`).
+ */
 export async function attest(
   plan: PublishPlan,
   { path, record }: { readonly path: string; readonly record: PackRecord },
-  { isPackedHere }: { readonly isPackedHere: boolean },
   { log, toolkit, signal }: PublishServices,
 ): Promise<SignedBundle | undefined> {
   if (plan.attest === 'off') {
     return undefined;
   }
-  if (!isPackedHere) {
-    const message = 'the sidecar came from the runner cache, and a job signs only what it has packed itself';
-    if (plan.attest === 'required') {
-      throw new BottleError('usage', message, { hint: 'set cache to auto or false, or attest to auto' });
-    }
-    log.warning('Not signed', `${message} (cache: true)`);
-    return undefined;
-  }
-  const { attest: mode, token = '' } = plan;
+  const { attest: mode, isPublicRepository, token = '' } = plan;
   const name = nameOf(record);
   const subjects = [
     { name, sha256: record.sidecar.sha256 },
     { name: `${name}.json`, sha256: recordSha256(record) },
   ];
   log.onProgress({ type: 'start', stage: 'attest', detail: name });
-  const { value } = await toolkit.call(() => attestSidecar({ subjects, token, mode }), { signal });
+  const { value } = await toolkit.call(() => attestSidecar({ subjects, token, mode, isPublicRepository }), {
+    signal,
+  });
   const bundlePath = `${path}${BUNDLE_SUFFIX}`;
   await fs.writeFile(bundlePath, value.bundle);
   const signer = signerOf(value.bundle);
@@ -271,14 +279,14 @@ async function toRegistry(
   }));
   const published = await publishToRegistry(
     {
-      reference: formatName(registry),
-      repository: job.repository,
+      name: registry,
       sidecars: await Promise.all(sidecars),
       tags: sharedTags({ commit, ref: release === undefined ? ref : `refs/tags/${release.tag}` }),
     },
     { http, github, signal, onProgress: log.onProgress },
   );
-  const isDefault = published.name === formatName(packageOf(job, github));
+  // As text: not each repository can have a package that is named after it (`.github`).
+  const isDefault = published.name === defaultPackage(job, github);
   onPublished({ registry: { ...published, isDefault } });
 }
 
@@ -302,7 +310,7 @@ async function toRelease(
     expectedPlatforms: plan.releasePlatforms,
     onProgress: log.onProgress,
   });
-  if (release.missingPlatforms.length > 0) {
+  if (!isDraft && release.missingPlatforms.length > 0) {
     const missing = release.missingPlatforms.join(', ');
     log.notice(
       'Release is a draft',

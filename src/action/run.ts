@@ -134,7 +134,7 @@ async function packPlatform(run: PlatformRun): Promise<PackedPlatform> {
   if (cacheMatch !== 'inputs') {
     cacheNotes.push(await save(run, sidecar));
   }
-  const signed = plan && (await attest(plan, sidecar, { isPackedHere: cacheMatch === 'none' }, services));
+  const signed = plan && (await attest(plan, sidecar, services));
   const { bundlePath, signer } = signed ?? { bundlePath: undefined, signer: undefined };
   const artifact = await upload(run, sidecar, bundlePath);
   const recordPath = recordPathOf(sidecar);
@@ -157,12 +157,8 @@ async function restoreByInputs(
   run: PlatformRun,
   key: InputsKey | undefined,
 ): Promise<(FoundSidecar & Match) | undefined> {
-  const { settings, cache, services, plan, cacheNotes } = run;
+  const { settings, cache, services } = run;
   if (key === undefined) {
-    return undefined;
-  }
-  if (plan !== undefined && services.trust.restore.allowed) {
-    cacheNotes.push('not asked for these inputs: what is published is built, and searched for secrets');
     return undefined;
   }
   const sidecar = await restore(run, 'these inputs', inputsCacheKey(key, settings), async () => {

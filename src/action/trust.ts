@@ -50,18 +50,22 @@ export interface Wishes {
 
 /**
  * What this run may do with what it packs. A restore cannot be checked afterwards (the archive is unpacked with
- * absolute paths allowed), so jobs whose result is attested or released pack for themselves unless `cache` is true.
+ * absolute paths allowed), so a job that publishes packs for itself, and so do jobs whose result is attested or released
+ * in another way unless `cache` is true.
  */
 export function judgeRun(run: RunContext, { cache, publishes }: Wishes): Trust {
   const distrust = whyNotTrusted(run);
   const noPublish = PUBLISHING_EVENTS.includes(run.event) ? undefined : (distrust ?? whyNotPublished(run));
   const isOwnPullRequest = run.event === 'pull_request' && !isFork(run.payload);
   const noCache = cache === 'false' ? 'the input cache is false' : undefined;
-  const noRestore =
-    noCache ?? (cache === 'auto' ? whyPackedAnew(run, publishes && noPublish === undefined) : undefined);
+  const isPublished =
+    publishes && noPublish === undefined
+      ? 'this job publishes, and what it publishes it must have packed itself'
+      : undefined;
+  const packsAnew = cache === 'auto' ? (isPublished ?? whyPackedAnew(run)) : undefined;
   return {
-    restore: permission(noRestore),
-    save: permission(noRestore ?? distrust),
+    restore: permission(noCache ?? isPublished ?? packsAnew),
+    save: permission(noCache ?? packsAnew ?? distrust),
     upload: permission(isOwnPullRequest ? undefined : distrust),
     publish: permission(noPublish),
   };
@@ -80,16 +84,17 @@ function whyNotPublished({ event }: RunContext): string {
   return `only ${PUBLISHING_EVENTS.join(', ')} publish, and this is ${event}`;
 }
 
-/** The default branch of the event's repository, as far as it is told. */
+/** The default branch of the event's repository, as far as it is told: the event `schedule` has no repository. */
 export function defaultBranchOf({ payload }: RunContext): string | undefined {
-  const name = property(payload.repository, 'default_branch');
-  return typeof name === 'string' ? name : undefined;
+  return textOf(payload.repository, 'default_branch');
 }
 
-function whyPackedAnew(run: RunContext, publishes: boolean): string | undefined {
-  if (publishes) {
-    return 'this job publishes, and what it publishes it must have packed itself';
-  }
+/** `public`, `private` or `internal`, as far as it is told. */
+export function visibilityOf({ payload }: RunContext): string | undefined {
+  return textOf(payload.repository, 'visibility');
+}
+
+function whyPackedAnew(run: RunContext): string | undefined {
   if (run.hasIdToken) {
     return 'this job can attest (id-token: write), and what it attests it must have packed itself';
   }
@@ -108,6 +113,11 @@ function isFork(payload: RunContext['payload']): boolean {
 function repositoryId(payload: RunContext['payload'], side: 'head' | 'base'): unknown {
   const id = property(property(property(payload.pull_request, side), 'repo'), 'id');
   return typeof id === 'number' ? id : undefined;
+}
+
+function textOf(value: unknown, name: string): string | undefined {
+  const text = property(value, name);
+  return typeof text === 'string' ? text : undefined;
 }
 
 function property(value: unknown, name: string): unknown {

@@ -10,11 +10,14 @@ const digest = z.string().check(z.refine(isDigest));
 const sha256 = z.string().check(z.regex(/^[0-9a-f]{64}$/));
 const sizeBytes = z.int().check(z.nonnegative());
 
-/** The pack record: what is known of one sidecar and of the image that it was packed from. */
-export const packRecordSchema = z.object({
+/**
+ * The pack record: what is known of one sidecar and of the image that it was packed from. What a later version adds to it is
+ * kept, since the record as a whole is what is signed.
+ */
+export const packRecordSchema = z.looseObject({
   version: z.literal(PACK_RECORD_VERSION),
   platform: z.enum(GUEST_PLATFORMS),
-  image: z.object({
+  image: z.looseObject({
     id: digest,
     /** Absent where the engine does not tell: the containerd image store. */
     configDigest: z.optional(digest),
@@ -25,9 +28,9 @@ export const packRecordSchema = z.object({
     runtimeConfigSha256: sha256,
   }),
   /** The one-layer image that smolvm pulled; a sidecar's manifest names its config. */
-  flattened: z.object({ configDigest: digest, layerDigest: digest, layerSizeBytes: sizeBytes }),
-  sidecar: z.object({ sha256, sizeBytes, crc32: z.string().check(z.regex(/^[0-9a-f]{8}$/)) }),
-  smolvm: z.object({
+  flattened: z.looseObject({ configDigest: digest, layerDigest: digest, layerSizeBytes: sizeBytes }),
+  sidecar: z.looseObject({ sha256, sizeBytes, crc32: z.string().check(z.regex(/^[0-9a-f]{8}$/)) }),
+  smolvm: z.looseObject({
     version: z.string(),
     cpus: z.optional(z.int()),
     memMib: z.optional(z.int()),
@@ -36,7 +39,7 @@ export const packRecordSchema = z.object({
   packedAt: z.iso.datetime(),
   /** What went into `docker build`; absent where an image was packed as it was found. */
   inputs: z.optional(
-    z.object({
+    z.looseObject({
       key: sha256,
       dockerfileSha256: sha256,
       target: z.optional(z.string()),
@@ -48,19 +51,24 @@ export const packRecordSchema = z.object({
   ),
   /** The workflow run that published it. */
   source: z.optional(
-    z.object({
+    z.looseObject({
       repository: z.string(),
       repositoryId: z.optional(z.string()),
       commit: z.string().check(z.regex(/^[0-9a-f]{40,64}$/)),
       ref: z.string(),
       event: z.string(),
-      runId: z.string(),
+      runId: z.string().check(z.regex(/^\d{1,20}$/)),
       runAttempt: z.int(),
     }),
   ),
 });
 
-export type PackRecord = z.infer<typeof packRecordSchema>;
+/** Without what is not declared here. */
+type Declared<T> = T extends string | number | boolean | readonly unknown[] | undefined
+  ? T
+  : { [Key in keyof T as string extends Key ? never : Key]: Declared<T[Key]> };
+
+export type PackRecord = Declared<z.infer<typeof packRecordSchema>>;
 
 /** Equal for equal runtime configs, whatever the order of their keys (RFC 8785). */
 export function runtimeConfigSha256(config: unknown): string {

@@ -9,20 +9,15 @@ const PERMISSIONS = 'id-token: write and attestations: write (beside contents: r
 
 /**
  * Whether this job is going to attest; to be asked before anything is built.
- * @param env with ACTIONS_ID_TOKEN_REQUEST_URL, which only a job with `id-token: write` has
  * @throws BottleError `authentication` when it must and may not
  */
-export function requireAttestPermissions(env: NodeJS.ProcessEnv, mode: AttestMode): boolean {
-  if (mode === 'off') {
-    return false;
-  }
-  const may = Boolean(env.ACTIONS_ID_TOKEN_REQUEST_URL && env.ACTIONS_ID_TOKEN_REQUEST_TOKEN);
-  if (!may && mode === 'required') {
+export function requireAttestPermissions(hasIdToken: boolean, mode: AttestMode): boolean {
+  if (!hasIdToken && mode === 'required') {
     throw new BottleError('authentication', 'this job may not attest: it has no permission id-token: write', {
       hint: `give the job the permissions ${PERMISSIONS}, or set attest to off`,
     });
   }
-  return may;
+  return hasIdToken && mode !== 'off';
 }
 
 export interface Subject {
@@ -36,6 +31,8 @@ export interface AttestOptions {
   readonly subjects: readonly Subject[];
   readonly token: string;
   readonly mode: Exclude<AttestMode, 'off'>;
+  /** What is signed for a public one is in Sigstore's log for ever; of a private one nothing may go there. */
+  readonly isPublicRepository: boolean;
 }
 
 export interface Attestation {
@@ -45,17 +42,21 @@ export interface Attestation {
   readonly id: string | undefined;
 }
 
-/**
- * Signs who packed a sidecar, with the run's own identity. Which Sigstore does it follows from the repository: what is
- * signed for a public one is public for ever, so a private one is never sent there.
- */
-export async function attestSidecar({ subjects, token, mode }: AttestOptions): Promise<Attestation> {
+/** Signs who packed a sidecar, with the run's own identity. */
+export async function attestSidecar({
+  subjects,
+  token,
+  mode,
+  isPublicRepository,
+}: AttestOptions): Promise<Attestation> {
   try {
     // 2 MB that most runs have no use for.
     const { attestProvenance } = await import('@actions/attest');
     const { bundle, attestationID: id } = await attestProvenance({
       subjects: subjects.map(({ name, sha256 }) => ({ name, digest: { sha256 } })),
       token,
+      // By itself it goes by the event, and that of a schedule does not tell.
+      sigstore: isPublicRepository ? 'public-good' : 'github',
       // Private repositories have no such place on every plan, and we ship the bundle beside the sidecar anyway.
       skipWrite: mode === 'auto',
     });

@@ -5,7 +5,7 @@ import { Readable } from 'node:stream';
 import { BottleError, fileError } from '../errors.ts';
 import type { Digest } from '../identity/image-id.ts';
 import { parseInputsKey } from '../identity/inputs-key.ts';
-import { keyTag, platformTag, registryRepository } from '../identity/oci-names.ts';
+import { keyTag, platformTag } from '../identity/oci-names.ts';
 import type { PackRecord } from '../identity/pack-record.ts';
 import type { GuestPlatform } from '../identity/platform.ts';
 import { publishedName } from '../identity/published-name.ts';
@@ -14,8 +14,8 @@ import type { GitHubSite } from '../remote/github.ts';
 import { type HttpClient, HttpError, type StreamedBody } from '../remote/http.ts';
 import { OciRepository, type RegistryTools, referrersTag } from '../remote/oci.ts';
 import { digestOf, IMAGE_TYPE, type OciDescriptor } from '../remote/oci-manifest.ts';
-import { formatName, type OciRepositoryName, parseOciReference } from '../remote/oci-reference.ts';
-import { bundleManifest, sidecarManifest } from '../remote/sidecar-manifests.ts';
+import { formatName, type OciRepositoryName } from '../remote/oci-reference.ts';
+import { bundleManifest, recordOf, sidecarManifest } from '../remote/sidecar-manifests.ts';
 import { readSidecar } from '../sidecar/verify.ts';
 import { addToIndex, updatePlatformIndex } from './oci-index.ts';
 
@@ -34,10 +34,7 @@ export interface VerifiedSidecar {
 }
 
 export interface RegistryPublication {
-  /** HOST/NAME; undefined for the package that belongs to `repository`. */
-  readonly reference: string | undefined;
-  /** `owner/name` on GitHub. */
-  readonly repository: string;
+  readonly name: OciRepositoryName;
   readonly sidecars: readonly VerifiedSidecar[];
   /** For all platforms, beside the one that each has for its inputs key (`sharedTags`). */
   readonly tags: readonly string[];
@@ -55,9 +52,7 @@ export interface PublishedSidecar {
   readonly platform: GuestPlatform;
   /** Of the platform's manifest. */
   readonly digest: Digest;
-  /** What `claude-bottle fetch --from` takes. */
-  readonly address: string;
-  /** Those that lead to it. */
+  /** Those that lead to it; not those that stay at what a newer run has published. */
   readonly tags: readonly string[];
   /** Undefined without a bundle. */
   readonly bundleDigest: Digest | undefined;
@@ -81,47 +76,36 @@ export interface RegistryPublished {
  * @throws BottleError `upload-failed`, `authentication`; the tags are those of before, or whole
  */
 export async function publishToRegistry(
-  { reference, repository, sidecars, tags }: RegistryPublication,
+  { name, sidecars, tags }: RegistryPublication,
   { onProgress, ...rest }: PublishTools,
 ): Promise<RegistryPublished> {
   const tools: RegistryTools = { ...rest, onWarning: warningsTo(onProgress) };
-  const name = placeOf(reference, repository, tools.github);
   const place = new OciRepository(name, tools, 'push');
   try {
     const pushed: PushedSidecar[] = [];
     for (const sidecar of sidecars) {
       pushed.push(await pushSidecar(place, sidecar, tags, onProgress));
     }
-    const indexes = await pushTags(place, pushed);
+    const published: PublishedSidecar[] = [];
+    // A platform's own tags first: the indexes are made from them.
+    for (const each of pushed) {
+      published.push({ ...each.published, tags: await pushPlatformTags(place, each, tools) });
+    }
+    const indexes = new Map<string, Digest>();
+    for (const tag of new Set(pushed.flatMap(({ published }) => published.tags))) {
+      indexes.set(tag, await updatePlatformIndex(place, tag));
+    }
     const [tag] = indexes.keys();
     const isPublic = tag === undefined ? undefined : await canAnybodyRead(name, tag, tools);
-    return {
-      name: formatName(name),
-      sidecars: pushed.map(({ published }) => published),
-      indexes,
-      isPublic,
-    };
+    return { name: formatName(name), sidecars: published, indexes, isPublic };
   } catch (error) {
     throw error instanceof HttpError ? publishError(error, name, tools.github) : error;
   }
 }
 
-function placeOf(
-  reference: string | undefined,
-  repository: string,
-  { registryHost }: GitHubSite,
-): OciRepositoryName {
-  const place = parseOciReference(reference ?? `${registryHost}/${registryRepository(repository)}`);
-  if (place.tag !== undefined || place.digest !== undefined) {
-    throw new BottleError('usage', `a sidecar gets tags of its own, not that of ${reference}`, {
-      hint: `use ${formatName(place)}`,
-    });
-  }
-  return { registry: place.registry, repository: place.repository };
-}
-
 interface PushedSidecar {
   readonly published: PublishedSidecar;
+  readonly record: PackRecord;
   readonly manifest: Buffer;
 }
 
@@ -151,15 +135,14 @@ async function pushSidecar(
     title: `${place.name.repository}:${tags[0] ?? 'latest'}`,
   });
   await pushBlobs(place, blobs);
-  const digest = await pushManifest(place, descriptor.digest, manifest);
+  const { digest } = descriptor;
+  if ((await place.findDigest(digest)) === undefined) {
+    await place.putManifest(digest, manifest, IMAGE_TYPE);
+  }
   const bundleDigest = bundle && (await attachBundle(place, descriptor, bundle));
   const sentBytes = wasSent ? sidecar.sizeBytes : 0;
   onProgress({ type: 'done', stage, sizeBytes: sentBytes, ...(!wasSent && { detail: 'is there already' }) });
-  const address = `oci:${formatName(place.name)}@${digest}`;
-  return {
-    published: { platform, digest, address, tags, bundleDigest, sentBytes },
-    manifest,
-  };
+  return { published: { platform, digest, tags, bundleDigest, sentBytes }, record, manifest };
 }
 
 /** The config of a sidecar's manifest is its own manifest. */
@@ -232,14 +215,6 @@ async function pushBlobs(place: OciRepository, blobs: readonly Buffer[]): Promis
   }
 }
 
-async function pushManifest(place: OciRepository, tagOrDigest: string, manifest: Buffer): Promise<Digest> {
-  const digest = digestOf(manifest);
-  if ((await place.findDigest(tagOrDigest)) !== digest) {
-    await place.putManifest(tagOrDigest, manifest, IMAGE_TYPE);
-  }
-  return digest;
-}
-
 /** As cosign and gh attach it: an artifact of its own whose subject is the manifest. */
 async function attachBundle(place: OciRepository, subject: OciDescriptor, bundle: Buffer): Promise<Digest> {
   const { descriptor, manifest, blobs } = bundleManifest(subject, bundle);
@@ -258,24 +233,42 @@ async function attachBundle(place: OciRepository, subject: OciDescriptor, bundle
   return digest;
 }
 
-/**
- * A platform's own tags first: the index is made from them.
- * @returns the digest of each index
- */
-async function pushTags(
+/** @returns the tags that lead to it now */
+async function pushPlatformTags(
   place: OciRepository,
-  pushed: readonly PushedSidecar[],
-): Promise<ReadonlyMap<string, Digest>> {
-  for (const { published, manifest } of pushed) {
-    for (const tag of published.tags) {
-      await pushManifest(place, platformTag(tag, published.platform), manifest);
+  { published: { platform, digest, tags }, record, manifest }: PushedSidecar,
+  { onWarning }: RegistryTools,
+): Promise<string[]> {
+  const set: string[] = [];
+  for (const tag of tags) {
+    const name = platformTag(tag, platform);
+    const there = await place.findManifest(name);
+    const newerRun = there && newerRunOf(recordOf(there.content), record);
+    if (newerRun !== undefined) {
+      onWarning(`the tag ${name} stays at what run ${newerRun} has published: this run is an older one`);
+      continue;
     }
+    if (there?.digest !== digest) {
+      await place.putManifest(name, manifest, IMAGE_TYPE);
+    }
+    set.push(tag);
   }
-  const indexes = new Map<string, Digest>();
-  for (const tag of new Set(pushed.flatMap(({ published }) => published.tags))) {
-    indexes.set(tag, await updatePlatformIndex(place, tag));
-  }
-  return indexes;
+  return set;
+}
+
+/**
+ * A job that is run again long after it first ran has old content for tags that have moved on; `fetch` would take it for a
+ * rollback. GitHub counts runs up.
+ */
+function newerRunOf(there: PackRecord | undefined, { source }: PackRecord): string | undefined {
+  const other = there?.source;
+  const isNewer =
+    other !== undefined &&
+    source !== undefined &&
+    other.repository === source.repository &&
+    other.ref === source.ref &&
+    BigInt(other.runId) > BigInt(source.runId);
+  return isNewer ? other.runId : undefined;
 }
 
 /** Asked as somebody without a login, since most of those who fetch have none. */
@@ -311,7 +304,12 @@ function privateWarning(name: OciRepositoryName, { registryHost, serverUrl }: Gi
   return `${what}. So is each new package on ${registryHost}, until someone makes it public once: ${page}, Package settings, Change visibility`;
 }
 
-function publishError(error: HttpError, name: OciRepositoryName, { registryHost }: GitHubSite): BottleError {
+/** What a registry's refusal means to somebody who publishes. */
+export function publishError(
+  error: HttpError,
+  name: OciRepositoryName,
+  { registryHost }: GitHubSite,
+): BottleError {
   const isGitHub = name.registry === registryHost;
   const [code, hint] =
     error.code !== 'authentication'
@@ -319,8 +317,8 @@ function publishError(error: HttpError, name: OciRepositoryName, { registryHost 
       : ([
           'authentication',
           isGitHub
-            ? 'give the job `permissions: packages: write`, and the package write access for this repository (Package settings, Manage Actions access)'
-            : `log in first: docker login ${name.registry}`,
+            ? 'add to the job: permissions: packages: write; if the package is there already, it must also give this repository the role Write (Package settings, Manage Actions access)'
+            : `log in before: docker login ${name.registry}`,
         ] as const);
   return new BottleError(code, `cannot publish to ${formatName(name)}: ${error.message}`, {
     hint,

@@ -8,8 +8,16 @@ import {
   SIDECAR_MEDIA_TYPE,
   TITLE_ANNOTATION,
 } from '../identity/oci-names.ts';
-import type { PackRecord } from '../identity/pack-record.ts';
-import { digestOf, IMAGE_TYPE, INDEX_TYPE, type OciDescriptor, prettyJson } from './oci-manifest.ts';
+import { type PackRecord, packRecordSchema } from '../identity/pack-record.ts';
+import {
+  digestOf,
+  IMAGE_TYPE,
+  INDEX_TYPE,
+  type OciDescriptor,
+  type OciImage,
+  type OciIndex,
+  prettyJson,
+} from './oci-manifest.ts';
 
 /** https://github.com/opencontainers/image-spec/blob/main/manifest.md#guidance-for-an-empty-descriptor */
 const EMPTY_CONFIG = Buffer.from('{}');
@@ -63,6 +71,16 @@ export function sidecarManifest({ record, config, mode, fileName, title }: Sidec
   });
   const descriptor = { ...descriptorOf(IMAGE_TYPE, manifest), platform: { os, architecture } };
   return { descriptor, manifest, blobs: [configBytes] };
+}
+
+/** Of a manifest that somebody has published; undefined where it has none that can be read. */
+export function recordOf({ annotations }: OciIndex | OciImage): PackRecord | undefined {
+  try {
+    const text = (annotations as Record<string, string> | undefined)?.[PACK_RECORD_ANNOTATION];
+    return packRecordSchema.safeParse(JSON.parse(text ?? '')).data;
+  } catch {
+    return undefined;
+  }
 }
 
 /** As cosign and gh attach it: an artifact of its own whose subject is the sidecar's manifest. */

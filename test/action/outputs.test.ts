@@ -51,7 +51,6 @@ const PUBLISHED: Required<Published> = {
       {
         platform: 'linux/amd64',
         digest: `sha256:${'d'.repeat(64)}`,
-        address: `oci:ghcr.io/o/r/smolmachine@sha256:${'d'.repeat(64)}`,
         tags: [],
         bundleDigest: undefined,
         sentBytes: 1,
@@ -63,7 +62,6 @@ const PUBLISHED: Required<Published> = {
     url: "https://github.com/o/r/releases/tag/v1'$(id)`é",
     isDraft: false,
     missingPlatforms: [],
-    assets: [],
   },
 };
 

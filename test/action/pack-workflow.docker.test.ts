@@ -34,7 +34,7 @@ async function runCheck(
     OCI_DIGEST: outputs['oci-digest'] ?? '',
     RELEASE_URL: outputs['release-url'] ?? '',
     RESULTS: outputs.results ?? '',
-    DEFAULT_BRANCH: 'main',
+    BRANCH: 'main',
     IS_DRAFT: 'false',
     TAG,
   };

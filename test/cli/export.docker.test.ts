@@ -161,8 +161,7 @@ async function publish(host: string, { path, record }: VerifiedSidecar, bundle: 
     token: undefined,
   };
   const publication = {
-    reference: undefined,
-    repository: 'acme/tools',
+    name: { registry: host, repository: 'acme/tools/smolmachine' },
     sidecars: [{ path: named, record: packRecordSchema.parse(record), bundle }],
     tags: record.source === undefined ? [] : sharedTags(record.source),
   };

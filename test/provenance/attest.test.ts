@@ -39,12 +39,12 @@ interface Attested {
 async function attest(
   mode: AttestMode,
   {
-    visibility,
+    isPublicRepository,
     run = RUN,
     env = {},
     refusal,
   }: {
-    visibility: string;
+    isPublicRepository: boolean;
     run?: Record<string, string>;
     env?: Record<string, string>;
     refusal?: { status: number; message: string };
@@ -57,9 +57,11 @@ async function attest(
   services.refusal = refusal;
   const event = join(dir, 'event.json');
   const ca = join(dir, 'ca.pem');
-  await fs.writeFile(event, JSON.stringify({ repository: { visibility } }));
+  // As of a schedule: it says nothing of the repository.
+  await fs.writeFile(event, '{}');
   await fs.writeFile(ca, services.ca);
-  const call = `attestSidecar(${JSON.stringify({ subjects: SUBJECTS, token: 'job-token', mode })})`;
+  const options = { subjects: SUBJECTS, token: 'job-token', mode, isPublicRepository };
+  const call = `attestSidecar(${JSON.stringify(options)})`;
   const result = await callInChild('src/publish/attest.ts', call, {
     env: { ...services.env, GITHUB_EVENT_PATH: event, NODE_EXTRA_CA_CERTS: ca, ...env },
   });
@@ -86,7 +88,9 @@ async function verify(bundle: string, trustedRootPath: string) {
 
 describe('an attestation by @actions/attest', () => {
   it('of a public repository is in the log, and verifies', async () => {
-    const { value, services, trustedRootPath, message } = await attest('required', { visibility: 'public' });
+    const { value, services, trustedRootPath, message } = await attest('required', {
+      isPublicRepository: true,
+    });
     expect(message).toBeUndefined();
     expect(services.requests).toContain('rekor.sigstore.dev /api/v1/log/entries');
     expect(await verify(value.bundle, trustedRootPath)).toMatchObject({
@@ -99,7 +103,7 @@ describe('an attestation by @actions/attest', () => {
   });
 
   it('of a private repository leaves no trace in public, and verifies', async () => {
-    const { value, services, trustedRootPath } = await attest('auto', { visibility: 'private' });
+    const { value, services, trustedRootPath } = await attest('auto', { isPublicRepository: false });
     expect(services.requests.filter((request) => request.includes('sigstore.dev'))).toEqual([]);
     expect(services.requests).toContain('timestamp.githubapp.com /api/v1/timestamp');
     expect(await verify(value.bundle, trustedRootPath)).toMatchObject({ commit: RUN.sha });
@@ -108,7 +112,7 @@ describe('an attestation by @actions/attest', () => {
 
   it('of a run for a pull request is made, and not believed', async () => {
     const run = { ...RUN, ref: 'refs/pull/7/merge', event_name: 'pull_request' };
-    const { value, trustedRootPath } = await attest('auto', { visibility: 'public', run });
+    const { value, trustedRootPath } = await attest('auto', { isPublicRepository: true, run });
     await expect(verify(value.bundle, trustedRootPath)).rejects.toMatchObject({
       code: 'not-trusted',
       message: expect.stringContaining('refs/pull/7/merge'),
@@ -117,7 +121,7 @@ describe('an attestation by @actions/attest', () => {
 
   it('that GitHub does not keep fails in the mode required, and says what to do', async () => {
     const refused = await attest('required', {
-      visibility: 'private',
+      isPublicRepository: false,
       refusal: {
         status: 403,
         message: 'Feature not available for user-owned private repositories. Upgrade.',
@@ -127,7 +131,7 @@ describe('an attestation by @actions/attest', () => {
     expect(refused.message).toContain('Feature not available for user-owned private repositories');
     expect(refused.hint).toContain('set attest to auto');
     const forbidden = await attest('required', {
-      visibility: 'public',
+      isPublicRepository: true,
       refusal: { status: 403, message: 'Resource not accessible by integration' },
     });
     expect(forbidden.code).toBe('authentication');
@@ -136,26 +140,24 @@ describe('an attestation by @actions/attest', () => {
 
   it('by a job without an OIDC token says why it cannot be', async () => {
     const env = { ACTIONS_ID_TOKEN_REQUEST_URL: '', ACTIONS_ID_TOKEN_REQUEST_TOKEN: '' };
-    const { message } = await attest('auto', { visibility: 'public', env });
+    const { message } = await attest('auto', { isPublicRepository: true, env });
     expect(message).toMatch(/^cannot attest the sidecar: .*ACTIONS_ID_TOKEN_REQUEST_URL/);
   });
 });
 
 describe('the permission to attest', () => {
-  const may = { ACTIONS_ID_TOKEN_REQUEST_URL: 'https://x', ACTIONS_ID_TOKEN_REQUEST_TOKEN: 't' };
-
-  it.each<[AttestMode, NodeJS.ProcessEnv, boolean]>([
-    ['auto', may, true],
-    ['auto', {}, false],
-    ['required', may, true],
-    ['off', may, false],
-    ['off', {}, false],
-  ])('in the mode %s with %o is %s', (mode, env, expected) => {
-    expect(requireAttestPermissions(env, mode)).toBe(expected);
+  it.each<[AttestMode, boolean, boolean]>([
+    ['auto', true, true],
+    ['auto', false, false],
+    ['required', true, true],
+    ['off', true, false],
+    ['off', false, false],
+  ])('in the mode %s with an OIDC token (%s) is %s', (mode, hasIdToken, expected) => {
+    expect(requireAttestPermissions(hasIdToken, mode)).toBe(expected);
   });
 
   it('that is missing in the mode required is named before anything is built', () => {
-    expect(() => requireAttestPermissions({}, 'required')).toThrow(
+    expect(() => requireAttestPermissions(false, 'required')).toThrow(
       expect.objectContaining({
         code: 'authentication',
         message: expect.stringContaining('id-token: write'),

@@ -9,6 +9,7 @@ import { promisify } from 'node:util';
 import { beforeEach, expect, onTestFinished, test, vi } from 'vitest';
 import { ociSource } from '../../src/fetch/oci-registry.ts';
 import { parseInputsKey } from '../../src/identity/inputs-key.ts';
+import type { PackRecord } from '../../src/identity/pack-record.ts';
 import type { GuestPlatform } from '../../src/identity/platform.ts';
 import { publishedName } from '../../src/identity/published-name.ts';
 import type { ProgressEvent } from '../../src/progress.ts';
@@ -84,7 +85,8 @@ function openTools(host: string) {
 }
 
 async function publish(host: string, sidecars: readonly VerifiedSidecar[], tags: readonly string[] = [TAG]) {
-  const publication: RegistryPublication = { reference: undefined, repository: 'Owner/Repo', sidecars, tags };
+  const name = { registry: host, repository: REPOSITORY };
+  const publication: RegistryPublication = { name, sidecars, tags };
   const { tools, warnings } = openTools(host);
   return { ...(await publishToRegistry(publication, tools)), warnings: warnings() };
 }
@@ -200,7 +202,7 @@ registryTest('fetch finds what was published, by its key, and gets its bytes', a
   for (const [index, { path, record }] of sidecars.entries()) {
     const offer = await find(registry.host, record.platform);
     expect(offer.record).toEqual(record);
-    expect(offer.address).toBe(published[index]?.address);
+    expect(offer.address).toBe(`oci:${registry.host}/${REPOSITORY}@${published[index]?.digest}`);
     expect(await buffer((await offer.content.open()).body)).toEqual(await fs.readFile(path));
   }
 });
@@ -252,6 +254,32 @@ clientTest('fetch reads what oras has pushed in the layout of smolvm, if it has 
   expect(offer.record).toEqual(record);
   expect(await buffer((await offer.content.open()).body)).toEqual(await fs.readFile(path));
   expect(await offer.bundles()).toEqual([]);
+});
+
+registryTest('tags do not go back to an older run of the same branch', async () => {
+  const registry = await startDockerRegistry();
+  const publishAs = async (source: Partial<NonNullable<PackRecord['source']>>) => {
+    const { path, record } = await sampleSidecar('linux/amd64', KEYS['linux/amd64']);
+    const run = { repository: 'Owner/Repo', commit: COMMIT, ref: 'refs/heads/main', event: 'push' };
+    const full = { ...record, source: { ...run, runId: '1000', runAttempt: 1, ...source } };
+    const { sidecars, warnings } = await publish(registry.host, [{ path, record: full }]);
+    return { sha256: record.sidecar.sha256, tags: sidecars[0]?.tags, warnings };
+  };
+  const found = async () => (await find(registry.host, 'linux/amd64')).record.sidecar.sha256;
+  const key = `k-${KEYS['linux/amd64'].slice(0, 32)}`;
+  const newer = await publishAs({});
+  const older = await publishAs({ runId: '999', runAttempt: 2 });
+  expect(older.tags).toEqual([]);
+  expect(older.warnings).toContain(
+    `the tag ${key}-linux-amd64 stays at what run 1000 has published: this run is an older one`,
+  );
+  expect(await found()).toBe(newer.sha256);
+  const again = await publishAs({ runAttempt: 2 });
+  expect(again).toMatchObject({ tags: [key, TAG], warnings: [] });
+  expect(await found()).toBe(again.sha256);
+  // Which of two branches is right for a key is not for their numbers to say.
+  const other = await publishAs({ runId: '999', ref: 'refs/tags/v1' });
+  expect(await found()).toBe(other.sha256);
 });
 
 registryTest('what is there already is not sent again', async () => {

@@ -14,7 +14,11 @@ process.on('message', async ({ tag, delayMs }: { tag: string; delayMs: number })
   try {
     await sleep(delayMs);
     const { indexes } = await publishToRegistry(
-      { reference: undefined, repository: 'Owner/Repo', sidecars: [{ path, record }], tags: [tag] },
+      {
+        name: { registry: host, repository: 'owner/repo/smolmachine' },
+        sidecars: [{ path, record }],
+        tags: [tag],
+      },
       { http, github: { ...github, credential: undefined, token: undefined }, signal, onProgress: () => {} },
     );
     process.send?.({ digest: indexes.get(tag) });
