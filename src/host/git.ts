@@ -1,7 +1,7 @@
 import { hasErrno } from '../errors.ts';
 import { readChild } from './child.ts';
 
-const GIT_TIMEOUT_MS = 10_000;
+const TIMEOUT_MS = 10_000;
 const HISTORY_COMMITS = 200;
 
 /** Where a checkout comes from, as its remote says. */
@@ -14,8 +14,20 @@ export interface GitRemote {
 
 /** The remote `origin` of the checkout that `dir` is in; undefined where there is none with an owner and a name. */
 export async function originOf(dir: string): Promise<GitRemote | undefined> {
-  const url = (await git(dir, ['config', '--get', 'remote.origin.url']))?.trim();
-  return url === undefined ? undefined : parseRemote(url);
+  // Unlike `git config`, with what url.<base>.insteadOf makes of it.
+  const url = (await git(dir, ['remote', 'get-url', 'origin']))?.trim();
+  const remote = url === undefined ? undefined : parseRemote(url);
+  return remote === undefined || /^(https?|git):/.test(url ?? '') ? remote : await withoutAlias(remote);
+}
+
+/** `Host work` in ~/.ssh/config gives a server a second name, most often github.com for a second login. */
+async function withoutAlias(remote: GitRemote): Promise<GitRemote> {
+  if (remote.host === 'github.com' || !/^\w[\w.-]*$/.test(remote.host)) {
+    return remote;
+  }
+  const config = await read('ssh', ['-G', '--', remote.host]).catch(() => undefined);
+  const [, host] = /^hostname (\S+)$/m.exec(config ?? '') ?? [];
+  return host === undefined ? remote : { ...remote, host: serverName(host) };
 }
 
 /** https://host/owner/name.git, ssh://git@host:port/owner/name.git or git@host:owner/name.git */
@@ -26,8 +38,13 @@ export function parseRemote(url: string): GitRemote | undefined {
   const { host, path = '' } = match?.groups ?? {};
   const repository = path.replace(/\/$/, '').replace(/\.git$/, '');
   return host !== undefined && /^[\w.-]+\/[\w.-]+$/.test(repository)
-    ? { host: host.toLowerCase().replace(/^ssh\.github\.com$/, 'github.com'), repository }
+    ? { host: serverName(host), repository }
     : undefined;
+}
+
+/** GitHub takes ssh on port 443 under a name of its own. */
+function serverName(host: string): string {
+  return host.toLowerCase().replace(/^ssh\.github\.com$/, 'github.com');
 }
 
 /** As of the last clone or `git remote set-head`; undefined where the clone does not know it. */
@@ -86,12 +103,15 @@ function linesOf(text: string | undefined): string[] {
 
 /** Undefined when git is not there, `dir` is in no repository, or git says no. */
 async function git(dir: string, args: readonly string[]): Promise<string | undefined> {
+  // A repository may name a program to watch its files; we only look.
+  const quiet = ['-c', 'core.fsmonitor=false', '--no-optional-locks'];
+  return await read('git', [...quiet, '-C', dir, ...args]);
+}
+
+/** Undefined when the command is not there, or fails. */
+async function read(command: string, args: readonly string[]): Promise<string | undefined> {
   try {
-    // A repository may name a program to watch its files; we only look.
-    const quiet = ['-c', 'core.fsmonitor=false', '--no-optional-locks'];
-    const { exitCode, stdout } = await readChild('git', [...quiet, '-C', dir, ...args], {
-      timeoutMs: GIT_TIMEOUT_MS,
-    });
+    const { exitCode, stdout } = await readChild(command, args, { timeoutMs: TIMEOUT_MS });
     return exitCode === 0 ? stdout : undefined;
   } catch (error) {
     if (hasErrno(error, 'ENOENT')) {

@@ -1,6 +1,6 @@
 import * as fs from 'node:fs/promises';
-import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { delimiter, join } from 'node:path';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { changedSince, historyOf, originOf, parseRemote, tagsAtHead } from '../../src/host/git.ts';
 import { sampleCheckout } from '../helpers/checkout.ts';
 import { tempDir } from '../helpers/temp-dir.ts';
@@ -37,6 +37,43 @@ test('a checkout knows its origin, its history and the tags of its commit', asyn
   expect(await historyOf(checkout.dir)).toEqual([second, first]);
   expect(await tagsAtHead(checkout.dir)).toEqual(['v1']);
 });
+
+test('a remote that git writes anew (insteadOf) is the one that git asks', async () => {
+  const { dir, git } = await sampleCheckout();
+  await git('config', 'url.https://github.com/.insteadOf', 'gh:');
+  await git('remote', 'set-url', 'origin', 'gh:acme/agent.git');
+  expect(await originOf(dir)).toEqual({ host: 'github.com', repository: 'acme/agent' });
+});
+
+test.each([
+  ['git@work:acme/tools.git', 'github.com'],
+  ['ssh://git@github.com-work/acme/tools', 'github.com'],
+  ['git@ghes.example.org:acme/tools.git', 'ghes.example.org'],
+  // No ssh, so no alias of it.
+  ['https://work/acme/tools.git', 'work'],
+  // Not a name for ssh, which would read options out of it.
+  ['-Fwork:acme/tools.git', '-fwork'],
+])('the remote %s is at %s, as ssh knows it', async (url, host) => {
+  const { dir, git } = await sampleCheckout();
+  await git('remote', 'set-url', 'origin', '--', url);
+  await sshDouble('work', 'github.com-work');
+  expect(await originOf(dir)).toEqual({ host, repository: 'acme/tools' });
+});
+
+/** Stands in for ssh with a configuration, which the real one reads from the home directory of its user alone. */
+async function sshDouble(...aliases: string[]): Promise<void> {
+  const bin = await tempDir();
+  const script = `#!/bin/sh
+[ "$1 $2 $#" = "-G -- 3" ] || exit 255
+case $3 in
+  ${aliases.join('|')}) echo 'user git'; echo 'hostname ssh.github.com' ;;
+  *) echo "hostname $3" ;;
+esac
+`;
+  await fs.writeFile(join(bin, 'ssh'), script, { mode: 0o755 });
+  vi.stubEnv('PATH', `${bin}${delimiter}${process.env.PATH}`);
+  onTestFinished(() => void vi.unstubAllEnvs());
+}
 
 test('what has changed since a commit is told with odd names, deletions and new files', async () => {
   const checkout = await sampleCheckout();

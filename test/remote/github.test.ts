@@ -75,6 +75,17 @@ describe('the token', () => {
     expect((await site({ remoteHost: 'github.com', env: all })).token).toBe('gh');
   });
 
+  it('that is given is refused for such a server, until the user names it', async () => {
+    const remoteHost = 'elsewhere.example';
+    expect(await failureOf(site({ remoteHost, token: 'given' }))).toMatchObject({
+      code: 'usage',
+      hint: expect.stringContaining('--github-url https://elsewhere.example'),
+    });
+    const named = { remoteHost, token: 'given', serverUrl: 'https://elsewhere.example' };
+    expect((await site(named)).token).toBe('given');
+    expect((await site({ remoteHost: 'github.com', token: 'given' })).token).toBe('given');
+  });
+
   it('is bound to the origin of the API', async () => {
     expect((await site({ env: all })).credential).toEqual({
       origin: 'https://api.github.com',
