@@ -4,7 +4,7 @@ import { readBuildInputs } from '../context/build-inputs.ts';
 import { BottleError } from '../errors.ts';
 import { explainMiss } from '../fetch/explain-miss.ts';
 import { findOffer } from '../fetch/fetch.ts';
-import { LOCK_FILE, type Locked, lockedOf, writeLockFile } from '../fetch/lock-file.ts';
+import { LOCK_FILE, type Locked, lockedOf, readLockFile, writeLockFile } from '../fetch/lock-file.ts';
 import { parseSourceAddress } from '../fetch/source.ts';
 import { judgeOffer } from '../fetch/trust.ts';
 import { GUEST_PLATFORMS, type GuestPlatform, parseGuestPlatform } from '../identity/platform.ts';
@@ -90,6 +90,10 @@ export async function runLock(
     () => false,
     () => true,
   );
+  if (!isNew) {
+    locked.push(...(await stillGood(path, locked, { read, output })));
+    locked.sort(([a], [b]) => GUEST_PLATFORMS.indexOf(a) - GUEST_PLATFORMS.indexOf(b));
+  }
   await writeLockFile(path, locked);
   for (const [platform, { key }] of isNew ? locked : []) {
     const { record } = await read(platform);
@@ -103,6 +107,34 @@ export async function runLock(
     ...locked.map(([platform, { sha256, address: where }]) => `${platform}  sha256 ${sha256}  ${where}`),
   ]);
   return 0;
+}
+
+/** What an older lock file has for other platforms, as long as the checkout has the same inputs. */
+async function stillGood(
+  path: string,
+  locked: ReadonlyArray<readonly [GuestPlatform, Locked]>,
+  { read, output }: { read: (platform: GuestPlatform) => ReturnType<typeof readBuildInputs>; output: Output },
+): Promise<Array<readonly [GuestPlatform, Locked]>> {
+  const older = await readLockFile(path).catch((error: unknown) => {
+    if (error instanceof BottleError && error.code === 'sidecar-damaged') {
+      output.note(`${error.message}; writing it anew`);
+      return undefined;
+    }
+    throw error;
+  });
+  const good: Array<readonly [GuestPlatform, Locked]> = [];
+  for (const platform of GUEST_PLATFORMS) {
+    const entry = older?.platforms[platform];
+    if (entry !== undefined && !locked.some(([each]) => each === platform)) {
+      const { record } = await read(platform);
+      if (record.key === entry.key) {
+        good.push([platform, entry]);
+      } else {
+        output.note(`no longer locked: ${platform}, which ${LOCK_FILE} had for other inputs than these`);
+      }
+    }
+  }
+  return good;
 }
 
 /** A lock file that goes into the build would change the key that it locks. */

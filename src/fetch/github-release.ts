@@ -4,9 +4,10 @@ import type { PackRecord } from '../identity/pack-record.ts';
 import { BUNDLE_SUFFIX, publishedName } from '../identity/published-name.ts';
 import { apiRequest, readApi, repositoryPath, shownText } from '../remote/github.ts';
 import { type HttpRequest, redacted, unlessMissing } from '../remote/http.ts';
+import { readBundle } from './bundle.ts';
 import { damagedRecord, MAX_RECORD_BYTES, parseRecord } from './record.ts';
 import { remoteFile } from './remote-file.ts';
-import { MAX_BUNDLE_BYTES, type Offer, type Source, type SourceTools, type Wanted } from './source.ts';
+import type { Offer, Source, SourceTools, Wanted } from './source.ts';
 
 /** A commit has one or two. */
 const MAX_TAGS = 5;
@@ -104,8 +105,8 @@ async function offerOfPages(
     content: remoteFile(http, { url }, { sha256, sizeBytes, isZip: false }),
     address: `release:${tag}`,
     bundles: async () => {
-      const bundle = await unlessMissing(http.read({ url: url + BUNDLE_SUFFIX }, MAX_BUNDLE_BYTES));
-      return bundle === undefined ? [] : [bundle.bytes];
+      const bundle = await readBundle(http, { url: url + BUNDLE_SUFFIX });
+      return bundle === undefined ? [] : [bundle];
     },
   };
 }
@@ -139,10 +140,9 @@ async function offerOfApi(
     }),
     address: `release:${tag}`,
     bundles: async () => {
-      const bundle = release?.assets.find((each) => each.name === name + BUNDLE_SUFFIX);
-      return bundle === undefined
-        ? []
-        : [(await tools.http.read(assetRequest(repository, bundle, tools), MAX_BUNDLE_BYTES)).bytes];
+      const found = release?.assets.find((each) => each.name === name + BUNDLE_SUFFIX);
+      const bundle = found && (await readBundle(tools.http, assetRequest(repository, found, tools)));
+      return bundle === undefined ? [] : [bundle];
     },
   };
 }

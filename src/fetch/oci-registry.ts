@@ -18,6 +18,7 @@ import {
   type OciRepositoryName,
   parseOciReference,
 } from '../remote/oci-reference.ts';
+import { refusedBundle } from './bundle.ts';
 import { damagedRecord } from './record.ts';
 import { readSidecarImage, type SidecarImage } from './sidecar-image.ts';
 import { MAX_BUNDLE_BYTES, type Offer, type Skipped, type Source, type Wanted } from './source.ts';
@@ -190,9 +191,10 @@ function offerOf({ digest, layer, record }: FoundImage, repository: OciRepositor
 
 /** Of the platform's manifest, as cosign and gh attach them. */
 async function readBundles(repository: OciRepository, subject: Digest): Promise<Buffer[]> {
-  const referrers = (await repository.listReferrers(subject)).filter(({ artifactType = '' }) =>
-    isBundleType(artifactType),
-  );
+  const listed = await repository.listReferrers(subject).catch((error: unknown) => {
+    throw refusedBundle(error);
+  });
+  const referrers = listed.filter(({ artifactType = '' }) => isBundleType(artifactType));
   const bundles: Buffer[] = [];
   for (const { digest } of referrers.slice(0, MAX_BUNDLES)) {
     bundles.push(await readBundle(repository, digest));
@@ -219,7 +221,7 @@ async function readBundle(repository: OciRepository, digest: string): Promise<Bu
         cause: error,
       });
     }
-    throw error;
+    throw refusedBundle(error);
   }
 }
 

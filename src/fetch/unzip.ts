@@ -11,8 +11,6 @@ const FILE_TYPE = 0o170000;
 const REGULAR_FILE = 0o100000;
 
 export interface ExtractOptions {
-  /** What the entry must be called, where that is known. */
-  readonly name?: string;
   readonly sizeBytes: number;
   readonly signal?: AbortSignal;
 }
@@ -25,14 +23,11 @@ export interface ExtractOptions {
 export async function extractOnly(
   zipPath: string,
   targetPath: string,
-  { name, sizeBytes, signal }: ExtractOptions,
+  { sizeBytes, signal }: ExtractOptions,
 ): Promise<void> {
   let isOurs = false;
   try {
     await withOnlyEntry(openPromise(zipPath, { autoClose: false }), async (entry, openEntry) => {
-      if (name !== undefined && entry.fileName !== name) {
-        throw damagedZip(`its entry is ${JSON.stringify(entry.fileName)}, expected ${JSON.stringify(name)}`);
-      }
       if (entry.uncompressedSize !== sizeBytes) {
         throw damagedZip(`its entry has ${entry.uncompressedSize} bytes, expected ${sizeBytes}`);
       }

@@ -1,26 +1,28 @@
 import { createHash } from 'node:crypto';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { ociSource } from '../../src/fetch/oci-registry.ts';
-import type { Wanted } from '../../src/fetch/source.ts';
+import type { Offer, Wanted } from '../../src/fetch/source.ts';
 import { parseInputsKey } from '../../src/identity/inputs-key.ts';
+import { PACK_RECORD_ANNOTATION } from '../../src/identity/oci-names.ts';
 import { HttpClient } from '../../src/remote/http.ts';
 import { failureOf } from '../helpers/failure.ts';
 import { startServer } from '../helpers/loopback-server.ts';
 import { tempDir } from '../helpers/temp-dir.ts';
+import { recordOf } from './published.ts';
 
 const KEY = parseInputsKey('ab'.repeat(32));
 const SIDECAR_TYPE = 'application/vnd.smolmachines.smolmachine.v1';
 const CONFIG = { mediaType: 'application/json', digest: `sha256:${'0'.repeat(64)}`, size: 2 };
 
 /** A source that looks into a registry with these manifests, named by tag or digest. */
-async function openSource(manifests: Record<string, unknown>) {
+async function openSource(manifests: Record<string, unknown>, otherStatus = (_url: string) => 404) {
   vi.stubEnv('DOCKER_CONFIG', await tempDir());
   onTestFinished(() => {
     vi.unstubAllEnvs();
   });
   const { host } = await startServer(({ url = '' }, response) => {
     const manifest = manifests[/\/manifests\/(.+)$/.exec(url)?.[1] ?? ''];
-    response.writeHead(manifest === undefined ? 404 : 200).end(JSON.stringify(manifest));
+    response.writeHead(manifest === undefined ? otherStatus(url) : 200).end(JSON.stringify(manifest));
   });
   const { signal } = new AbortController();
   const http = new HttpClient({ signal, firstRetryMs: 1 });
@@ -55,6 +57,26 @@ const WITHOUT_RECORD = {
   ...EMPTY,
   layers: [{ mediaType: SIDECAR_TYPE, digest: `sha256:${'1'.repeat(64)}`, size: 1 }],
 };
+
+test.each([401, 403])('a signature that is refused with %i is said to be one', async (status) => {
+  const record = { ...recordOf(Buffer.from('sidecar')), platform: 'linux/arm64' };
+  const manifest = {
+    ...EMPTY,
+    layers: [{ mediaType: SIDECAR_TYPE, digest: `sha256:${record.sidecar.sha256}`, size: 7 }],
+    annotations: { [PACK_RECORD_ANNOTATION]: JSON.stringify(record) },
+  };
+  const { given } = await openSource({ tag: manifest }, (url) =>
+    url.includes('/referrers/') ? status : 404,
+  );
+  const offer = await given.find(wanted());
+  expect(await failureOf((offer as Offer).bundles())).toMatchObject({
+    code: 'authentication',
+    message: expect.stringMatching(
+      new RegExp(`signature of the sidecar cannot be read: .*answered ${status}`),
+    ),
+    hint: expect.stringContaining('--provenance off'),
+  });
+});
 
 test('only entries that can be sidecars count, and only names that are platforms are shown', async () => {
   const { reference, given } = await openSource({

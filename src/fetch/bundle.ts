@@ -1,0 +1,21 @@
+import { BottleError } from '../errors.ts';
+import { type HttpClient, HttpError, type HttpRequest, unlessMissing } from '../remote/http.ts';
+import { MAX_BUNDLE_BYTES } from './source.ts';
+
+/** The Sigstore bundle that is published beside a sidecar; undefined where there is none. */
+export async function readBundle(http: HttpClient, request: HttpRequest): Promise<Buffer | undefined> {
+  const found = await unlessMissing(http.read(request, MAX_BUNDLE_BYTES)).catch((error: unknown) => {
+    throw refusedBundle(error);
+  });
+  return found?.bytes;
+}
+
+/** Whoever may read the record and not its signature cannot tell what is not signed from what is kept from him. */
+export function refusedBundle(error: unknown): unknown {
+  return error instanceof HttpError && error.code === 'authentication'
+    ? new BottleError('authentication', `the signature of the sidecar cannot be read: ${error.message}`, {
+        hint: 'have it published for all who may read the sidecar; storages also answer so for what is not there, and --provenance off does without',
+        cause: error,
+      })
+    : error;
+}

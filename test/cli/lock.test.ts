@@ -1,0 +1,63 @@
+import * as fs from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { publishFile, sampleCheckout } from '../helpers/checkout.ts';
+import { runCli } from '../helpers/cli.ts';
+import { tempDir } from '../helpers/temp-dir.ts';
+
+const PLATFORMS = ['linux/amd64', 'linux/arm64'] as const;
+
+/** A checkout with a sidecar for each platform, of which the first is locked. */
+async function world() {
+  const checkout = await sampleCheckout();
+  const home = await tempDir();
+  const path = join(checkout.dir, 'claude-bottle.lock');
+  const published = async () => ({
+    amd64: await publishFile(checkout, 'linux/amd64'),
+    arm64: await publishFile(checkout, 'linux/arm64'),
+  });
+  const lock = async (from: string, ...args: string[]) => {
+    const command = ['lock', '--context', checkout.dir, '--from', `file:${from}`, ...args];
+    const result = await runCli(command, { HOME: home });
+    expect(result.exitCode, result.stderr).toBe(0);
+    return result;
+  };
+  const locked = async () => JSON.parse(await fs.readFile(path, 'utf8')).platforms;
+  const { amd64, arm64 } = await published();
+  await lock(amd64.path, '--platform', 'linux/amd64');
+  return { checkout, path, published, lock, locked, amd64, arm64 };
+}
+
+test('what is locked for another platform stays when one is locked anew', async () => {
+  const { lock, locked, amd64, arm64 } = await world();
+  const before = await locked();
+  const { stdout } = await lock(arm64.path, '--platform', 'linux/arm64');
+  const after = await locked();
+  expect(Object.keys(after)).toEqual(PLATFORMS);
+  expect(after['linux/amd64']).toEqual(before['linux/amd64']);
+  expect(after['linux/arm64'].sha256).toBe(arm64.record.sidecar.sha256);
+  expect(stdout).toContain(amd64.record.sidecar.sha256);
+});
+
+test('what a source lacks now stays too', async () => {
+  const { lock, locked, arm64 } = await world();
+  await lock(arm64.path);
+  expect(Object.keys(await locked())).toEqual(PLATFORMS);
+});
+
+test('what was locked for other inputs goes, and that is said', async () => {
+  const { checkout, published, lock, locked } = await world();
+  await fs.writeFile(join(checkout.dir, 'agent.txt'), 'changed\n');
+  const { arm64 } = await published();
+  const { stderr } = await lock(arm64.path, '--platform', 'linux/arm64');
+  expect(Object.keys(await locked())).toEqual(['linux/arm64']);
+  expect(stderr).toMatch(/no longer locked: linux\/amd64/);
+});
+
+test('a lock file that cannot be read is written anew', async () => {
+  const { path, lock, locked, arm64 } = await world();
+  await fs.writeFile(path, '<<<<<<< conflict');
+  const { stderr } = await lock(arm64.path, '--platform', 'linux/arm64');
+  expect(Object.keys(await locked())).toEqual(['linux/arm64']);
+  expect(stderr).toMatch(/no lock file of version 1.*writing it anew/);
+});
