@@ -1,25 +1,44 @@
 import { a as hasErrno } from "./errors.mjs";
 import { a as readChild } from "./child.mjs";
 // src/host/git.ts
-const GIT_TIMEOUT_MS = 1e4;
+const TIMEOUT_MS = 1e4;
 const HISTORY_COMMITS = 200;
 /** The remote `origin` of the checkout that `dir` is in; undefined where there is none with an owner and a name. */
 async function originOf(dir) {
 	const url = (await git(dir, [
-		"config",
-		"--get",
-		"remote.origin.url"
+		"remote",
+		"get-url",
+		"origin"
 	]))?.trim();
-	return url === void 0 ? void 0 : parseRemote(url);
+	const remote = url === void 0 ? void 0 : parseRemote(url);
+	return remote === void 0 || /^(https?|git):/.test(url ?? "") ? remote : await withoutAlias(remote);
+}
+/** `Host work` in ~/.ssh/config gives a server a second name, most often github.com for a second login. */
+async function withoutAlias(remote) {
+	if (remote.host === "github.com" || !/^\w[\w.-]*$/.test(remote.host)) return remote;
+	const config = await read("ssh", [
+		"-G",
+		"--",
+		remote.host
+	]).catch(() => void 0);
+	const [, host] = /^hostname (\S+)$/m.exec(config ?? "") ?? [];
+	return host === void 0 ? remote : {
+		...remote,
+		host: serverName(host)
+	};
 }
 /** https://host/owner/name.git, ssh://git@host:port/owner/name.git or git@host:owner/name.git */
 function parseRemote(url) {
 	const { host, path = "" } = (/^(?:https?|ssh|git):\/\/(?:[^@/]*@)?(?<host>[^/:]+)(?::\d+)?\/(?<path>.+)$/.exec(url) ?? /^(?:[^@/:]+@)?(?<host>[^/:]+):(?!\/)(?<path>.+)$/.exec(url))?.groups ?? {};
 	const repository = path.replace(/\/$/, "").replace(/\.git$/, "");
 	return host !== void 0 && /^[\w.-]+\/[\w.-]+$/.test(repository) ? {
-		host: host.toLowerCase().replace(/^ssh\.github\.com$/, "github.com"),
+		host: serverName(host),
 		repository
 	} : void 0;
+}
+/** GitHub takes ssh on port 443 under a name of its own. */
+function serverName(host) {
+	return host.toLowerCase().replace(/^ssh\.github\.com$/, "github.com");
 }
 /** As of the last clone or `git remote set-head`; undefined where the clone does not know it. */
 async function defaultBranchOf(dir) {
@@ -84,17 +103,21 @@ function linesOf(text) {
 }
 /** Undefined when git is not there, `dir` is in no repository, or git says no. */
 async function git(dir, args) {
+	return await read("git", [
+		...[
+			"-c",
+			"core.fsmonitor=false",
+			"--no-optional-locks"
+		],
+		"-C",
+		dir,
+		...args
+	]);
+}
+/** Undefined when the command is not there, or fails. */
+async function read(command, args) {
 	try {
-		const { exitCode, stdout } = await readChild("git", [
-			...[
-				"-c",
-				"core.fsmonitor=false",
-				"--no-optional-locks"
-			],
-			"-C",
-			dir,
-			...args
-		], { timeoutMs: GIT_TIMEOUT_MS });
+		const { exitCode, stdout } = await readChild(command, args, { timeoutMs: TIMEOUT_MS });
 		return exitCode === 0 ? stdout : void 0;
 	} catch (error) {
 		if (hasErrno(error, "ENOENT")) return;

@@ -22,6 +22,7 @@ const shownText = string().check(_regex(/^\P{Cc}{0,500}$/u));
 async function githubSite({ serverUrl, remoteHost, token: givenToken, env }) {
 	const chosen = serverUrl || env.GITHUB_SERVER_URL;
 	const server = checkedUrl(chosen || (remoteHost ? `https://${remoteHost}` : DEFAULT_SERVER));
+	if (givenToken && !chosen && !isGitHubsOwn(server)) throw new BottleError("usage", `--token for ${server.host}, which only the checkout's remote names`, { hint: `if it is for that server, name it: --github-url ${server.origin}` });
 	const apiUrl = apiUrlOf(server, env);
 	const token = requireHeaderText(givenToken || tokenOfEnvironment(server, Boolean(chosen), env) || await tokenOfHostsFile(server.host, env));
 	return {

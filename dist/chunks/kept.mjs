@@ -155,6 +155,7 @@ async function readIfNames(path, text) {
 	}
 }
 async function namesOf(layout, { sha256, sizeBytes, imageId }) {
+	const object = await fs.lstat(join(layout.objects, sha256)).catch(() => void 0);
 	const ids = /* @__PURE__ */ new Set([id16(imageId)]);
 	for (const name of await namesIn(layout.bindings)) {
 		const binding = await readIfNames(join(layout.bindings, name), sha256);
@@ -164,7 +165,8 @@ async function namesOf(layout, { sha256, sizeBytes, imageId }) {
 	for (const id of ids) {
 		const path = join(layout.dir, sidecarName(id));
 		const stat = await fs.lstat(path).catch(() => void 0);
-		if (stat?.isFile() && stat.size === sizeBytes) names.push({
+		const isAnother = object !== void 0 && stat?.ino !== object.ino && stat?.nlink !== 1;
+		if (stat?.isFile() && stat.size === sizeBytes && !isAnother) names.push({
 			id16: id,
 			path
 		});

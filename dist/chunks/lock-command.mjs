@@ -1,8 +1,8 @@
 import { t as readBuildInputs } from "./build-inputs.mjs";
 import { t as BottleError } from "./errors.mjs";
 import { n as explainMiss } from "./explain-miss2.mjs";
-import { i as lockedOf, l as findOffer, n as judgeOffer, r as LOCK_FILE, s as writeLockFile } from "./trust.mjs";
-import { r as parseSourceAddress, t as openSources } from "./sources.mjs";
+import { a as readLockFile, i as lockedOf, l as findOffer, n as judgeOffer, r as LOCK_FILE, s as writeLockFile } from "./trust.mjs";
+import { i as parseSourceAddress, t as openSources } from "./sources.mjs";
 import { r as parseGuestPlatform, t as GUEST_PLATFORMS } from "./platform.mjs";
 import { c as storeDir } from "./kept.mjs";
 import { t as Store } from "./store.mjs";
@@ -71,6 +71,13 @@ async function runLock(options, output, signal) {
 	if (locked.length === 0) throw new BottleError("not-found", "nothing is published for this checkout, so there is nothing to lock", { hint: "wait for CI to publish this commit; claude-bottle fetch --dry-run says where it looks" });
 	const path = join(context, LOCK_FILE);
 	const isNew = await fs.access(path).then(() => false, () => true);
+	if (!isNew) {
+		locked.push(...await stillGood(path, locked, {
+			read,
+			output
+		}));
+		locked.sort(([a], [b]) => GUEST_PLATFORMS.indexOf(a) - GUEST_PLATFORMS.indexOf(b));
+	}
 	await writeLockFile(path, locked);
 	for (const [platform, { key }] of isNew ? locked : []) {
 		const { record } = await read(platform);
@@ -84,6 +91,26 @@ async function runLock(options, output, signal) {
 		platforms: Object.fromEntries(locked)
 	}, [path, ...locked.map(([platform, { sha256, address: where }]) => `${platform}  sha256 ${sha256}  ${where}`)]);
 	return 0;
+}
+/** What an older lock file has for other platforms, as long as the checkout has the same inputs. */
+async function stillGood(path, locked, { read, output }) {
+	const older = await readLockFile(path).catch((error) => {
+		if (error instanceof BottleError && error.code === "sidecar-damaged") {
+			output.note(`${error.message}; writing it anew`);
+			return;
+		}
+		throw error;
+	});
+	const good = [];
+	for (const platform of GUEST_PLATFORMS) {
+		const entry = older?.platforms[platform];
+		if (entry !== void 0 && !locked.some(([each]) => each === platform)) {
+			const { record } = await read(platform);
+			if (record.key === entry.key) good.push([platform, entry]);
+			else output.note(`no longer locked: ${platform}, which ${LOCK_FILE} had for other inputs than these`);
+		}
+	}
+	return good;
 }
 /** A lock file that goes into the build would change the key that it locks. */
 function lockInBuild() {

@@ -18,6 +18,55 @@ import { constants as constants$1, createWriteStream } from "node:fs";
 import * as fs from "node:fs/promises";
 import { resolve } from "node:path";
 import { pipeline } from "node:stream/promises";
+// src/fetch/source.ts
+function parseSourceAddress(text) {
+	const [, scheme = "", rest = ""] = /^([a-z]+):(.+)$/s.exec(text) ?? [];
+	switch (scheme) {
+		case "oci": return {
+			kind: "oci",
+			reference: rest
+		};
+		case "release": return {
+			kind: "release",
+			tag: rest
+		};
+		case "run":
+			if (/^\d{1,20}$/.test(rest)) return {
+				kind: "run",
+				runId: rest
+			};
+			break;
+		case "file": return {
+			kind: "file",
+			path: rest
+		};
+		case "layout": return {
+			kind: "layout",
+			path: rest
+		};
+		case "https":
+		case "http": return {
+			kind: "https",
+			url: text
+		};
+	}
+	throw new BottleError("usage", `not a source: ${JSON.stringify(text)}`, { hint: "use oci:REFERENCE, release:TAG, run:ID, file:PATH, layout:FILE or https://…" });
+}
+const MAX_BUNDLE_BYTES = 4194304;
+// src/fetch/bundle.ts
+/** The Sigstore bundle that is published beside a sidecar; undefined where there is none. */
+async function readBundle$1(http, request) {
+	return (await unlessMissing(http.read(request, MAX_BUNDLE_BYTES)).catch((error) => {
+		throw refusedBundle(error);
+	}))?.bytes;
+}
+/** Whoever may read the record and not its signature cannot tell what is not signed from what is kept from him. */
+function refusedBundle(error) {
+	return error instanceof HttpError && error.code === "authentication" ? new BottleError("authentication", `the signature of the sidecar cannot be read: ${error.message}`, {
+		hint: "have it published for all who may read the sidecar; storages also answer so for what is not there, and --provenance off does without",
+		cause: error
+	}) : error;
+}
 // src/fetch/record.ts
 const MAX_RECORD_BYTES = 1048576;
 /**
@@ -65,41 +114,6 @@ function remoteFile(http, request, facts) {
 		})
 	};
 }
-// src/fetch/source.ts
-function parseSourceAddress(text) {
-	const [, scheme = "", rest = ""] = /^([a-z]+):(.+)$/s.exec(text) ?? [];
-	switch (scheme) {
-		case "oci": return {
-			kind: "oci",
-			reference: rest
-		};
-		case "release": return {
-			kind: "release",
-			tag: rest
-		};
-		case "run":
-			if (/^\d{1,20}$/.test(rest)) return {
-				kind: "run",
-				runId: rest
-			};
-			break;
-		case "file": return {
-			kind: "file",
-			path: rest
-		};
-		case "layout": return {
-			kind: "layout",
-			path: rest
-		};
-		case "https":
-		case "http": return {
-			kind: "https",
-			url: text
-		};
-	}
-	throw new BottleError("usage", `not a source: ${JSON.stringify(text)}`, { hint: "use oci:REFERENCE, release:TAG, run:ID, file:PATH, layout:FILE or https://…" });
-}
-const MAX_BUNDLE_BYTES = 4194304;
 // src/fetch/github-release.ts
 /** A commit has one or two. */
 const MAX_TAGS = 5;
@@ -177,8 +191,8 @@ async function offerOfPages(repository, tag, name, { http, github }) {
 		}),
 		address: `release:${tag}`,
 		bundles: async () => {
-			const bundle = await unlessMissing(http.read({ url: url + BUNDLE_SUFFIX }, MAX_BUNDLE_BYTES));
-			return bundle === void 0 ? [] : [bundle.bytes];
+			const bundle = await readBundle$1(http, { url: url + BUNDLE_SUFFIX });
+			return bundle === void 0 ? [] : [bundle];
 		}
 	};
 }
@@ -200,8 +214,9 @@ async function offerOfApi(repository, tag, name, tools) {
 		}),
 		address: `release:${tag}`,
 		bundles: async () => {
-			const bundle = release?.assets.find((each) => each.name === name + BUNDLE_SUFFIX);
-			return bundle === void 0 ? [] : [(await tools.http.read(assetRequest(repository, bundle, tools), MAX_BUNDLE_BYTES)).bytes];
+			const found = release?.assets.find((each) => each.name === name + BUNDLE_SUFFIX);
+			const bundle = found && await readBundle$1(tools.http, assetRequest(repository, found, tools));
+			return bundle === void 0 ? [] : [bundle];
 		}
 	};
 }
@@ -252,7 +267,10 @@ async function readSpan(file, { offset, sizeBytes }) {
 	}
 	return bytes.subarray(0, readBytes);
 }
-/** @returns the checksums of what has been written, as those of a sidecar */
+/**
+* Into a new file; nothing is left of it when that fails or is stopped.
+* @returns the checksums of what has been written, as those of a sidecar
+*/
 async function copySpan(path, { offset, sizeBytes }, target, { signal, onBytes }) {
 	const hash = new SidecarHash(sizeBytes);
 	async function* hashedChunks(file) {
@@ -280,6 +298,7 @@ async function copySpan(path, { offset, sizeBytes }, target, { signal, onBytes }
 			await file.close();
 		}
 	} catch (error) {
+		if (!hasErrno(error, "EEXIST")) await fs.rm(target, { force: true });
 		signal.throwIfAborted();
 		throw fileError(`cannot copy from ${path}`, error);
 	}
@@ -674,7 +693,9 @@ function offerOf({ digest, layer, record }, repository) {
 }
 /** Of the platform's manifest, as cosign and gh attach them. */
 async function readBundles(repository, subject) {
-	const referrers = (await repository.listReferrers(subject)).filter(({ artifactType = "" }) => isBundleType(artifactType));
+	const referrers = (await repository.listReferrers(subject).catch((error) => {
+		throw refusedBundle(error);
+	})).filter(({ artifactType = "" }) => isBundleType(artifactType));
 	const bundles = [];
 	for (const { digest } of referrers.slice(0, MAX_BUNDLES)) bundles.push(await readBundle(repository, digest));
 	return bundles;
@@ -691,7 +712,7 @@ async function readBundle(repository, digest) {
 			hint: "publish the sidecar again",
 			cause: error
 		});
-		throw error;
+		throw refusedBundle(error);
 	}
 }
 function addressOf(name, tagOrDigest) {
@@ -721,8 +742,8 @@ function urlSource(address, { http }) {
 				}),
 				address,
 				bundles: async () => {
-					const bundle = await unlessMissing(http.read({ url: bundleUrl.href }, MAX_BUNDLE_BYTES));
-					return bundle === void 0 ? [] : [bundle.bytes];
+					const bundle = await readBundle$1(http, { url: bundleUrl.href });
+					return bundle === void 0 ? [] : [bundle];
 				}
 			};
 		}
@@ -735,12 +756,16 @@ function fileSource(file) {
 		name: `file ${path}`,
 		find: async () => {
 			const record = parseRecord(await readSmallFile(`${path}.json`, MAX_RECORD_BYTES), `${path}.json`);
-			await requireFile(path);
+			const sizeBytes = await sizeOfFile(path);
 			return {
 				record,
 				content: {
 					kind: "local",
-					path
+					path,
+					span: {
+						offset: 0,
+						sizeBytes
+					}
 				},
 				address: `file:${path}`,
 				bundles: async () => {
@@ -766,10 +791,12 @@ async function readSmallFile(path, maxBytes) {
 		await file.close();
 	}
 }
-async function requireFile(path) {
-	if (!(await fs.stat(path).catch((error) => {
+async function sizeOfFile(path) {
+	const stat = await fs.stat(path).catch((error) => {
 		throw readError(path, error);
-	})).isFile()) throw damagedRecord(`${path} is no plain file`);
+	});
+	if (!stat.isFile()) throw damagedRecord(`${path} is no plain file`);
+	return stat.size;
 }
 function readError(path, error) {
 	return hasErrno(error, "ENOENT", "ENOTDIR") ? new BottleError("not-found", `there is no file ${path}`, {
@@ -1108,4 +1135,4 @@ function sourceAt(address, tools) {
 		case "layout": return layoutSource(address.path, tools);
 	}
 }
-export { copySpan as n, parseSourceAddress as r, openSources as t };
+export { parseSourceAddress as i, copySpan as n, damagedRecord as r, openSources as t };

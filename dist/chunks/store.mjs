@@ -708,8 +708,9 @@ var Store = class Store {
 		};
 	}
 	/** For a sidecar that was there before its bundle. */
-	async keepBundle(sha256, bundle) {
-		await this.#changing(`cannot keep the signature of ${sha256}`, () => this.#writeBundle(sha256, bundle));
+	async keepBundle(sha256, bundle, signal) {
+		const write = () => this.#writeBundle(sha256, bundle);
+		await this.#changing(`cannot keep the signature of ${sha256}`, write, signal);
 	}
 	async #writeBundle(sha256, bundle) {
 		await makeDirectory(this.#layout.bundles);
@@ -784,12 +785,12 @@ var Store = class Store {
 	* image. Everything is on disk before a name appears; a file already under the name keeps its bytes for whoever
 	* has it open. The object never has fewer than two links, or a sweep would take it for unused.
 	*/
-	async install(imageId, temp, record, bundle) {
+	async install(imageId, temp, record, { bundle, signal } = {}) {
 		const { objects, records } = this.#layout;
 		const { sha256 } = record.sidecar;
 		const object = join(objects, sha256);
 		const path = this.pathFor(id16(imageId));
-		return await this.#changing(`cannot install ${path}`, async () => {
+		const change = async () => {
 			await fs.chmod(temp, 292);
 			await syncFile(temp);
 			const recordTemp = `${temp}.json`;
@@ -808,7 +809,21 @@ var Store = class Store {
 				this.dir
 			]) await syncDirectory(dir);
 			return path;
-		});
+		};
+		return await this.#changing(`cannot install ${path}`, change, signal);
+	}
+	/**
+	* To be asked before something from elsewhere is installed: which image it was packed from only its record says, and it
+	* must not drive out what serves somebody else's image, or what was packed here.
+	* @throws BottleError `not-trusted` when a good sidecar of another origin stands under the name of the record's image
+	*/
+	async requireReplaceable(record, options) {
+		const { onQuarantine, ...rest } = options;
+		const path = this.pathFor(id16(record.image.id));
+		const there = await this.#orQuarantine(path, onQuarantine, () => this.verify(path, rest));
+		if (there === void 0 || there.report.sha256 === record.sidecar.sha256) return;
+		const [theirs, ours] = [there.record, record].map((each) => each?.source?.repository);
+		if (theirs === void 0 || theirs.toLowerCase() !== ours?.toLowerCase()) throw new BottleError("not-trusted", `${path} is a good sidecar ${theirs === void 0 ? "that was not published" : `of ${theirs}`}; one of ${ours ?? "an unknown repository"} that names the same image does not replace it`, { hint: `if it may go, delete it first: rm ${path}` });
 	}
 	/**
 	* Gives a sidecar of the store a second name, for an image that is as good as the one that it was packed from. A good
@@ -821,7 +836,7 @@ var Store = class Store {
 		for (let tries = 1; tries <= BIND_TRIES; tries += 1) {
 			const source = await this.#verifiedCopy(record, options);
 			const there = await this.#examine(path, source, record, options);
-			const outcome = await this.#changing(`cannot bind ${path}`, () => this.#bindNow(imageId, record, source, there, options));
+			const outcome = await this.#changing(`cannot bind ${path}`, () => this.#bindNow(imageId, record, source, there, options), options.signal);
 			if (outcome !== void 0) return {
 				path,
 				outcome
@@ -838,8 +853,8 @@ var Store = class Store {
 		for (const path of [...ids.map((id) => this.pathFor(id)), join(this.#layout.objects, sha256)]) {
 			const stat = await fs.lstat(path).catch(() => void 0);
 			if (stat?.isFile() && stat.size === sizeBytes) try {
-				await verifySidecar(path, expectedOf(record), options);
-				return path;
+				const { sha256: found } = await verifySidecar(path, { platform: record.platform }, options);
+				if (found === sha256) return path;
 			} catch (error) {
 				if (isDamage(error)) {
 					damage = error;
@@ -977,13 +992,15 @@ var Store = class Store {
 	}
 	#moveAway = (path) => this.#quarantineIfThere(path, "", () => {});
 	/** Runs a change of names, objects, records and ledger, one process at a time. */
-	async #changing(action, change) {
+	async #changing(action, change, signal) {
 		try {
 			return await withLock(this.#lockPlace("names"), {
 				purpose: `the store ${this.dir}`,
-				limitMs: CHANGE_LIMIT_MS
+				limitMs: CHANGE_LIMIT_MS,
+				signal
 			}, change);
 		} catch (error) {
+			signal?.throwIfAborted();
 			throw error instanceof BottleError ? error : fileError(action, error);
 		}
 	}

@@ -8,7 +8,7 @@ import { r as verifySidecar, t as SidecarHash } from "./verify.mjs";
 import { c as unlessMissing, n as HttpError, r as bodyError, s as redacted } from "./http.mjs";
 import { n as expectedOf } from "./store.mjs";
 import { i as repositoryPath, r as readApi } from "./github.mjs";
-import { n as copySpan } from "./sources.mjs";
+import { n as copySpan, r as damagedRecord } from "./sources.mjs";
 import { n as readMemory, r as remember } from "./trust-memory.mjs";
 import { t as decideProvenance } from "./decide2.mjs";
 import { EventEmitter, once } from "node:events";
@@ -683,7 +683,7 @@ async function findInStore(options) {
 				doneBytes,
 				totalBytes: sizeBytes
 			}),
-			onQuarantine: (reason, movedTo) => warningsTo(onProgress)(`${reason}; moved to ${movedTo}`)
+			onQuarantine: quarantineWarning(onProgress)
 		});
 		if (found !== void 0) {
 			await store.touch(sha256);
@@ -699,6 +699,9 @@ async function findInStore(options) {
 			};
 		}
 	}
+}
+function quarantineWarning(onProgress) {
+	return (reason, movedTo) => warningsTo(onProgress)(`${reason}; moved to ${movedTo}`);
 }
 /** What of another repository has the same key was packed by somebody else. */
 function satisfies({ sidecar, source }, { repository }, { sha256, commit }) {
@@ -789,19 +792,26 @@ async function obtain({ record, content }, bundle, options) {
 			demands: exactly
 		});
 		if (arrived !== void 0) {
-			if (bundle !== void 0) await store.keepBundle(sha256, bundle);
+			if (bundle !== void 0) await store.keepBundle(sha256, bundle, signal);
 			return {
 				status: "hit",
 				...arrived
 			};
 		}
+		await store.requireReplaceable(record, {
+			signal,
+			onQuarantine: quarantineWarning(onProgress)
+		});
 		const path = await receive(content, record, dir, options);
 		signal.throwIfAborted();
 		onProgress({
 			type: "start",
 			stage: "install"
 		});
-		const installed = await store.install(record.image.id, path, record, bundle);
+		const installed = await store.install(record.image.id, path, record, {
+			bundle,
+			signal
+		});
 		await store.touch(sha256);
 		onProgress({
 			type: "done",
@@ -823,14 +833,14 @@ async function receive(content, record, dir, options) {
 	const unpacked = join(dir, "sidecar");
 	await fs.rm(unpacked, { force: true });
 	if (content.kind === "local") {
-		await requireFreeBytes(dir, record.sidecar.sizeBytes, "the sidecar");
-		if (content.span !== void 0) {
-			const hashed = await receiveSpan(content.path, content.span, unpacked, options);
-			await verifySidecar(unpacked, expected, { hashed });
-			return unpacked;
+		const { path, span } = content;
+		if (span.sizeBytes !== record.sidecar.sizeBytes) {
+			const expectedBytes = record.sidecar.sizeBytes;
+			throw damagedRecord(`${path} has ${span.sizeBytes} bytes, and its pack record says ${expectedBytes}`);
 		}
-		await copy(content.path, unpacked);
-		await verifySidecar(unpacked, expected, { signal });
+		await requireFreeBytes(dir, span.sizeBytes, "the sidecar");
+		const hashed = await receiveSpan(content, unpacked, options);
+		await verifySidecar(unpacked, expected, { hashed });
 		return unpacked;
 	}
 	const { path, hashed } = await receiveFrom(content, record, dir, options);
@@ -846,7 +856,7 @@ async function receive(content, record, dir, options) {
 	await verifySidecar(unpacked, expected, { signal });
 	return unpacked;
 }
-async function receiveSpan(path, span, target, { signal, onProgress }) {
+async function receiveSpan({ path, span }, target, { signal, onProgress }) {
 	const { sizeBytes: totalBytes } = span;
 	onProgress({
 		type: "start",
@@ -899,13 +909,6 @@ async function receiveFrom(file, { sidecar }, dir, { http, signal, onProgress })
 async function bytesIn(dir) {
 	const names = await fs.readdir(dir);
 	return (await Promise.all(names.map((name) => fs.stat(join(dir, name))))).reduce((sum, { blocks }) => sum + blocks * 512, 0);
-}
-async function copy(source, target) {
-	try {
-		await fs.copyFile(source, target, fs.constants.COPYFILE_FICLONE);
-	} catch (error) {
-		throw fileError(`cannot copy ${source}`, error);
-	}
 }
 // src/fetch/lock-file.ts
 /** Beside the Dockerfile, in the build context. */

@@ -1206,11 +1206,10 @@ const REGULAR_FILE = 32768;
 * not a byte more than `sizeBytes`.
 * @throws BottleError `sidecar-damaged`
 */
-async function extractOnly(zipPath, targetPath, { name, sizeBytes, signal }) {
+async function extractOnly(zipPath, targetPath, { sizeBytes, signal }) {
 	let isOurs = false;
 	try {
 		await withOnlyEntry((0, import_yauzl.openPromise)(zipPath, { autoClose: false }), async (entry, openEntry) => {
-			if (name !== void 0 && entry.fileName !== name) throw damagedZip(`its entry is ${JSON.stringify(entry.fileName)}, expected ${JSON.stringify(name)}`);
 			if (entry.uncompressedSize !== sizeBytes) throw damagedZip(`its entry has ${entry.uncompressedSize} bytes, expected ${sizeBytes}`);
 			const target = createWriteStream(targetPath, {
 				flags: "wx",

@@ -1,6 +1,6 @@
 import * as fs from 'node:fs/promises';
 import { join } from 'node:path';
-import { BottleError, type ErrorCode, fileError } from '../errors.ts';
+import { BottleError, type ErrorCode } from '../errors.ts';
 import { requireFreeBytes } from '../host/disk.ts';
 import type { ImageId } from '../identity/image-id.ts';
 import type { PackRecord } from '../identity/pack-record.ts';
@@ -12,7 +12,8 @@ import { expectedOf, type Store } from '../store/store.ts';
 import { type Download, download } from './download.ts';
 import { copySpan } from './file-span.ts';
 import { type Demands, requireWanted } from './policy.ts';
-import type { FileSpan, Offer, RemoteFile, Source, Wanted } from './source.ts';
+import { damagedRecord } from './record.ts';
+import type { LocalFile, Offer, RemoteFile, Source, Wanted } from './source.ts';
 import type { Judged } from './trust.ts';
 
 /** Failures of one source that leave the next one its chance. */
@@ -125,7 +126,7 @@ async function findInStore(options: FetchOptions): Promise<InStore | undefined> 
       platform,
       signal,
       onBytes: (doneBytes) => onProgress({ type: 'bytes', stage: 'store', doneBytes, totalBytes: sizeBytes }),
-      onQuarantine: (reason, movedTo) => warningsTo(onProgress)(`${reason}; moved to ${movedTo}`),
+      onQuarantine: quarantineWarning(onProgress),
     });
     if (found !== undefined) {
       await store.touch(sha256);
@@ -133,6 +134,10 @@ async function findInStore(options: FetchOptions): Promise<InStore | undefined> 
       return { record, path: found.path };
     }
   }
+}
+
+function quarantineWarning(onProgress: OnProgress) {
+  return (reason: string, movedTo: string) => warningsTo(onProgress)(`${reason}; moved to ${movedTo}`);
 }
 
 /** What of another repository has the same key was packed by somebody else. */
@@ -225,14 +230,15 @@ async function obtain(
     const arrived = await findInStore({ ...options, demands: exactly });
     if (arrived !== undefined) {
       if (bundle !== undefined) {
-        await store.keepBundle(sha256, bundle);
+        await store.keepBundle(sha256, bundle, signal);
       }
       return { status: 'hit', ...arrived };
     }
+    await store.requireReplaceable(record, { signal, onQuarantine: quarantineWarning(onProgress) });
     const path = await receive(content, record, dir, options);
     signal.throwIfAborted();
     onProgress({ type: 'start', stage: 'install' });
-    const installed = await store.install(record.image.id as ImageId, path, record, bundle);
+    const installed = await store.install(record.image.id as ImageId, path, record, { bundle, signal });
     await store.touch(sha256);
     onProgress({ type: 'done', stage: 'install', sizeBytes, detail: `verified, sha256 ${sha256}` });
     return { status: 'fetched', record, path: installed };
@@ -251,14 +257,14 @@ async function receive(
   const unpacked = join(dir, 'sidecar');
   await fs.rm(unpacked, { force: true });
   if (content.kind === 'local') {
-    await requireFreeBytes(dir, record.sidecar.sizeBytes, 'the sidecar');
-    if (content.span !== undefined) {
-      const hashed = await receiveSpan(content.path, content.span, unpacked, options);
-      await verifySidecar(unpacked, expected, { hashed });
-      return unpacked;
+    const { path, span } = content;
+    if (span.sizeBytes !== record.sidecar.sizeBytes) {
+      const expectedBytes = record.sidecar.sizeBytes;
+      throw damagedRecord(`${path} has ${span.sizeBytes} bytes, and its pack record says ${expectedBytes}`);
     }
-    await copy(content.path, unpacked);
-    await verifySidecar(unpacked, expected, { signal });
+    await requireFreeBytes(dir, span.sizeBytes, 'the sidecar');
+    const hashed = await receiveSpan(content, unpacked, options);
+    await verifySidecar(unpacked, expected, { hashed });
     return unpacked;
   }
   const { path, hashed } = await receiveFrom(content, record, dir, options);
@@ -273,8 +279,7 @@ async function receive(
 }
 
 async function receiveSpan(
-  path: string,
-  span: FileSpan,
+  { path, span }: LocalFile,
   target: string,
   { signal, onProgress }: FetchOptions,
 ): Promise<FileHash> {
@@ -314,12 +319,4 @@ async function bytesIn(dir: string): Promise<number> {
   const names = await fs.readdir(dir);
   const stats = await Promise.all(names.map((name) => fs.stat(join(dir, name))));
   return stats.reduce((sum, { blocks }) => sum + blocks * 512, 0);
-}
-
-async function copy(source: string, target: string): Promise<void> {
-  try {
-    await fs.copyFile(source, target, fs.constants.COPYFILE_FICLONE);
-  } catch (error) {
-    throw fileError(`cannot copy ${source}`, error);
-  }
 }

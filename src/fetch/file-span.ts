@@ -1,7 +1,7 @@
 import { createWriteStream } from 'node:fs';
 import * as fs from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
-import { fileError } from '../errors.ts';
+import { fileError, hasErrno } from '../errors.ts';
 import { type FileHash, SidecarHash } from '../sidecar/verify.ts';
 import type { FileSpan } from './source.ts';
 
@@ -26,7 +26,10 @@ export interface CopyOptions {
   readonly onBytes: (doneBytes: number) => void;
 }
 
-/** @returns the checksums of what has been written, as those of a sidecar */
+/**
+ * Into a new file; nothing is left of it when that fails or is stopped.
+ * @returns the checksums of what has been written, as those of a sidecar
+ */
 export async function copySpan(
   path: string,
   { offset, sizeBytes }: FileSpan,
@@ -55,6 +58,9 @@ export async function copySpan(
       await file.close();
     }
   } catch (error) {
+    if (!hasErrno(error, 'EEXIST')) {
+      await fs.rm(target, { force: true });
+    }
     signal.throwIfAborted();
     throw fileError(`cannot copy from ${path}`, error);
   }

@@ -3,7 +3,8 @@ import * as fs from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { BottleError, fileError, hasErrno } from '../errors.ts';
 import { BUNDLE_SUFFIX } from '../identity/published-name.ts';
-import { checkedUrl, redacted, unlessMissing } from '../remote/http.ts';
+import { checkedUrl, redacted } from '../remote/http.ts';
+import { readBundle } from './bundle.ts';
 import { damagedRecord, MAX_RECORD_BYTES, parseRecord } from './record.ts';
 import { remoteFile } from './remote-file.ts';
 import { MAX_BUNDLE_BYTES, type Source, type SourceTools } from './source.ts';
@@ -32,8 +33,8 @@ export function urlSource(address: string, { http }: Pick<SourceTools, 'http'>):
         content: remoteFile(http, { url }, { sha256, sizeBytes, isZip: false }),
         address,
         bundles: async () => {
-          const bundle = await unlessMissing(http.read({ url: bundleUrl.href }, MAX_BUNDLE_BYTES));
-          return bundle === undefined ? [] : [bundle.bytes];
+          const bundle = await readBundle(http, { url: bundleUrl.href });
+          return bundle === undefined ? [] : [bundle];
         },
       };
     },
@@ -47,10 +48,10 @@ export function fileSource(file: string): Source {
     name: `file ${path}`,
     find: async () => {
       const record = parseRecord(await readSmallFile(`${path}.json`, MAX_RECORD_BYTES), `${path}.json`);
-      await requireFile(path);
+      const sizeBytes = await sizeOfFile(path);
       return {
         record,
-        content: { kind: 'local', path },
+        content: { kind: 'local', path, span: { offset: 0, sizeBytes } },
         address: `file:${path}`,
         bundles: async () => {
           const bundlePath = path + BUNDLE_SUFFIX;
@@ -83,13 +84,14 @@ async function readSmallFile(path: string, maxBytes: number): Promise<Buffer> {
   }
 }
 
-async function requireFile(path: string): Promise<void> {
+async function sizeOfFile(path: string): Promise<number> {
   const stat = await fs.stat(path).catch((error: unknown) => {
     throw readError(path, error);
   });
   if (!stat.isFile()) {
     throw damagedRecord(`${path} is no plain file`);
   }
+  return stat.size;
 }
 
 function readError(path: string, error: unknown): BottleError {

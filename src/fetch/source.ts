@@ -53,8 +53,7 @@ export interface RemoteFile {
 export interface LocalFile {
   readonly kind: 'local';
   readonly path: string;
-  /** Where in it; undefined for the whole of it. */
-  readonly span?: FileSpan | undefined;
+  readonly span: FileSpan;
 }
 
 export interface FileSpan {

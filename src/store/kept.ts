@@ -100,6 +100,7 @@ async function readIfNames(path: string, text: string): Promise<Unchecked | unde
 }
 
 async function namesOf(layout: StoreLayout, { sha256, sizeBytes, imageId }: Summary) {
+  const object = await fs.lstat(join(layout.objects, sha256)).catch(() => undefined);
   const ids = new Set([id16(imageId)]);
   for (const name of await namesIn(layout.bindings)) {
     const binding = await readIfNames(join(layout.bindings, name), sha256);
@@ -111,7 +112,9 @@ async function namesOf(layout: StoreLayout, { sha256, sizeBytes, imageId }: Summ
   for (const id of ids) {
     const path = join(layout.dir, sidecarName(id));
     const stat = await fs.lstat(path).catch(() => undefined);
-    if (stat?.isFile() && stat.size === sizeBytes) {
+    // A file that is linked to something else than this object is another content of the same size.
+    const isAnother = object !== undefined && stat?.ino !== object.ino && stat?.nlink !== 1;
+    if (stat?.isFile() && stat.size === sizeBytes && !isAnother) {
       names.push({ id16: id, path });
     }
   }

@@ -185,8 +185,9 @@ export class Store {
   }
 
   /** For a sidecar that was there before its bundle. */
-  async keepBundle(sha256: string, bundle: Buffer): Promise<void> {
-    await this.#changing(`cannot keep the signature of ${sha256}`, () => this.#writeBundle(sha256, bundle));
+  async keepBundle(sha256: string, bundle: Buffer, signal: AbortSignal): Promise<void> {
+    const write = () => this.#writeBundle(sha256, bundle);
+    await this.#changing(`cannot keep the signature of ${sha256}`, write, signal);
   }
 
   async #writeBundle(sha256: string, bundle: Buffer): Promise<void> {
@@ -271,12 +272,17 @@ export class Store {
    * image. Everything is on disk before a name appears; a file already under the name keeps its bytes for whoever
    * has it open. The object never has fewer than two links, or a sweep would take it for unused.
    */
-  async install(imageId: ImageId, temp: string, record: PackRecord, bundle?: Buffer): Promise<string> {
+  async install(
+    imageId: ImageId,
+    temp: string,
+    record: PackRecord,
+    { bundle, signal }: InstallOptions = {},
+  ): Promise<string> {
     const { objects, records } = this.#layout;
     const { sha256 } = record.sidecar;
     const object = join(objects, sha256);
     const path = this.pathFor(id16(imageId));
-    return await this.#changing(`cannot install ${path}`, async () => {
+    const change = async () => {
       await fs.chmod(temp, 0o444);
       await syncFile(temp);
       const recordTemp = `${temp}.json`;
@@ -295,7 +301,30 @@ export class Store {
         await syncDirectory(dir);
       }
       return path;
-    });
+    };
+    return await this.#changing(`cannot install ${path}`, change, signal);
+  }
+
+  /**
+   * To be asked before something from elsewhere is installed: which image it was packed from only its record says, and it
+   * must not drive out what serves somebody else's image, or what was packed here.
+   * @throws BottleError `not-trusted` when a good sidecar of another origin stands under the name of the record's image
+   */
+  async requireReplaceable(record: PackRecord, options: Omit<FindOptions, 'platform'>): Promise<void> {
+    const { onQuarantine, ...rest } = options;
+    const path = this.pathFor(id16(record.image.id as ImageId));
+    const there = await this.#orQuarantine(path, onQuarantine, () => this.verify(path, rest));
+    if (there === undefined || there.report.sha256 === record.sidecar.sha256) {
+      return;
+    }
+    const [theirs, ours] = [there.record, record].map((each) => each?.source?.repository);
+    if (theirs === undefined || theirs.toLowerCase() !== ours?.toLowerCase()) {
+      throw new BottleError(
+        'not-trusted',
+        `${path} is a good sidecar ${theirs === undefined ? 'that was not published' : `of ${theirs}`}; one of ${ours ?? 'an unknown repository'} that names the same image does not replace it`,
+        { hint: `if it may go, delete it first: rm ${path}` },
+      );
+    }
   }
 
   /**
@@ -309,8 +338,10 @@ export class Store {
     for (let tries = 1; tries <= BIND_TRIES; tries += 1) {
       const source = await this.#verifiedCopy(record, options);
       const there = await this.#examine(path, source, record, options);
-      const outcome = await this.#changing(`cannot bind ${path}`, () =>
-        this.#bindNow(imageId, record, source, there, options),
+      const outcome = await this.#changing(
+        `cannot bind ${path}`,
+        () => this.#bindNow(imageId, record, source, there, options),
+        options.signal,
       );
       if (outcome !== undefined) {
         return { path, outcome };
@@ -335,8 +366,11 @@ export class Store {
       const stat = await fs.lstat(path).catch(() => undefined);
       if (stat?.isFile() && stat.size === sizeBytes) {
         try {
-          await verifySidecar(path, expectedOf(record), options);
-          return path;
+          const { sha256: found } = await verifySidecar(path, { platform: record.platform }, options);
+          // Another good one of the same size may have taken the name since.
+          if (found === sha256) {
+            return path;
+          }
         } catch (error) {
           if (isDamage(error)) {
             damage = error;
@@ -510,14 +544,15 @@ export class Store {
   readonly #moveAway = (path: string): Promise<void> => this.#quarantineIfThere(path, '', () => {});
 
   /** Runs a change of names, objects, records and ledger, one process at a time. */
-  async #changing<T>(action: string, change: () => Promise<T>): Promise<T> {
+  async #changing<T>(action: string, change: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     try {
       return await withLock(
         this.#lockPlace('names'),
-        { purpose: `the store ${this.dir}`, limitMs: CHANGE_LIMIT_MS },
+        { purpose: `the store ${this.dir}`, limitMs: CHANGE_LIMIT_MS, signal },
         change,
       );
     } catch (error) {
+      signal?.throwIfAborted();
       throw error instanceof BottleError ? error : fileError(action, error);
     }
   }
@@ -563,6 +598,13 @@ export class Store {
   #recordPath(sha256: string): string {
     return join(this.#layout.records, `${sha256}.json`);
   }
+}
+
+export interface InstallOptions {
+  /** The Sigstore bundle of its provenance, verified. */
+  readonly bundle?: Buffer | undefined;
+  /** Heard while it waits for others, not in the middle of a change. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface FindOptions extends Omit<VerifyOptions, 'hashed'> {

@@ -202,6 +202,43 @@ test('a damaged sidecar in the store goes to quarantine and is fetched again', a
   expect(await fs.readFile(stored)).toEqual(await fs.readFile(path));
 });
 
+describe('under the name of the image that a record names', () => {
+  test('what claude-bottle itself has packed stays, and the hint tells the way', async () => {
+    const { store, checkout, cli } = await bench();
+    const { path, record } = await publishFile(checkout);
+    const there = join(store, `${record.image.id.slice(7, 23)}.smolmachine.smolmachine`);
+    const packed = await distinct(record);
+    await fs.mkdir(store, { recursive: true, mode: 0o700 });
+    await fs.copyFile(packed, there);
+    const refused = await cli('fetch', '--from', `file:${path}`, '--no-bind');
+    expect(refused).toMatchObject({ exitCode: 76, stdout: '' });
+    expect(refused.stderr).toContain(`${there} is a good sidecar that was not published`);
+    expect(refused.stderr).toContain(`rm ${there}`);
+    expect(await fs.readFile(there)).toEqual(await fs.readFile(packed));
+    await fs.rm(there);
+    expect((await cli('fetch', '--from', `file:${path}`, '--no-bind')).exitCode).toBe(0);
+  });
+
+  test.each([
+    ['another repository', 'acme/others', 76],
+    ['the same repository', 'Acme/Tools', 0],
+  ])('a sidecar of %s: %s', async (_, repository, exitCode) => {
+    const { checkout, cli, store } = await bench();
+    const { path, record } = await publishFile(checkout);
+    // Of other inputs that have made the same image.
+    const inputs = record.inputs && { ...record.inputs, key: 'e'.repeat(64) };
+    const source = record.source && { ...record.source, repository };
+    const other = await distinct({ ...record, inputs, source });
+    const repo = ['--repo', repository];
+    const first = await cli('fetch', '--from', `file:${other}`, '--no-bind', ...repo);
+    expect(first.exitCode, first.stderr).toBe(0);
+    const second = await cli('fetch', '--from', `file:${path}`, '--no-bind');
+    expect(second.exitCode, second.stderr).toBe(exitCode);
+    const [name = ''] = (await fs.readdir(store)).filter((each) => each.endsWith('.smolmachine'));
+    expect(await fs.readFile(join(store, name))).toEqual(await fs.readFile(exitCode === 0 ? path : other));
+  });
+});
+
 describe('the lock file', () => {
   async function locked() {
     const world = await bench();

@@ -15,15 +15,17 @@ describe('a sidecar on any server', () => {
   let origin: string;
   let files: Record<string, Buffer | string>;
   let requests: IncomingMessage[];
+  let missing: number;
   let http: HttpClient;
 
   beforeEach(async () => {
     requests = [];
+    missing = 404;
     files = { '/a.smolmachine': SIDECAR, '/a.smolmachine.json': recordText(SIDECAR) };
     const server = createServer((request, response) => {
       requests.push(request);
       const content = files[request.url?.replace(/\?.*/, '') ?? ''];
-      response.writeHead(content === undefined ? 404 : 200).end(content);
+      response.writeHead(content === undefined ? missing : 200).end(content);
     });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -56,6 +58,17 @@ describe('a sidecar on any server', () => {
     expect(`${error.stack}`).not.toContain('secret');
   });
 
+  it('has no signature, or one that is kept from us, which is said as that', async () => {
+    const { bundles } = (await urlSource(`${origin}/a.smolmachine`, { http }).find(WANTED)) as Offer;
+    expect(await bundles()).toEqual([]);
+    missing = 403;
+    expect(await failureOf(bundles())).toMatchObject({
+      code: 'authentication',
+      message: `the signature of the sidecar cannot be read: ${origin}/a.smolmachine.sigstore.json answered 403`,
+      hint: expect.stringContaining('--provenance off'),
+    });
+  });
+
   it('is damaged when the record is none', async () => {
     files['/a.smolmachine.json'] = '<html>';
     const error = await failureOf(urlSource(`${origin}/a.smolmachine?sig=secret`, { http }).find(WANTED));
@@ -85,7 +98,7 @@ describe('a sidecar on this machine', () => {
   it('has its record beside it', async () => {
     const offer = {
       record: recordOf(SIDECAR),
-      content: { kind: 'local', path },
+      content: { kind: 'local', path, span: { offset: 0, sizeBytes: expect.any(Number) } },
       address: `file:${path}`,
     };
     expect(await fileSource(path).find(WANTED)).toMatchObject(offer);

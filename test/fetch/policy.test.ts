@@ -17,7 +17,7 @@ const NAMED: Demands = { sameInputs: true, knownSource: false };
 
 /** The refusal of a record, or undefined. */
 function refusalOf(record: PackRecord, demands: Demands, wanted = WANTED): BottleError | undefined {
-  const content: Offer['content'] = { kind: 'local', path: '/none' };
+  const content: Offer['content'] = { kind: 'local', path: '/none', span: { offset: 0, sizeBytes: 1 } };
   try {
     requireWanted({ record, content, address: 'release:v1', bundles: async () => [] }, wanted, demands);
     return undefined;

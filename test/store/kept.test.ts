@@ -1,15 +1,21 @@
 import * as fs from 'node:fs/promises';
 import { join } from 'node:path';
+import * as zlib from 'node:zlib';
 import { expect, test } from 'vitest';
 import { id16 } from '../../src/identity/image-id.ts';
 import { parseInputsKey } from '../../src/identity/inputs-key.ts';
+import type { PackRecord } from '../../src/identity/pack-record.ts';
+import { FOOTER_BYTES } from '../../src/sidecar/footer.ts';
+import { verifySidecar } from '../../src/sidecar/verify.ts';
 import { findKept } from '../../src/store/kept.ts';
 import { openStoreDir } from '../../src/store/location.ts';
+import type { Store } from '../../src/store/store.ts';
 import { writeSample } from '../helpers/sample-sidecar.ts';
 import { bind, bytesWithAFlip, emptyStore, imageId, installSample, KEY } from './sample-store.ts';
 
 const CI = imageId('c1');
 const LOCAL = imageId('10ca1');
+const CRC_OFFSET = 52;
 const OTHER_KEY = parseInputsKey('f'.repeat(64));
 
 test('the newest sidecar with the inputs key is found, under whichever name it still has', async () => {
@@ -42,6 +48,36 @@ test('the newest sidecar with the inputs key is found, under whichever name it s
   await fs.rm(store.pathFor(id16(LOCAL)));
   expect((await store.findByKey(KEY, 'linux/amd64'))?.path, 'the older one').toBe(store.pathFor(id16(CI)));
 });
+
+test('a name that another sidecar of the same size has taken is not read as this one, and stays', async () => {
+  const store = await emptyStore();
+  const first = await installSample(store, { id: CI });
+  await bind(store, LOCAL, first);
+  const second = await installTwin(store, first);
+  expect(second.sidecar.sizeBytes).toBe(first.sidecar.sizeBytes);
+  const kept = await store.findByKey(KEY, 'linux/amd64');
+  expect(kept?.names.map(({ path }) => path)).toEqual([store.pathFor(id16(LOCAL))]);
+  expect(await bind(store, LOCAL, first)).toMatchObject({ outcome: 'already-bound', quarantined: [] });
+  expect((await store.verify(store.pathFor(id16(CI)))).record).toEqual(second);
+});
+
+/** Another sidecar of the same image and size, from other inputs. */
+async function installTwin(store: Store, first: PackRecord): Promise<PackRecord> {
+  return await store.withTemp(async (dir) => {
+    const path = join(dir, 'sidecar');
+    const bytes = await fs.readFile(store.pathFor(id16(CI)));
+    const footer = bytes.length - FOOTER_BYTES;
+    const created = '"created": "';
+    bytes.write('2027', bytes.indexOf(created) + created.length);
+    bytes.writeUInt32LE(zlib.crc32(bytes.subarray(0, footer)), footer + CRC_OFFSET);
+    await fs.writeFile(path, bytes);
+    const { sha256, sizeBytes, crc32 } = await verifySidecar(path);
+    const inputs = first.inputs && { ...first.inputs, key: OTHER_KEY };
+    const record = { ...first, sidecar: { sha256, sizeBytes, crc32 }, inputs } as PackRecord;
+    await store.install(CI, path, record);
+    return record;
+  });
+}
 
 test.each([
   ['a truncated file', async (path: string) => await fs.writeFile(path, 'short')],

@@ -2,6 +2,8 @@ import { createHash } from 'node:crypto';
 import * as fs from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { InterruptedError } from '../../src/errors.ts';
+import { withLock } from '../../src/host/lock.ts';
 import { type ImageId, id16, parseImageId } from '../../src/identity/image-id.ts';
 import type { PackRecord } from '../../src/identity/pack-record.ts';
 import { verifySidecar } from '../../src/sidecar/verify.ts';
@@ -151,6 +153,22 @@ test('installing replaces a link, a directory and an open file without writing t
   await fs.mkdir(path);
   await install(store);
   expect((await find(store)).found).toBeDefined();
+});
+
+test('who waits for another one to change the store can be stopped', async () => {
+  const store = await Store.open(join(await tempDir(), 'store'));
+  const record = await install(store);
+  const names = { path: join(store.dir, '.pack/locks/names'), quarantine: fs.rmdir };
+  await withLock(names, { purpose: 'a test' }, async () => {
+    const stop = new AbortController();
+    const options = { proof: 'inputs', onQuarantine: () => {}, signal: stop.signal } as const;
+    const binding = store.bind(SAME_ID16, record, options);
+    const path = join(await tempDir(), 'sidecar');
+    const installing = store.install(SAME_ID16, path, record, { signal: stop.signal });
+    setTimeout(() => stop.abort(new InterruptedError('SIGINT')), 50);
+    await expect(binding).rejects.toThrow(InterruptedError);
+    await expect(installing).rejects.toThrow(InterruptedError);
+  });
 });
 
 test('a store that others could change is refused', async () => {
