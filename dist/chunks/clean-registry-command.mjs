@@ -1,7 +1,7 @@
 import { t as BottleError } from "./errors.mjs";
 import { i as isShallow, r as historyOf } from "./git.mjs";
 import { _ as string, f as object, i as array, o as int } from "./schemas.mjs";
-import { r as datetime } from "./pack-record.mjs";
+import { i as datetime } from "./pack-record.mjs";
 import { S as registryRepository, _ as commitTag, a as isIndex, b as keyTag, w as withoutPlatform, x as platformTag, y as isGeneratedTag } from "./oci-manifest.mjs";
 import { n as isDigest } from "./image-id.mjs";
 import { r as readApi, t as apiRequest } from "./github.mjs";

@@ -1,6 +1,6 @@
 import { a as __toESM } from "./rolldown-runtime.mjs";
 import { t as BottleError } from "./errors.mjs";
-import { T as _regex, _ as string, f as object, h as record, l as nullable, p as optional, y as unknown } from "./schemas.mjs";
+import { _ as string, f as object, h as record, l as nullable, p as optional, y as unknown } from "./schemas.mjs";
 import { i as checkedUrl, n as HttpError, r as bodyError, s as redacted } from "./http.mjs";
 import * as fs from "node:fs/promises";
 import { join } from "node:path";
@@ -17,8 +17,6 @@ const API_HEADERS = {
 	accept: "application/vnd.github+json",
 	"x-github-api-version": API_VERSION
 };
-/** Text from a server that is shown to the user. */
-const shownText = string().check(_regex(/^\P{Cc}{0,500}$/u));
 async function githubSite({ serverUrl, remoteHost, token: givenToken, env }) {
 	const chosen = serverUrl || env.GITHUB_SERVER_URL;
 	const server = checkedUrl(chosen || (remoteHost ? `https://${remoteHost}` : DEFAULT_SERVER));
@@ -188,4 +186,4 @@ function signOnError(error, { serverUrl }) {
 		cause: error
 	});
 }
-export { sendApi as a, repositoryPath as i, githubSite as n, shownText as o, readApi as r, uploadRequest as s, apiRequest as t };
+export { sendApi as a, repositoryPath as i, githubSite as n, uploadRequest as o, readApi as r, apiRequest as t };

@@ -12,6 +12,9 @@ const ZodMiniISODateTime = /*@__PURE__*/ $constructor("ZodMiniISODateTime", (ins
 function datetime(params) {
 	return _isoDateTime(ZodMiniISODateTime, params);
 }
+// src/identity/shown-text.ts
+/** Text from somebody else that is shown to the user: it cannot move the cursor of a terminal. */
+const shownText = string().check(_regex(/^\P{Cc}{0,500}$/u));
 const digest = string().check(refine(isDigest));
 const sha256 = string().check(_regex(/^[0-9a-f]{64}$/));
 const sizeBytes = int().check(_nonnegative());
@@ -44,7 +47,7 @@ const packRecordSchema = looseObject({
 		crc32: string().check(_regex(/^[0-9a-f]{8}$/))
 	}),
 	smolvm: looseObject({
-		version: string(),
+		version: shownText,
 		cpus: optional(int()),
 		memMib: optional(int())
 	}),
@@ -54,7 +57,7 @@ const packRecordSchema = looseObject({
 	inputs: optional(looseObject({
 		key: sha256,
 		dockerfileSha256: sha256,
-		target: optional(string()),
+		target: optional(shownText),
 		buildArgsSha256: sha256,
 		entriesSha256: sha256,
 		/** Whether the key covers only what the Dockerfile can see, or the whole context. */
@@ -62,11 +65,11 @@ const packRecordSchema = looseObject({
 	})),
 	/** The workflow run that published it. */
 	source: optional(looseObject({
-		repository: string(),
-		repositoryId: optional(string()),
+		repository: shownText,
+		repositoryId: optional(shownText),
 		commit: string().check(_regex(/^[0-9a-f]{40,64}$/)),
-		ref: string(),
-		event: string(),
+		ref: shownText,
+		event: shownText,
 		runId: string().check(_regex(/^\d{1,20}$/)),
 		runAttempt: int()
 	}))
@@ -75,4 +78,4 @@ const packRecordSchema = looseObject({
 function runtimeConfigSha256(config) {
 	return createHash("sha256").update(canonicalize(config) ?? "").digest("hex");
 }
-export { runtimeConfigSha256 as n, datetime as r, packRecordSchema as t };
+export { datetime as i, runtimeConfigSha256 as n, shownText as r, packRecordSchema as t };

@@ -1,9 +1,9 @@
 import { a as hasErrno, i as fileError, t as BottleError } from "./errors.mjs";
 import { n as publishedName, t as BUNDLE_SUFFIX } from "./published-name.mjs";
 import { T as _regex, _ as string, a as boolean, f as object, i as array, o as int, s as literal, u as nullish } from "./schemas.mjs";
-import { i as repositoryPath, n as githubSite, o as shownText, r as readApi, t as apiRequest } from "./github.mjs";
+import { r as shownText, t as packRecordSchema } from "./pack-record.mjs";
+import { i as repositoryPath, n as githubSite, r as readApi, t as apiRequest } from "./github.mjs";
 import { c as unlessMissing, i as checkedUrl, n as HttpError, o as rangeHeaders, r as bodyError, s as redacted, t as HttpClient } from "./http.mjs";
-import { t as packRecordSchema } from "./pack-record.mjs";
 import { t as SidecarHash } from "./verify.mjs";
 import { n as isDigest } from "./image-id.mjs";
 import { S as registryRepository, _ as commitTag, a as isIndex, b as keyTag, h as SIDECAR_MEDIA_TYPE, o as manifestSchema, p as PACK_RECORD_ANNOTATION, r as MANIFEST_TYPES, v as isBundleType } from "./oci-manifest.mjs";

@@ -3,7 +3,6 @@ import { r as requireFreeBytes } from "./disk.mjs";
 import { C as _nonnegative, T as _regex, _ as string, d as number, f as object, h as record, i as array, m as partialRecord, n as _enum, o as int, p as optional, s as literal, u as nullish, y as unknown } from "./schemas.mjs";
 import { t as GUEST_PLATFORMS } from "./platform.mjs";
 import { t as warningsTo } from "./progress.mjs";
-import { r as printable } from "./footer.mjs";
 import { r as verifySidecar, t as SidecarHash } from "./verify.mjs";
 import { c as unlessMissing, n as HttpError, r as bodyError, s as redacted } from "./http.mjs";
 import { n as expectedOf } from "./store.mjs";
@@ -606,7 +605,7 @@ function requireWanted({ record, address }, wanted, demands) {
 	else if (demands.knownSource) throw new BottleError("not-trusted", `${address} does not say which repository it was packed for`, { hint: `if you know who has packed it, name it: --from ${address}` });
 }
 function requireEqual(address, what, expected, found) {
-	if (expected !== void 0 && found !== expected) throw new BottleError("not-trusted", `${address}: the ${what} is ${printable(String(found ?? "not known"))}, expected ${expected}`, { hint: "do not use it before you know why; its pack record says where it comes from" });
+	if (expected !== void 0 && found !== expected) throw new BottleError("not-trusted", `${address}: the ${what} is ${found ?? "not known"}, expected ${expected}`, { hint: "do not use it before you know why; its pack record says where it comes from" });
 }
 // src/fetch/fetch.ts
 /** Failures of one source that leave the next one its chance. */

@@ -1,5 +1,4 @@
 import { BottleError } from '../errors.ts';
-import { printable } from '../sidecar/footer.ts';
 import type { Offer, Wanted } from './source.ts';
 
 /** What the user insists on, beyond what a record must say anyway. */
@@ -54,7 +53,7 @@ function requireEqual(
   if (expected !== undefined && found !== expected) {
     throw new BottleError(
       'not-trusted',
-      `${address}: the ${what} is ${printable(String(found ?? 'not known'))}, expected ${expected}`,
+      `${address}: the ${what} is ${found ?? 'not known'}, expected ${expected}`,
       { hint: 'do not use it before you know why; its pack record says where it comes from' },
     );
   }

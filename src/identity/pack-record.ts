@@ -3,6 +3,7 @@ import canonicalize from 'canonicalize';
 import * as z from 'zod/mini';
 import { isDigest } from './image-id.ts';
 import { GUEST_PLATFORMS } from './platform.ts';
+import { shownText } from './shown-text.ts';
 
 export const PACK_RECORD_VERSION = 1;
 
@@ -31,7 +32,7 @@ export const packRecordSchema = z.looseObject({
   flattened: z.looseObject({ configDigest: digest, layerDigest: digest, layerSizeBytes: sizeBytes }),
   sidecar: z.looseObject({ sha256, sizeBytes, crc32: z.string().check(z.regex(/^[0-9a-f]{8}$/)) }),
   smolvm: z.looseObject({
-    version: z.string(),
+    version: shownText,
     cpus: z.optional(z.int()),
     memMib: z.optional(z.int()),
   }),
@@ -42,7 +43,7 @@ export const packRecordSchema = z.looseObject({
     z.looseObject({
       key: sha256,
       dockerfileSha256: sha256,
-      target: z.optional(z.string()),
+      target: z.optional(shownText),
       buildArgsSha256: sha256,
       entriesSha256: sha256,
       /** Whether the key covers only what the Dockerfile can see, or the whole context. */
@@ -52,11 +53,11 @@ export const packRecordSchema = z.looseObject({
   /** The workflow run that published it. */
   source: z.optional(
     z.looseObject({
-      repository: z.string(),
-      repositoryId: z.optional(z.string()),
+      repository: shownText,
+      repositoryId: z.optional(shownText),
       commit: z.string().check(z.regex(/^[0-9a-f]{40,64}$/)),
-      ref: z.string(),
-      event: z.string(),
+      ref: shownText,
+      event: shownText,
       runId: z.string().check(z.regex(/^\d{1,20}$/)),
       runAttempt: z.int(),
     }),

@@ -7,15 +7,9 @@ import { BottleError, fileError } from '../errors.ts';
 import type { PackRecord } from '../identity/pack-record.ts';
 import type { GuestPlatform } from '../identity/platform.ts';
 import { BUNDLE_SUFFIX } from '../identity/published-name.ts';
+import { shownText } from '../identity/shown-text.ts';
 import type { OnProgress } from '../progress.ts';
-import {
-  apiRequest,
-  type GitHubSite,
-  repositoryPath,
-  sendApi,
-  shownText,
-  uploadRequest,
-} from '../remote/github.ts';
+import { apiRequest, type GitHubSite, repositoryPath, sendApi, uploadRequest } from '../remote/github.ts';
 import { bodyError, type HttpClient, HttpError, type HttpRequest, unlessMissing } from '../remote/http.ts';
 import {
   type Asset,

@@ -4,7 +4,7 @@ import type { InputsKey } from '../identity/inputs-key.ts';
 import { type PackRecord, packRecordSchema } from '../identity/pack-record.ts';
 import { GUEST_PLATFORMS, type GuestPlatform } from '../identity/platform.ts';
 import { publishedName } from '../identity/published-name.ts';
-import { shownText } from '../remote/github.ts';
+import { shownText } from '../identity/shown-text.ts';
 
 /** A sidecar (`publishedName`), its bundle or its record. All else in a release is somebody else's. */
 const SIDECAR_FILE =

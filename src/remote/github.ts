@@ -46,9 +46,6 @@ export interface SiteOptions {
   readonly env: NodeJS.ProcessEnv;
 }
 
-/** Text from a server that is shown to the user. */
-export const shownText = z.string().check(z.regex(/^\P{Cc}{0,500}$/u));
-
 export async function githubSite({
   serverUrl,
   remoteHost,
