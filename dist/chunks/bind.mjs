@@ -11,13 +11,14 @@ import { t as warningsTo } from "./progress.mjs";
 * @throws BottleError `image-id-unstable` when the next build of the same inputs gets another ID
 */
 async function bindSidecar(options) {
-	const { store, record, prove, signal, onProgress } = options;
+	const { store, record, verified, prove, signal, onProgress } = options;
 	const image = await buildAsClaudeBottle(options);
 	guestPlatformOf(image, options.platform, true);
 	if (prove) requireSameContent(image, record);
 	const proof = prove ? "content" : "inputs";
 	const { path, outcome } = await store.bind(image.id, record, {
 		proof,
+		verified,
 		signal,
 		onQuarantine: (reason, movedTo) => warningsTo(onProgress)(`${reason}; moved to ${movedTo}`)
 	});

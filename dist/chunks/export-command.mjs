@@ -11,7 +11,7 @@ import { n as readSidecar } from "./verify.mjs";
 import { c as storeDir } from "./kept.mjs";
 import { i as thisOwner, t as isAlive } from "./owner.mjs";
 import { t as END_OF_ARCHIVE } from "./tar.mjs";
-import { a as syncDirectory, t as Store } from "./store.mjs";
+import { o as syncDirectory, t as Store } from "./store.mjs";
 import { r as readInputs } from "./build-options.mjs";
 import { createHash } from "node:crypto";
 import { constants as constants$1, createWriteStream } from "node:fs";

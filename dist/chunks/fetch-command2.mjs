@@ -84,7 +84,7 @@ async function fetchAndBind(options, output, signal) {
 	const store = await Store.open(storeDir(options.store));
 	if (!dryRun) await store.sweep(onWarning);
 	const address = from === void 0 ? void 0 : parseSourceAddress(from);
-	const { tools, sources, forBuild } = await openSources(context, options, address, output, signal);
+	const { tools, sources, aboutServer, forBuild } = await openSources(context, options, address, output, signal);
 	const wanted = forBuild({
 		key,
 		platform
@@ -112,10 +112,10 @@ async function fetchAndBind(options, output, signal) {
 				store,
 				tools
 			}),
-			explainMiss: (nearest) => explainMiss(nearest, inputs, {
+			explainMiss: async (nearest) => [...aboutServer, ...await explainMiss(nearest, inputs, {
 				platform,
 				context
-			}),
+			})],
 			signal,
 			onProgress
 		});
@@ -125,6 +125,7 @@ async function fetchAndBind(options, output, signal) {
 	const bound = options.bind && !dryRun && isForThisMachine(platform, output) ? await bindSidecar({
 		store,
 		record: result.record,
+		verified: result.verified,
 		build: {
 			...options,
 			image,

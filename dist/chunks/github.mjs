@@ -20,7 +20,8 @@ const API_HEADERS = {
 async function githubSite({ serverUrl, remoteHost, token: givenToken, env }) {
 	const chosen = serverUrl || env.GITHUB_SERVER_URL;
 	const server = checkedUrl(chosen || (remoteHost ? `https://${remoteHost}` : DEFAULT_SERVER));
-	if (givenToken && !chosen && !isGitHubsOwn(server)) throw new BottleError("usage", `--token for ${server.host}, which only the checkout's remote names`, { hint: `if it is for that server, name it: --github-url ${server.origin}` });
+	const isGuess = !chosen && !isGitHubsOwn(server);
+	if (givenToken && isGuess) throw new BottleError("usage", `--token for ${server.host}, which only the checkout's remote names`, { hint: `if it is for that server, name it: --github-url ${server.origin}` });
 	const apiUrl = apiUrlOf(server, env);
 	const token = requireHeaderText(givenToken || tokenOfEnvironment(server, Boolean(chosen), env) || await tokenOfHostsFile(server.host, env));
 	return {
@@ -28,7 +29,8 @@ async function githubSite({ serverUrl, remoteHost, token: givenToken, env }) {
 		apiUrl,
 		registryHost: server.hostname === "github.com" ? "ghcr.io" : `containers.${server.hostname}`,
 		credential: token === void 0 ? void 0 : credentialFor(new URL(apiUrl).origin, token),
-		token
+		token,
+		isGuess
 	};
 }
 function credentialFor(origin, token) {

@@ -26,7 +26,7 @@ async function runLock(options, output, signal) {
 	if (address?.kind === "https" && URL.parse(address.url)?.search) throw new BottleError("usage", "an address with a query, which may grant access, is not written to a lock file", { hint: "lock an address that is good for everybody" });
 	const store = await Store.open(storeDir(options.store));
 	const trust = await trustOf(options);
-	const { tools, sources, forBuild } = await openSources(context, options, address, output, signal);
+	const { tools, sources, aboutServer, forBuild } = await openSources(context, options, address, output, signal);
 	const locked = [];
 	try {
 		for (const platform of wantedPlatforms.length > 0 ? wantedPlatforms : GUEST_PLATFORMS) {
@@ -44,14 +44,14 @@ async function runLock(options, output, signal) {
 						knownSource: address === void 0
 					},
 					sources,
-					explainMiss: (nearest) => explainMiss(nearest, {
+					explainMiss: async (nearest) => [...aboutServer, ...await explainMiss(nearest, {
 						record,
 						entries,
 						reasons
 					}, {
 						platform,
 						context
-					}),
+					})],
 					signal,
 					onProgress: output.onProgress
 				});

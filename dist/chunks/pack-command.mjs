@@ -174,7 +174,7 @@ async function packIntoStore(store, { image, platform, hop, inputs, cpus, mem, t
 			type: "start",
 			stage: "store"
 		});
-		const path = await store.install(image.id, report.path, record, { signal });
+		const { path } = await store.install(image.id, report.path, record, { signal });
 		const { sizeBytes, sha256 } = record.sidecar;
 		onProgress({
 			type: "done",

@@ -1117,6 +1117,7 @@ async function openSources(context, { repo, githubUrl, token }, from, { onProgre
 			releaseSource(void 0, tools),
 			artifactSource(void 0, tools)
 		] : [sourceAt(from, tools)],
+		aboutServer: from === void 0 && github.isGuess ? [`the checkout's remote names ${github.serverUrl}; if another one is meant: --github-url URL`] : [],
 		forBuild: (build) => ({
 			...build,
 			repository: repositoryName,

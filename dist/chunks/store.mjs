@@ -41,6 +41,14 @@ async function writeReadOnly(path, text) {
 		await file.close();
 	}
 }
+/**
+* Names one state of a file: writing, linking or replacing it gives another one, since nobody can set its ctime. Undefined
+* when it is not there.
+*/
+async function stampOf(path) {
+	const stat = await fs.lstat(path, { bigint: true }).catch(() => void 0);
+	return stat && `${stat.dev}:${stat.ino} ${stat.size} ${stat.ctimeNs}`;
+}
 /** Whether it could be done; where the file system has no hard links it cannot. */
 async function tryLink(existing, path) {
 	try {
@@ -725,11 +733,13 @@ var Store = class Store {
 			throw fileError(`cannot read ${this.#bundlePath(sha256)}`, error);
 		}
 	}
-	/** Where a memory of repositories that sign is kept, and a place for files in the making. */
+	/** Where a memory of repositories that sign is kept, with a place for files in the making, and for locks. */
 	get trustPlace() {
+		const { trust: dir, tmp, locks } = this.#layout;
 		return {
-			dir: this.#layout.trust,
-			tmp: this.#layout.tmp
+			dir,
+			tmp,
+			locks
 		};
 	}
 	/** Notes that a sidecar is used now, where the store can be written. */
@@ -808,13 +818,17 @@ var Store = class Store {
 				objects,
 				this.dir
 			]) await syncDirectory(dir);
-			return path;
+			return {
+				path,
+				verified: await stampOf(path)
+			};
 		};
 		return await this.#changing(`cannot install ${path}`, change, signal);
 	}
 	/**
 	* To be asked before something from elsewhere is installed: which image it was packed from only its record says, and it
 	* must not drive out what serves somebody else's image, or what was packed here.
+	* @returns the good sidecar of the same origin that gives way to it
 	* @throws BottleError `not-trusted` when a good sidecar of another origin stands under the name of the record's image
 	*/
 	async requireReplaceable(record, options) {
@@ -824,6 +838,7 @@ var Store = class Store {
 		if (there === void 0 || there.report.sha256 === record.sidecar.sha256) return;
 		const [theirs, ours] = [there.record, record].map((each) => each?.source?.repository);
 		if (theirs === void 0 || theirs.toLowerCase() !== ours?.toLowerCase()) throw new BottleError("not-trusted", `${path} is a good sidecar ${theirs === void 0 ? "that was not published" : `of ${theirs}`}; one of ${ours ?? "an unknown repository"} that names the same image does not replace it`, { hint: `if it may go, delete it first: rm ${path}` });
+		return there;
 	}
 	/**
 	* Gives a sidecar of the store a second name, for an image that is as good as the one that it was packed from. A good
@@ -845,21 +860,24 @@ var Store = class Store {
 		throw new BottleError("try-later", `${path} is changed by something else all the time`, { hint: "let the other run end, then try again" });
 	}
 	/** A path to the content of a record that has just passed all checks. */
-	async #verifiedCopy(record, { onQuarantine, ...options }) {
+	async #verifiedCopy(record, { onQuarantine, verified, ...options }) {
 		const { sha256, sizeBytes } = record.sidecar;
 		const ids = [id16(record.image.id)];
 		for (const [id, binding] of await readBindings(this.#layout)) if (binding.sha256 === sha256) ids.push(id);
 		let damage;
 		for (const path of [...ids.map((id) => this.pathFor(id)), join(this.#layout.objects, sha256)]) {
 			const stat = await fs.lstat(path).catch(() => void 0);
-			if (stat?.isFile() && stat.size === sizeBytes) try {
-				const { sha256: found } = await verifySidecar(path, { platform: record.platform }, options);
-				if (found === sha256) return path;
-			} catch (error) {
-				if (isDamage(error)) {
-					damage = error;
-					await this.#quarantineIfThere(path, error.message, onQuarantine);
-				} else if (!isGone(error)) throw error;
+			if (stat?.isFile() && stat.size === sizeBytes) {
+				if (verified !== void 0 && verified === await stampOf(path)) return path;
+				try {
+					const { sha256: found } = await verifySidecar(path, { platform: record.platform }, options);
+					if (found === sha256) return path;
+				} catch (error) {
+					if (isDamage(error)) {
+						damage = error;
+						await this.#quarantineIfThere(path, error.message, onQuarantine);
+					} else if (!isGone(error)) throw error;
+				}
 			}
 		}
 		throw damage ?? new BottleError("not-found", `no file in ${this.dir} has the SHA-256 ${sha256}`, { hint: "fetch it again" });
@@ -1115,4 +1133,4 @@ async function exportSidecar(stored, target) {
 		await fs.rm(temp, { force: true });
 	}
 }
-export { syncDirectory as a, verifyFile as i, expectedOf as n, exportSidecar as r, Store as t };
+export { stampOf as a, verifyFile as i, expectedOf as n, syncDirectory as o, exportSidecar as r, Store as t };

@@ -4,7 +4,7 @@ import { T as _regex, _ as string, f as object, h as record, o as int, s as lite
 import { t as requireEqual } from "./policy.mjs";
 import { createHash } from "node:crypto";
 import * as fs from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 // src/provenance/trust-memory.ts
 const MAX_MEMORY_BYTES = 1048576;
 /** Changing it takes a moment. */
@@ -47,16 +47,16 @@ async function readMemory(place) {
 async function remember(place, identity, key) {
 	const path = memoryPath(place);
 	try {
-		await fs.mkdir(place.dir, {
-			recursive: true,
-			mode: 448
-		});
-		await fs.mkdir(place.tmp, {
+		for (const dir of [
+			place.dir,
+			place.tmp,
+			place.locks
+		]) await fs.mkdir(dir, {
 			recursive: true,
 			mode: 448
 		});
 		await withLock({
-			path: `${path}.lock`,
+			path: join(place.locks, `trust-${basename(path)}`),
 			quarantine: fs.rmdir
 		}, {
 			purpose: path,

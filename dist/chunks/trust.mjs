@@ -5,7 +5,7 @@ import { t as GUEST_PLATFORMS } from "./platform.mjs";
 import { t as warningsTo } from "./progress.mjs";
 import { r as verifySidecar, t as SidecarHash } from "./verify.mjs";
 import { c as unlessMissing, n as HttpError, r as bodyError, s as redacted } from "./http.mjs";
-import { n as expectedOf } from "./store.mjs";
+import { a as stampOf, n as expectedOf } from "./store.mjs";
 import { i as repositoryPath, r as readApi } from "./github.mjs";
 import { n as copySpan, r as damagedRecord } from "./sources.mjs";
 import { n as readMemory, r as remember } from "./trust-memory.mjs";
@@ -645,6 +645,7 @@ async function fetchSidecar(options) {
 	if (options.dryRun) return {
 		status: "available",
 		path: void 0,
+		verified: void 0,
 		...found
 	};
 	const obtained = await obtain(offer, judged.verified?.bundle, options);
@@ -667,13 +668,15 @@ async function findInStore(options) {
 		const { record, path, sha256, sizeBytes } = kept;
 		if (options.dryRun) return {
 			record,
-			path
+			path,
+			verified: void 0
 		};
 		onProgress({
 			type: "start",
 			stage: "store"
 		});
-		const found = await store.verifyKept(kept, {
+		const verified = await stampOf(path);
+		if (await store.verifyKept(kept, {
 			platform,
 			signal,
 			onBytes: (doneBytes) => onProgress({
@@ -683,8 +686,7 @@ async function findInStore(options) {
 				totalBytes: sizeBytes
 			}),
 			onQuarantine: quarantineWarning(onProgress)
-		});
-		if (found !== void 0) {
+		}) !== void 0) {
 			await store.touch(sha256);
 			onProgress({
 				type: "done",
@@ -694,7 +696,8 @@ async function findInStore(options) {
 			});
 			return {
 				record,
-				path: found.path
+				path,
+				verified
 			};
 		}
 	}
@@ -797,21 +800,23 @@ async function obtain({ record, content }, bundle, options) {
 				...arrived
 			};
 		}
-		await store.requireReplaceable(record, {
+		const old = await store.requireReplaceable(record, {
 			signal,
 			onQuarantine: quarantineWarning(onProgress)
 		});
-		const path = await receive(content, record, dir, options);
+		const received = await receive(content, record, dir, options);
 		signal.throwIfAborted();
 		onProgress({
 			type: "start",
 			stage: "install"
 		});
-		const installed = await store.install(record.image.id, path, record, {
+		const imageId = record.image.id;
+		const installed = await store.install(imageId, received, record, {
 			bundle,
 			signal
 		});
 		await store.touch(sha256);
+		if (old !== void 0) warningsTo(onProgress)(`until now ${old.path} was another sidecar of the same image, with the SHA-256 ${old.report.sha256}`);
 		onProgress({
 			type: "done",
 			stage: "install",
@@ -821,7 +826,7 @@ async function obtain({ record, content }, bundle, options) {
 		return {
 			status: "fetched",
 			record,
-			path: installed
+			...installed
 		};
 	});
 }

@@ -11,6 +11,8 @@ export interface BindOptions {
   readonly store: Store;
   /** Of a sidecar in the store that was packed from the same inputs. */
   readonly record: PackRecord;
+  /** Its state when it had just been verified. */
+  readonly verified?: string | undefined;
   readonly build: Pick<BuildOptions, 'image' | 'context' | 'file' | 'target' | 'buildArgs'>;
   readonly platform: GuestPlatform;
   /** Also demand that the local image has the layers and the runtime config of the one that was packed. */
@@ -35,7 +37,7 @@ export interface BindResult {
  * @throws BottleError `image-id-unstable` when the next build of the same inputs gets another ID
  */
 export async function bindSidecar(options: BindOptions): Promise<BindResult> {
-  const { store, record, prove, signal, onProgress } = options;
+  const { store, record, verified, prove, signal, onProgress } = options;
   const image = await buildAsClaudeBottle(options);
   guestPlatformOf(image, options.platform, true);
   if (prove) {
@@ -44,6 +46,7 @@ export async function bindSidecar(options: BindOptions): Promise<BindResult> {
   const proof = prove ? 'content' : 'inputs';
   const { path, outcome } = await store.bind(image.id, record, {
     proof,
+    verified,
     signal,
     onQuarantine: (reason, movedTo) => warningsTo(onProgress)(`${reason}; moved to ${movedTo}`),
   });

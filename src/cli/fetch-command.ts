@@ -142,7 +142,13 @@ export async function fetchAndBind(
     await store.sweep(onWarning);
   }
   const address = from === undefined ? undefined : parseSourceAddress(from);
-  const { tools, sources, forBuild } = await openSources(context, options, address, output, signal);
+  const { tools, sources, aboutServer, forBuild } = await openSources(
+    context,
+    options,
+    address,
+    output,
+    signal,
+  );
   const wanted = forBuild({ key, platform });
   const trust = await trustOf(options);
   let result: FetchResult;
@@ -158,7 +164,10 @@ export async function fetchAndBind(
       requireUsable: (record) => requireUsable(record, onWarning),
       judge: (offer) => judgeOffer(offer, wanted, trust, { store, tools }),
       acceptsStored: (record) => acceptsStored(record, wanted, trust, { store, tools }),
-      explainMiss: (nearest) => explainMiss(nearest, inputs, { platform, context }),
+      explainMiss: async (nearest) => [
+        ...aboutServer,
+        ...(await explainMiss(nearest, inputs, { platform, context })),
+      ],
       signal,
       onProgress,
     });
@@ -170,6 +179,7 @@ export async function fetchAndBind(
     ? await bindSidecar({
         store,
         record: result.record,
+        verified: result.verified,
         build: { ...options, image, buildArgs: options.buildArg },
         platform,
         prove: options.prove ?? false,

@@ -45,7 +45,13 @@ export async function runLock(
   }
   const store = await Store.open(storeDir(options.store));
   const trust = await trustOf(options);
-  const { tools, sources, forBuild } = await openSources(context, options, address, output, signal);
+  const { tools, sources, aboutServer, forBuild } = await openSources(
+    context,
+    options,
+    address,
+    output,
+    signal,
+  );
   const locked: Array<readonly [GuestPlatform, Locked]> = [];
   try {
     for (const platform of wantedPlatforms.length > 0 ? wantedPlatforms : GUEST_PLATFORMS) {
@@ -59,7 +65,10 @@ export async function runLock(
           wanted,
           demands: { sameInputs: true, knownSource: address === undefined },
           sources,
-          explainMiss: (nearest) => explainMiss(nearest, { record, entries, reasons }, { platform, context }),
+          explainMiss: async (nearest) => [
+            ...aboutServer,
+            ...(await explainMiss(nearest, { record, entries, reasons }, { platform, context })),
+          ],
           signal,
           onProgress: output.onProgress,
         });

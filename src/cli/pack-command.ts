@@ -226,7 +226,7 @@ async function packIntoStore(
     const record = { ...packed, ...(inputs && { inputs }) };
     signal.throwIfAborted();
     onProgress({ type: 'start', stage: 'store' });
-    const path = await store.install(image.id, report.path, record, { signal });
+    const { path } = await store.install(image.id, report.path, record, { signal });
     const { sizeBytes, sha256 } = record.sidecar;
     onProgress({ type: 'done', stage: 'store', sizeBytes, detail: `sha256 ${sha256}` });
     return { path, report, record };

@@ -26,6 +26,8 @@ export interface OpenSources {
   readonly repositoryName: string | undefined;
   /** In the order in which they are asked. */
   readonly sources: readonly Source[];
+  /** What to know of their server when they have nothing. */
+  readonly aboutServer: readonly string[];
   /** Whose sidecars are wanted: of `--repo`, or of the checkout's remote. */
   readonly forBuild: (build: Pick<Wanted, 'key' | 'platform'>) => Wanted;
 }
@@ -59,6 +61,10 @@ export async function openSources(
       from === undefined
         ? [ociSource(undefined, tools), releaseSource(undefined, tools), artifactSource(undefined, tools)]
         : [sourceAt(from, tools)],
+    aboutServer:
+      from === undefined && github.isGuess
+        ? [`the checkout's remote names ${github.serverUrl}; if another one is meant: --github-url URL`]
+        : [],
     forBuild: (build) => ({
       ...build,
       repository: repositoryName,

@@ -8,6 +8,7 @@ import { type OnProgress, warningsTo } from '../progress.ts';
 import type { Provenance } from '../provenance/verify.ts';
 import type { HttpClient } from '../remote/http.ts';
 import { type FileHash, verifySidecar } from '../sidecar/verify.ts';
+import { stampOf } from '../store/files.ts';
 import { expectedOf, type Store } from '../store/store.ts';
 import { type Download, download } from './download.ts';
 import { copySpan } from './file-span.ts';
@@ -62,6 +63,8 @@ export interface FetchResult {
   readonly record: PackRecord;
   /** In the store; undefined when it is only available. */
   readonly path: string | undefined;
+  /** The state of that file when it had just been verified; undefined in a dry run. */
+  readonly verified: string | undefined;
   /** "the store", or the source's name. */
   readonly source: string;
   readonly address: string | undefined;
@@ -93,7 +96,7 @@ export async function fetchSidecar(options: FetchOptions): Promise<FetchResult> 
     provenance: judged.verified?.provenance,
   };
   if (options.dryRun) {
-    return { status: 'available', path: undefined, ...found };
+    return { status: 'available', path: undefined, verified: undefined, ...found };
   }
   const obtained = await obtain(offer, judged.verified?.bundle, options);
   await judged.remember();
@@ -103,6 +106,7 @@ export async function fetchSidecar(options: FetchOptions): Promise<FetchResult> 
 interface InStore {
   readonly record: PackRecord;
   readonly path: string;
+  readonly verified: string | undefined;
 }
 
 /**
@@ -119,9 +123,10 @@ async function findInStore(options: FetchOptions): Promise<InStore | undefined> 
     }
     const { record, path, sha256, sizeBytes } = kept;
     if (options.dryRun) {
-      return { record, path };
+      return { record, path, verified: undefined };
     }
     onProgress({ type: 'start', stage: 'store' });
+    const verified = await stampOf(path);
     const found = await store.verifyKept(kept, {
       platform,
       signal,
@@ -131,7 +136,7 @@ async function findInStore(options: FetchOptions): Promise<InStore | undefined> 
     if (found !== undefined) {
       await store.touch(sha256);
       onProgress({ type: 'done', stage: 'store', sizeBytes, detail: 'verified, nothing to download' });
-      return { record, path: found.path };
+      return { record, path, verified };
     }
   }
 }
@@ -234,14 +239,23 @@ async function obtain(
       }
       return { status: 'hit', ...arrived };
     }
-    await store.requireReplaceable(record, { signal, onQuarantine: quarantineWarning(onProgress) });
-    const path = await receive(content, record, dir, options);
+    const old = await store.requireReplaceable(record, {
+      signal,
+      onQuarantine: quarantineWarning(onProgress),
+    });
+    const received = await receive(content, record, dir, options);
     signal.throwIfAborted();
     onProgress({ type: 'start', stage: 'install' });
-    const installed = await store.install(record.image.id as ImageId, path, record, { bundle, signal });
+    const imageId = record.image.id as ImageId;
+    const installed = await store.install(imageId, received, record, { bundle, signal });
     await store.touch(sha256);
+    if (old !== undefined) {
+      warningsTo(onProgress)(
+        `until now ${old.path} was another sidecar of the same image, with the SHA-256 ${old.report.sha256}`,
+      );
+    }
     onProgress({ type: 'done', stage: 'install', sizeBytes, detail: `verified, sha256 ${sha256}` });
-    return { status: 'fetched', record, path: installed };
+    return { status: 'fetched', record, ...installed };
   });
 }
 

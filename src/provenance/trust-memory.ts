@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import * as fs from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import * as z from 'zod/mini';
 import { BottleError, fileError, hasErrno } from '../errors.ts';
 import { withLock } from '../host/lock.ts';
@@ -36,6 +36,8 @@ export interface MemoryPlace {
   readonly dir: string;
   /** A directory on the same file system, for files in the making. */
   readonly tmp: string;
+  /** Where what killed processes have left locked is swept. */
+  readonly locks: string;
   readonly serverUrl: string;
   /** `owner/name` */
   readonly repository: string;
@@ -74,11 +76,12 @@ export async function remember(
 ): Promise<void> {
   const path = memoryPath(place);
   try {
-    await fs.mkdir(place.dir, { recursive: true, mode: 0o700 });
-    await fs.mkdir(place.tmp, { recursive: true, mode: 0o700 });
+    for (const dir of [place.dir, place.tmp, place.locks]) {
+      await fs.mkdir(dir, { recursive: true, mode: 0o700 });
+    }
     await withLock(
       // Nobody makes a directory there: an empty one goes, any other is an error.
-      { path: `${path}.lock`, quarantine: fs.rmdir },
+      { path: join(place.locks, `trust-${basename(path)}`), quarantine: fs.rmdir },
       { purpose: path, limitMs: CHANGE_LIMIT_MS },
       async () => await writeMemory(path, place.tmp, extended(place, await readMemory(place), identity, key)),
     );

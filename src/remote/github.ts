@@ -35,6 +35,8 @@ export interface GitHubSite {
   readonly credential: Credential | undefined;
   /** The bare token, for the container registry that belongs to it. */
   readonly token: string | undefined;
+  /** Only the checkout's remote names it, and it need be no GitHub at all. */
+  readonly isGuess?: boolean;
 }
 
 export interface SiteOptions {
@@ -54,7 +56,8 @@ export async function githubSite({
 }: SiteOptions): Promise<GitHubSite> {
   const chosen = serverUrl || env.GITHUB_SERVER_URL;
   const server = checkedUrl(chosen || (remoteHost ? `https://${remoteHost}` : DEFAULT_SERVER));
-  if (givenToken && !chosen && !isGitHubsOwn(server)) {
+  const isGuess = !chosen && !isGitHubsOwn(server);
+  if (givenToken && isGuess) {
     throw new BottleError('usage', `--token for ${server.host}, which only the checkout's remote names`, {
       hint: `if it is for that server, name it: --github-url ${server.origin}`,
     });
@@ -71,6 +74,7 @@ export async function githubSite({
     registryHost: server.hostname === 'github.com' ? 'ghcr.io' : `containers.${server.hostname}`,
     credential: token === undefined ? undefined : credentialFor(new URL(apiUrl).origin, token),
     token,
+    isGuess,
   };
 }
 

@@ -27,6 +27,15 @@ export async function writeReadOnly(path: string, text: string): Promise<void> {
   }
 }
 
+/**
+ * Names one state of a file: writing, linking or replacing it gives another one, since nobody can set its ctime. Undefined
+ * when it is not there.
+ */
+export async function stampOf(path: string): Promise<string | undefined> {
+  const stat = await fs.lstat(path, { bigint: true }).catch(() => undefined);
+  return stat && `${stat.dev}:${stat.ino} ${stat.size} ${stat.ctimeNs}`;
+}
+
 /** Whether it could be done; where the file system has no hard links it cannot. */
 export async function tryLink(existing: string, path: string): Promise<boolean> {
   try {

@@ -16,7 +16,15 @@ import {
   verifySidecar,
 } from '../sidecar/verify.ts';
 import { makeDirectory } from './directory.ts';
-import { copyReadOnly, syncDirectory, syncFile, tryLink, writeReadOnly, writeWhole } from './files.ts';
+import {
+  copyReadOnly,
+  stampOf,
+  syncDirectory,
+  syncFile,
+  tryLink,
+  writeReadOnly,
+  writeWhole,
+} from './files.ts';
 import { type Content, fileKey, listContents } from './inventory.ts';
 import { type Kept, listKept } from './kept.ts';
 import { type Binding, isBoundTo, readBinding, readBindings, removeBinding, writeBinding } from './ledger.ts';
@@ -207,9 +215,10 @@ export class Store {
     }
   }
 
-  /** Where a memory of repositories that sign is kept, and a place for files in the making. */
-  get trustPlace(): { readonly dir: string; readonly tmp: string } {
-    return { dir: this.#layout.trust, tmp: this.#layout.tmp };
+  /** Where a memory of repositories that sign is kept, with a place for files in the making, and for locks. */
+  get trustPlace(): { readonly dir: string; readonly tmp: string; readonly locks: string } {
+    const { trust: dir, tmp, locks } = this.#layout;
+    return { dir, tmp, locks };
   }
 
   /** Notes that a sidecar is used now, where the store can be written. */
@@ -277,7 +286,7 @@ export class Store {
     temp: string,
     record: PackRecord,
     { bundle, signal }: InstallOptions = {},
-  ): Promise<string> {
+  ): Promise<InstallResult> {
     const { objects, records } = this.#layout;
     const { sha256 } = record.sidecar;
     const object = join(objects, sha256);
@@ -300,7 +309,7 @@ export class Store {
       for (const dir of [records, objects, this.dir]) {
         await syncDirectory(dir);
       }
-      return path;
+      return { path, verified: await stampOf(path) };
     };
     return await this.#changing(`cannot install ${path}`, change, signal);
   }
@@ -308,14 +317,18 @@ export class Store {
   /**
    * To be asked before something from elsewhere is installed: which image it was packed from only its record says, and it
    * must not drive out what serves somebody else's image, or what was packed here.
+   * @returns the good sidecar of the same origin that gives way to it
    * @throws BottleError `not-trusted` when a good sidecar of another origin stands under the name of the record's image
    */
-  async requireReplaceable(record: PackRecord, options: Omit<FindOptions, 'platform'>): Promise<void> {
+  async requireReplaceable(
+    record: PackRecord,
+    options: Omit<FindOptions, 'platform'>,
+  ): Promise<StoredSidecar | undefined> {
     const { onQuarantine, ...rest } = options;
     const path = this.pathFor(id16(record.image.id as ImageId));
     const there = await this.#orQuarantine(path, onQuarantine, () => this.verify(path, rest));
     if (there === undefined || there.report.sha256 === record.sidecar.sha256) {
-      return;
+      return undefined;
     }
     const [theirs, ours] = [there.record, record].map((each) => each?.source?.repository);
     if (theirs === undefined || theirs.toLowerCase() !== ours?.toLowerCase()) {
@@ -325,6 +338,7 @@ export class Store {
         { hint: `if it may go, delete it first: rm ${path}` },
       );
     }
+    return there;
   }
 
   /**
@@ -353,7 +367,10 @@ export class Store {
   }
 
   /** A path to the content of a record that has just passed all checks. */
-  async #verifiedCopy(record: PackRecord, { onQuarantine, ...options }: BindOptions): Promise<string> {
+  async #verifiedCopy(
+    record: PackRecord,
+    { onQuarantine, verified, ...options }: BindOptions,
+  ): Promise<string> {
     const { sha256, sizeBytes } = record.sidecar;
     const ids = [id16(record.image.id as ImageId)];
     for (const [id, binding] of await readBindings(this.#layout)) {
@@ -365,6 +382,9 @@ export class Store {
     for (const path of [...ids.map((id) => this.pathFor(id)), join(this.#layout.objects, sha256)]) {
       const stat = await fs.lstat(path).catch(() => undefined);
       if (stat?.isFile() && stat.size === sizeBytes) {
+        if (verified !== undefined && verified === (await stampOf(path))) {
+          return path;
+        }
         try {
           const { sha256: found } = await verifySidecar(path, { platform: record.platform }, options);
           // Another good one of the same size may have taken the name since.
@@ -607,6 +627,11 @@ export interface InstallOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+export interface InstallResult {
+  readonly path: string;
+  readonly verified: BindOptions['verified'];
+}
+
 export interface FindOptions extends Omit<VerifyOptions, 'hashed'> {
   readonly platform: GuestPlatform;
   readonly onQuarantine: (reason: string, movedTo: string) => void;
@@ -615,6 +640,8 @@ export interface FindOptions extends Omit<VerifyOptions, 'hashed'> {
 export interface BindOptions extends Pick<VerifyOptions, 'signal' | 'onBytes'> {
   /** What is known to be equal: the inputs keys, or also layers and runtime config. */
   readonly proof: Binding['proof'];
+  /** `stampOf` the sidecar when it had just been verified: as long as it is that, it is not read again. */
+  readonly verified?: string | undefined;
   readonly onQuarantine: (reason: string, movedTo: string) => void;
 }
 

@@ -146,6 +146,17 @@ test('without a network a fetch ends with 69 and says it of each source', async 
   expect(result.stderr).toMatch(/workflow artifacts?.*: .*token/i);
 }, 120_000);
 
+test('a server that only the remote names is said to be a guess', async () => {
+  const { checkout, cli } = await bench();
+  const guess = "the checkout's remote names https://elsewhere.example;";
+  await checkout.git('remote', 'set-url', 'origin', 'git@elsewhere.example:acme/tools.git');
+  const result = await cli('fetch', '--no-bind');
+  expect(result.exitCode, result.stderr).toBe(69);
+  expect(result.stderr).toContain(`${guess} if another one is meant: --github-url`);
+  const named = await cli('fetch', '--no-bind', '--github-url', 'https://elsewhere.example');
+  expect(named.stderr).not.toContain(guess);
+}, 120_000);
+
 test('what each source lacks is in the JSON of a failure too', async () => {
   const { cli } = await bench();
   const result = await cli('fetch', '--from', 'file:/no/such/file', '--no-bind', '--json');
@@ -234,6 +245,10 @@ describe('under the name of the image that a record names', () => {
     expect(first.exitCode, first.stderr).toBe(0);
     const second = await cli('fetch', '--from', `file:${path}`, '--no-bind');
     expect(second.exitCode, second.stderr).toBe(exitCode);
+    const { sha256 } = await verifySidecar(other);
+    expect(second.stderr.includes(`was another sidecar of the same image, with the SHA-256 ${sha256}`)).toBe(
+      exitCode === 0,
+    );
     const [name = ''] = (await fs.readdir(store)).filter((each) => each.endsWith('.smolmachine'));
     expect(await fs.readFile(join(store, name))).toEqual(await fs.readFile(exitCode === 0 ? path : other));
   });

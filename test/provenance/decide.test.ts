@@ -49,6 +49,7 @@ async function place(): Promise<MemoryPlace> {
   return {
     dir: join(store, '.pack', 'trust'),
     tmp: join(store, '.pack', 'tmp'),
+    locks: join(store, '.pack', 'locks'),
     serverUrl: 'https://github.com',
     repository: 'acme/agents',
   };

@@ -126,7 +126,7 @@ test('both stay apart in the store, and in the place of the other it goes to qua
     store.withTemp(async (dir) => {
       const temp = join(dir, 'sidecar');
       await fs.copyFile(path, temp);
-      return await store.install(record.image.id as ImageId, temp, record);
+      return (await store.install(record.image.id as ImageId, temp, record)).path;
     });
   const installed = { good: await install(good), forged: await install(forged) };
   expect((await store.verify(installed.good)).record).toEqual(good.record);

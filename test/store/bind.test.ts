@@ -1,8 +1,10 @@
 import { execFileSync } from 'node:child_process';
 import * as fs from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
-import { id16, parseImageId } from '../../src/identity/image-id.ts';
+import { type ImageId, id16, parseImageId } from '../../src/identity/image-id.ts';
+import { stampOf } from '../../src/store/files.ts';
 import { failureOf } from '../helpers/failure.ts';
 import { writeSample } from '../helpers/sample-sidecar.ts';
 import { bind, bytesWithAFlip, emptyStore, filesOf, imageId, installSample } from './sample-store.ts';
@@ -37,6 +39,29 @@ test('a bound name is one more name of the same file, and found as its own', asy
   expect((await store.verify(own)).binding).toBeUndefined();
   expect(await bind(store, LOCAL, record)).toMatchObject({ outcome: 'already-bound', quarantined: [] });
   expect(await bind(store, CI, record), 'its own name').toMatchObject({ outcome: 'already-bound' });
+});
+
+test('what was just verified is not read again, unless it has changed since', async () => {
+  const { store, record, own } = await storeWithSample();
+  const verified = await stampOf(own);
+  // Some clocks of file systems tick every few milliseconds only.
+  await sleep(50);
+  let readBytes = 0;
+  const bindVerified = async (id: ImageId) => {
+    readBytes = 0;
+    const onBytes = (doneBytes: number) => {
+      readBytes = doneBytes;
+    };
+    return await store.bind(id, record, { proof: 'inputs', verified, onBytes, onQuarantine: () => {} });
+  };
+  expect((await bindVerified(LOCAL)).outcome).toBe('bound');
+  expect(readBytes).toBe(0);
+  expect((await bindVerified(imageId('linked'))).outcome).toBe('bound');
+  expect(readBytes, 'the link has changed it').toBe(record.sidecar.sizeBytes);
+  const damaged = await bytesWithAFlip(own);
+  await fs.chmod(own, 0o644);
+  await fs.writeFile(own, damaged);
+  expect((await failureOf(bindVerified(imageId('damaged')))).code).toBe('sidecar-damaged');
 });
 
 test('nothing is left behind by installing, binding, and binding again', async () => {

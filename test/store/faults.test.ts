@@ -303,3 +303,30 @@ test.each(Object.entries(KILLABLE))(
     expect(killAt).toBeGreaterThan(8);
   },
 );
+
+test('a process that is killed while it remembers who signs leaves a lock that a sweep removes', async () => {
+  const store = await emptyStore();
+  await installSample(store, { id: CI });
+  const data = {
+    trustMemory: join(import.meta.dirname, '../../src/provenance/trust-memory.ts'),
+    identity: {
+      repositoryId: '1',
+      ownerId: '2',
+      ref: 'refs/heads/main',
+      runUri: 'https://github.com/acme/tools/actions/runs/1/attempts/1',
+    },
+  };
+  const body = `
+    nodeFs.promises.rename = async () => process.kill(process.pid, 'SIGKILL');
+    syncBuiltinESMExports();
+    const { remember } = await import(data.trustMemory);
+    const whose = { serverUrl: 'https://github.com', repository: 'acme/tools' };
+    await remember({ ...store.trustPlace, ...whose }, data.identity);
+  `;
+  expect((await startStoreChild(store.dir, body, { data }).ended).signal).toBe('SIGKILL');
+  const locked = async () =>
+    (await filesOf(store)).filter((path) => /^\.pack\/(locks\/|trust\/.*lock)/.test(path));
+  expect(await locked()).toHaveLength(1);
+  await store.sweep(unexpected);
+  expect(await locked()).toEqual([]);
+});
