@@ -1,7 +1,8 @@
 import { t as BottleError } from "./errors.mjs";
-import { i as isShallow, r as historyOf } from "./git.mjs";
+import { t as openSources } from "./sources.mjs";
 import { _ as string, f as object, i as array, o as int } from "./schemas.mjs";
 import { i as datetime } from "./pack-record.mjs";
+import { a as isShallow, i as historyOf, r as fileAt, s as remoteBranches } from "./git.mjs";
 import { S as registryRepository, _ as commitTag, a as isIndex, b as keyTag, w as withoutPlatform, x as platformTag, y as isGeneratedTag } from "./oci-manifest.mjs";
 import { n as isDigest } from "./image-id.mjs";
 import { r as readApi, t as apiRequest } from "./github.mjs";
@@ -9,7 +10,6 @@ import { i as formatName, o as parseOciReference, t as OciRepository } from "./o
 import { i as parseInputsKey } from "./inputs-key.mjs";
 import { t as GUEST_PLATFORMS } from "./platform.mjs";
 import { r as recordOf } from "./sidecar-manifests.mjs";
-import { t as openSources } from "./sources.mjs";
 // src/remote/github-packages.ts
 const PER_PAGE = 100;
 const MAX_PAGES = 200;
@@ -17,7 +17,9 @@ const ownerSchema = object({ type: string() });
 const versionsSchema = array(object({
 	id: int(),
 	name: string(),
-	created_at: datetime()
+	created_at: datetime(),
+	updated_at: datetime(),
+	metadata: object({ container: object({ tags: array(string()) }) })
 }));
 /**
 * What is on ghcr.io, which lists and removes it in this way only: a package's version is a manifest, and its name the
@@ -31,15 +33,16 @@ async function readPackageVersions(name, { http, github }) {
 	const { type } = await readApi(http, github, `users/${encodeURIComponent(owner)}`, ownerSchema);
 	const path = `${type === "Organization" ? "orgs" : "users"}/${encodeURIComponent(owner)}/packages/container/${encodeURIComponent(rest.join("/"))}/versions`;
 	const ids = /* @__PURE__ */ new Map();
-	const found = [];
-	for (let page = 1; page <= MAX_PAGES; page += 1) {
+	const untagged = [];
+	for (let page = 1;; page += 1) {
+		if (page > MAX_PAGES) throw new BottleError("sidecar-damaged", `${name} has more than ${ids.size} versions: nothing is removed`, { hint: "remove old versions by hand first" });
 		const query = `?per_page=${PER_PAGE}&page=${page}`;
 		const versions = await readApi(http, github, path + query, versionsSchema);
-		for (const { id, name: digest, created_at: createdAt } of versions) {
+		for (const { id, name: digest, created_at: created, updated_at: updated, metadata } of versions) {
 			ids.set(digest, id);
-			if (isDigest(digest)) found.push({
+			if (isDigest(digest) && metadata.container.tags.length === 0) untagged.push({
 				digest,
-				createdAt: new Date(createdAt)
+				changedAt: new Date(Math.max(Date.parse(created), Date.parse(updated)))
 			});
 		}
 		if (versions.length < PER_PAGE) break;
@@ -56,7 +59,7 @@ async function readPackageVersions(name, { http, github }) {
 		body.resume();
 	};
 	return {
-		versions: found,
+		untagged,
 		remove
 	};
 }
@@ -69,12 +72,19 @@ const ATTACHED_TAG = /^sha256-([0-9a-f]{64})(\.\w+)?$/;
 * removed.
 * @throws BottleError `sidecar-damaged` when something cannot be read: then nothing has been removed
 */
-async function cleanRepository(repository, { history, keepCommits, keepSince, versions = [], remove }) {
-	const graph = await readGraph(repository);
-	const wanted = neededTags(history, keepCommits, graph);
+async function cleanRepository(repository, { histories, keepCommits, keepDigests = [], keepSince, untagged = [], remove }) {
+	const found = await readGraph(repository, keepDigests);
+	const lost = untagged.filter(({ digest, changedAt }) => !found.manifests.has(digest) && changedAt < keepSince).map(({ digest }) => digest);
+	const hiddenSubjects = new Set([...found.hiddenSubjects].filter((digest) => !lost.includes(digest)));
+	const graph = {
+		...found,
+		hiddenSubjects
+	};
+	const wanted = new Set(histories.flatMap((history) => neededTags(history, keepCommits, graph)));
 	const kept = /* @__PURE__ */ new Set();
+	for (const digest of keepDigests) keep(digest, graph, kept);
 	for (const [tag, digest] of graph.tags) if (!isOld(tag, digest, graph, wanted, keepSince)) keep(digest, graph, kept);
-	const removed = [...inOrderOfRemoval(graph).filter(({ digest }) => !kept.has(digest)), ...versions.filter(({ digest, createdAt }) => !graph.manifests.has(digest) && createdAt < keepSince).map(({ digest }) => ({
+	const removed = [...inOrderOfRemoval(graph).filter(({ digest }) => !kept.has(digest)), ...lost.map((digest) => ({
 		digest,
 		tags: []
 	}))];
@@ -88,8 +98,8 @@ async function cleanRepository(repository, { history, keepCommits, keepSince, ve
 function removeByRegistry(repository) {
 	return async ({ digest, tags }) => await repository.deleteManifest(digest, tags);
 }
-/** All of the repository that has a tag, or that something with a tag leads to. */
-async function readGraph(repository) {
+/** All of the repository that has a tag or is pinned, or that something of that kind leads to. */
+async function readGraph(repository, pinned) {
 	const { tags: names, isComplete } = await repository.listTags();
 	if (!isComplete) {
 		const place = formatName(repository.name);
@@ -116,6 +126,7 @@ async function readGraph(repository) {
 		const digest = await read(name);
 		if (digest !== void 0) tags.set(name, digest);
 	}
+	for (const digest of pinned) await read(digest);
 	const hiddenSubjects = /* @__PURE__ */ new Set();
 	for (const tag of tags.keys()) {
 		const subject = subjectOf(tag);
@@ -133,13 +144,12 @@ function subjectOf(tag) {
 }
 /**
 * A commit that was not published by itself, since its inputs were those of an earlier one, is served by what the newest
-* commit before it has published, for each platform.
+* commit before it has published, for each platform: so may be the oldest one that is to be kept.
 */
 function neededTags(history, keepCommits, { tags }) {
-	const earlier = history.slice(keepCommits);
-	const newestBefore = ["", ...GUEST_PLATFORMS.map((platform) => platformTag("", platform))].map((suffix) => earlier.find((commit) => tags.has(commitTag(commit) + suffix)));
-	const commits = [...history.slice(0, keepCommits), ...newestBefore.filter((commit) => commit !== void 0)];
-	return new Set(commits.map(commitTag));
+	const fromOldest = keepCommits === 0 ? [] : history.slice(keepCommits - 1);
+	const serving = ["", ...GUEST_PLATFORMS.map((platform) => platformTag("", platform))].map((suffix) => fromOldest.find((commit) => tags.has(commitTag(commit) + suffix)));
+	return [...history.slice(0, keepCommits), ...serving.filter((commit) => commit !== void 0)].map(commitTag);
 }
 /** Whether a tag alone is no reason to keep what it leads to. */
 function isOld(tag, digest, graph, wanted, keepSince) {
@@ -178,22 +188,24 @@ async function runCleanRegistry(reference, options, output, signal) {
 	const { tools, repositoryName } = await openSources(context, options, void 0, output, signal);
 	try {
 		const { registry, repository } = parseOciReference(reference ?? defaultReference(tools.github.registryHost, repositoryName));
-		const history = await wholeHistory(context);
+		await requireWholeHistory(context);
+		const tips = ["HEAD", ...await remoteBranches(context)];
 		const place = new OciRepository({
 			registry,
 			repository
 		}, tools, options.delete ? "delete" : "pull");
 		const isGitHubs = registry === tools.github.registryHost;
 		if (isGitHubs && tools.github.token === void 0) tools.onWarning("without a token (GH_TOKEN) manifests that have no tag are not seen");
-		const { versions, remove } = isGitHubs && tools.github.token !== void 0 ? await readPackageVersions(repository, tools) : {
-			versions: [],
+		const { untagged, remove } = isGitHubs && tools.github.token !== void 0 ? await readPackageVersions(repository, tools) : {
+			untagged: [],
 			remove: removeByRegistry(place)
 		};
 		const { removed, keptTags } = await cleanRepository(place, {
-			history,
+			histories: await Promise.all(tips.map((tip) => historyOf(context, MAX_COMMITS, tip))),
 			keepCommits,
+			keepDigests: (await Promise.all(tips.map((tip) => lockedDigests(context, tip)))).flat(),
 			keepSince: new Date(Date.now() - olderThan),
-			versions,
+			untagged,
 			remove: options.delete && remove
 		});
 		const verb = options.delete ? "removed" : "would go";
@@ -208,11 +220,14 @@ async function runCleanRegistry(reference, options, output, signal) {
 		tools.http.close();
 	}
 }
-async function wholeHistory(context) {
-	const history = await historyOf(context, MAX_COMMITS);
-	if (history.length === 0) throw new BottleError("usage", `${context} is no checkout, so its commits are not known`, { hint: "run it in a checkout with its whole history (fetch-depth: 0)" });
-	if (await isShallow(context)) throw new BottleError("usage", `${context} is a shallow clone of ${history.length} commits: what the others need would be removed`, { hint: "get its whole history: git fetch --unshallow, or fetch-depth: 0 of actions/checkout" });
-	return history;
+/** The lock file of a branch pins a manifest by its digest: whoever has that lock can use no other. */
+async function lockedDigests(context, tip) {
+	return [...(await fileAt(context, tip, "claude-bottle.lock") ?? "").matchAll(/@(sha256:[0-9a-f]{64})"/g)].map(([, digest]) => digest);
+}
+async function requireWholeHistory(context) {
+	const { length } = await historyOf(context);
+	if (length === 0) throw new BottleError("usage", `${context} is no checkout, so its commits are not known`, { hint: "run it in a checkout with its whole history (fetch-depth: 0)" });
+	if (await isShallow(context)) throw new BottleError("usage", `${context} is a shallow clone of ${length} commits: what the others need would be removed`, { hint: "get its whole history: git fetch --unshallow, or fetch-depth: 0 of actions/checkout" });
 }
 function defaultReference(registryHost, repository) {
 	if (repository === void 0) throw new BottleError("usage", "it is not known which repository this is a checkout of", { hint: "name the place: claude-bottle clean-registry HOST/NAME" });

@@ -1,8 +1,8 @@
 import { t as bindSidecar } from "./bind.mjs";
 import { t as BottleError } from "./errors.mjs";
 import { n as explainMiss } from "./explain-miss2.mjs";
-import { a as readLockFile, c as fetchSidecar, n as judgeOffer, o as requireLocked, t as acceptsStored } from "./trust.mjs";
-import { i as parseSourceAddress, t as openSources } from "./sources.mjs";
+import { n as judgeOffer, r as fetchSidecar, t as acceptsStored } from "./trust.mjs";
+import { c as requireLocked, i as parseSourceAddress, s as readLockFile, t as openSources } from "./sources.mjs";
 import { t as formatBytes } from "./disk.mjs";
 import { n as hostGuestPlatform } from "./platform.mjs";
 import { t as isOlder } from "./version.mjs";

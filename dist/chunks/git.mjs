@@ -48,13 +48,27 @@ async function defaultBranchOf(dir) {
 		"refs/remotes/origin/HEAD"
 	]))?.trim())?.replace(/^refs\/remotes\/origin\//, "");
 }
-/** Full hashes of the checked-out commit and those before it, the newest first. */
-async function historyOf(dir, maxCommits = HISTORY_COMMITS) {
+/** Full hashes of a commit, that which is checked out unless told, and of those before it, the newest first. */
+async function historyOf(dir, maxCommits = HISTORY_COMMITS, ref = "HEAD") {
 	return linesOf(await git(dir, [
 		"log",
 		"--format=%H",
-		`--max-count=${maxCommits}`
+		`--max-count=${maxCommits}`,
+		ref,
+		"--"
 	]));
+}
+/** Of the remote `origin`, as full refs. */
+async function remoteBranches(dir) {
+	return linesOf(await git(dir, [
+		"for-each-ref",
+		"--format=%(refname)",
+		"refs/remotes/origin"
+	]));
+}
+/** A file of a commit; undefined when it has none. `name` is relative to `dir`. */
+async function fileAt(dir, ref, name) {
+	return await git(dir, ["show", `${ref}:./${name}`]);
 }
 /** Whether a clone has only the newest part of the history (`--depth`). */
 async function isShallow(dir) {
@@ -124,4 +138,4 @@ async function read(command, args) {
 		throw error;
 	}
 }
-export { originOf as a, isShallow as i, defaultBranchOf as n, tagsAtHead as o, historyOf as r, changedSince as t };
+export { isShallow as a, tagsAtHead as c, historyOf as i, defaultBranchOf as n, originOf as o, fileAt as r, remoteBranches as s, changedSince as t };

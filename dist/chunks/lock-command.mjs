@@ -1,8 +1,8 @@
 import { t as readBuildInputs } from "./build-inputs.mjs";
 import { t as BottleError } from "./errors.mjs";
 import { n as explainMiss } from "./explain-miss2.mjs";
-import { a as readLockFile, i as lockedOf, l as findOffer, n as judgeOffer, r as LOCK_FILE, s as writeLockFile } from "./trust.mjs";
-import { i as parseSourceAddress, t as openSources } from "./sources.mjs";
+import { i as findOffer, n as judgeOffer } from "./trust.mjs";
+import { a as LOCK_FILE, i as parseSourceAddress, l as writeLockFile, o as lockedOf, s as readLockFile, t as openSources } from "./sources.mjs";
 import { r as parseGuestPlatform, t as GUEST_PLATFORMS } from "./platform.mjs";
 import { c as storeDir } from "./kept.mjs";
 import { t as Store } from "./store.mjs";

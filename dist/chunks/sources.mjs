@@ -1,23 +1,102 @@
 import { a as hasErrno, i as fileError, t as BottleError } from "./errors.mjs";
-import { n as publishedName, t as BUNDLE_SUFFIX } from "./published-name.mjs";
-import { T as _regex, _ as string, a as boolean, f as object, i as array, o as int, s as literal, u as nullish } from "./schemas.mjs";
-import { r as shownText, t as packRecordSchema } from "./pack-record.mjs";
-import { i as repositoryPath, n as githubSite, r as readApi, t as apiRequest } from "./github.mjs";
-import { c as unlessMissing, i as checkedUrl, n as HttpError, o as rangeHeaders, r as bodyError, s as redacted, t as HttpClient } from "./http.mjs";
-import { t as SidecarHash } from "./verify.mjs";
 import { n as isDigest } from "./image-id.mjs";
-import { S as registryRepository, _ as commitTag, a as isIndex, b as keyTag, h as SIDECAR_MEDIA_TYPE, o as manifestSchema, p as PACK_RECORD_ANNOTATION, r as MANIFEST_TYPES, v as isBundleType } from "./oci-manifest.mjs";
-import { r as printable } from "./footer.mjs";
-import { i as readTar, n as TarError } from "./tar.mjs";
-import { i as formatName, o as parseOciReference, t as OciRepository } from "./oci.mjs";
-import { a as originOf, o as tagsAtHead, r as historyOf } from "./git.mjs";
+import { C as _nonnegative, T as _regex, _ as string, a as boolean, f as object, i as array, m as partialRecord, n as _enum, o as int, p as optional, s as literal, u as nullish } from "./schemas.mjs";
+import { r as shownText, t as packRecordSchema } from "./pack-record.mjs";
+import { t as GUEST_PLATFORMS } from "./platform.mjs";
 import { t as warningsTo } from "./progress.mjs";
+import { r as printable } from "./footer.mjs";
+import { t as SidecarHash } from "./verify.mjs";
+import { i as readTar, n as TarError } from "./tar.mjs";
+import { c as unlessMissing, i as checkedUrl, n as HttpError, o as rangeHeaders, r as bodyError, s as redacted, t as HttpClient } from "./http.mjs";
+import { i as formatName, o as parseOciReference, t as OciRepository } from "./oci.mjs";
+import { S as registryRepository, _ as commitTag, a as isIndex, b as keyTag, h as SIDECAR_MEDIA_TYPE, o as manifestSchema, p as PACK_RECORD_ANNOTATION, r as MANIFEST_TYPES, v as isBundleType } from "./oci-manifest.mjs";
+import { n as publishedName, t as BUNDLE_SUFFIX } from "./published-name.mjs";
+import { i as repositoryPath, n as githubSite, r as readApi, t as apiRequest } from "./github.mjs";
+import { c as tagsAtHead, i as historyOf, o as originOf } from "./git.mjs";
 import { unescape } from "node:querystring";
 import { createHash } from "node:crypto";
 import { constants as constants$1, createWriteStream } from "node:fs";
 import * as fs from "node:fs/promises";
 import { resolve } from "node:path";
 import { pipeline } from "node:stream/promises";
+// src/fetch/lock-file.ts
+/** Beside the Dockerfile, in the build context. */
+const LOCK_FILE = "claude-bottle.lock";
+const MAX_LOCK_FILE_BYTES = 65536;
+const LOCK_FILE_VERSION = 1;
+const hex64 = string().check(_regex(/^[0-9a-f]{64}$/));
+const lockedSchema = object({
+	/** That the sidecar was packed from. */
+	commit: optional(string().check(_regex(/^[0-9a-f]{40,64}$/))),
+	key: hex64,
+	sha256: hex64,
+	sizeBytes: int().check(_nonnegative()),
+	/** What `fetch --from` takes. */
+	address: string()
+});
+const lockFileSchema = object({
+	version: literal(LOCK_FILE_VERSION),
+	platforms: partialRecord(_enum(GUEST_PLATFORMS), lockedSchema)
+});
+function lockedOf({ record, address }, key) {
+	const { sha256, sizeBytes } = record.sidecar;
+	const commit = record.source?.commit;
+	return {
+		...commit !== void 0 && { commit },
+		key,
+		sha256,
+		sizeBytes,
+		address
+	};
+}
+/** @throws BottleError `not-found` when there is none, `sidecar-damaged` when it is none */
+async function readLockFile(path) {
+	let text;
+	try {
+		text = await fs.readFile(path, "utf8");
+	} catch (error) {
+		if (hasErrno(error, "ENOENT")) throw new BottleError("not-found", `there is no lock file ${path}`, { hint: "write one: claude-bottle lock" });
+		throw fileError(`cannot read ${path}`, error);
+	}
+	const parsed = lockFileSchema.safeParse(parseJson$2(text));
+	if (text.length > MAX_LOCK_FILE_BYTES || !parsed.success) {
+		const problem = parsed.error?.issues[0];
+		throw new BottleError("sidecar-damaged", `${path} is no lock file of version ${LOCK_FILE_VERSION}: ${problem?.path.join(".") || "the whole"} is not as it must be`, { hint: "write it again: claude-bottle lock" });
+	}
+	return parsed.data;
+}
+/** @throws BottleError `not-trusted` when this checkout is not what was locked */
+function requireLocked(lockFile, platform, key) {
+	const locked = lockFile.platforms[platform];
+	if (locked === void 0) {
+		const known = Object.keys(lockFile.platforms).join(", ");
+		throw new BottleError("not-found", `${LOCK_FILE} has nothing for ${platform}, only for ${known || "none"}`, { hint: "write it again once that platform is published: claude-bottle lock" });
+	}
+	if (locked.key !== key) throw new BottleError("not-trusted", `this checkout has the inputs key ${key}, and ${LOCK_FILE} was written for ${locked.key}`, { hint: "undo the local changes to what the Dockerfile can see, or write it again: claude-bottle lock" });
+	return locked;
+}
+async function writeLockFile(path, platforms) {
+	const lockFile = {
+		version: LOCK_FILE_VERSION,
+		platforms: Object.fromEntries(platforms)
+	};
+	const temp = `${path}.${process.pid}.tmp`;
+	try {
+		await fs.writeFile(temp, `${JSON.stringify(lockFile, void 0, 2)}\n`);
+		await fs.rename(temp, path);
+	} catch (error) {
+		throw fileError(`cannot write ${path}`, error);
+	} finally {
+		await fs.rm(temp, { force: true });
+	}
+}
+function parseJson$2(text) {
+	try {
+		return JSON.parse(text);
+	} catch {
+		return;
+	}
+}
 // src/fetch/source.ts
 function parseSourceAddress(text) {
 	const [, scheme = "", rest = ""] = /^([a-z]+):(.+)$/s.exec(text) ?? [];
@@ -1136,4 +1215,4 @@ function sourceAt(address, tools) {
 		case "layout": return layoutSource(address.path, tools);
 	}
 }
-export { parseSourceAddress as i, copySpan as n, damagedRecord as r, openSources as t };
+export { LOCK_FILE as a, requireLocked as c, parseSourceAddress as i, writeLockFile as l, copySpan as n, lockedOf as o, damagedRecord as r, readLockFile as s, openSources as t };

@@ -64435,14 +64435,14 @@ function isText(name) {
 	return isRecord(name) || GUEST_PLATFORMS.some((platform) => name === sumsName(platform));
 }
 /**
-* What was packed from another commit: the files of each sidecar whose record says so, and the sums that name them. A
-* sidecar without a record is not told from one that another job has half brought, so it is none of these. The records
+* What was packed from another commit of this repository: the files of each sidecar whose record says so, and the sums that
+* name them. A sidecar without a record is not told from one that another job has half brought, so it is none of these. The records
 * are last: when the removal breaks off, they still say what is to go.
 */
-function findStale({ assets, texts }, commit) {
+function findStale({ assets, texts }, { repository, commit }) {
 	const isStale = (name) => {
 		const source = recordOf(sidecarOf(name), texts)?.source;
-		return source !== void 0 && source.commit !== commit;
+		return source !== void 0 && source.repository.toLowerCase() === repository.toLowerCase() && source.commit !== commit;
 	};
 	return assets.filter(({ name }) => isStale(name) || [...sumsOf(name, texts).keys()].some(isStale)).sort((a, b) => Number(isRecord(a.name)) - Number(isRecord(b.name)));
 }
@@ -64468,12 +64468,16 @@ function isVouchedFor(sidecar, sums, texts, { repository, commit }) {
 	return record?.inputs !== void 0 && publishedName(record.platform, record.inputs.key) === sidecar && hash("sha256", texts.get(`${sidecar}.json`) ?? "") === sums.get(`${sidecar}.json`) && record.sidecar.sha256 === sums.get(sidecar) && record.source?.commit === commit && record.source.repository.toLowerCase() === repository.toLowerCase();
 }
 /**
-* Files of sidecars that no sums name: what a run that broke off has left, or one with other inputs. Nobody vouches for
-* them, and as long as a platform is missing they can be what its job is bringing: to be asked when none is.
+* Files of sidecars that neither sums nor a record vouch for: what a run that broke off has left. As long as a platform is
+* missing they can be what its job is bringing: to be asked when none is.
 */
 function findLeftovers({ assets, texts }) {
 	const named = new Set([...texts.keys()].flatMap((name) => [...sumsOf(name, texts).keys()]));
-	return assets.filter(({ name }) => sidecarOf(name) !== void 0 && !named.has(name));
+	return assets.filter(({ name }) => {
+		const sidecar = sidecarOf(name);
+		const isVouched = recordOf(sidecar, texts) !== void 0 && !named.has(sidecar ?? "");
+		return sidecar !== void 0 && !named.has(name) && !isVouched;
+	});
 }
 /** The name of the sidecar that a file is or belongs to. */
 function sidecarOf(name) {
@@ -64660,7 +64664,7 @@ async function findDraft(options) {
 }
 /** What an earlier run has left in a draft, packed from the commit that the tag was on then. */
 async function removeStale(release, options) {
-	const stale = findStale(await readContents(release, options), options.commit);
+	const stale = findStale(await readContents(release, options), options);
 	if (!await deleteFromDraft(release, stale, "it is of another commit", options)) {
 		const names = stale.map(({ name }) => name).join(", ");
 		throw new BottleError("upload-failed", `the release is published, with files of another commit than ${options.commit}: ${names}`, { hint: "what is published stays as it is; publish this commit under a new tag" });
@@ -64788,7 +64792,7 @@ function contentRequest(id, { github, repository }) {
 async function completeDraft(draft, options) {
 	const contents = await readContents(draft, options);
 	const missing = findMissingPlatforms(contents, options.expectedPlatforms, options);
-	if (missing.length === 0) await deleteFromDraft(draft, findLeftovers(contents), "no SHA256SUMS names it", options);
+	if (missing.length === 0) await deleteFromDraft(draft, findLeftovers(contents), "neither sums nor a record vouch for it", options);
 	return missing;
 }
 /** The last request of all: nothing of an immutable release can be mended afterwards. */
@@ -65370,11 +65374,8 @@ function whyNotPublished({ event }) {
 }
 /** The default branch of the event's repository, as far as it is told: the event `schedule` has no repository. */
 function defaultBranchOf({ payload }) {
-	return textOf(payload.repository, "default_branch");
-}
-/** `public`, `private` or `internal`, as far as it is told. */
-function visibilityOf({ payload }) {
-	return textOf(payload.repository, "visibility");
+	const name = property(payload.repository, "default_branch");
+	return typeof name === "string" ? name : void 0;
 }
 function whyPackedAnew(run) {
 	if (run.hasIdToken) return "this job can attest (id-token: write), and what it attests it must have packed itself";
@@ -65388,10 +65389,6 @@ function isFork(payload) {
 function repositoryId(payload, side) {
 	const id = property(property(property(payload.pull_request, side), "repo"), "id");
 	return typeof id === "number" ? id : void 0;
-}
-function textOf(value, name) {
-	const text = property(value, name);
-	return typeof text === "string" ? text : void 0;
 }
 function property(value, name) {
 	return typeof value === "object" && value !== null ? value[name] : void 0;
@@ -65457,10 +65454,9 @@ async function planPublication({ publish, githubToken: token }, services) {
 		return plan;
 	});
 }
-async function isPublicRepository(job, github, http) {
-	const visibility = visibilityOf(job);
-	if (visibility !== void 0) return visibility === "public";
-	const path = `repos/${repositoryPath(job.repository)}`;
+/** The event does not always tell, and of a run that is repeated it tells how it was then. */
+async function isPublicRepository({ repository }, github, http) {
+	const path = `repos/${repositoryPath(repository)}`;
 	return (await unlessMissing(readApi(http, github, path, object({ private: boolean() }))))?.private === false;
 }
 function tagOf({ ref }) {

@@ -835,10 +835,11 @@ var Store = class Store {
 		const { onQuarantine, ...rest } = options;
 		const path = this.pathFor(id16(record.image.id));
 		const there = await this.#orQuarantine(path, onQuarantine, () => this.verify(path, rest));
-		if (there === void 0 || there.report.sha256 === record.sidecar.sha256) return;
-		const [theirs, ours] = [there.record, record].map((each) => each?.source?.repository);
-		if (theirs === void 0 || theirs.toLowerCase() !== ours?.toLowerCase()) throw new BottleError("not-trusted", `${path} is a good sidecar ${theirs === void 0 ? "that was not published" : `of ${theirs}`}; one of ${ours ?? "an unknown repository"} that names the same image does not replace it`, { hint: `if it may go, delete it first: rm ${path}` });
-		return there;
+		if (there !== void 0 && !mayGiveWay(there, record)) throw otherOrigin(path, there.record, record);
+		const known = await readRecord(this.#recordPath(record.sidecar.sha256));
+		const knownPath = known && this.pathFor(id16(known.image.id));
+		if (knownPath !== void 0 && knownPath !== path && await stampOf(knownPath) !== void 0) throw otherOrigin(knownPath, known, record);
+		return there?.report.sha256 === record.sidecar.sha256 ? void 0 : there;
 	}
 	/**
 	* Gives a sidecar of the store a second name, for an image that is as good as the one that it was packed from. A good
@@ -1065,6 +1066,16 @@ var Store = class Store {
 		return join(this.#layout.records, `${sha256}.json`);
 	}
 };
+/** To a sidecar of the same repository, or, since the bytes stay, to a record where there is none. */
+function mayGiveWay(there, record) {
+	const [theirs, ours] = [there.record, record].map((each) => each?.source?.repository.toLowerCase());
+	return there.report.sha256 === record.sidecar.sha256 ? there.record === void 0 || theirs === ours : theirs !== void 0 && theirs === ours;
+}
+function otherOrigin(path, there, record) {
+	const theirs = there?.source?.repository;
+	const ours = record.source?.repository ?? "an unknown repository";
+	return new BottleError("not-trusted", `${path} is a good sidecar ${theirs === void 0 ? "that was not published" : `of ${theirs}`}; one of ${ours} that names ${record.image.id} does not replace it`, { hint: `if it may go, delete it first: rm ${path}` });
+}
 function listed({ sha256, record, names, sizeBytes, installedAt }) {
 	const [first] = names;
 	return {

@@ -1,7 +1,6 @@
-import { a as hasErrno, i as fileError, o as isDamage, t as BottleError } from "./errors.mjs";
+import { i as fileError, o as isDamage, t as BottleError } from "./errors.mjs";
 import { r as requireFreeBytes } from "./disk.mjs";
-import { C as _nonnegative, T as _regex, _ as string, d as number, f as object, h as record, i as array, m as partialRecord, n as _enum, o as int, p as optional, s as literal, u as nullish, y as unknown } from "./schemas.mjs";
-import { t as GUEST_PLATFORMS } from "./platform.mjs";
+import { _ as string, d as number, f as object, h as record, i as array, u as nullish, y as unknown } from "./schemas.mjs";
 import { t as warningsTo } from "./progress.mjs";
 import { r as verifySidecar, t as SidecarHash } from "./verify.mjs";
 import { c as unlessMissing, n as HttpError, r as bodyError, s as redacted } from "./http.mjs";
@@ -914,84 +913,6 @@ async function bytesIn(dir) {
 	const names = await fs.readdir(dir);
 	return (await Promise.all(names.map((name) => fs.stat(join(dir, name))))).reduce((sum, { blocks }) => sum + blocks * 512, 0);
 }
-// src/fetch/lock-file.ts
-/** Beside the Dockerfile, in the build context. */
-const LOCK_FILE = "claude-bottle.lock";
-const MAX_LOCK_FILE_BYTES = 65536;
-const LOCK_FILE_VERSION = 1;
-const hex64 = string().check(_regex(/^[0-9a-f]{64}$/));
-const lockedSchema = object({
-	/** That the sidecar was packed from. */
-	commit: optional(string().check(_regex(/^[0-9a-f]{40,64}$/))),
-	key: hex64,
-	sha256: hex64,
-	sizeBytes: int().check(_nonnegative()),
-	/** What `fetch --from` takes. */
-	address: string()
-});
-const lockFileSchema = object({
-	version: literal(LOCK_FILE_VERSION),
-	platforms: partialRecord(_enum(GUEST_PLATFORMS), lockedSchema)
-});
-function lockedOf({ record, address }, key) {
-	const { sha256, sizeBytes } = record.sidecar;
-	const commit = record.source?.commit;
-	return {
-		...commit !== void 0 && { commit },
-		key,
-		sha256,
-		sizeBytes,
-		address
-	};
-}
-/** @throws BottleError `not-found` when there is none, `sidecar-damaged` when it is none */
-async function readLockFile(path) {
-	let text;
-	try {
-		text = await fs.readFile(path, "utf8");
-	} catch (error) {
-		if (hasErrno(error, "ENOENT")) throw new BottleError("not-found", `there is no lock file ${path}`, { hint: "write one: claude-bottle lock" });
-		throw fileError(`cannot read ${path}`, error);
-	}
-	const parsed = lockFileSchema.safeParse(parseJson(text));
-	if (text.length > MAX_LOCK_FILE_BYTES || !parsed.success) {
-		const problem = parsed.error?.issues[0];
-		throw new BottleError("sidecar-damaged", `${path} is no lock file of version ${LOCK_FILE_VERSION}: ${problem?.path.join(".") || "the whole"} is not as it must be`, { hint: "write it again: claude-bottle lock" });
-	}
-	return parsed.data;
-}
-/** @throws BottleError `not-trusted` when this checkout is not what was locked */
-function requireLocked(lockFile, platform, key) {
-	const locked = lockFile.platforms[platform];
-	if (locked === void 0) {
-		const known = Object.keys(lockFile.platforms).join(", ");
-		throw new BottleError("not-found", `${LOCK_FILE} has nothing for ${platform}, only for ${known || "none"}`, { hint: "write it again once that platform is published: claude-bottle lock" });
-	}
-	if (locked.key !== key) throw new BottleError("not-trusted", `this checkout has the inputs key ${key}, and ${LOCK_FILE} was written for ${locked.key}`, { hint: "undo the local changes to what the Dockerfile can see, or write it again: claude-bottle lock" });
-	return locked;
-}
-async function writeLockFile(path, platforms) {
-	const lockFile = {
-		version: LOCK_FILE_VERSION,
-		platforms: Object.fromEntries(platforms)
-	};
-	const temp = `${path}.${process.pid}.tmp`;
-	try {
-		await fs.writeFile(temp, `${JSON.stringify(lockFile, void 0, 2)}\n`);
-		await fs.rename(temp, path);
-	} catch (error) {
-		throw fileError(`cannot write ${path}`, error);
-	} finally {
-		await fs.rm(temp, { force: true });
-	}
-}
-function parseJson(text) {
-	try {
-		return JSON.parse(text);
-	} catch {
-		return;
-	}
-}
 // src/provenance/snappy.ts
 /**
 * Raw snappy, as GitHub stores attestations; never more than `maxBytes`.
@@ -1175,4 +1096,4 @@ function requireNothing(trust, published) {
 		remember: async () => {}
 	};
 }
-export { readLockFile as a, fetchSidecar as c, lockedOf as i, findOffer as l, judgeOffer as n, requireLocked as o, LOCK_FILE as r, writeLockFile as s, acceptsStored as t };
+export { findOffer as i, judgeOffer as n, fetchSidecar as r, acceptsStored as t };

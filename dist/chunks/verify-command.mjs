@@ -1,6 +1,6 @@
 import { a as hasErrno, i as fileError, o as isDamage, t as BottleError } from "./errors.mjs";
 import { t as formatBytes } from "./disk.mjs";
-import { a as originOf } from "./git.mjs";
+import { o as originOf } from "./git.mjs";
 import { r as parseId16 } from "./image-id.mjs";
 import { t as BUNDLE_SUFFIX } from "./published-name.mjs";
 import { n as readMemory, t as acceptedBranches } from "./trust-memory.mjs";

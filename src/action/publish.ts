@@ -24,7 +24,7 @@ import type { Job } from './job.ts';
 import type { RunnerLog } from './log.ts';
 import type { PackedPlatform, Published } from './outputs.ts';
 import type { Toolkit } from './toolkit.ts';
-import { defaultBranchOf, type Trust, visibilityOf } from './trust.ts';
+import { defaultBranchOf, type Trust } from './trust.ts';
 
 export interface PublishServices {
   readonly job: Job;
@@ -114,12 +114,13 @@ export async function planPublication(
   });
 }
 
-async function isPublicRepository(job: Job, github: GitHubSite, http: HttpClient): Promise<boolean> {
-  const visibility = visibilityOf(job);
-  if (visibility !== undefined) {
-    return visibility === 'public';
-  }
-  const path = `repos/${repositoryPath(job.repository)}`;
+/** The event does not always tell, and of a run that is repeated it tells how it was then. */
+async function isPublicRepository(
+  { repository }: Job,
+  github: GitHubSite,
+  http: HttpClient,
+): Promise<boolean> {
+  const path = `repos/${repositoryPath(repository)}`;
   const answer = await unlessMissing(readApi(http, github, path, z.object({ private: z.boolean() })));
   return answer?.private === false;
 }

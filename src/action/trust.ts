@@ -86,12 +86,8 @@ function whyNotPublished({ event }: RunContext): string {
 
 /** The default branch of the event's repository, as far as it is told: the event `schedule` has no repository. */
 export function defaultBranchOf({ payload }: RunContext): string | undefined {
-  return textOf(payload.repository, 'default_branch');
-}
-
-/** `public`, `private` or `internal`, as far as it is told. */
-export function visibilityOf({ payload }: RunContext): string | undefined {
-  return textOf(payload.repository, 'visibility');
+  const name = property(payload.repository, 'default_branch');
+  return typeof name === 'string' ? name : undefined;
 }
 
 function whyPackedAnew(run: RunContext): string | undefined {
@@ -113,11 +109,6 @@ function isFork(payload: RunContext['payload']): boolean {
 function repositoryId(payload: RunContext['payload'], side: 'head' | 'base'): unknown {
   const id = property(property(property(payload.pull_request, side), 'repo'), 'id');
   return typeof id === 'number' ? id : undefined;
-}
-
-function textOf(value: unknown, name: string): string | undefined {
-  const text = property(value, name);
-  return typeof text === 'string' ? text : undefined;
 }
 
 function property(value: unknown, name: string): unknown {

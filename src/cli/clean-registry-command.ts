@@ -1,5 +1,7 @@
 import { BottleError } from '../errors.ts';
-import { historyOf, isShallow } from '../host/git.ts';
+import { LOCK_FILE } from '../fetch/lock-file.ts';
+import { fileAt, historyOf, isShallow, remoteBranches } from '../host/git.ts';
+import type { Digest } from '../identity/image-id.ts';
 import { registryRepository } from '../identity/oci-names.ts';
 import { readPackageVersions } from '../remote/github-packages.ts';
 import { OciRepository } from '../remote/oci.ts';
@@ -32,21 +34,23 @@ export async function runCleanRegistry(
     const { registry, repository } = parseOciReference(
       reference ?? defaultReference(tools.github.registryHost, repositoryName),
     );
-    const history = await wholeHistory(context);
+    await requireWholeHistory(context);
+    const tips = ['HEAD', ...(await remoteBranches(context))];
     const place = new OciRepository({ registry, repository }, tools, options.delete ? 'delete' : 'pull');
     const isGitHubs = registry === tools.github.registryHost;
     if (isGitHubs && tools.github.token === undefined) {
       tools.onWarning('without a token (GH_TOKEN) manifests that have no tag are not seen');
     }
-    const { versions, remove } =
+    const { untagged, remove } =
       isGitHubs && tools.github.token !== undefined
         ? await readPackageVersions(repository, tools)
-        : { versions: [], remove: removeByRegistry(place) };
+        : { untagged: [], remove: removeByRegistry(place) };
     const { removed, keptTags } = await cleanRepository(place, {
-      history,
+      histories: await Promise.all(tips.map((tip) => historyOf(context, MAX_COMMITS, tip))),
       keepCommits,
+      keepDigests: (await Promise.all(tips.map((tip) => lockedDigests(context, tip)))).flat(),
       keepSince: new Date(Date.now() - olderThan),
-      versions,
+      untagged,
       remove: options.delete && remove,
     });
     const verb = options.delete ? 'removed' : 'would go';
@@ -60,9 +64,15 @@ export async function runCleanRegistry(
   }
 }
 
-async function wholeHistory(context: string): Promise<string[]> {
-  const history = await historyOf(context, MAX_COMMITS);
-  if (history.length === 0) {
+/** The lock file of a branch pins a manifest by its digest: whoever has that lock can use no other. */
+async function lockedDigests(context: string, tip: string): Promise<Digest[]> {
+  const text = (await fileAt(context, tip, LOCK_FILE)) ?? '';
+  return [...text.matchAll(/@(sha256:[0-9a-f]{64})"/g)].map(([, digest]) => digest as Digest);
+}
+
+async function requireWholeHistory(context: string): Promise<void> {
+  const { length } = await historyOf(context);
+  if (length === 0) {
     throw new BottleError('usage', `${context} is no checkout, so its commits are not known`, {
       hint: 'run it in a checkout with its whole history (fetch-depth: 0)',
     });
@@ -70,11 +80,10 @@ async function wholeHistory(context: string): Promise<string[]> {
   if (await isShallow(context)) {
     throw new BottleError(
       'usage',
-      `${context} is a shallow clone of ${history.length} commits: what the others need would be removed`,
+      `${context} is a shallow clone of ${length} commits: what the others need would be removed`,
       { hint: 'get its whole history: git fetch --unshallow, or fetch-depth: 0 of actions/checkout' },
     );
   }
-  return history;
 }
 
 function defaultReference(registryHost: string, repository: string | undefined): string {

@@ -257,7 +257,7 @@ async function findDraft(options: ReleaseOptions): Promise<Release | undefined> 
 
 /** What an earlier run has left in a draft, packed from the commit that the tag was on then. */
 async function removeStale(release: Release, options: ReleaseOptions): Promise<void> {
-  const stale = findStale(await readContents(release, options), options.commit);
+  const stale = findStale(await readContents(release, options), options);
   if (!(await deleteFromDraft(release, stale, 'it is of another commit', options))) {
     const names = stale.map(({ name }) => name).join(', ');
     throw new BottleError(
@@ -450,7 +450,7 @@ async function completeDraft(draft: Release, options: ReleaseOptions): Promise<G
   const contents = await readContents(draft, options);
   const missing = findMissingPlatforms(contents, options.expectedPlatforms, options);
   if (missing.length === 0) {
-    await deleteFromDraft(draft, findLeftovers(contents), 'no SHA256SUMS names it', options);
+    await deleteFromDraft(draft, findLeftovers(contents), 'neither sums nor a record vouch for it', options);
   }
   return missing;
 }

@@ -46,14 +46,18 @@ export function isText(name: string): boolean {
 }
 
 /**
- * What was packed from another commit: the files of each sidecar whose record says so, and the sums that name them. A
- * sidecar without a record is not told from one that another job has half brought, so it is none of these. The records
+ * What was packed from another commit of this repository: the files of each sidecar whose record says so, and the sums that
+ * name them. A sidecar without a record is not told from one that another job has half brought, so it is none of these. The records
  * are last: when the removal breaks off, they still say what is to go.
  */
-export function findStale({ assets, texts }: ReleaseContents, commit: string): Asset[] {
+export function findStale({ assets, texts }: ReleaseContents, { repository, commit }: Origin): Asset[] {
   const isStale = (name: string) => {
     const source = recordOf(sidecarOf(name), texts)?.source;
-    return source !== undefined && source.commit !== commit;
+    return (
+      source !== undefined &&
+      source.repository.toLowerCase() === repository.toLowerCase() &&
+      source.commit !== commit
+    );
   };
   return assets
     .filter(({ name }) => isStale(name) || [...sumsOf(name, texts).keys()].some(isStale))
@@ -113,12 +117,17 @@ function isVouchedFor(
 }
 
 /**
- * Files of sidecars that no sums name: what a run that broke off has left, or one with other inputs. Nobody vouches for
- * them, and as long as a platform is missing they can be what its job is bringing: to be asked when none is.
+ * Files of sidecars that neither sums nor a record vouch for: what a run that broke off has left. As long as a platform is
+ * missing they can be what its job is bringing: to be asked when none is.
  */
 export function findLeftovers({ assets, texts }: ReleaseContents): Asset[] {
   const named = new Set([...texts.keys()].flatMap((name) => [...sumsOf(name, texts).keys()]));
-  return assets.filter(({ name }) => sidecarOf(name) !== undefined && !named.has(name));
+  return assets.filter(({ name }) => {
+    const sidecar = sidecarOf(name);
+    // Of two sidecars for one platform, the sums name the one that came last; the other has its record.
+    const isVouched = recordOf(sidecar, texts) !== undefined && !named.has(sidecar ?? '');
+    return sidecar !== undefined && !named.has(name) && !isVouched;
+  });
 }
 
 /** The name of the sidecar that a file is or belongs to. */

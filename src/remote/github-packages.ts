@@ -3,17 +3,24 @@ import { BottleError } from '../errors.ts';
 import { type Digest, isDigest } from '../identity/image-id.ts';
 import { apiRequest, type GitHubSite, readApi } from './github.ts';
 import type { HttpClient } from './http.ts';
-import type { RemoveManifest, Version } from './oci-cleaner.ts';
+import type { RemoveManifest, UntaggedManifest } from './oci-cleaner.ts';
 
 const PER_PAGE = 100;
 const MAX_PAGES = 200;
 
 const ownerSchema = z.object({ type: z.string() });
-const versionsSchema = z.array(z.object({ id: z.int(), name: z.string(), created_at: z.iso.datetime() }));
+const versionsSchema = z.array(
+  z.object({
+    id: z.int(),
+    name: z.string(),
+    created_at: z.iso.datetime(),
+    updated_at: z.iso.datetime(),
+    metadata: z.object({ container: z.object({ tags: z.array(z.string()) }) }),
+  }),
+);
 
 export interface PackageVersions {
-  /** Those without a tag too. */
-  readonly versions: readonly Version[];
+  readonly untagged: readonly UntaggedManifest[];
   readonly remove: RemoveManifest;
 }
 
@@ -33,14 +40,23 @@ export async function readPackageVersions(
   const kind = type === 'Organization' ? 'orgs' : 'users';
   const path = `${kind}/${encodeURIComponent(owner)}/packages/container/${encodeURIComponent(rest.join('/'))}/versions`;
   const ids = new Map<string, number>();
-  const found: Version[] = [];
-  for (let page = 1; page <= MAX_PAGES; page += 1) {
+  const untagged: UntaggedManifest[] = [];
+  for (let page = 1; ; page += 1) {
+    if (page > MAX_PAGES) {
+      throw new BottleError(
+        'sidecar-damaged',
+        `${name} has more than ${ids.size} versions: nothing is removed`,
+        {
+          hint: 'remove old versions by hand first',
+        },
+      );
+    }
     const query = `?per_page=${PER_PAGE}&page=${page}`;
     const versions = await readApi(http, github, path + query, versionsSchema);
-    for (const { id, name: digest, created_at: createdAt } of versions) {
+    for (const { id, name: digest, created_at: created, updated_at: updated, metadata } of versions) {
       ids.set(digest, id);
-      if (isDigest(digest)) {
-        found.push({ digest, createdAt: new Date(createdAt) });
+      if (isDigest(digest) && metadata.container.tags.length === 0) {
+        untagged.push({ digest, changedAt: new Date(Math.max(Date.parse(created), Date.parse(updated))) });
       }
     }
     if (versions.length < PER_PAGE) {
@@ -62,5 +78,5 @@ export async function readPackageVersions(
     const { body } = await http.retry(() => http.send(request));
     body.resume();
   };
-  return { versions: found, remove };
+  return { untagged, remove };
 }

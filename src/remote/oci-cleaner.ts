@@ -13,14 +13,16 @@ import { recordOf } from './sidecar-manifests.ts';
 const ATTACHED_TAG = /^sha256-([0-9a-f]{64})(\.\w+)?$/;
 
 export interface CleanOptions {
-  /** Full hashes, the newest first, as far back as they are known. */
-  readonly history: readonly string[];
-  /** What these many of the newest commits need is kept, with all that it leads to. Tags of other shapes always are. */
+  /** Of each branch the full hashes of its commits, the newest first, as far back as they are known. */
+  readonly histories: ReadonlyArray<readonly string[]>;
+  /** What these many of a branch's newest commits need is kept, with all that it leads to. Tags of other shapes always are. */
   readonly keepCommits: number;
+  /** Manifests that are pinned, whether they have a tag or not. */
+  readonly keepDigests?: readonly Digest[];
   /** What was packed since then is kept too. */
   readonly keepSince: Date;
-  /** Manifests that may have no tag, as far as the registry tells; the old ones that nothing leads to go too. */
-  readonly versions?: readonly Version[];
+  /** Manifests that have no tag, as far as the registry tells; the old ones that nothing leads to go too. */
+  readonly untagged?: readonly UntaggedManifest[];
   /** Otherwise nothing is removed. */
   readonly remove?: RemoveManifest | undefined;
 }
@@ -28,10 +30,11 @@ export interface CleanOptions {
 /** Removes a manifest and its tags. */
 export type RemoveManifest = (manifest: RemovedManifest) => Promise<void>;
 
-/** A manifest as a registry lists it: most cannot. */
-export interface Version {
+/** As a registry lists it: most cannot. */
+export interface UntaggedManifest {
   readonly digest: Digest;
-  readonly createdAt: Date;
+  /** The last time that anything was changed about it. */
+  readonly changedAt: Date;
 }
 
 export interface RemovedManifest {
@@ -53,11 +56,19 @@ export interface CleanResult {
  */
 export async function cleanRepository(
   repository: OciRepository,
-  { history, keepCommits, keepSince, versions = [], remove }: CleanOptions,
+  { histories, keepCommits, keepDigests = [], keepSince, untagged = [], remove }: CleanOptions,
 ): Promise<CleanResult> {
-  const graph = await readGraph(repository);
-  const wanted = neededTags(history, keepCommits, graph);
+  const found = await readGraph(repository, keepDigests);
+  const lost = untagged
+    .filter(({ digest, changedAt }) => !found.manifests.has(digest) && changedAt < keepSince)
+    .map(({ digest }) => digest);
+  const hiddenSubjects = new Set([...found.hiddenSubjects].filter((digest) => !lost.includes(digest)));
+  const graph = { ...found, hiddenSubjects };
+  const wanted = new Set(histories.flatMap((history) => neededTags(history, keepCommits, graph)));
   const kept = new Set<Digest>();
+  for (const digest of keepDigests) {
+    keep(digest, graph, kept);
+  }
   for (const [tag, digest] of graph.tags) {
     if (!isOld(tag, digest, graph, wanted, keepSince)) {
       keep(digest, graph, kept);
@@ -65,9 +76,7 @@ export async function cleanRepository(
   }
   const removed = [
     ...inOrderOfRemoval(graph).filter(({ digest }) => !kept.has(digest)),
-    ...versions
-      .filter(({ digest, createdAt }) => !graph.manifests.has(digest) && createdAt < keepSince)
-      .map(({ digest }) => ({ digest, tags: [] })),
+    ...lost.map((digest) => ({ digest, tags: [] })),
   ];
   for (const manifest of remove === undefined ? [] : removed) {
     await remove?.(manifest);
@@ -95,8 +104,8 @@ interface ManifestNode {
   readonly record: PackRecord | undefined;
 }
 
-/** All of the repository that has a tag, or that something with a tag leads to. */
-async function readGraph(repository: OciRepository): Promise<Graph> {
+/** All of the repository that has a tag or is pinned, or that something of that kind leads to. */
+async function readGraph(repository: OciRepository, pinned: readonly Digest[]): Promise<Graph> {
   const { tags: names, isComplete } = await repository.listTags();
   if (!isComplete) {
     const place = formatName(repository.name);
@@ -128,6 +137,9 @@ async function readGraph(repository: OciRepository): Promise<Graph> {
       tags.set(name, digest);
     }
   }
+  for (const digest of pinned) {
+    await read(digest);
+  }
   const hiddenSubjects = new Set<Digest>();
   for (const tag of tags.keys()) {
     const subject = subjectOf(tag);
@@ -146,19 +158,14 @@ function subjectOf(tag: string): Digest | undefined {
 
 /**
  * A commit that was not published by itself, since its inputs were those of an earlier one, is served by what the newest
- * commit before it has published, for each platform.
+ * commit before it has published, for each platform: so may be the oldest one that is to be kept.
  */
-function neededTags(history: readonly string[], keepCommits: number, { tags }: Graph): ReadonlySet<string> {
-  const earlier = history.slice(keepCommits);
+function neededTags(history: readonly string[], keepCommits: number, { tags }: Graph): string[] {
+  const fromOldest = keepCommits === 0 ? [] : history.slice(keepCommits - 1);
   const suffixes = ['', ...GUEST_PLATFORMS.map((platform) => platformTag('', platform))];
-  const newestBefore = suffixes.map((suffix) =>
-    earlier.find((commit) => tags.has(commitTag(commit) + suffix)),
-  );
-  const commits = [
-    ...history.slice(0, keepCommits),
-    ...newestBefore.filter((commit) => commit !== undefined),
-  ];
-  return new Set(commits.map(commitTag));
+  const serving = suffixes.map((suffix) => fromOldest.find((commit) => tags.has(commitTag(commit) + suffix)));
+  const commits = [...history.slice(0, keepCommits), ...serving.filter((commit) => commit !== undefined)];
+  return commits.map(commitTag);
 }
 
 /** Whether a tag alone is no reason to keep what it leads to. */

@@ -327,18 +327,16 @@ export class Store {
     const { onQuarantine, ...rest } = options;
     const path = this.pathFor(id16(record.image.id as ImageId));
     const there = await this.#orQuarantine(path, onQuarantine, () => this.verify(path, rest));
-    if (there === undefined || there.report.sha256 === record.sidecar.sha256) {
-      return undefined;
+    if (there !== undefined && !mayGiveWay(there, record)) {
+      throw otherOrigin(path, there.record, record);
     }
-    const [theirs, ours] = [there.record, record].map((each) => each?.source?.repository);
-    if (theirs === undefined || theirs.toLowerCase() !== ours?.toLowerCase()) {
-      throw new BottleError(
-        'not-trusted',
-        `${path} is a good sidecar ${theirs === undefined ? 'that was not published' : `of ${theirs}`}; one of ${ours ?? 'an unknown repository'} that names the same image does not replace it`,
-        { hint: `if it may go, delete it first: rm ${path}` },
-      );
+    const known = await readRecord(this.#recordPath(record.sidecar.sha256));
+    const knownPath = known && this.pathFor(id16(known.image.id as ImageId));
+    if (knownPath !== undefined && knownPath !== path && (await stampOf(knownPath)) !== undefined) {
+      // The same bytes: with this record they would no longer be those of the other image.
+      throw otherOrigin(knownPath, known, record);
     }
-    return there;
+    return there?.report.sha256 === record.sidecar.sha256 ? undefined : there;
   }
 
   /**
@@ -677,6 +675,24 @@ export interface ListedSidecar {
   }>;
   /** Whether all names are one file, which takes its room once. */
   readonly shared: boolean;
+}
+
+/** To a sidecar of the same repository, or, since the bytes stay, to a record where there is none. */
+function mayGiveWay(there: StoredSidecar, record: PackRecord): boolean {
+  const [theirs, ours] = [there.record, record].map((each) => each?.source?.repository.toLowerCase());
+  return there.report.sha256 === record.sidecar.sha256
+    ? there.record === undefined || theirs === ours
+    : theirs !== undefined && theirs === ours;
+}
+
+function otherOrigin(path: string, there: PackRecord | undefined, record: PackRecord): BottleError {
+  const theirs = there?.source?.repository;
+  const ours = record.source?.repository ?? 'an unknown repository';
+  return new BottleError(
+    'not-trusted',
+    `${path} is a good sidecar ${theirs === undefined ? 'that was not published' : `of ${theirs}`}; one of ${ours} that names ${record.image.id} does not replace it`,
+    { hint: `if it may go, delete it first: rm ${path}` },
+  );
 }
 
 function listed({ sha256, record, names, sizeBytes, installedAt }: Content): ListedSidecar {

@@ -1,8 +1,10 @@
+import * as fs from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { publishToRegistry } from '../../src/publish/oci-registry.ts';
 import { githubSite } from '../../src/remote/github.ts';
 import { HttpClient } from '../../src/remote/http.ts';
+import { OciRepository } from '../../src/remote/oci.ts';
 import { sampleCheckout } from '../helpers/checkout.ts';
 import { runCli } from '../helpers/cli.ts';
 import { LACKS_REGISTRY, startDockerRegistry } from '../helpers/docker-registry.ts';
@@ -40,6 +42,22 @@ test.skipIf(LACKS_REGISTRY)(
     };
     await publish('e'.repeat(64), 'b'.repeat(40));
     await publish(key, head);
+    // A branch that only the remote has, and a sidecar that its lock file names.
+    await publish('f'.repeat(64), 'c'.repeat(40));
+    const { digest: locked } = await new OciRepository(
+      { registry: registry.host, repository: 'acme/tools/smolmachine' },
+      {
+        http,
+        github: await githubSite({ env: {} }),
+        signal: new AbortController().signal,
+        onWarning: () => {},
+      },
+    ).getManifest(`sha-${'c'.repeat(40)}-linux-amd64`);
+    await fs.writeFile(join(checkout.dir, 'claude-bottle.lock'), `{"address": "oci:${place}@${locked}"}`);
+    const branch = await checkout.commit();
+    await checkout.git('reset', '--quiet', '--hard', 'HEAD~1');
+    await checkout.git('update-ref', 'refs/remotes/origin/stable', branch);
+    await publish('d'.repeat(64), branch);
     const clean = (...args: string[]) =>
       runCli(['clean-registry', place, '--context', checkout.dir, ...args, '--json']);
 
@@ -53,7 +71,8 @@ test.skipIf(LACKS_REGISTRY)(
     expect(dry.exitCode, dry.stderr).toBe(0);
     const { removed, keptTags } = JSON.parse(dry.stdout);
     expect(removed.flatMap(({ tags }: { tags: string[] }) => tags)).toContain(`sha-${'b'.repeat(40)}`);
-    expect(keptTags).toContain(`sha-${head}`);
+    const all = [head, 'c'.repeat(40), branch].map((commit) => `sha-${commit}`);
+    expect(keptTags).toEqual(expect.arrayContaining(all));
 
     const done = await clean('--delete');
     expect(done.exitCode, done.stderr).toBe(0);

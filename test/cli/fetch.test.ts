@@ -230,6 +230,36 @@ describe('under the name of the image that a record names', () => {
     expect((await cli('fetch', '--from', `file:${path}`, '--no-bind')).exitCode).toBe(0);
   });
 
+  test('the same bytes stay those of the image and the repository that they were of', async () => {
+    const { store, checkout, cli } = await bench();
+    const { path, record } = await publishFile(checkout);
+    const fetch = (...args: string[]) => cli('fetch', '--from', `file:${path}`, '--no-bind', ...args);
+    expect((await fetch()).exitCode).toBe(0);
+    const others = record.source && { ...record.source, repository: 'acme/others' };
+    for (const id of [record.image.id, `sha256:${'7'.repeat(64)}`]) {
+      const image = { ...record.image, id };
+      await fs.writeFile(`${path}.json`, formatRecord({ ...record, image, source: others }));
+      const refused = await fetch('--repo', 'acme/others');
+      expect(refused.exitCode, refused.stderr).toBe(76);
+      expect(refused.stderr).toContain('is a good sidecar of acme/tools; one of acme/others');
+    }
+    const names = (await fs.readdir(store)).filter((name) => name.endsWith('.smolmachine'));
+    expect(names).toEqual([`${record.image.id.slice(7, 23)}.smolmachine.smolmachine`]);
+    const { stdout } = await cli('fetch', '--offline', '--no-bind', '--json');
+    expect(JSON.parse(stdout)).toMatchObject({ status: 'hit', sha256: record.sidecar.sha256 });
+  });
+
+  test('what a record without a repository has brought is found again', async () => {
+    const { checkout, cli } = await bench();
+    const { path, record } = await publishFile(checkout);
+    const inputs = record.inputs && { ...record.inputs, key: 'e'.repeat(64) };
+    await fs.writeFile(`${path}.json`, formatRecord({ ...record, inputs, source: undefined }));
+    for (const _ of [1, 2]) {
+      const { exitCode, stderr } = await cli('fetch', '--from', `file:${path}`, '--no-bind');
+      expect(exitCode, stderr).toBe(0);
+    }
+  });
+
   test.each([
     ['another repository', 'acme/others', 76],
     ['the same repository', 'Acme/Tools', 0],

@@ -218,6 +218,13 @@ describe('a file of a sidecar that has no record', () => {
     expect(names()).toEqual(WHOLE);
   });
 
+  it('is not one of two that were packed for one platform from the same commit', async () => {
+    await publish([await bed.addSidecar('linux/amd64', { key: OTHER_KEY })], { publish: false });
+    const sidecars = [await bed.addSidecar('linux/amd64'), await bed.addSidecar('linux/arm64')];
+    expect(await publish(sidecars)).toMatchObject({ isDraft: false, missingPlatforms: [] });
+    expect(names()).toEqual([...WHOLE, OTHER_AMD64, `${OTHER_AMD64}.json`].sort());
+  });
+
   it('keeps it a draft when nobody was said to bring its platform', async () => {
     addUploaded(ARM64);
     const amd64 = await bed.addSidecar('linux/amd64');

@@ -1,4 +1,5 @@
 import { beforeEach, expect, onTestFinished, test, vi } from 'vitest';
+import type { Digest } from '../../src/identity/image-id.ts';
 import type { GuestPlatform } from '../../src/identity/platform.ts';
 import { publishToRegistry } from '../../src/publish/oci-registry.ts';
 import { readPackageVersions } from '../../src/remote/github-packages.ts';
@@ -52,7 +53,7 @@ async function clean(host: string, options: Partial<CleanOptions> = {}) {
   const repository = repositoryAt(host);
   const remove = removeByRegistry(repository);
   return await cleanRepository(repository, {
-    history: [],
+    histories: [],
     keepCommits: 1,
     keepSince: LATER,
     remove,
@@ -127,9 +128,9 @@ for (const [kind, isMissing, start] of REGISTRIES) {
       const kept = await publish(host, 'bb', both, '2');
       const version = await publish(host, 'cc', ['linux/amd64'], '3', 'v1');
 
-      const plan = await clean(host, { history: ['2'.repeat(40)], remove: undefined });
+      const plan = await clean(host, { histories: [['2'.repeat(40)]], remove: undefined });
       const before = await tagsOf(host);
-      const { removed, keptTags } = await clean(host, { history: ['2'.repeat(40)] });
+      const { removed, keptTags } = await clean(host, { histories: [['2'.repeat(40)]] });
       expect(removed).toEqual(plan.removed);
       const indexes = old.indexes.values();
       expect(new Set(removed.map(({ digest }) => digest))).toEqual(
@@ -163,7 +164,7 @@ for (const [kind, isMissing, start] of REGISTRIES) {
         expect(await repository.findDigest(digest)).toBeUndefined();
         expect(await repository.findDigest(String(bundleDigest))).toBeUndefined();
       }
-      expect((await clean(host, { history: ['2'.repeat(40)] })).removed).toEqual([]);
+      expect((await clean(host, { histories: [['2'.repeat(40)]] })).removed).toEqual([]);
     },
   );
 }
@@ -193,7 +194,7 @@ registryTest('the tag of a key is kept for each commit that is, though it has mo
   const first = await publish(host, 'aa', ['linux/amd64'], '1');
   const second = await publish(host, 'aa', ['linux/amd64'], '2');
   expect(first.sidecars[0]?.digest).not.toBe(second.sidecars[0]?.digest);
-  await clean(host, { history: ['1'.repeat(40)] });
+  await clean(host, { histories: [['1'.repeat(40)]] });
   expect(await tagsOf(host)).toEqual(expect.arrayContaining([...tagsFor(keyTag('aa'), 'amd64'), sha('1')]));
 });
 
@@ -204,7 +205,7 @@ registryTest('what the newest published commit before the kept ones has brought 
   await publish(host, 'cc', ['linux/amd64'], '3');
   // Two commits that changed nothing that goes into the image, and so were not published.
   const history = ['5', '4', '3', '2', '1'].map((digit) => digit.repeat(40));
-  await clean(host, { history, keepCommits: 2 });
+  await clean(host, { histories: [history], keepCommits: 2 });
   const left = (await tagsOf(host)).filter((tag) => !tag.startsWith('sha256-'));
   expect(left).toEqual(
     [
@@ -215,6 +216,21 @@ registryTest('what the newest published commit before the kept ones has brought 
       ...tagsFor(sha('2'), 'amd64', 'arm64'),
     ].sort(),
   );
+});
+
+registryTest('what each branch needs, and what is pinned, is kept', async () => {
+  const { host } = await startDockerRegistry();
+  const published = [];
+  for (const commit of ['1', '2', '3', '4']) {
+    published.push(...(await publish(host, commit === '4' ? 'bb' : 'aa', ['linux/amd64'], commit)).sidecars);
+  }
+  const [pinned, unused, newest, other] = published.map(({ digest }) => digest as Digest);
+  const histories = [['3', '2', '1'].map((digit) => digit.repeat(40)), ['4'.repeat(40)]];
+  await clean(host, { histories, keepDigests: pinned === undefined ? [] : [pinned] });
+  const repository = repositoryAt(host);
+  const isThere = async (digest = '') => (await repository.findDigest(digest)) !== undefined;
+  expect(await Promise.all([pinned, unused, newest, other].map(isThere))).toEqual([true, false, true, true]);
+  expect(await repository.listReferrers(pinned as Digest)).toHaveLength(1);
 });
 
 registryTest('what others have put there is kept, and so is what it leads to', async () => {
@@ -251,6 +267,11 @@ registryTest('what is attached to something without a tag is kept as long as tha
   await put(host, 'temporary', { ...attached, annotations: { by: 'tag' } });
   await clean(host);
   expect(await tagsOf(host)).toEqual([`${name}.sig`, 'temporary']);
+  const planned = await clean(host, { untagged: [{ digest, changedAt: EARLIER }], remove: undefined });
+  expect(planned).toMatchObject({
+    removed: [{ tags: [`${name}.sig`] }, { digest }],
+    keptTags: ['temporary'],
+  });
   await repository.deleteManifest(digest, []);
   await clean(host);
   expect(await tagsOf(host)).toEqual(['temporary']);
@@ -274,12 +295,15 @@ registryTest('on GitHub the versions of the package are removed, by their digest
   const { removed } = await clean(host, { remove: undefined });
   // What a re-run has replaced has no tag any more.
   const replaced = { old: `sha256:${'0'.repeat(64)}`, young: `sha256:${'1'.repeat(64)}` };
-  const digests = [...removed.map(({ digest }) => digest), replaced.old, replaced.young];
+  // With a tag that the registry lists and cannot show.
+  const tagged = `sha256:${'2'.repeat(64)}`;
+  const digests = [...removed.map(({ digest }) => digest), replaced.old, replaced.young, tagged];
   const versions = digests.map((name, id) => ({
     id,
     name,
-    created_at: name === replaced.young ? '2026-12-25T00:00:00Z' : '2026-11-23T00:00:00Z',
-    metadata: { container: { tags: [] } },
+    created_at: '2026-11-23T00:00:00Z',
+    updated_at: name === replaced.young ? '2026-12-25T00:00:00Z' : '2026-11-23T00:00:00Z',
+    metadata: { container: { tags: name === tagged ? ['theirs'] : [] } },
   }));
   for (const [type, kind] of [
     ['Organization', 'orgs'],
@@ -292,6 +316,8 @@ registryTest('on GitHub the versions of the package are removed, by their digest
         id: 1000 + id,
         name: `sha256:other-${id}`,
         created_at: '2026-11-23T00:00:00Z',
+        updated_at: '2026-11-23T00:00:00Z',
+        metadata: { container: { tags: [] } },
       }));
       response.writeHead(request.method === 'DELETE' ? 204 : 200, { 'content-type': 'application/json' });
       response.end(

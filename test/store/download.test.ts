@@ -186,7 +186,8 @@ test('without any locking several download, each into a part of its own, and not
       await fs.rm(join(locks, name), { force: true });
     }
   }, 5);
-  const slow = { data: { ...data, pauseMs: 200 } };
+  // Longer than it takes all of them to start.
+  const slow = { data: { ...data, pauseMs: 1500 } };
   const children = Array.from({ length: 6 }, () => startStoreChild(store.dir, INSTALL, slow));
   const results = await Promise.all(children.map(resultOf)).finally(() => clearInterval(unlock));
   expect(results.filter((result) => result !== 'downloaded' && result !== 'hit')).toEqual([]);
