@@ -191,6 +191,18 @@ describe.skipIf(LACKS_REGISTRY)('a job that publishes', () => {
     expect(changes(bed)).toEqual([]);
   });
 
+  test('of a public repository signs in the public log, also on a schedule, whose event says nothing', async () => {
+    const bed = await startPublishBed();
+    const job = await bed.job();
+    const result = await job.publish({
+      ref: 'refs/heads/main',
+      event: { name: 'schedule', payload: { schedule: '0 3 * * 1' } },
+      inputs: { publish: 'oci', upload: 'false' },
+    });
+    expect(result.outcome, result.log).toBe('success');
+    expect(bed.sigstore.requests).toContain('rekor.sigstore.dev /api/v1/log/entries');
+  });
+
   test('publishes nothing that came from the runner cache, not even with cache: true', async () => {
     const bed = await startPublishBed();
     const unsigned = { permissions: { idToken: 'none' } } as const;
