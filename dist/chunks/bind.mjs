@@ -1,9 +1,9 @@
 import { t as BottleError } from "./errors.mjs";
 import { t as id16 } from "./image-id.mjs";
-import { n as runtimeConfigSha256 } from "./pack-record.mjs";
+import { i as runtimeConfigSha256 } from "./pack-record.mjs";
 import { a as engineFacts, n as buildImage, s as guestPlatformOf } from "./docker.mjs";
 import { r as runtimeConfig } from "./flatten.mjs";
-import { t as warningsTo } from "./progress.mjs";
+import { t as quarantinesTo } from "./progress.mjs";
 // src/bind/bind.ts
 /**
 * Gives the sidecar the name that claude-bottle looks for: it builds the image, and takes the ID that this engine
@@ -20,7 +20,7 @@ async function bindSidecar(options) {
 		proof,
 		verified,
 		signal,
-		onQuarantine: (reason, movedTo) => warningsTo(onProgress)(`${reason}; moved to ${movedTo}`)
+		onQuarantine: quarantinesTo(onProgress)
 	});
 	return {
 		imageId: image.id,

@@ -1,7 +1,7 @@
 import { t as BottleError } from "./errors.mjs";
 import { t as openSources } from "./sources.mjs";
 import { _ as string, f as object, i as array, o as int } from "./schemas.mjs";
-import { i as datetime } from "./pack-record.mjs";
+import { o as datetime } from "./pack-record.mjs";
 import { a as isShallow, i as historyOf, r as fileAt, s as remoteBranches } from "./git.mjs";
 import { S as registryRepository, _ as commitTag, a as isIndex, b as keyTag, w as withoutPlatform, x as platformTag, y as isGeneratedTag } from "./oci-manifest.mjs";
 import { n as isDigest } from "./image-id.mjs";
@@ -189,7 +189,12 @@ async function runCleanRegistry(reference, options, output, signal) {
 	try {
 		const { registry, repository } = parseOciReference(reference ?? defaultReference(tools.github.registryHost, repositoryName));
 		await requireWholeHistory(context);
-		const tips = ["HEAD", ...await remoteBranches(context)];
+		const histories = [];
+		const keepDigests = [];
+		for (const tip of ["HEAD", ...await remoteBranches(context)]) {
+			histories.push(await historyOf(context, MAX_COMMITS, tip));
+			keepDigests.push(...await lockedDigests(context, tip));
+		}
 		const place = new OciRepository({
 			registry,
 			repository
@@ -201,9 +206,9 @@ async function runCleanRegistry(reference, options, output, signal) {
 			remove: removeByRegistry(place)
 		};
 		const { removed, keptTags } = await cleanRepository(place, {
-			histories: await Promise.all(tips.map((tip) => historyOf(context, MAX_COMMITS, tip))),
+			histories,
 			keepCommits,
-			keepDigests: (await Promise.all(tips.map((tip) => lockedDigests(context, tip)))).flat(),
+			keepDigests,
 			keepSince: new Date(Date.now() - olderThan),
 			untagged,
 			remove: options.delete && remove

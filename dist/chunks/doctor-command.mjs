@@ -97,7 +97,7 @@ async function checkProxy() {
 		"NODE_EXTRA_CA_CERTS"
 	].flatMap((name) => {
 		const value = process.env[name] || process.env[name.toLowerCase()];
-		return value ? [`${name} ${name.endsWith("S_PROXY") || name === "HTTP_PROXY" ? redacted(value) : value}`] : [];
+		return value ? [`${name} ${/^HTTPS?_PROXY$/.test(name) ? redacted(value) : value}`] : [];
 	});
 	return {
 		state: "ok",

@@ -1,13 +1,17 @@
 import { t as changedSince } from "./git.mjs";
 // src/fetch/explain-miss.ts
 const MAX_LISTED_FILES = 10;
-/** For a user who got nothing: the nearest sidecar that is published, and what differs from it here. */
-async function explainMiss(nearest, inputs, checkout) {
-	if (nearest === void 0) return [];
+/** For a user who got nothing: the server, the nearest sidecar that is published, and what differs from it here. */
+async function explainMiss(nearest, inputs, checkout, aboutServer) {
+	if (nearest === void 0) return [...aboutServer];
 	const { source, platform } = nearest;
 	const commit = source === void 0 ? "" : ` of commit ${source.commit.slice(0, 12)}`;
 	const differences = await differencesFrom(nearest, inputs, checkout);
-	return [`the nearest that is published is ${platform}${commit}; what differs from it here:`, ...(differences.length > 0 ? differences : ["nothing: it should have been found"]).map((line) => `- ${line}`)];
+	return [
+		...aboutServer,
+		`the nearest that is published is ${platform}${commit}; what differs from it here:`,
+		...(differences.length > 0 ? differences : ["nothing: it should have been found"]).map((line) => `- ${line}`)
+	];
 }
 /** What makes the key of a checkout another one than a record's; nothing when they are equal. */
 async function differencesFrom({ inputs: there, platform, source }, { record: here, entries }, checkout) {

@@ -4,7 +4,7 @@ import { r as parseId16, t as id16 } from "./image-id.mjs";
 import { i as parseInputsKey } from "./inputs-key.mjs";
 import { C as sharedTags, S as registryRepository, b as keyTag } from "./oci-manifest.mjs";
 import { r as parseGuestPlatform, t as GUEST_PLATFORMS } from "./platform.mjs";
-import { n as publishedName } from "./published-name.mjs";
+import { r as publishedName } from "./published-name.mjs";
 import { n as github_default, t as public_good_default } from "./public-good.mjs";
 import { a as sidecarManifest, i as referrer, n as indexOf, t as bundleManifest } from "./sidecar-manifests.mjs";
 import { n as readSidecar } from "./verify.mjs";

@@ -7,7 +7,7 @@ import { t as formatBytes } from "./disk.mjs";
 import { n as hostGuestPlatform } from "./platform.mjs";
 import { t as isOlder } from "./version.mjs";
 import { i as findSmolvm, l as requireSupported } from "./smolvm.mjs";
-import { t as warningsTo } from "./progress.mjs";
+import { n as warningsTo } from "./progress.mjs";
 import { c as storeDir, i as isDefaultStore } from "./kept.mjs";
 import { t as Store } from "./store.mjs";
 import { n as platformOf, r as readInputs, t as imageName } from "./build-options.mjs";
@@ -112,10 +112,10 @@ async function fetchAndBind(options, output, signal) {
 				store,
 				tools
 			}),
-			explainMiss: async (nearest) => [...aboutServer, ...await explainMiss(nearest, inputs, {
+			explainMiss: (nearest) => explainMiss(nearest, inputs, {
 				platform,
 				context
-			})],
+			}, aboutServer),
 			signal,
 			onProgress
 		});

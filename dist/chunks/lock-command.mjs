@@ -44,14 +44,14 @@ async function runLock(options, output, signal) {
 						knownSource: address === void 0
 					},
 					sources,
-					explainMiss: async (nearest) => [...aboutServer, ...await explainMiss(nearest, {
+					explainMiss: (nearest) => explainMiss(nearest, {
 						record,
 						entries,
 						reasons
 					}, {
 						platform,
 						context
-					})],
+					}, aboutServer),
 					signal,
 					onProgress: output.onProgress
 				});

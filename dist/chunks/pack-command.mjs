@@ -5,7 +5,7 @@ import { n as hostGuestPlatform, r as parseGuestPlatform } from "./platform.mjs"
 import { n as buildImage, s as guestPlatformOf, u as inspectImage } from "./docker.mjs";
 import { n as sweepKilledRuns, t as packImage } from "./pack.mjs";
 import { i as findSmolvm, l as requireSupported, u as requireVirtualization } from "./smolvm.mjs";
-import { t as warningsTo } from "./progress.mjs";
+import { n as warningsTo } from "./progress.mjs";
 import { c as storeDir } from "./kept.mjs";
 import { r as exportSidecar, t as Store } from "./store.mjs";
 import { r as readInputs, t as imageName } from "./build-options.mjs";

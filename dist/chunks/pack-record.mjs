@@ -74,8 +74,20 @@ const packRecordSchema = looseObject({
 		runAttempt: int()
 	}))
 });
+/** For where one that cannot be read counts as none; `fetch` says what is wrong with it (`parseRecord`). */
+function readableRecord(json) {
+	try {
+		return packRecordSchema.safeParse(JSON.parse(json)).data;
+	} catch {
+		return;
+	}
+}
+/** `owner/name`: GitHub's names differ in case only on paper. */
+function isSameRepository(one, other) {
+	return one.toLowerCase() === other.toLowerCase();
+}
 /** Equal for equal runtime configs, whatever the order of their keys (RFC 8785). */
 function runtimeConfigSha256(config) {
 	return createHash("sha256").update(canonicalize(config) ?? "").digest("hex");
 }
-export { datetime as i, runtimeConfigSha256 as n, shownText as r, packRecordSchema as t };
+export { shownText as a, runtimeConfigSha256 as i, packRecordSchema as n, datetime as o, readableRecord as r, isSameRepository as t };

@@ -5,4 +5,11 @@ function warningsTo(onProgress) {
 		message
 	});
 }
-export { warningsTo as t };
+/** For what the store has found damaged. */
+function quarantinesTo(onProgress) {
+	return (reason, movedTo) => onProgress({
+		type: "warning",
+		message: `${reason}; moved to ${movedTo}`
+	});
+}
+export { warningsTo as n, quarantinesTo as t };

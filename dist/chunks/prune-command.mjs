@@ -1,6 +1,6 @@
 import { t as BottleError } from "./errors.mjs";
 import { t as formatBytes } from "./disk.mjs";
-import { t as warningsTo } from "./progress.mjs";
+import { n as warningsTo } from "./progress.mjs";
 import { c as storeDir } from "./kept.mjs";
 import { t as Store } from "./store.mjs";
 import { t as formatAge } from "./age.mjs";

@@ -5,4 +5,6 @@ const BUNDLE_SUFFIX = ".sigstore.json";
 function publishedName(platform, key) {
 	return `smolmachine-${platform.replace("/", "-")}-${key.slice(0, 16)}.smolmachine`;
 }
-export { publishedName as n, BUNDLE_SUFFIX as t };
+/** A sidecar of that name, its bundle or its record: the sidecar's name, and what is behind it. */
+const PUBLISHED_FILE = /^(smolmachine-linux-(?:amd64|arm64)-[0-9a-f]{16}\.smolmachine)(\.sigstore\.json|\.json)?$/;
+export { PUBLISHED_FILE as n, publishedName as r, BUNDLE_SUFFIX as t };

@@ -1,4 +1,4 @@
-import { t as packRecordSchema } from "./pack-record.mjs";
+import { r as readableRecord } from "./pack-record.mjs";
 import * as fs from "node:fs/promises";
 // src/store/record-file.ts
 const MAX_RECORD_BYTES = 1048576;
@@ -6,8 +6,7 @@ const MAX_RECORD_BYTES = 1048576;
 async function readRecord(path) {
 	try {
 		const { size } = await fs.stat(path);
-		const record = size <= MAX_RECORD_BYTES ? JSON.parse(await fs.readFile(path, "utf8")) : void 0;
-		return packRecordSchema.safeParse(record).data;
+		return size <= MAX_RECORD_BYTES ? readableRecord(await fs.readFile(path, "utf8")) : void 0;
 	} catch {
 		return;
 	}

@@ -1,6 +1,6 @@
 import { _ as string, f as object } from "./schemas.mjs";
 import { c as prettyJson, d as BUNDLE_TYPE, f as PACK_MODE_ANNOTATION, g as TITLE_ANNOTATION, h as SIDECAR_MEDIA_TYPE, i as digestOf, m as SIDECAR_CONFIG_MEDIA_TYPE, n as INDEX_TYPE, p as PACK_RECORD_ANNOTATION, t as IMAGE_TYPE } from "./oci-manifest.mjs";
-import { t as packRecordSchema } from "./pack-record.mjs";
+import { r as readableRecord } from "./pack-record.mjs";
 // src/remote/sidecar-manifests.ts
 /** https://github.com/opencontainers/image-spec/blob/main/manifest.md#guidance-for-an-empty-descriptor */
 const EMPTY_CONFIG = Buffer.from("{}");
@@ -44,12 +44,8 @@ function sidecarManifest({ record, config, mode, fileName, title }) {
 }
 /** Of a manifest that somebody has published; undefined where it has none that can be read. */
 function recordOf({ annotations }) {
-	try {
-		const text = annotations?.[PACK_RECORD_ANNOTATION];
-		return packRecordSchema.safeParse(JSON.parse(text ?? "")).data;
-	} catch {
-		return;
-	}
+	const text = annotations?.[PACK_RECORD_ANNOTATION];
+	return readableRecord(text ?? "");
 }
 /** As cosign and gh attach it: an artifact of its own whose subject is the sidecar's manifest. */
 function bundleManifest(subject, bundle) {

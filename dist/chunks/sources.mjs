@@ -1,16 +1,16 @@
 import { a as hasErrno, i as fileError, t as BottleError } from "./errors.mjs";
 import { n as isDigest } from "./image-id.mjs";
 import { C as _nonnegative, T as _regex, _ as string, a as boolean, f as object, i as array, m as partialRecord, n as _enum, o as int, p as optional, s as literal, u as nullish } from "./schemas.mjs";
-import { r as shownText, t as packRecordSchema } from "./pack-record.mjs";
+import { a as shownText, n as packRecordSchema } from "./pack-record.mjs";
 import { t as GUEST_PLATFORMS } from "./platform.mjs";
-import { t as warningsTo } from "./progress.mjs";
+import { n as warningsTo } from "./progress.mjs";
 import { r as printable } from "./footer.mjs";
 import { t as SidecarHash } from "./verify.mjs";
 import { i as readTar, n as TarError } from "./tar.mjs";
 import { c as unlessMissing, i as checkedUrl, n as HttpError, o as rangeHeaders, r as bodyError, s as redacted, t as HttpClient } from "./http.mjs";
 import { i as formatName, o as parseOciReference, t as OciRepository } from "./oci.mjs";
 import { S as registryRepository, _ as commitTag, a as isIndex, b as keyTag, h as SIDECAR_MEDIA_TYPE, o as manifestSchema, p as PACK_RECORD_ANNOTATION, r as MANIFEST_TYPES, v as isBundleType } from "./oci-manifest.mjs";
-import { n as publishedName, t as BUNDLE_SUFFIX } from "./published-name.mjs";
+import { r as publishedName, t as BUNDLE_SUFFIX } from "./published-name.mjs";
 import { i as repositoryPath, n as githubSite, r as readApi, t as apiRequest } from "./github.mjs";
 import { c as tagsAtHead, i as historyOf, o as originOf } from "./git.mjs";
 import { unescape } from "node:querystring";
@@ -133,11 +133,12 @@ function parseSourceAddress(text) {
 }
 const MAX_BUNDLE_BYTES = 4194304;
 // src/fetch/bundle.ts
-/** The Sigstore bundle that is published beside a sidecar; undefined where there is none. */
-async function readBundle$1(http, request) {
-	return (await unlessMissing(http.read(request, MAX_BUNDLE_BYTES)).catch((error) => {
+/** The Sigstore bundle that is published beside a sidecar, if there is one. */
+async function readBundles$1(http, request) {
+	const found = await unlessMissing(http.read(request, MAX_BUNDLE_BYTES)).catch((error) => {
 		throw refusedBundle(error);
-	}))?.bytes;
+	});
+	return found === void 0 ? [] : [found.bytes];
 }
 /** Whoever may read the record and not its signature cannot tell what is not signed from what is kept from him. */
 function refusedBundle(error) {
@@ -269,10 +270,7 @@ async function offerOfPages(repository, tag, name, { http, github }) {
 			isZip: false
 		}),
 		address: `release:${tag}`,
-		bundles: async () => {
-			const bundle = await readBundle$1(http, { url: url + BUNDLE_SUFFIX });
-			return bundle === void 0 ? [] : [bundle];
-		}
+		bundles: () => readBundles$1(http, { url: url + BUNDLE_SUFFIX })
 	};
 }
 async function offerOfApi(repository, tag, name, tools) {
@@ -293,9 +291,8 @@ async function offerOfApi(repository, tag, name, tools) {
 		}),
 		address: `release:${tag}`,
 		bundles: async () => {
-			const found = release?.assets.find((each) => each.name === name + BUNDLE_SUFFIX);
-			const bundle = found && await readBundle$1(tools.http, assetRequest(repository, found, tools));
-			return bundle === void 0 ? [] : [bundle];
+			const bundle = release?.assets.find((each) => each.name === name + BUNDLE_SUFFIX);
+			return bundle === void 0 ? [] : await readBundles$1(tools.http, assetRequest(repository, bundle, tools));
 		}
 	};
 }
@@ -820,10 +817,7 @@ function urlSource(address, { http }) {
 					isZip: false
 				}),
 				address,
-				bundles: async () => {
-					const bundle = await readBundle$1(http, { url: bundleUrl.href });
-					return bundle === void 0 ? [] : [bundle];
-				}
+				bundles: () => readBundles$1(http, { url: bundleUrl.href })
 			};
 		}
 	};

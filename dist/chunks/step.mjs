@@ -6,9 +6,9 @@ import { o as sweepPrivateDirs, s as withPrivateDir } from "./lock.mjs";
 import { t as formatBytes } from "./disk.mjs";
 import { t as id16 } from "./image-id.mjs";
 import { _ as string, a as boolean, f as object, i as array, o as int, p as optional, r as _undefined, u as nullish, y as unknown } from "./schemas.mjs";
-import { i as datetime, r as shownText, t as packRecordSchema } from "./pack-record.mjs";
+import { a as shownText, o as datetime, r as readableRecord, t as isSameRepository } from "./pack-record.mjs";
 import { n as hostGuestPlatform, r as parseGuestPlatform, t as GUEST_PLATFORMS } from "./platform.mjs";
-import { t as warningsTo } from "./progress.mjs";
+import { n as warningsTo } from "./progress.mjs";
 import { n as readSidecar } from "./verify.mjs";
 import { i as require_tar_stream, n as sweepKilledRuns, t as packImage } from "./pack.mjs";
 import { c as imageHistory, n as buildImage, s as guestPlatformOf, u as inspectImage } from "./docker.mjs";
@@ -21,7 +21,7 @@ import { t as readBuildInputs } from "./build-inputs.mjs";
 import { i as verifyFile } from "./store.mjs";
 import { n as readRecord, t as formatRecord } from "./record-file2.mjs";
 import { C as sharedTags, S as registryRepository, a as isIndex, b as keyTag, c as prettyJson, i as digestOf, n as INDEX_TYPE, t as IMAGE_TYPE, x as platformTag } from "./oci-manifest.mjs";
-import { n as publishedName, t as BUNDLE_SUFFIX } from "./published-name.mjs";
+import { n as PUBLISHED_FILE, r as publishedName, t as BUNDLE_SUFFIX } from "./published-name.mjs";
 import { t as recordSha256 } from "./record-digest.mjs";
 import { a as sendApi, i as repositoryPath, n as githubSite, o as uploadRequest, r as readApi, t as apiRequest } from "./github.mjs";
 import { a as sidecarManifest, r as recordOf$1, t as bundleManifest } from "./sidecar-manifests.mjs";
@@ -64416,8 +64416,6 @@ async function artifactExpiry(id, { apiUrl, repository, token, signal }) {
 	}
 }
 // src/publish/release-contents.ts
-/** A sidecar (`publishedName`), its bundle or its record. All else in a release is somebody else's. */
-const SIDECAR_FILE = /^(smolmachine-linux-(?:amd64|arm64)-[0-9a-f]{16}\.smolmachine)(\.sigstore\.json|\.json)?$/;
 const assetSchema = object({
 	id: int(),
 	name: string(),
@@ -64442,7 +64440,7 @@ function isText(name) {
 function findStale({ assets, texts }, { repository, commit }) {
 	const isStale = (name) => {
 		const source = recordOf(sidecarOf(name), texts)?.source;
-		return source !== void 0 && source.repository.toLowerCase() === repository.toLowerCase() && source.commit !== commit;
+		return source !== void 0 && isSameRepository(source.repository, repository) && source.commit !== commit;
 	};
 	return assets.filter(({ name }) => isStale(name) || [...sumsOf(name, texts).keys()].some(isStale)).sort((a, b) => Number(isRecord(a.name)) - Number(isRecord(b.name)));
 }
@@ -64465,7 +64463,7 @@ function isWhole(platform, { assets, texts }, origin) {
 }
 function isVouchedFor(sidecar, sums, texts, { repository, commit }) {
 	const record = recordOf(sidecar, texts);
-	return record?.inputs !== void 0 && publishedName(record.platform, record.inputs.key) === sidecar && hash("sha256", texts.get(`${sidecar}.json`) ?? "") === sums.get(`${sidecar}.json`) && record.sidecar.sha256 === sums.get(sidecar) && record.source?.commit === commit && record.source.repository.toLowerCase() === repository.toLowerCase();
+	return record?.inputs !== void 0 && publishedName(record.platform, record.inputs.key) === sidecar && hash("sha256", texts.get(`${sidecar}.json`) ?? "") === sums.get(`${sidecar}.json`) && record.sidecar.sha256 === sums.get(sidecar) && record.source?.commit === commit && isSameRepository(record.source.repository, repository);
 }
 /**
 * Files of sidecars that neither sums nor a record vouch for: what a run that broke off has left. As long as a platform is
@@ -64481,18 +64479,14 @@ function findLeftovers({ assets, texts }) {
 }
 /** The name of the sidecar that a file is or belongs to. */
 function sidecarOf(name) {
-	return SIDECAR_FILE.exec(name)?.[1];
+	return PUBLISHED_FILE.exec(name)?.[1];
 }
 function isRecord(name) {
-	return SIDECAR_FILE.exec(name)?.[2] === ".json";
+	return PUBLISHED_FILE.exec(name)?.[2] === ".json";
 }
 /** Undefined too for what is no record, or one of a later version. */
 function recordOf(sidecar, texts) {
-	try {
-		return packRecordSchema.safeParse(JSON.parse(String(texts.get(`${sidecar}.json`)))).data;
-	} catch {
-		return;
-	}
+	return readableRecord(String(texts.get(`${sidecar}.json`) ?? ""));
 }
 /** SHA-256 by name; none for what is no sums file. */
 function sumsOf(name, texts) {
@@ -70695,11 +70689,8 @@ async function packPlatform(run) {
 	};
 	const sidecar = await keep(run, found.path, record);
 	if (cacheMatch !== "inputs") cacheNotes.push(await save(run, sidecar));
-	const { bundlePath, signer } = (plan && await attest(plan, sidecar, services)) ?? {
-		bundlePath: void 0,
-		signer: void 0
-	};
-	const artifact = await upload(run, sidecar, bundlePath);
+	const signed = plan && await attest(plan, sidecar, services);
+	const artifact = await upload(run, sidecar, signed?.bundlePath);
 	const recordPath = recordPathOf(sidecar);
 	return {
 		platform,
@@ -70707,8 +70698,8 @@ async function packPlatform(run) {
 		cacheNotes,
 		...sidecar,
 		recordPath,
-		bundlePath,
-		signer,
+		bundlePath: signed?.bundlePath,
+		signer: signed?.signer,
 		artifact,
 		stages: services.log.takeTimes()
 	};

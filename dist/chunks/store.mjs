@@ -4,7 +4,7 @@ import { n as isDigest, t as id16 } from "./image-id.mjs";
 import { r as verifySidecar } from "./verify.mjs";
 import { a as openStoreDir, l as makeDirectory, n as listKept, o as requirePrivate, r as id16OfName, s as sidecarName, u as namesIn } from "./kept.mjs";
 import { T as _regex, _ as string, f as object, g as refine, n as _enum, p as optional } from "./schemas.mjs";
-import { i as datetime } from "./pack-record.mjs";
+import { o as datetime } from "./pack-record.mjs";
 import { n as readRecord, t as formatRecord } from "./record-file2.mjs";
 import { i as thisOwner, t as isAlive } from "./owner.mjs";
 import { a as readChild } from "./child.mjs";

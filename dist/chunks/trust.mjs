@@ -1,7 +1,8 @@
 import { i as fileError, o as isDamage, t as BottleError } from "./errors.mjs";
 import { r as requireFreeBytes } from "./disk.mjs";
 import { _ as string, d as number, f as object, h as record, i as array, u as nullish, y as unknown } from "./schemas.mjs";
-import { t as warningsTo } from "./progress.mjs";
+import { t as isSameRepository } from "./pack-record.mjs";
+import { n as warningsTo, t as quarantinesTo } from "./progress.mjs";
 import { r as verifySidecar, t as SidecarHash } from "./verify.mjs";
 import { c as unlessMissing, n as HttpError, r as bodyError, s as redacted } from "./http.mjs";
 import { a as stampOf, n as expectedOf } from "./store.mjs";
@@ -684,7 +685,7 @@ async function findInStore(options) {
 				doneBytes,
 				totalBytes: sizeBytes
 			}),
-			onQuarantine: quarantineWarning(onProgress)
+			onQuarantine: quarantinesTo(onProgress)
 		}) !== void 0) {
 			await store.touch(sha256);
 			onProgress({
@@ -701,12 +702,9 @@ async function findInStore(options) {
 		}
 	}
 }
-function quarantineWarning(onProgress) {
-	return (reason, movedTo) => warningsTo(onProgress)(`${reason}; moved to ${movedTo}`);
-}
 /** What of another repository has the same key was packed by somebody else. */
 function satisfies({ sidecar, source }, { repository }, { sha256, commit }) {
-	return (sha256 === void 0 || sha256 === sidecar.sha256) && (commit === void 0 || commit === source?.commit) && (repository === void 0 || source === void 0 || source.repository.toLowerCase() === repository.toLowerCase());
+	return (sha256 === void 0 || sha256 === sidecar.sha256) && (commit === void 0 || commit === source?.commit) && (repository === void 0 || source === void 0 || isSameRepository(source.repository, repository));
 }
 /** @throws BottleError that says why each source has nothing, and what differs from the nearest published record */
 async function findOffer(options) {
@@ -801,7 +799,7 @@ async function obtain({ record, content }, bundle, options) {
 		}
 		const old = await store.requireReplaceable(record, {
 			signal,
-			onQuarantine: quarantineWarning(onProgress)
+			onQuarantine: quarantinesTo(onProgress)
 		});
 		const received = await receive(content, record, dir, options);
 		signal.throwIfAborted();

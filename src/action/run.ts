@@ -135,8 +135,7 @@ async function packPlatform(run: PlatformRun): Promise<PackedPlatform> {
     cacheNotes.push(await save(run, sidecar));
   }
   const signed = plan && (await attest(plan, sidecar, services));
-  const { bundlePath, signer } = signed ?? { bundlePath: undefined, signer: undefined };
-  const artifact = await upload(run, sidecar, bundlePath);
+  const artifact = await upload(run, sidecar, signed?.bundlePath);
   const recordPath = recordPathOf(sidecar);
   return {
     platform,
@@ -144,8 +143,8 @@ async function packPlatform(run: PlatformRun): Promise<PackedPlatform> {
     cacheNotes,
     ...sidecar,
     recordPath,
-    bundlePath,
-    signer,
+    bundlePath: signed?.bundlePath,
+    signer: signed?.signer,
     artifact,
     stages: services.log.takeTimes(),
   };

@@ -4,7 +4,7 @@ import { type PackRecord, runtimeConfigSha256 } from '../identity/pack-record.ts
 import type { GuestPlatform } from '../identity/platform.ts';
 import { type BuildOptions, buildImage, engineFacts, guestPlatformOf, type Image } from '../pack/docker.ts';
 import { runtimeConfig } from '../pack/flatten.ts';
-import { type OnProgress, warningsTo } from '../progress.ts';
+import { type OnProgress, quarantinesTo } from '../progress.ts';
 import type { Store } from '../store/store.ts';
 
 export interface BindOptions {
@@ -48,7 +48,7 @@ export async function bindSidecar(options: BindOptions): Promise<BindResult> {
     proof,
     verified,
     signal,
-    onQuarantine: (reason, movedTo) => warningsTo(onProgress)(`${reason}; moved to ${movedTo}`),
+    onQuarantine: quarantinesTo(onProgress),
   });
   return { imageId: image.id, id16: id16(image.id), path, outcome, proof };
 }

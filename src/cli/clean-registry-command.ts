@@ -35,7 +35,12 @@ export async function runCleanRegistry(
       reference ?? defaultReference(tools.github.registryHost, repositoryName),
     );
     await requireWholeHistory(context);
-    const tips = ['HEAD', ...(await remoteBranches(context))];
+    const histories: string[][] = [];
+    const keepDigests: Digest[] = [];
+    for (const tip of ['HEAD', ...(await remoteBranches(context))]) {
+      histories.push(await historyOf(context, MAX_COMMITS, tip));
+      keepDigests.push(...(await lockedDigests(context, tip)));
+    }
     const place = new OciRepository({ registry, repository }, tools, options.delete ? 'delete' : 'pull');
     const isGitHubs = registry === tools.github.registryHost;
     if (isGitHubs && tools.github.token === undefined) {
@@ -46,9 +51,9 @@ export async function runCleanRegistry(
         ? await readPackageVersions(repository, tools)
         : { untagged: [], remove: removeByRegistry(place) };
     const { removed, keptTags } = await cleanRepository(place, {
-      histories: await Promise.all(tips.map((tip) => historyOf(context, MAX_COMMITS, tip))),
+      histories,
       keepCommits,
-      keepDigests: (await Promise.all(tips.map((tip) => lockedDigests(context, tip)))).flat(),
+      keepDigests,
       keepSince: new Date(Date.now() - olderThan),
       untagged,
       remove: options.delete && remove,

@@ -115,9 +115,7 @@ async function checkProxy(): Promise<Finding> {
   const names = ['HTTPS_PROXY', 'HTTP_PROXY', 'NO_PROXY', 'NODE_EXTRA_CA_CERTS'];
   const set = names.flatMap((name) => {
     const value = process.env[name] || process.env[name.toLowerCase()];
-    return value
-      ? [`${name} ${name.endsWith('S_PROXY') || name === 'HTTP_PROXY' ? redacted(value) : value}`]
-      : [];
+    return value ? [`${name} ${/^HTTPS?_PROXY$/.test(name) ? redacted(value) : value}`] : [];
   });
   return { state: 'ok', detail: set.length === 0 ? 'none' : set.join(', ') };
 }

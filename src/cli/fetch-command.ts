@@ -164,10 +164,7 @@ export async function fetchAndBind(
       requireUsable: (record) => requireUsable(record, onWarning),
       judge: (offer) => judgeOffer(offer, wanted, trust, { store, tools }),
       acceptsStored: (record) => acceptsStored(record, wanted, trust, { store, tools }),
-      explainMiss: async (nearest) => [
-        ...aboutServer,
-        ...(await explainMiss(nearest, inputs, { platform, context })),
-      ],
+      explainMiss: (nearest) => explainMiss(nearest, inputs, { platform, context }, aboutServer),
       signal,
       onProgress,
     });

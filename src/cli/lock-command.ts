@@ -65,10 +65,8 @@ export async function runLock(
           wanted,
           demands: { sameInputs: true, knownSource: address === undefined },
           sources,
-          explainMiss: async (nearest) => [
-            ...aboutServer,
-            ...(await explainMiss(nearest, { record, entries, reasons }, { platform, context })),
-          ],
+          explainMiss: (nearest) =>
+            explainMiss(nearest, { record, entries, reasons }, { platform, context }, aboutServer),
           signal,
           onProgress: output.onProgress,
         });

@@ -2,12 +2,12 @@ import { BottleError } from '../errors.ts';
 import { type HttpClient, HttpError, type HttpRequest, unlessMissing } from '../remote/http.ts';
 import { MAX_BUNDLE_BYTES } from './source.ts';
 
-/** The Sigstore bundle that is published beside a sidecar; undefined where there is none. */
-export async function readBundle(http: HttpClient, request: HttpRequest): Promise<Buffer | undefined> {
+/** The Sigstore bundle that is published beside a sidecar, if there is one. */
+export async function readBundles(http: HttpClient, request: HttpRequest): Promise<Buffer[]> {
   const found = await unlessMissing(http.read(request, MAX_BUNDLE_BYTES)).catch((error: unknown) => {
     throw refusedBundle(error);
   });
-  return found?.bytes;
+  return found === undefined ? [] : [found.bytes];
 }
 
 /** Whoever may read the record and not its signature cannot tell what is not signed from what is kept from him. */

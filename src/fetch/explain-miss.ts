@@ -10,19 +10,21 @@ export interface Checkout {
   readonly context: string;
 }
 
-/** For a user who got nothing: the nearest sidecar that is published, and what differs from it here. */
+/** For a user who got nothing: the server, the nearest sidecar that is published, and what differs from it here. */
 export async function explainMiss(
   nearest: PackRecord | undefined,
   inputs: BuildInputs,
   checkout: Checkout,
+  aboutServer: readonly string[],
 ): Promise<string[]> {
   if (nearest === undefined) {
-    return [];
+    return [...aboutServer];
   }
   const { source, platform } = nearest;
   const commit = source === undefined ? '' : ` of commit ${source.commit.slice(0, 12)}`;
   const differences = await differencesFrom(nearest, inputs, checkout);
   return [
+    ...aboutServer,
     `the nearest that is published is ${platform}${commit}; what differs from it here:`,
     ...(differences.length > 0 ? differences : ['nothing: it should have been found']).map(
       (line) => `- ${line}`,

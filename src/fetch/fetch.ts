@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { BottleError, type ErrorCode } from '../errors.ts';
 import { requireFreeBytes } from '../host/disk.ts';
 import type { ImageId } from '../identity/image-id.ts';
-import type { PackRecord } from '../identity/pack-record.ts';
-import { type OnProgress, warningsTo } from '../progress.ts';
+import { isSameRepository, type PackRecord } from '../identity/pack-record.ts';
+import { type OnProgress, quarantinesTo, warningsTo } from '../progress.ts';
 import type { Provenance } from '../provenance/verify.ts';
 import type { HttpClient } from '../remote/http.ts';
 import { type FileHash, verifySidecar } from '../sidecar/verify.ts';
@@ -131,7 +131,7 @@ async function findInStore(options: FetchOptions): Promise<InStore | undefined> 
       platform,
       signal,
       onBytes: (doneBytes) => onProgress({ type: 'bytes', stage: 'store', doneBytes, totalBytes: sizeBytes }),
-      onQuarantine: quarantineWarning(onProgress),
+      onQuarantine: quarantinesTo(onProgress),
     });
     if (found !== undefined) {
       await store.touch(sha256);
@@ -139,10 +139,6 @@ async function findInStore(options: FetchOptions): Promise<InStore | undefined> 
       return { record, path, verified };
     }
   }
-}
-
-function quarantineWarning(onProgress: OnProgress) {
-  return (reason: string, movedTo: string) => warningsTo(onProgress)(`${reason}; moved to ${movedTo}`);
 }
 
 /** What of another repository has the same key was packed by somebody else. */
@@ -154,9 +150,7 @@ function satisfies(
   return (
     (sha256 === undefined || sha256 === sidecar.sha256) &&
     (commit === undefined || commit === source?.commit) &&
-    (repository === undefined ||
-      source === undefined ||
-      source.repository.toLowerCase() === repository.toLowerCase())
+    (repository === undefined || source === undefined || isSameRepository(source.repository, repository))
   );
 }
 
@@ -241,7 +235,7 @@ async function obtain(
     }
     const old = await store.requireReplaceable(record, {
       signal,
-      onQuarantine: quarantineWarning(onProgress),
+      onQuarantine: quarantinesTo(onProgress),
     });
     const received = await receive(content, record, dir, options);
     signal.throwIfAborted();

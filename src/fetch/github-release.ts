@@ -5,7 +5,7 @@ import { BUNDLE_SUFFIX, publishedName } from '../identity/published-name.ts';
 import { shownText } from '../identity/shown-text.ts';
 import { apiRequest, readApi, repositoryPath } from '../remote/github.ts';
 import { type HttpRequest, redacted, unlessMissing } from '../remote/http.ts';
-import { readBundle } from './bundle.ts';
+import { readBundles } from './bundle.ts';
 import { damagedRecord, MAX_RECORD_BYTES, parseRecord } from './record.ts';
 import { remoteFile } from './remote-file.ts';
 import type { Offer, Source, SourceTools, Wanted } from './source.ts';
@@ -105,10 +105,7 @@ async function offerOfPages(
     record,
     content: remoteFile(http, { url }, { sha256, sizeBytes, isZip: false }),
     address: `release:${tag}`,
-    bundles: async () => {
-      const bundle = await readBundle(http, { url: url + BUNDLE_SUFFIX });
-      return bundle === undefined ? [] : [bundle];
-    },
+    bundles: () => readBundles(http, { url: url + BUNDLE_SUFFIX }),
   };
 }
 
@@ -141,9 +138,10 @@ async function offerOfApi(
     }),
     address: `release:${tag}`,
     bundles: async () => {
-      const found = release?.assets.find((each) => each.name === name + BUNDLE_SUFFIX);
-      const bundle = found && (await readBundle(tools.http, assetRequest(repository, found, tools)));
-      return bundle === undefined ? [] : [bundle];
+      const bundle = release?.assets.find((each) => each.name === name + BUNDLE_SUFFIX);
+      return bundle === undefined
+        ? []
+        : await readBundles(tools.http, assetRequest(repository, bundle, tools));
     },
   };
 }

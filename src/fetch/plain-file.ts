@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 import { BottleError, fileError, hasErrno } from '../errors.ts';
 import { BUNDLE_SUFFIX } from '../identity/published-name.ts';
 import { checkedUrl, redacted } from '../remote/http.ts';
-import { readBundle } from './bundle.ts';
+import { readBundles } from './bundle.ts';
 import { damagedRecord, MAX_RECORD_BYTES, parseRecord } from './record.ts';
 import { remoteFile } from './remote-file.ts';
 import { MAX_BUNDLE_BYTES, type Source, type SourceTools } from './source.ts';
@@ -32,10 +32,7 @@ export function urlSource(address: string, { http }: Pick<SourceTools, 'http'>):
         record,
         content: remoteFile(http, { url }, { sha256, sizeBytes, isZip: false }),
         address,
-        bundles: async () => {
-          const bundle = await readBundle(http, { url: bundleUrl.href });
-          return bundle === undefined ? [] : [bundle];
-        },
+        bundles: () => readBundles(http, { url: bundleUrl.href }),
       };
     },
   };

@@ -71,6 +71,20 @@ type Declared<T> = T extends string | number | boolean | readonly unknown[] | un
 
 export type PackRecord = Declared<z.infer<typeof packRecordSchema>>;
 
+/** For where one that cannot be read counts as none; `fetch` says what is wrong with it (`parseRecord`). */
+export function readableRecord(json: string): PackRecord | undefined {
+  try {
+    return packRecordSchema.safeParse(JSON.parse(json)).data;
+  } catch {
+    return undefined;
+  }
+}
+
+/** `owner/name`: GitHub's names differ in case only on paper. */
+export function isSameRepository(one: string, other: string): boolean {
+  return one.toLowerCase() === other.toLowerCase();
+}
+
 /** Equal for equal runtime configs, whatever the order of their keys (RFC 8785). */
 export function runtimeConfigSha256(config: unknown): string {
   return createHash('sha256')

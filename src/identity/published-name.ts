@@ -8,3 +8,7 @@ export const BUNDLE_SUFFIX = '.sigstore.json';
 export function publishedName(platform: GuestPlatform, key: InputsKey): string {
   return `smolmachine-${platform.replace('/', '-')}-${key.slice(0, 16)}.smolmachine`;
 }
+
+/** A sidecar of that name, its bundle or its record: the sidecar's name, and what is behind it. */
+export const PUBLISHED_FILE =
+  /^(smolmachine-linux-(?:amd64|arm64)-[0-9a-f]{16}\.smolmachine)(\.sigstore\.json|\.json)?$/;

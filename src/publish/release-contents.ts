@@ -1,14 +1,10 @@
 import { hash } from 'node:crypto';
 import * as z from 'zod/mini';
 import type { InputsKey } from '../identity/inputs-key.ts';
-import { type PackRecord, packRecordSchema } from '../identity/pack-record.ts';
+import { isSameRepository, type PackRecord, readableRecord } from '../identity/pack-record.ts';
 import { GUEST_PLATFORMS, type GuestPlatform } from '../identity/platform.ts';
-import { publishedName } from '../identity/published-name.ts';
+import { PUBLISHED_FILE, publishedName } from '../identity/published-name.ts';
 import { shownText } from '../identity/shown-text.ts';
-
-/** A sidecar (`publishedName`), its bundle or its record. All else in a release is somebody else's. */
-const SIDECAR_FILE =
-  /^(smolmachine-linux-(?:amd64|arm64)-[0-9a-f]{16}\.smolmachine)(\.sigstore\.json|\.json)?$/;
 
 export const assetSchema = z.object({
   id: z.int(),
@@ -54,9 +50,7 @@ export function findStale({ assets, texts }: ReleaseContents, { repository, comm
   const isStale = (name: string) => {
     const source = recordOf(sidecarOf(name), texts)?.source;
     return (
-      source !== undefined &&
-      source.repository.toLowerCase() === repository.toLowerCase() &&
-      source.commit !== commit
+      source !== undefined && isSameRepository(source.repository, repository) && source.commit !== commit
     );
   };
   return assets
@@ -112,7 +106,7 @@ function isVouchedFor(
     hash('sha256', texts.get(`${sidecar}.json`) ?? '') === sums.get(`${sidecar}.json`) &&
     record.sidecar.sha256 === sums.get(sidecar) &&
     record.source?.commit === commit &&
-    record.source.repository.toLowerCase() === repository.toLowerCase()
+    isSameRepository(record.source.repository, repository)
   );
 }
 
@@ -132,20 +126,16 @@ export function findLeftovers({ assets, texts }: ReleaseContents): Asset[] {
 
 /** The name of the sidecar that a file is or belongs to. */
 function sidecarOf(name: string): string | undefined {
-  return SIDECAR_FILE.exec(name)?.[1];
+  return PUBLISHED_FILE.exec(name)?.[1];
 }
 
 function isRecord(name: string): boolean {
-  return SIDECAR_FILE.exec(name)?.[2] === '.json';
+  return PUBLISHED_FILE.exec(name)?.[2] === '.json';
 }
 
 /** Undefined too for what is no record, or one of a later version. */
 function recordOf(sidecar: string | undefined, texts: ReleaseContents['texts']): PackRecord | undefined {
-  try {
-    return packRecordSchema.safeParse(JSON.parse(String(texts.get(`${sidecar}.json`)))).data;
-  } catch {
-    return undefined;
-  }
+  return readableRecord(String(texts.get(`${sidecar}.json`) ?? ''));
 }
 
 /** SHA-256 by name; none for what is no sums file. */

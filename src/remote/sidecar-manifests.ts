@@ -8,7 +8,7 @@ import {
   SIDECAR_MEDIA_TYPE,
   TITLE_ANNOTATION,
 } from '../identity/oci-names.ts';
-import { type PackRecord, packRecordSchema } from '../identity/pack-record.ts';
+import { type PackRecord, readableRecord } from '../identity/pack-record.ts';
 import {
   digestOf,
   IMAGE_TYPE,
@@ -75,12 +75,8 @@ export function sidecarManifest({ record, config, mode, fileName, title }: Sidec
 
 /** Of a manifest that somebody has published; undefined where it has none that can be read. */
 export function recordOf({ annotations }: OciIndex | OciImage): PackRecord | undefined {
-  try {
-    const text = (annotations as Record<string, string> | undefined)?.[PACK_RECORD_ANNOTATION];
-    return packRecordSchema.safeParse(JSON.parse(text ?? '')).data;
-  } catch {
-    return undefined;
-  }
+  const text = (annotations as Record<string, string> | undefined)?.[PACK_RECORD_ANNOTATION];
+  return readableRecord(text ?? '');
 }
 
 /** As cosign and gh attach it: an artifact of its own whose subject is the sidecar's manifest. */

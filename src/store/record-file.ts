@@ -1,5 +1,5 @@
 import * as fs from 'node:fs/promises';
-import { type PackRecord, packRecordSchema } from '../identity/pack-record.ts';
+import { type PackRecord, readableRecord } from '../identity/pack-record.ts';
 
 const MAX_RECORD_BYTES = 1024 * 1024;
 
@@ -7,9 +7,7 @@ const MAX_RECORD_BYTES = 1024 * 1024;
 export async function readRecord(path: string): Promise<PackRecord | undefined> {
   try {
     const { size } = await fs.stat(path);
-    const record: unknown =
-      size <= MAX_RECORD_BYTES ? JSON.parse(await fs.readFile(path, 'utf8')) : undefined;
-    return packRecordSchema.safeParse(record).data;
+    return size <= MAX_RECORD_BYTES ? readableRecord(await fs.readFile(path, 'utf8')) : undefined;
   } catch {
     return undefined;
   }
