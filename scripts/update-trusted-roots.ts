@@ -7,7 +7,7 @@ import { text } from 'node:stream/consumers';
  *   gh attestation trusted-root | node scripts/update-trusted-roots.ts
  * What it writes decides whom fetch believes: look at the diff.
  */
-const ROOTS = join(import.meta.dirname, '../src/provenance/roots');
+const ROOTS = join(import.meta.dirname, '../src/trust/roots');
 const FILES: Readonly<Record<string, string>> = {
   'https://fulcio.sigstore.dev': 'public-good.json',
   'fulcio.githubapp.com': 'github.json',

@@ -8,7 +8,7 @@ const ROOMS = [
   ['action', 'cli'],
   ['publish', 'fetch'],
   ['bind'],
-  ['provenance'],
+  ['trust'],
   ['store'],
   ['pack'],
   ['remote'],

@@ -7,8 +7,6 @@ import { keyTag, registryRepository, sharedTags } from '../identity/oci-names.ts
 import type { PackRecord } from '../identity/pack-record.ts';
 import { GUEST_PLATFORMS, parseGuestPlatform } from '../identity/platform.ts';
 import { publishedName } from '../identity/published-name.ts';
-import github from '../provenance/roots/github.json' with { type: 'json' };
-import publicGood from '../provenance/roots/public-good.json' with { type: 'json' };
 import {
   bundleManifest,
   indexOf,
@@ -20,6 +18,8 @@ import { readSidecar } from '../sidecar/verify.ts';
 import { storeDir } from '../store/location.ts';
 import { writeLayout } from '../store/oci-layout.ts';
 import { Store } from '../store/store.ts';
+import github from '../trust/roots/github.json' with { type: 'json' };
+import publicGood from '../trust/roots/public-good.json' with { type: 'json' };
 import { type BuildCommandOptions, readInputs } from './build-options.ts';
 import type { Output } from './output.ts';
 

@@ -1,7 +1,7 @@
 import { BottleError } from '../errors.ts';
 import type { TrustOptions } from '../fetch/trust.ts';
 import { defaultBranchOf } from '../host/git.ts';
-import type { ProvenanceMode } from '../provenance/decide.ts';
+import type { ProvenanceMode } from '../trust/decide.ts';
 
 /** Where a clone does not say what its remote's default branch is. */
 const USUAL_DEFAULT_BRANCH = 'main';

@@ -5,12 +5,12 @@ import { formatBytes } from '../host/disk.ts';
 import { type GitRemote, originOf } from '../host/git.ts';
 import { parseId16 } from '../identity/image-id.ts';
 import { BUNDLE_SUFFIX } from '../identity/published-name.ts';
-import { acceptedBranches, readMemory } from '../provenance/trust-memory.ts';
-import type { Provenance } from '../provenance/verify.ts';
 import { githubSite } from '../remote/github.ts';
 import type { VerifyOptions } from '../sidecar/verify.ts';
 import { storeDir } from '../store/location.ts';
 import { Store, type StoredSidecar, verifyFile } from '../store/store.ts';
+import { acceptedBranches, readMemory } from '../trust/trust-memory.ts';
+import type { Provenance } from '../trust/verify.ts';
 import type { Output } from './output.ts';
 import type { SourceCommandOptions } from './sources.ts';
 import { type TrustCommandOptions, trustOf } from './trust-options.ts';
@@ -149,7 +149,7 @@ async function judged(
       hint: 'name the repository with --repo OWNER/NAME, and put the record beside the file',
     });
   }
-  const { decideProvenance } = await import('../provenance/decide.ts');
+  const { decideProvenance } = await import('../trust/decide.ts');
   const verified = await decideProvenance({
     mode,
     bundles: bundle === undefined ? [] : [bundle],

@@ -1,10 +1,10 @@
 import { BottleError } from '../errors.ts';
 import type { InputsKey } from '../identity/inputs-key.ts';
 import type { PackRecord } from '../identity/pack-record.ts';
-import { attestationBundles } from '../provenance/attestations.ts';
-import { decideProvenance, type ProvenanceMode, type Verified } from '../provenance/decide.ts';
-import { readMemory, remember } from '../provenance/trust-memory.ts';
 import type { Store } from '../store/store.ts';
+import { attestationBundles } from '../trust/attestations.ts';
+import { decideProvenance, type ProvenanceMode, type Verified } from '../trust/decide.ts';
+import { readMemory, remember } from '../trust/trust-memory.ts';
 import type { Offer, SourceTools, Wanted } from './source.ts';
 
 /** How far a signature is asked for, and whose. */

@@ -22,7 +22,7 @@ import {
   startDockerRegistry,
 } from '../helpers/docker-registry.ts';
 import { tempDir } from '../helpers/temp-dir.ts';
-import { writeRoot } from '../provenance/signed.ts';
+import { writeRoot } from '../trust/signed.ts';
 
 export const REPOSITORY = 'acme/tools';
 export const TAG = 'v1.2.0';

@@ -6,7 +6,7 @@ import { SigstoreDouble, workflowClaims } from '../doubles/sigstore/sigstore.ts'
 import { type Checkout, type PublishedFile, publishFile, sampleCheckout } from '../helpers/checkout.ts';
 import { type CliResult, runCli } from '../helpers/cli.ts';
 import { tempDir } from '../helpers/temp-dir.ts';
-import { bytesOf, statement, writeRoot } from '../provenance/signed.ts';
+import { bytesOf, statement, writeRoot } from '../trust/signed.ts';
 
 const IMAGE_IDS = {
   'linux/amd64': `sha256:${'1'.repeat(64)}`,

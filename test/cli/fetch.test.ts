@@ -10,7 +10,7 @@ import { type Checkout, publishFile, sampleCheckout } from '../helpers/checkout.
 import { type CliResult, runCli } from '../helpers/cli.ts';
 import { writeSample } from '../helpers/sample-sidecar.ts';
 import { tempDir } from '../helpers/temp-dir.ts';
-import { bytesOf, statement, writeRoot } from '../provenance/signed.ts';
+import { bytesOf, statement, writeRoot } from '../trust/signed.ts';
 
 /** An environment in which no source of the machine's user is asked, and no network. */
 async function bench() {

@@ -9,7 +9,7 @@ import { type Checkout, publishFile, sampleCheckout } from '../helpers/checkout.
 import { runCli } from '../helpers/cli.ts';
 import { writeSample } from '../helpers/sample-sidecar.ts';
 import { tempDir } from '../helpers/temp-dir.ts';
-import { bytesOf, statement, writeRoot } from '../provenance/signed.ts';
+import { bytesOf, statement, writeRoot } from '../trust/signed.ts';
 
 const DOUBLE = new SigstoreDouble();
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { parseRecord } from '../../src/fetch/record.ts';
-import { recordSha256 } from '../../src/provenance/record-digest.ts';
+import { recordSha256 } from '../../src/trust/record-digest.ts';
 import { recordOf } from './published.ts';
 
 const RECORD = recordOf(Buffer.from('a sidecar'), { runId: 1 });

@@ -5,8 +5,8 @@ import { judgeOffer, type TrustOptions } from '../../src/fetch/trust.ts';
 import { SigstoreDouble } from '../doubles/sigstore/sigstore.ts';
 import { failureOf } from '../helpers/failure.ts';
 import { tempDir } from '../helpers/temp-dir.ts';
-import { bytesOf, RECORD, statement, writeRoot } from '../provenance/signed.ts';
 import { emptyStore } from '../store/sample-store.ts';
+import { bytesOf, RECORD, statement, writeRoot } from '../trust/signed.ts';
 import { startBed } from './published.ts';
 
 const DOUBLE = new SigstoreDouble();

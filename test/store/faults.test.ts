@@ -308,7 +308,7 @@ test('a process that is killed while it remembers who signs leaves a lock that a
   const store = await emptyStore();
   await installSample(store, { id: CI });
   const data = {
-    trustMemory: join(import.meta.dirname, '../../src/provenance/trust-memory.ts'),
+    trustMemory: join(import.meta.dirname, '../../src/trust/trust-memory.ts'),
     identity: {
       repositoryId: '1',
       ownerId: '2',

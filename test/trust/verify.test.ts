@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { BottleError } from '../../src/errors.ts';
-import type { Policy } from '../../src/provenance/policy.ts';
-import { recordSha256 } from '../../src/provenance/record-digest.ts';
-import type { TrustRoot } from '../../src/provenance/roots.ts';
-import { type Provenance, verifyProvenance } from '../../src/provenance/verify.ts';
+import type { Policy } from '../../src/trust/policy.ts';
+import { recordSha256 } from '../../src/trust/record-digest.ts';
+import type { TrustRoot } from '../../src/trust/roots.ts';
+import { type Provenance, verifyProvenance } from '../../src/trust/verify.ts';
 import { type Claims, extension } from '../doubles/sigstore/certificates.ts';
 import { octets, utf8 } from '../doubles/sigstore/der.ts';
 import {

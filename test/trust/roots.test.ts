@@ -1,9 +1,9 @@
 import * as fs from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import type { Policy } from '../../src/provenance/policy.ts';
-import { builtInRoots, readRoots } from '../../src/provenance/roots.ts';
-import { verifyProvenance } from '../../src/provenance/verify.ts';
+import type { Policy } from '../../src/trust/policy.ts';
+import { builtInRoots, readRoots } from '../../src/trust/roots.ts';
+import { verifyProvenance } from '../../src/trust/verify.ts';
 import { SigstoreDouble } from '../doubles/sigstore/sigstore.ts';
 import { failureOf } from '../helpers/failure.ts';
 import { tempDir } from '../helpers/temp-dir.ts';

@@ -1,9 +1,9 @@
 import * as fs from 'node:fs/promises';
 import { join } from 'node:path';
 import type { PackRecord } from '../../src/identity/pack-record.ts';
-import type { Policy } from '../../src/provenance/policy.ts';
-import { recordSha256 } from '../../src/provenance/record-digest.ts';
-import { parseRoot, type TrustRoot } from '../../src/provenance/roots.ts';
+import type { Policy } from '../../src/trust/policy.ts';
+import { recordSha256 } from '../../src/trust/record-digest.ts';
+import { parseRoot, type TrustRoot } from '../../src/trust/roots.ts';
 import type { SigstoreBundle, SigstoreDouble } from '../doubles/sigstore/sigstore.ts';
 
 const sha256 = (digit: string) => digit.repeat(64);

@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { BottleError } from '../../src/errors.ts';
-import { attestationBundles } from '../../src/provenance/attestations.ts';
-import { decodeSnappy } from '../../src/provenance/snappy.ts';
 import { HttpClient } from '../../src/remote/http.ts';
+import { attestationBundles } from '../../src/trust/attestations.ts';
+import { decodeSnappy } from '../../src/trust/snappy.ts';
 import { failureOf } from '../helpers/failure.ts';
 import { startServer } from '../helpers/loopback-server.ts';
 

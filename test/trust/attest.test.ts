@@ -1,9 +1,9 @@
 import * as fs from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { decideProvenance } from '../../src/provenance/decide.ts';
-import { recordSha256 } from '../../src/provenance/record-digest.ts';
 import { type AttestMode, requireAttestPermissions } from '../../src/publish/attest.ts';
+import { decideProvenance } from '../../src/trust/decide.ts';
+import { recordSha256 } from '../../src/trust/record-digest.ts';
 import { startServices } from '../doubles/sigstore/services.ts';
 import { SigstoreDouble } from '../doubles/sigstore/sigstore.ts';
 import { callInChild } from '../helpers/module-child.ts';
