@@ -11,6 +11,7 @@ const ROOMS = [
   ['trust'],
   ['store'],
   ['pack'],
+  ['git'],
   ['remote'],
   ['sidecar'],
   ['context'],

@@ -1,6 +1,6 @@
 import { BottleError } from '../errors.ts';
 import { LOCK_FILE } from '../fetch/lock-file.ts';
-import { fileAt, historyOf, isShallow, remoteBranches } from '../host/git.ts';
+import { fileAt, historyOf, isShallow, remoteBranches } from '../git/git.ts';
 import type { Digest } from '../identity/image-id.ts';
 import { registryRepository } from '../identity/oci-names.ts';
 import { readPackageVersions } from '../remote/github-packages.ts';

@@ -5,7 +5,7 @@ import { ociSource } from '../fetch/oci-registry.ts';
 import { fileSource, urlSource } from '../fetch/plain-file.ts';
 import type { Source, SourceAddress, Wanted } from '../fetch/source.ts';
 import { artifactSource } from '../fetch/workflow-artifact.ts';
-import { historyOf, originOf, tagsAtHead } from '../host/git.ts';
+import { historyOf, originOf, tagsAtHead } from '../git/git.ts';
 import { warningsTo } from '../progress.ts';
 import { githubSite } from '../remote/github.ts';
 import { HttpClient } from '../remote/http.ts';

@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { BottleError, fileError, hasErrno, isDamage } from '../errors.ts';
 import type { TrustOptions } from '../fetch/trust.ts';
+import { type GitRemote, originOf } from '../git/git.ts';
 import { formatBytes } from '../host/disk.ts';
-import { type GitRemote, originOf } from '../host/git.ts';
 import { parseId16 } from '../identity/image-id.ts';
 import { BUNDLE_SUFFIX } from '../identity/published-name.ts';
 import { githubSite } from '../remote/github.ts';

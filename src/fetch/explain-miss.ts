@@ -1,5 +1,5 @@
 import type { BuildInputs } from '../context/build-inputs.ts';
-import { changedSince } from '../host/git.ts';
+import { changedSince } from '../git/git.ts';
 import type { PackRecord } from '../identity/pack-record.ts';
 import type { GuestPlatform } from '../identity/platform.ts';
 

@@ -1,7 +1,7 @@
 import * as fs from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { expect, onTestFinished, test, vi } from 'vitest';
-import { changedSince, historyOf, originOf, parseRemote, tagsAtHead } from '../../src/host/git.ts';
+import { changedSince, historyOf, originOf, parseRemote, tagsAtHead } from '../../src/git/git.ts';
 import { sampleCheckout } from '../helpers/checkout.ts';
 import { tempDir } from '../helpers/temp-dir.ts';
 

@@ -1,5 +1,5 @@
 import { hasErrno } from '../errors.ts';
-import { readChild } from './child.ts';
+import { readChild } from '../host/child.ts';
 
 const TIMEOUT_MS = 10_000;
 const HISTORY_COMMITS = 200;
