@@ -7,7 +7,6 @@ const ROOT = join(import.meta.dirname, '..');
 const ROOMS = [
   ['action', 'cli'],
   ['publish', 'fetch'],
-  ['bind'],
   ['trust'],
   ['store'],
   ['pack'],

@@ -1,5 +1,5 @@
-import { bindSidecar } from '../bind/bind.ts';
 import { BottleError } from '../errors.ts';
+import { bindSidecar } from '../fetch/bind.ts';
 import { hostGuestPlatform } from '../identity/platform.ts';
 import { storeDir } from '../store/location.ts';
 import { Store } from '../store/store.ts';

@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type BindResult, bindSidecar } from '../bind/bind.ts';
 import { BottleError } from '../errors.ts';
+import { type BindResult, bindSidecar } from '../fetch/bind.ts';
 import { explainMiss } from '../fetch/explain-miss.ts';
 import { type FetchResult, fetchSidecar } from '../fetch/fetch.ts';
 import { LOCK_FILE, readLockFile, requireLocked } from '../fetch/lock-file.ts';
