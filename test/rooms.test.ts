@@ -14,9 +14,10 @@ const ROOMS = [
   ['remote'],
   ['sidecar'],
   ['context'],
+  ['tar'],
   ['identity'],
   ['host'],
-  ['errors.ts', 'progress.ts', 'tar.ts'],
+  ['errors.ts', 'progress.ts'],
 ];
 const IMPORT = /\b(?:from|import)\s*\(?\s*'([^']+)'/g;
 

@@ -14,7 +14,7 @@ import {
   type OciImage,
 } from '../remote/oci-manifest.ts';
 import { printable } from '../sidecar/footer.ts';
-import { readTar, type TarEntry, TarError } from '../tar.ts';
+import { readTar, type TarEntry, TarError } from '../tar/read.ts';
 import { readSpan } from './file-span.ts';
 import { readSidecarImage, type SidecarImage } from './sidecar-image.ts';
 import {

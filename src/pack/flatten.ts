@@ -8,7 +8,7 @@ import { requireFreeBytes } from '../host/disk.ts';
 import { thisOwner } from '../host/owner.ts';
 import type { Digest } from '../identity/image-id.ts';
 import type { GuestPlatform } from '../identity/platform.ts';
-import { END_OF_ARCHIVE, readTar, type TarEntry } from '../tar.ts';
+import { END_OF_ARCHIVE, readTar, type TarEntry } from '../tar/read.ts';
 import { type Container, createContainer, exportContainer, type Image, removeContainer } from './docker.ts';
 
 /** https://github.com/opencontainers/image-spec/blob/v1.1.1/media-types.md */

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
 import * as zlib from 'node:zlib';
-import { contentOf, readTar, type TarEntry, TarError } from '../tar.ts';
+import { contentOf, readTar, type TarEntry, TarError } from '../tar/read.ts';
 import { damaged } from './footer.ts';
 import type { SidecarManifest } from './manifest.ts';
 import type { AssetsMember, SidecarContents, VerifyOptions } from './verify.ts';

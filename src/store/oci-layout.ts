@@ -6,7 +6,7 @@ import { pipeline } from 'node:stream/promises';
 import { BottleError, fileError } from '../errors.ts';
 import { requireFreeBytes } from '../host/disk.ts';
 import { isAlive, thisOwner } from '../host/owner.ts';
-import { END_OF_ARCHIVE } from '../tar.ts';
+import { END_OF_ARCHIVE } from '../tar/read.ts';
 import { syncDirectory } from './files.ts';
 
 const BLOCK_BYTES = 512;

@@ -5,7 +5,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { type Image, inspectImage } from '../../src/pack/docker.ts';
 import { type FlatImage, flattenImage } from '../../src/pack/flatten.ts';
 import { verifySidecar } from '../../src/sidecar/verify.ts';
-import { readTar } from '../../src/tar.ts';
+import { readTar } from '../../src/tar/read.ts';
 import { bench } from '../helpers/bench.ts';
 import { DOUBLE_DIR } from '../helpers/cli.ts';
 import { ensureDebianImage } from '../helpers/debian-image.ts';

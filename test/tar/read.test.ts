@@ -2,9 +2,9 @@ import { execFileSync } from 'node:child_process';
 import * as fs from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { contentOf, readTar, type TarEntry, TarError } from '../src/tar.ts';
-import { tar } from './helpers/sample-sidecar.ts';
-import { tempDir } from './helpers/temp-dir.ts';
+import { contentOf, readTar, type TarEntry, TarError } from '../../src/tar/read.ts';
+import { tar } from '../helpers/sample-sidecar.ts';
+import { tempDir } from '../helpers/temp-dir.ts';
 
 const LONG_NAME = `${'n'.repeat(120)}/${'ü'.repeat(90)}`;
 
