@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import * as fs from 'node:fs/promises';
 import { join } from 'node:path';
 import { prepareTestBed } from '../scripts/test-bed.ts';
-import { inspectImage } from '../src/pack/docker.ts';
+import { inspectImage } from '../src/docker/image.ts';
 import { flattenImage } from '../src/pack/flatten.ts';
 import { withEmbeddedHop } from '../src/pack/hop.ts';
 import { ensureDebianImage } from '../test/helpers/debian-image.ts';

@@ -10,6 +10,7 @@ const ROOMS = [
   ['trust'],
   ['store'],
   ['pack'],
+  ['docker'],
   ['git'],
   ['remote'],
   ['sidecar'],

@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import * as fs from 'node:fs/promises';
 import * as z from 'zod/mini';
+import { type Image, imageHistory } from '../docker/image.ts';
 import { BottleError } from '../errors.ts';
 import type { ImageId } from '../identity/image-id.ts';
 import { parseInputsKey } from '../identity/inputs-key.ts';
@@ -8,7 +9,6 @@ import { registryRepository, sharedTags } from '../identity/oci-names.ts';
 import type { PackRecord } from '../identity/pack-record.ts';
 import type { GuestPlatform } from '../identity/platform.ts';
 import { BUNDLE_SUFFIX, publishedName } from '../identity/published-name.ts';
-import { type Image, imageHistory } from '../pack/docker.ts';
 import { warningsTo } from '../progress.ts';
 import { type AttestMode, attestSidecar, requireAttestPermissions } from '../publish/attest.ts';
 import { publishRelease, type ReleasePlace, requireTagAt } from '../publish/github-release.ts';

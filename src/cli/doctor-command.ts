@@ -1,9 +1,9 @@
 import * as fs from 'node:fs/promises';
 import { styleText } from 'node:util';
+import { engineFacts } from '../docker/command.ts';
 import { BottleError, isDamage } from '../errors.ts';
 import { formatBytes, freeBytes } from '../host/disk.ts';
 import { scratchParent } from '../host/private-dir.ts';
-import { engineFacts } from '../pack/docker.ts';
 import { findSmolvm, glibcVersion, judgeVersion, requireVirtualization } from '../pack/smolvm.ts';
 import { githubSite } from '../remote/github.ts';
 import { redacted } from '../remote/http.ts';

@@ -1,11 +1,12 @@
 import { lstat, stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
+import { buildImage } from '../docker/build.ts';
+import { guestPlatformOf, type Image, inspectImage } from '../docker/image.ts';
 import { BottleError } from '../errors.ts';
 import { id16 } from '../identity/image-id.ts';
 import { parseImageReference } from '../identity/image-reference.ts';
 import type { InputsRecord } from '../identity/inputs-key.ts';
 import { type GuestPlatform, hostGuestPlatform, parseGuestPlatform } from '../identity/platform.ts';
-import { buildImage, guestPlatformOf, type Image, inspectImage } from '../pack/docker.ts';
 import { type Hop, packImage, sweepKilledRuns } from '../pack/pack.ts';
 import { REGISTRY_IMAGE } from '../pack/registry-container.ts';
 import { findSmolvm, requireSupported, requireVirtualization, type Smolvm } from '../pack/smolvm.ts';

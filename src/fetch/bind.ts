@@ -1,9 +1,10 @@
+import { type BuildOptions, buildImage } from '../docker/build.ts';
+import { engineFacts } from '../docker/command.ts';
+import { guestPlatformOf, type Image, runtimeConfig } from '../docker/image.ts';
 import { BottleError } from '../errors.ts';
 import { type Id16, type ImageId, id16 } from '../identity/image-id.ts';
 import { type PackRecord, runtimeConfigSha256 } from '../identity/pack-record.ts';
 import type { GuestPlatform } from '../identity/platform.ts';
-import { type BuildOptions, buildImage, engineFacts, guestPlatformOf, type Image } from '../pack/docker.ts';
-import { runtimeConfig } from '../pack/flatten.ts';
 import { type OnProgress, quarantinesTo } from '../progress.ts';
 import type { Store } from '../store/store.ts';
 

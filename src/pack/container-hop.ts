@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { pack } from 'tar-stream';
 import * as z from 'zod/mini';
+import { loadImage, pushImage, removeImage, tagImage } from '../docker/image.ts';
 import { BottleError } from '../errors.ts';
 import { type Digest, id16, isDigest } from '../identity/image-id.ts';
-import { loadImage, pushImage, removeImage, tagImage } from './docker.ts';
 import { type FlatImage, MANIFEST_MEDIA_TYPE } from './flatten.ts';
 import { withRegistryContainer } from './registry-container.ts';
 

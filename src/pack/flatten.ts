@@ -3,24 +3,19 @@ import * as fs from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { type Container, createContainer, exportContainer, removeContainer } from '../docker/container.ts';
+import { type Image, runtimeConfig } from '../docker/image.ts';
 import { fileError } from '../errors.ts';
 import { requireFreeBytes } from '../host/disk.ts';
 import { thisOwner } from '../host/owner.ts';
 import type { Digest } from '../identity/image-id.ts';
 import type { GuestPlatform } from '../identity/platform.ts';
 import { END_OF_ARCHIVE, readTar, type TarEntry } from '../tar/read.ts';
-import { type Container, createContainer, exportContainer, type Image, removeContainer } from './docker.ts';
 
 /** https://github.com/opencontainers/image-spec/blob/v1.1.1/media-types.md */
 export const MANIFEST_MEDIA_TYPE = 'application/vnd.oci.image.manifest.v1+json';
 const CONFIG_MEDIA_TYPE = 'application/vnd.oci.image.config.v1+json';
 const LAYER_MEDIA_TYPE = 'application/vnd.oci.image.layer.v1.tar';
-
-/** What an image config's `config` may hold, by the OCI image specification and Docker's additions to it. */
-const RUNTIME_KEYS = [
-  ...['User', 'ExposedPorts', 'Env', 'Entrypoint', 'Cmd', 'Volumes', 'WorkingDir', 'Labels', 'StopSignal'],
-  ...['ArgsEscaped', 'Healthcheck', 'OnBuild', 'Shell'],
-];
 
 /** The guest tars the layer once more with busybox, which knows neither extended attributes nor larger numbers. */
 const CAPABILITY_KEY = 'SCHILY.xattr.security.capability';
@@ -182,19 +177,6 @@ function describeImage(image: Image, layer: FlatImage['layer']): FlatImage {
     }),
   );
   return { manifest, manifestDigest: sha256(manifest), config, configDigest: sha256(config), layer };
-}
-
-/** The part of the engine's answer that belongs into an image config, without what is empty. */
-export function runtimeConfig(image: Image): Record<string, unknown> {
-  const isEmpty = (value: unknown) =>
-    value === undefined ||
-    value === null ||
-    value === '' ||
-    value === false ||
-    Object.keys(value).length === 0;
-  return Object.fromEntries(
-    RUNTIME_KEYS.map((key) => [key, image.config[key]]).filter(([, value]) => !isEmpty(value)),
-  );
 }
 
 function sha256(bytes: Buffer): Digest {

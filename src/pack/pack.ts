@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { type Image, runtimeConfig } from '../docker/image.ts';
 import { requireFreeBytes } from '../host/disk.ts';
 import { scratchParent, sweepPrivateDirs, withPrivateDir } from '../host/private-dir.ts';
 import { id16 } from '../identity/image-id.ts';
@@ -7,8 +8,7 @@ import type { GuestPlatform } from '../identity/platform.ts';
 import { type OnProgress, warningsTo } from '../progress.ts';
 import { type SidecarReport, verifySidecar } from '../sidecar/verify.ts';
 import { removeNotedTags, type Served, withContainerHop } from './container-hop.ts';
-import type { Image } from './docker.ts';
-import { type FlatImage, flattenImage, runtimeConfig } from './flatten.ts';
+import { type FlatImage, flattenImage } from './flatten.ts';
 import { withEmbeddedHop } from './hop.ts';
 import { sweepContainers } from './registry-container.ts';
 import { packCreate, reapPackCreate, type Smolvm } from './smolvm.ts';

@@ -1,16 +1,10 @@
 import { randomBytes } from 'node:crypto';
+import { docker } from '../docker/command.ts';
+import { listOwned, OWNER_LABEL, removeContainer, removeNetwork } from '../docker/container.ts';
+import { inspectIfThere, pullImage } from '../docker/image.ts';
 import { BottleError } from '../errors.ts';
 import { readChild } from '../host/child.ts';
 import { isAlive, thisOwner } from '../host/owner.ts';
-import {
-  docker,
-  inspectIfThere,
-  listOwned,
-  OWNER_LABEL,
-  pullImage,
-  removeContainer,
-  removeNetwork,
-} from './docker.ts';
 
 /** registry:2.8.3, the one that claude-bottle uses. */
 export const REGISTRY_IMAGE =

@@ -3,7 +3,7 @@ import { createServer, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
-import { inspectImage } from '../../src/pack/docker.ts';
+import { inspectImage } from '../../src/docker/image.ts';
 import { packImage } from '../../src/pack/pack.ts';
 import { findSmolvm } from '../../src/pack/smolvm.ts';
 import { verifySidecar } from '../../src/sidecar/verify.ts';

@@ -1,7 +1,7 @@
 import * as fs from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { engineFacts } from '../../src/pack/docker.ts';
+import { engineFacts } from '../../src/docker/command.ts';
 import { verifySidecar } from '../../src/sidecar/verify.ts';
 import { bench } from '../helpers/bench.ts';
 import { DOUBLE_DIR, runCli } from '../helpers/cli.ts';

@@ -2,7 +2,7 @@ import * as fs from 'node:fs/promises';
 import { join } from 'node:path';
 import { createZstdDecompress } from 'node:zlib';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { type Image, inspectImage } from '../../src/pack/docker.ts';
+import { type Image, inspectImage } from '../../src/docker/image.ts';
 import { type FlatImage, flattenImage } from '../../src/pack/flatten.ts';
 import { verifySidecar } from '../../src/sidecar/verify.ts';
 import { readTar } from '../../src/tar/read.ts';

@@ -1,5 +1,5 @@
 import { expect, onTestFinished, test } from 'vitest';
-import { imageHistory, inspectImage } from '../../src/pack/docker.ts';
+import { imageHistory, inspectImage } from '../../src/docker/image.ts';
 import { findSecrets } from '../../src/publish/secret-scan.ts';
 import { ensureDebianImage } from '../helpers/debian-image.ts';
 import { busyboxContext, run } from '../helpers/small-image.ts';

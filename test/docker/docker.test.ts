@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { type BuildOptions, dockerBuildArgs } from '../../src/pack/docker.ts';
+import { type BuildOptions, dockerBuildArgs } from '../../src/docker/build.ts';
 import { runCli } from '../helpers/cli.ts';
 import { fakeDocker } from '../helpers/fake-docker.ts';
 import { tempDir } from '../helpers/temp-dir.ts';

@@ -1,0 +1,134 @@
+import * as fs from 'node:fs/promises';
+import { join } from 'node:path';
+import { BottleError } from '../errors.ts';
+import { type ChildOptions, type ChildResult, noteChild, runChild } from '../host/child.ts';
+import { scratchParent, withPrivateDir } from '../host/private-dir.ts';
+import type { Digest } from '../identity/image-id.ts';
+import { connectionError, ending, spawnDocker } from './command.ts';
+import { type Image, inspectIfThere } from './image.ts';
+
+export interface BuildOptions {
+  /** The tag for the image. */
+  readonly image: string;
+  readonly context: string;
+  readonly file?: string | undefined;
+  readonly target?: string | undefined;
+  /** `KEY=VALUE`, or `KEY` for the value in the environment. */
+  readonly buildArgs?: readonly string[];
+  /** As `docker build --secret` takes them: `id=ID,src=FILE` or `id=ID,env=NAME`. */
+  readonly secrets?: readonly string[];
+  /** Laid over our own environment: the values of secrets that are named by `env=NAME`. */
+  readonly env?: NodeJS.ProcessEnv;
+  readonly platform?: string | undefined;
+  /** Builds as a plain `docker build` of the user would, and so gets the image ID that this gets. */
+  readonly keepsAttestations?: boolean;
+  /** Further arguments for `docker build`, as they are. */
+  readonly extraArgs?: readonly string[];
+}
+
+export function dockerBuildArgs(options: BuildOptions, iidFile: string): string[] {
+  const pairs = (flag: string, values: readonly string[] = []) => values.flatMap((value) => [flag, value]);
+  const optional = (flag: string, value: string | undefined) => (value === undefined ? [] : [flag, value]);
+  return [
+    'build',
+    // The legacy builder otherwise leaves the container of a failed or cancelled step behind.
+    '--force-rm',
+    ...['--tag', options.image],
+    ...['--iidfile', iidFile],
+    ...optional('--file', options.file),
+    ...optional('--target', options.target),
+    ...optional('--platform', options.platform),
+    ...pairs('--build-arg', options.buildArgs),
+    ...pairs('--secret', options.secrets),
+    ...(options.extraArgs ?? []),
+    '--',
+    options.context,
+  ];
+}
+
+/**
+ * Builds an image and returns what was built, never what another build has moved the tag to meanwhile.
+ * @throws BottleError `build-failed` with the step and the last 20 lines
+ */
+export async function buildImage(
+  options: BuildOptions,
+  { signal, onLine }: Pick<ChildOptions, 'signal' | 'onLine'>,
+): Promise<Image> {
+  return await withPrivateDir(scratchParent(), async (dir) => {
+    const iidFile = join(dir, 'image-id');
+    const step = new BuildStep();
+    const result = await spawnDocker(() =>
+      runChild('docker', dockerBuildArgs(options, iidFile), {
+        signal,
+        onSpawn: noteChild(dir),
+        // Without it every fully cached build has a new image ID in the containerd image store: the attestation
+        // in the index carries the time of the build.
+        env: {
+          ...process.env,
+          ...options.env,
+          ...(!options.keepsAttestations && { BUILDX_NO_DEFAULT_ATTESTATIONS: '1' }),
+        },
+        onLine: (line) => {
+          step.read(line);
+          onLine?.(line);
+        },
+      }),
+    );
+    if (result.exitCode !== 0) {
+      throw connectionError(result.tail) ?? buildError(result, step);
+    }
+    return await inspectBuilt((await fs.readFile(iidFile, 'utf8')).trim(), options.image);
+  });
+}
+
+/**
+ * With the containerd image store and without attestations, buildx writes the digest of the config, and the engine
+ * finds no image by that (docker/buildx pull request 3952). Then the tag leads to the image, if it is still ours.
+ */
+async function inspectBuilt(writtenId: string, tag: string): Promise<Image> {
+  const built = (await inspectIfThere(writtenId)) ?? (await inspectIfThere(tag));
+  if (built === undefined) {
+    throw new BottleError('build-failed', `docker build made ${writtenId}, but the engine does not have it`, {
+      hint: 'this builder keeps what it builds: unset BUILDX_BUILDER, or have it load what it builds (--load)',
+    });
+  }
+  if (![built.id, built.configDigest].includes(writtenId as Digest)) {
+    throw new BottleError('build-failed', `docker build made ${writtenId}, but ${tag} is ${built.id}`, {
+      hint: 'run it again if another build moved the tag meanwhile; otherwise update Docker to 28 or newer',
+    });
+  }
+  return built;
+}
+
+/** Follows the build output of both builders: "Step 2/5 : RUN …" and "#7 [stage 2/5] RUN …". */
+class BuildStep {
+  #latest: string | undefined;
+
+  read(line: string): void {
+    const match =
+      /^Step (?<count>\d+\/\d+) : (?<instruction>.*)/.exec(line) ??
+      /^ > \[(?<count>[^\]]*\d+\/\d+)\] (?<instruction>.*):$/.exec(line);
+    if (match?.groups !== undefined) {
+      this.#latest = `step ${match.groups.count}, ${match.groups.instruction}`;
+    }
+  }
+
+  toString(): string {
+    return this.#latest === undefined ? '' : ` at ${this.#latest}`;
+  }
+}
+
+function buildError(result: ChildResult, step: BuildStep): BottleError {
+  const needsBuildKit = result.tail.some((line) =>
+    /unknown flag: --secret|requires BuildKit|buildx component is missing/.test(line),
+  );
+  const isForeign = result.tail.some((line) => /exec format error/i.test(line));
+  return new BottleError('build-failed', `docker build failed${step} (${ending(result)})`, {
+    hint: needsBuildKit
+      ? 'build secrets need BuildKit: install the buildx component of the Docker client'
+      : isForeign
+        ? 'a program for another architecture was run: register QEMU first (docker/setup-qemu-action), or build on such a machine'
+        : 'mend the Dockerfile or its context; the last lines of the build are above',
+    details: result.tail,
+  });
+}
