@@ -2,12 +2,11 @@ import { createHash, randomBytes } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import * as fs from 'node:fs/promises';
 import { join } from 'node:path';
-import { pipeline } from 'node:stream/promises';
-import { pack } from 'tar-stream';
 import * as z from 'zod/mini';
 import { loadImage, pushImage, removeImage, tagImage } from '../docker/image.ts';
 import { BottleError } from '../errors.ts';
 import { type Digest, id16, isDigest } from '../identity/image-id.ts';
+import { END_OF_ARCHIVE, paddingAfter, tarHeader } from '../tar/write.ts';
 import { type FlatImage, MANIFEST_MEDIA_TYPE } from './flatten.ts';
 import { withRegistryContainer } from './registry-container.ts';
 
@@ -59,17 +58,18 @@ export async function withContainerHop<T>(
 }
 
 /** The format of `docker save`, which every engine loads: manifest.json names the config and the layers. */
-async function* imageArchive(image: FlatImage, tag: string): AsyncGenerator<Buffer> {
-  const { layer, config } = image;
+async function* imageArchive({ layer, config }: FlatImage, tag: string): AsyncGenerator<Buffer> {
   const manifest = JSON.stringify([{ Config: 'config.json', RepoTags: [tag], Layers: ['layer.tar'] }]);
-  const archive = pack();
-  archive.entry({ name: 'manifest.json' }, manifest);
-  archive.entry({ name: 'config.json' }, config);
-  pipeline(createReadStream(layer.path), archive.entry({ name: 'layer.tar', size: layer.sizeBytes })).then(
-    () => archive.finalize(),
-    (error) => archive.destroy(error),
-  );
-  yield* archive as AsyncIterable<Buffer>;
+  yield smallEntry('manifest.json', Buffer.from(manifest));
+  yield smallEntry('config.json', config);
+  yield tarHeader('layer.tar', layer.sizeBytes);
+  yield* createReadStream(layer.path) as AsyncIterable<Buffer>;
+  yield paddingAfter(layer.sizeBytes);
+  yield END_OF_ARCHIVE;
+}
+
+function smallEntry(path: string, bytes: Buffer): Buffer {
+  return Buffer.concat([tarHeader(path, bytes.length), bytes, paddingAfter(bytes.length)]);
 }
 
 const pushedManifest = z.object({

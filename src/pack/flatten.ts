@@ -10,7 +10,8 @@ import { requireFreeBytes } from '../host/disk.ts';
 import { thisOwner } from '../host/owner.ts';
 import type { Digest } from '../identity/image-id.ts';
 import type { GuestPlatform } from '../identity/platform.ts';
-import { END_OF_ARCHIVE, readTar, type TarEntry } from '../tar/read.ts';
+import { readTar, type TarEntry } from '../tar/read.ts';
+import { END_OF_ARCHIVE } from '../tar/write.ts';
 
 /** https://github.com/opencontainers/image-spec/blob/v1.1.1/media-types.md */
 export const MANIFEST_MEDIA_TYPE = 'application/vnd.oci.image.manifest.v1+json';

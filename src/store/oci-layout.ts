@@ -6,13 +6,10 @@ import { pipeline } from 'node:stream/promises';
 import { BottleError, fileError } from '../errors.ts';
 import { requireFreeBytes } from '../host/disk.ts';
 import { isAlive, thisOwner } from '../host/owner.ts';
-import { END_OF_ARCHIVE } from '../tar/read.ts';
+import { END_OF_ARCHIVE, paddingAfter, tarHeader } from '../tar/write.ts';
 import { syncDirectory } from './files.ts';
 
-const BLOCK_BYTES = 512;
 const READ_CHUNK_BYTES = 1024 * 1024;
-/** What eleven octal digits hold. */
-const MAX_OCTAL_BYTES = 8 ** 11 - 1;
 /** https://github.com/opencontainers/image-spec/blob/main/image-layout.md */
 const OCI_LAYOUT = Buffer.from('{"imageLayoutVersion":"1.0.0"}');
 
@@ -129,35 +126,4 @@ async function* checkedContent({ path, sha256, sizeBytes }: LayoutFile): AsyncGe
       { hint: 'claude-bottle verify --all moves it away; then fetch it again' },
     );
   }
-}
-
-/** POSIX ustar, and for large files the size as GNU tar and Go write it: https://www.gnu.org/software/tar/manual/html_node/Standard.html */
-export function tarHeader(path: string, sizeBytes: number): Buffer {
-  const block = Buffer.alloc(BLOCK_BYTES);
-  const fields: ReadonlyArray<readonly [offset: number, text: string]> = [
-    [0, path],
-    [100, '0000644'],
-    [108, '0000000'],
-    [116, '0000000'],
-    [124, sizeBytes.toString(8).padStart(11, '0')],
-    [136, '00000000000'],
-    [148, ' '.repeat(8)],
-    [156, '0'],
-    [257, 'ustar\x0000'],
-  ];
-  for (const [offset, text] of fields) {
-    block.write(text, offset, 'latin1');
-  }
-  if (sizeBytes > MAX_OCTAL_BYTES) {
-    block.fill(0, 124, 136);
-    block[124] = 0x80;
-    block.writeBigUInt64BE(BigInt(sizeBytes), 128);
-  }
-  const sum = block.reduce((total, byte) => total + byte, 0);
-  block.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148, 'latin1');
-  return block;
-}
-
-function paddingAfter(sizeBytes: number): Buffer {
-  return Buffer.alloc(-sizeBytes & (BLOCK_BYTES - 1));
 }

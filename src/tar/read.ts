@@ -172,9 +172,6 @@ async function* zeros(sizeBytes: number): AsyncGenerator<Buffer> {
   }
 }
 
-/** Two zero blocks, the end of an archive. */
-export const END_OF_ARCHIVE = Buffer.alloc(2 * BLOCK_BYTES);
-
 class BlockReader {
   position = 0;
   readonly #iterator: AsyncIterator<Buffer>;
