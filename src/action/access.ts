@@ -3,7 +3,8 @@ import { BottleError } from '../errors.ts';
 import type { ReleasePlace } from '../publish/github-release.ts';
 import { publishError } from '../publish/oci-registry.ts';
 import { apiRequest, repositoryPath, sendApi } from '../remote/github.ts';
-import { type Credential, HttpError } from '../remote/http.ts';
+import type { Credential } from '../remote/http.ts';
+import { HttpError } from '../remote/http-error.ts';
 import { RegistryAuth, type RegistryTools } from '../remote/oci-auth.ts';
 import { type OciRepositoryName, originOf } from '../remote/oci-reference.ts';
 

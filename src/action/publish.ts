@@ -15,7 +15,8 @@ import { publishRelease, type ReleasePlace, requireTagAt } from '../publish/gith
 import { publishToRegistry, UPLOAD_IDLE_TIMEOUT_MS } from '../publish/oci-registry.ts';
 import { requireNoSecrets } from '../publish/secret-scan.ts';
 import { type GitHubSite, githubSite, readApi, repositoryPath } from '../remote/github.ts';
-import { HttpClient, unlessMissing } from '../remote/http.ts';
+import { HttpClient } from '../remote/http.ts';
+import { unlessMissing } from '../remote/http-error.ts';
 import { type OciRepositoryName, parseOciReference } from '../remote/oci-reference.ts';
 import { recordSha256 } from '../trust/record-digest.ts';
 import { requirePushAccess, requireReleaseAccess } from './access.ts';

@@ -6,7 +6,7 @@ import { formatBytes, freeBytes } from '../host/disk.ts';
 import { scratchParent } from '../host/private-dir.ts';
 import { findSmolvm, glibcVersion, judgeVersion, requireVirtualization } from '../pack/smolvm.ts';
 import { githubSite } from '../remote/github.ts';
-import { redacted } from '../remote/http.ts';
+import { redacted } from '../remote/url.ts';
 import { readSidecar } from '../sidecar/verify.ts';
 import { storeDir } from '../store/location.ts';
 import { Store } from '../store/store.ts';

@@ -1,5 +1,6 @@
 import { BottleError } from '../errors.ts';
-import { type HttpClient, HttpError, type HttpRequest, unlessMissing } from '../remote/http.ts';
+import type { HttpClient, HttpRequest } from '../remote/http.ts';
+import { HttpError, unlessMissing } from '../remote/http-error.ts';
 import { MAX_BUNDLE_BYTES } from './source.ts';
 
 /** The Sigstore bundle that is published beside a sidecar, if there is one. */

@@ -1,8 +1,9 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BottleError } from '../errors.ts';
-import type { ByteRange } from '../remote/http.ts';
-import { bodyError, type HttpAnswer, HttpError, redacted } from '../remote/http.ts';
+import type { ByteRange, HttpAnswer } from '../remote/http.ts';
+import { bodyError, HttpError } from '../remote/http-error.ts';
+import { redacted } from '../remote/url.ts';
 import type { PartFile, Range } from './part-file.ts';
 
 const MAX_CONNECTIONS = 8;

@@ -9,7 +9,7 @@ import {
 } from '../identity/oci-names.ts';
 import type { PackRecord } from '../identity/pack-record.ts';
 import type { GuestPlatform } from '../identity/platform.ts';
-import { HttpError } from '../remote/http.ts';
+import { HttpError } from '../remote/http-error.ts';
 import { OciRepository, type RegistryTools } from '../remote/oci.ts';
 import { isIndex, type OciDescriptor, type OciIndex } from '../remote/oci-manifest.ts';
 import {

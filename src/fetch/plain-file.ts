@@ -3,7 +3,7 @@ import * as fs from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { BottleError, fileError, hasErrno } from '../errors.ts';
 import { BUNDLE_SUFFIX } from '../identity/published-name.ts';
-import { checkedUrl, redacted } from '../remote/http.ts';
+import { checkedUrl, redacted } from '../remote/url.ts';
 import { readBundles } from './bundle.ts';
 import { damagedRecord, MAX_RECORD_BYTES, parseRecord } from './record.ts';
 import { remoteFile } from './remote-file.ts';

@@ -5,7 +5,8 @@ import type { PackRecord } from '../identity/pack-record.ts';
 import { BUNDLE_SUFFIX, publishedName } from '../identity/published-name.ts';
 import { shownText } from '../identity/shown-text.ts';
 import { apiRequest, readApi, repositoryPath } from '../remote/github.ts';
-import { bodyError, type HttpRequest, unlessMissing } from '../remote/http.ts';
+import type { HttpRequest } from '../remote/http.ts';
+import { bodyError, unlessMissing } from '../remote/http-error.ts';
 import { damagedRecord, MAX_RECORD_BYTES, parseRecord } from './record.ts';
 import { remoteFile } from './remote-file.ts';
 import {

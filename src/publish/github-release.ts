@@ -10,7 +10,8 @@ import { BUNDLE_SUFFIX } from '../identity/published-name.ts';
 import { shownText } from '../identity/shown-text.ts';
 import type { OnProgress } from '../progress.ts';
 import { apiRequest, type GitHubSite, repositoryPath, sendApi, uploadRequest } from '../remote/github.ts';
-import { bodyError, type HttpClient, HttpError, type HttpRequest, unlessMissing } from '../remote/http.ts';
+import type { HttpClient, HttpRequest } from '../remote/http.ts';
+import { bodyError, HttpError, unlessMissing } from '../remote/http-error.ts';
 import {
   type Asset,
   assetSchema,

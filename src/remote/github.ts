@@ -4,15 +4,9 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import * as z from 'zod/mini';
 import { BottleError } from '../errors.ts';
-import {
-  bodyError,
-  type Credential,
-  checkedUrl,
-  type HttpClient,
-  HttpError,
-  type HttpRequest,
-  redacted,
-} from './http.ts';
+import type { Credential, HttpClient, HttpRequest } from './http.ts';
+import { bodyError, HttpError } from './http-error.ts';
+import { checkedUrl, redacted } from './url.ts';
 
 /** https://docs.github.com/rest/about-the-rest-api/api-versions */
 const API_VERSION = '2022-11-28';

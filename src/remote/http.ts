@@ -5,19 +5,36 @@ import type { Duplex, Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import packageJson from '../../package.json' with { type: 'json' };
-import { BottleError, type ErrorCode, hasErrno, InterruptedError } from '../errors.ts';
+import { BottleError } from '../errors.ts';
+import {
+  askedWaitMs,
+  bodyError,
+  HttpError,
+  isExpiredRedirect,
+  isUnreachable,
+  mayPass,
+  networkError,
+  SilenceError,
+  SlownessError,
+} from './http-error.ts';
+import { proxyFor } from './proxy.ts';
+import { checkedUrl, isLoopback, redacted } from './url.ts';
 
 const IDLE_TIMEOUT_MS = 30_000;
+/** For the whole of a short text, and for the head of every answer. */
+const SHORT_TIMEOUT_MS = 120_000;
+/** What git and curl users know as a lowest rate: fewer bytes than this over half a minute are a broken connection. */
+const LOWEST_BYTES_PER_SECOND = 1000;
+const RATE_WINDOW_MS = 30_000;
 const MAX_REDIRECTS = 5;
 const RETRIES = 5;
-/** Without a network, whoever waits shall soon know. */
+/** Without a network, the user shall soon know. */
 const UNREACHED_RETRIES = 1;
+const SLOW_RETRIES = 2;
+const EXPIRED_RETRIES = 1;
 const FIRST_RETRY_MS = 500;
 const MAX_RETRY_MS = 60_000;
-/** A server that asks for more is not waited for. */
-const MAX_RETRY_AFTER_MS = 60_000;
 const MAX_ERROR_BODY_BYTES = 64 * 1024;
-const MAX_QUOTED_CHARS = 200;
 const REDIRECTS = [301, 302, 303, 307, 308];
 
 /** What a server wants to know us by. It is sent to this origin (scheme, host and port) and to no other. */
@@ -34,7 +51,7 @@ export interface HttpRequest {
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: Buffer | StreamedBody;
   readonly credential?: Credential | undefined;
-  /** Statuses that are no failure. */
+  /** Statuses that are not a failure. */
   readonly expected?: readonly number[];
 }
 
@@ -53,64 +70,48 @@ export interface HttpAnswer {
   readonly body: IncomingMessage;
 }
 
-/** A server answered, and not with what was asked for. */
-export class HttpError extends BottleError {
-  readonly status: number;
-  readonly headers: IncomingHttpHeaders;
-  /** Its beginning; it can quote anything. */
-  readonly body: string;
-
-  constructor(url: string, status: number, headers: IncomingHttpHeaders, body: string) {
-    const { code, hint } = meaningOf(status, headers);
-    super(code, `${redacted(url)} answered ${status}${quotation(headers, body)}`, { hint });
-    this.status = status;
-    this.headers = headers;
-    this.body = body;
-  }
-}
-
 export interface HttpClientOptions {
   readonly signal: AbortSignal;
   /** Told of each failure that is going to be tried again. */
   readonly onRetry?: (message: string) => void;
   /** Without a byte. */
   readonly idleTimeoutMs?: number;
+  /** For the head of an answer, and for a body that is read whole. */
+  readonly shortTimeoutMs?: number;
+  /** The time over which the lowest rate of a body is measured. */
+  readonly rateWindowMs?: number;
   /** Before the first retry; each further one waits about twice as long. */
   readonly firstRetryMs?: number;
 }
 
 /**
- * Requests with what every source needs: proxies from the environment, redirects that drop credentials, time limits
- * for silence, and retries of what may pass. `close` ends the connections that are kept open.
+ * Requests with everything that a source needs: proxies from the environment, redirects that drop credentials, limits
+ * of time and of slowness, and retries of failures that may pass. `close` ends the connections that are kept open.
  */
 export class HttpClient {
+  readonly #options: Required<HttpClientOptions>;
   readonly #signal: AbortSignal;
-  readonly #onRetry: (message: string) => void;
-  readonly #idleTimeoutMs: number;
-  readonly #firstRetryMs: number;
   /** Any server: then there is a network. */
   #hasAnswered = false;
-  // HTTPS_PROXY, HTTP_PROXY and NO_PROXY, in either case; Node itself reads NODE_EXTRA_CA_CERTS.
-  readonly #agents = {
-    'http:': new http.Agent({ keepAlive: true, proxyEnv: process.env }),
-    'https:': new TunnelAgent({ keepAlive: true, proxyEnv: process.env }),
-  };
+  /** By the proxy's address; the empty one is the direct way. */
+  readonly #agents = new Map<string, http.Agent>();
 
-  constructor({
-    signal,
-    onRetry = () => {},
-    idleTimeoutMs = IDLE_TIMEOUT_MS,
-    firstRetryMs = FIRST_RETRY_MS,
-  }: HttpClientOptions) {
-    this.#signal = signal;
-    this.#onRetry = onRetry;
-    this.#idleTimeoutMs = idleTimeoutMs;
-    this.#firstRetryMs = firstRetryMs;
+  constructor(options: HttpClientOptions) {
+    this.#options = {
+      onRetry: () => {},
+      idleTimeoutMs: IDLE_TIMEOUT_MS,
+      shortTimeoutMs: SHORT_TIMEOUT_MS,
+      rateWindowMs: RATE_WINDOW_MS,
+      firstRetryMs: FIRST_RETRY_MS,
+      ...options,
+    };
+    this.#signal = options.signal;
   }
 
   close(): void {
-    this.#agents['http:'].destroy();
-    this.#agents['https:'].destroy();
+    for (const agent of this.#agents.values()) {
+      agent.destroy();
+    }
   }
 
   /**
@@ -118,22 +119,28 @@ export class HttpClient {
    * @throws HttpError for a status that is not expected, BottleError `network-failed` when there is no answer
    */
   async send(request: HttpRequest): Promise<HttpAnswer> {
-    let url = checkedUrl(request.url);
+    const asked = checkedUrl(request.url);
+    let url = asked;
     for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects += 1) {
       const answer = await this.#sendOnce(url, request);
-      const { location } = answer.headers;
+      const { status, headers } = answer;
       const { expected = [200] } = request;
-      if (expected.includes(answer.status)) {
+      if (expected.includes(status)) {
         return answer;
       }
-      const isRedirect =
-        REDIRECTS.includes(answer.status) && ['GET', 'HEAD'].includes(request.method ?? 'GET');
-      if (!isRedirect || location === undefined) {
-        const body = await textOf(answer.body);
-        throw new HttpError(url.href, answer.status, answer.headers, body);
+      const isRedirect = REDIRECTS.includes(status) && ['GET', 'HEAD'].includes(request.method ?? 'GET');
+      if (!isRedirect || headers.location === undefined) {
+        const body = await this.#textOf(answer);
+        throw new HttpError({
+          url: url.href,
+          status,
+          headers,
+          body,
+          isRedirected: url.origin !== asked.origin,
+        });
       }
       answer.body.destroy();
-      url = redirectTarget(location, url);
+      url = redirectTarget(headers.location, url);
     }
     throw refusedRedirect(`${redacted(request.url)} redirects more than ${MAX_REDIRECTS} times`);
   }
@@ -145,7 +152,7 @@ export class HttpClient {
   ): Promise<{ readonly answer: Omit<HttpAnswer, 'body'>; readonly bytes: Buffer }> {
     return await this.retry(async () => {
       const { body, ...answer } = await this.send(request);
-      return { answer, bytes: await bytesOf(body, maxBytes, answer.url) };
+      return { answer, bytes: await this.#bytesOf({ body, ...answer }, maxBytes) };
     });
   }
 
@@ -176,29 +183,38 @@ export class HttpClient {
         return await attempt();
       } catch (error) {
         this.#signal.throwIfAborted();
-        failures = hasProgressed() ? 1 : failures + 1;
-        const retries = isUnreachable(error) && !this.#hasAnswered ? UNREACHED_RETRIES : RETRIES;
-        if (!mayPass(error) || failures > retries) {
+        const hasGoneOn = hasProgressed() && !(error instanceof SlownessError);
+        failures = hasGoneOn ? 1 : failures + 1;
+        if (!mayPass(error) || failures > this.#retriesFor(error)) {
           throw error;
         }
         const waitMs = Math.max(askedWaitMs(error), this.#backoffMs(failures));
-        this.#onRetry(error.message);
+        this.#options.onRetry(error.message);
         // An abort ends the wait; it is thrown above.
         await sleep(waitMs, undefined, { signal: this.#signal }).catch(() => {});
       }
     }
   }
 
+  #retriesFor(error: BottleError): number {
+    if (isExpiredRedirect(error)) {
+      return EXPIRED_RETRIES;
+    }
+    if (error instanceof SlownessError) {
+      return SLOW_RETRIES;
+    }
+    return isUnreachable(error) && !this.#hasAnswered ? UNREACHED_RETRIES : RETRIES;
+  }
+
   /** Random, so that many clients that a server has lost at once do not come back at once. */
   #backoffMs(failures: number): number {
-    const longestMs = Math.min(this.#firstRetryMs * 2 ** (failures - 1), MAX_RETRY_MS);
+    const longestMs = Math.min(this.#options.firstRetryMs * 2 ** (failures - 1), MAX_RETRY_MS);
     return longestMs * (0.5 + Math.random() / 2);
   }
 
   async #sendOnce(url: URL, request: HttpRequest): Promise<HttpAnswer> {
     this.#signal.throwIfAborted();
     const { method = 'GET', credential, body } = request;
-    const protocol = url.protocol as 'http:' | 'https:';
     const headers: Record<string, string> = {
       'user-agent': `claude-bottle-pack/${packageJson.version}`,
       // What is compressed on the way has neither the size nor the hash that was promised.
@@ -207,46 +223,122 @@ export class HttpClient {
       ...(body && { 'content-length': String('open' in body ? body.sizeBytes : body.length) }),
       ...(credential?.origin === url.origin && { authorization: credential.authorization }),
     };
-    const module = protocol === 'https:' ? https : http;
+    const proxy = proxyFor(url, process.env);
+    const { idleTimeoutMs, shortTimeoutMs } = this.#options;
     return await new Promise<HttpAnswer>((resolve, reject) => {
-      const sent = module.request(url, {
+      const sent = (url.protocol === 'https:' ? https : http).request(url, {
         method,
         headers,
-        agent: this.#agents[protocol],
-        timeout: this.#idleTimeoutMs,
+        agent: this.#agentFor(url, proxy),
+        timeout: idleTimeoutMs,
       });
       // What has begun to arrive is broken off itself, or its reader would be told of an "aborted" connection only.
       let answer: IncomingMessage | undefined;
       const breakOff = (reason: Error) => (answer ?? sent).destroy(reason);
       const abort = () => breakOff(this.#signal.reason);
+      const reasonOf = (error: unknown) =>
+        this.#signal.aborted
+          ? this.#signal.reason
+          : error instanceof BottleError
+            ? error
+            : networkError(url.href, error, proxy);
+      let headTimer: NodeJS.Timeout | undefined;
       this.#signal.addEventListener('abort', abort);
-      sent.once('close', () => this.#signal.removeEventListener('abort', abort));
+      sent.once('close', () => {
+        clearTimeout(headTimer);
+        this.#signal.removeEventListener('abort', abort);
+      });
       sent.once('timeout', () =>
-        breakOff(networkError(url.href, new SilenceError(`no byte in ${this.#idleTimeoutMs / 1000} s`))),
+        breakOff(reasonOf(new SilenceError(`no byte in ${idleTimeoutMs / 1000} s`))),
       );
-      sent.once('error', (error) => reject(this.#reason(error, url)));
+      sent.once('error', (error) => reject(reasonOf(error)));
+      sent.once('finish', () => {
+        const slowness = `no whole answer in ${shortTimeoutMs / 1000} s`;
+        headTimer = setTimeout(() => breakOff(new SlownessError(url.href, proxy, slowness)), shortTimeoutMs);
+      });
       sent.once('response', (received) => {
+        clearTimeout(headTimer);
         this.#hasAnswered = true;
         answer = received.on('error', () => {});
+        this.#requireRate(received, (what) => breakOff(new SlownessError(url.href, proxy, what)));
         const { statusCode: status = 0, headers: receivedHeaders } = received;
         resolve({ status, headers: receivedHeaders, url: url.href, body: received });
       });
       if (body !== undefined && 'open' in body) {
-        // Whatever ends it early is the request's error, or an answer that comes before all is sent.
-        pipeline(body.open(), sent).catch((error: unknown) => reject(this.#reason(error, url)));
+        // What ends it early is the request's error, or an answer that comes before all is sent.
+        pipeline(body.open(), sent).catch((error: unknown) => reject(reasonOf(error)));
       } else {
         sent.end(body);
       }
     });
   }
 
-  /** What a request or a body broke off for. */
-  #reason(error: unknown, url: URL): unknown {
-    if (this.#signal.aborted) {
-      return this.#signal.reason;
-    }
-    return error instanceof BottleError ? error : networkError(url.href, error);
+  #agentFor(url: URL, proxy: URL | undefined): http.Agent {
+    const key = `${url.protocol} ${proxy?.href ?? ''}`;
+    const agent = this.#agents.get(key) ?? newAgent(url, proxy);
+    this.#agents.set(key, agent);
+    return agent;
   }
+
+  /** A reader that takes its time is not the server's fault: then bytes wait in the body. */
+  #requireRate(body: IncomingMessage, breakOff: (what: string) => void): void {
+    const { rateWindowMs } = this.#options;
+    const { socket } = body;
+    const leastBytes = (LOWEST_BYTES_PER_SECOND * rateWindowMs) / 1000;
+    let bytesBefore = socket.bytesRead;
+    const timer = setInterval(() => {
+      const bytes = socket.bytesRead - bytesBefore;
+      bytesBefore = socket.bytesRead;
+      if (bytes < leastBytes && body.readableLength === 0 && !body.complete) {
+        breakOff(`${bytes} bytes in ${rateWindowMs / 1000} s`);
+      }
+    }, rateWindowMs).unref();
+    body.once('close', () => clearInterval(timer));
+  }
+
+  async #textOf(answer: HttpAnswer): Promise<string> {
+    return await this.#bytesOf(answer, MAX_ERROR_BODY_BYTES).then(
+      (bytes) => bytes.toString('utf8'),
+      () => '',
+    );
+  }
+
+  /** @throws BottleError `sidecar-damaged` for a body that is too long, SlownessError for one that takes too long */
+  async #bytesOf({ body, url }: HttpAnswer, maxBytes: number): Promise<Buffer> {
+    const { shortTimeoutMs } = this.#options;
+    const chunks: Buffer[] = [];
+    let sizeBytes = 0;
+    const timer = setTimeout(
+      () => body.destroy(new SlownessError(url, undefined, `no whole answer in ${shortTimeoutMs / 1000} s`)),
+      shortTimeoutMs,
+    );
+    try {
+      for await (const chunk of body as AsyncIterable<Buffer>) {
+        sizeBytes += chunk.length;
+        if (sizeBytes > maxBytes) {
+          const message = `${redacted(url)} answered with more than ${maxBytes} bytes`;
+          throw new BottleError('sidecar-damaged', message, {
+            hint: 'check the address: a short text is expected there',
+          });
+        }
+        chunks.push(chunk);
+      }
+    } catch (error) {
+      throw bodyError(error, url);
+    } finally {
+      clearTimeout(timer);
+    }
+    return Buffer.concat(chunks);
+  }
+}
+
+/** Certificates are always checked: NODE_TLS_REJECT_UNAUTHORIZED is not read. */
+function newAgent(url: URL, proxy: URL | undefined): http.Agent {
+  if (url.protocol === 'http:') {
+    return new http.Agent({ keepAlive: true });
+  }
+  const proxyEnv = proxy && { HTTPS_PROXY: proxy.href };
+  return new TunnelAgent({ keepAlive: true, rejectUnauthorized: true, ...(proxyEnv && { proxyEnv }) });
 }
 
 /** When a proxy refuses the tunnel, Node leaves its connection open, and with it this process. Seen with Node 24.21. */
@@ -278,50 +370,7 @@ export function rangeHeaders({ start, end, etag }: ByteRange): Record<string, st
   return { range: `bytes=${start}-${end === undefined ? '' : end - 1}`, 'if-range': etag };
 }
 
-/** Undefined for what is not there, or not there for us: GitHub makes no difference. */
-export async function unlessMissing<T>(answer: Promise<T>): Promise<T | undefined> {
-  try {
-    return await answer;
-  } catch (error) {
-    if (error instanceof HttpError && error.status === 404) {
-      return undefined;
-    }
-    throw error;
-  }
-}
-
-/** Turns what a body breaks off with into what the user is told. */
-export function bodyError(error: unknown, url: string): unknown {
-  return error instanceof BottleError || error instanceof InterruptedError ? error : networkError(url, error);
-}
-
-/** Without the parts of an address that grant access to whoever has it. */
-export function redacted(url: string): string {
-  const parsed = URL.parse(url);
-  // What is no http address has no parts that could be told apart: all of it may be a login.
-  if (parsed === null || parsed.origin === 'null') {
-    return 'an address that is none';
-  }
-  parsed.username = '';
-  parsed.password = '';
-  return `${parsed.origin}${parsed.pathname}${parsed.search === '' ? '' : '?…'}`;
-}
-
-/** @throws BottleError `usage` for what is neither https, nor http on this machine */
-export function checkedUrl(text: string): URL {
-  const url = URL.parse(text);
-  if (url?.protocol === 'https:' || (url?.protocol === 'http:' && isLoopback(url.hostname))) {
-    return url;
-  }
-  throw new BottleError('usage', `not an address to download from: ${url === null ? text : redacted(text)}`, {
-    hint: 'use https://; http:// is for this machine (localhost) only',
-  });
-}
-
-export function isLoopback(hostname: string): boolean {
-  return hostname === 'localhost' || hostname === '[::1]' || /^127(\.\d{1,3}){3}$/.test(hostname);
-}
-
+/** @throws BottleError `network-failed` for a target that is not followed */
 function redirectTarget(location: string, from: URL): URL {
   const target = URL.parse(location, from.href);
   const isAllowed =
@@ -336,138 +385,4 @@ function redirectTarget(location: string, from: URL): URL {
 
 function refusedRedirect(message: string): BottleError {
   return new BottleError('network-failed', message, { hint: 'only https is followed; check the address' });
-}
-
-/** Whether the same request may succeed a little later. */
-function mayPass(error: unknown): error is BottleError {
-  if (error instanceof HttpError) {
-    const { status, headers } = error;
-    return [408, 425, 429, 500, 502, 503, 504].includes(status) || isRateLimit(status, headers);
-  }
-  return error instanceof ConnectionError && !isCertificateError(error.cause);
-}
-
-function isUnreachable(error: unknown): boolean {
-  const cause = error instanceof ConnectionError ? error.cause : undefined;
-  const first = cause instanceof AggregateError ? cause.errors[0] : cause;
-  return (
-    first instanceof SilenceError ||
-    hasErrno(first, 'ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'ENETUNREACH', 'EHOSTUNREACH', 'ETIMEDOUT')
-  );
-}
-
-/** How long the server wants to be left alone. */
-function askedWaitMs(error: BottleError): number {
-  const waitMs = error instanceof HttpError ? retryAfterMs(error.headers) : 0;
-  if (waitMs > MAX_RETRY_AFTER_MS) {
-    const minutes = Math.ceil(waitMs / 60_000);
-    throw new BottleError('try-later', `${error.message}: come back in ${minutes} minutes`, {
-      hint: 'try again then; a token (GH_TOKEN) has a rate limit of its own',
-      cause: error,
-    });
-  }
-  return waitMs;
-}
-
-function isRateLimit(status: number, headers: IncomingHttpHeaders): boolean {
-  return status === 403 && (headers['retry-after'] !== undefined || headers['x-ratelimit-remaining'] === '0');
-}
-
-/** https://datatracker.ietf.org/doc/html/rfc9110#field.retry-after, and GitHub's x-ratelimit-reset (seconds since 1970). */
-function retryAfterMs(headers: IncomingHttpHeaders): number {
-  const { 'retry-after': after } = headers;
-  const reset = headers['x-ratelimit-remaining'] === '0' ? headers['x-ratelimit-reset'] : undefined;
-  const waitMs =
-    after === undefined
-      ? Number(reset ?? 0) * 1000 - (reset === undefined ? 0 : Date.now())
-      : /^\d+$/.test(after)
-        ? Number(after) * 1000
-        : Date.parse(after) - Date.now();
-  return Number.isFinite(waitMs) ? Math.max(0, waitMs) : 0;
-}
-
-function meaningOf(status: number, headers: IncomingHttpHeaders): { code: ErrorCode; hint: string } {
-  if (isRateLimit(status, headers) || status === 429) {
-    return { code: 'network-failed', hint: 'wait a little; a token (GH_TOKEN) has a rate limit of its own' };
-  }
-  if (status === 401 || status === 403) {
-    return {
-      code: 'authentication',
-      hint: 'set GH_TOKEN to a token that may read it, or log in to the registry with docker login',
-    };
-  }
-  if (status === 404 || status === 410) {
-    return {
-      code: 'not-found',
-      hint: 'check the address; what is private looks like missing without a token',
-    };
-  }
-  return { code: 'network-failed', hint: 'try again later' };
-}
-
-/** Packets that a firewall drops look like this. */
-class SilenceError extends Error {}
-
-/** There was no answer, or it broke off. */
-class ConnectionError extends BottleError {}
-
-function networkError(url: string, cause: unknown): ConnectionError {
-  const { origin } = new URL(url);
-  const reason = cause instanceof Error ? reasonOf(cause) : String(cause);
-  const hint = isCertificateError(cause)
-    ? 'if a proxy of yours signs it, name its certificate in NODE_EXTRA_CA_CERTS'
-    : 'check the network and the proxy (HTTPS_PROXY); what is in the store works offline';
-  return new ConnectionError('network-failed', `no answer from ${origin}: ${reason}`, { hint, cause });
-}
-
-/** https://nodejs.org/api/tls.html#x509-certificate-error-codes */
-function isCertificateError(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && /CERT|LEAF_SIGNATURE/.test(String(error.code));
-}
-
-/** Of several addresses that were tried, Node reports an AggregateError without a message. */
-function reasonOf(error: Error): string {
-  const first = error instanceof AggregateError ? error.errors[0] : error;
-  if (hasErrno(first, 'ECONNRESET') || /aborted/.test(first.message)) {
-    return 'the connection broke off';
-  }
-  return first.message || String('code' in first ? first.code : first.name);
-}
-
-function quotation(headers: IncomingHttpHeaders, body: string): string {
-  if (!/json|text\/plain/.test(headers['content-type'] ?? '')) {
-    return '';
-  }
-  const text = body.replace(/\p{Cc}+/gu, ' ').trim();
-  return text === '' ? '' : `: ${text.slice(0, MAX_QUOTED_CHARS)}`;
-}
-
-async function textOf(body: IncomingMessage): Promise<string> {
-  return await bytesOf(body, MAX_ERROR_BODY_BYTES, '').then(
-    (bytes) => bytes.toString('utf8'),
-    () => '',
-  );
-}
-
-async function bytesOf(body: IncomingMessage, maxBytes: number, url: string): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  let sizeBytes = 0;
-  try {
-    for await (const chunk of body as AsyncIterable<Buffer>) {
-      sizeBytes += chunk.length;
-      if (sizeBytes > maxBytes) {
-        throw new BottleError(
-          'sidecar-damaged',
-          `${redacted(url)} answered with more than ${maxBytes} bytes`,
-          {
-            hint: 'check the address; what is expected there is a short text',
-          },
-        );
-      }
-      chunks.push(chunk);
-    }
-  } catch (error) {
-    throw bodyError(error, url);
-  }
-  return Buffer.concat(chunks);
 }

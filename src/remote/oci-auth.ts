@@ -2,16 +2,11 @@ import * as z from 'zod/mini';
 import { BottleError } from '../errors.ts';
 import { findDockerLogin, type RegistryLogin } from './docker-config.ts';
 import type { GitHubSite } from './github.ts';
-import {
-  type Credential,
-  type HttpClient,
-  HttpError,
-  type HttpRequest,
-  isLoopback,
-  redacted,
-} from './http.ts';
+import type { Credential, HttpClient, HttpRequest } from './http.ts';
+import { HttpError } from './http-error.ts';
 import { parseAnswer, unexpectedAnswer } from './oci-manifest.ts';
 import { type OciRepositoryName, originOf } from './oci-reference.ts';
+import { isLoopback, redacted } from './url.ts';
 
 const MAX_TOKEN_BYTES = 256 * 1024;
 /** With a refresh token, a token server wants to know which program asks. */

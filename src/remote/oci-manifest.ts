@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import * as z from 'zod/mini';
 import { BottleError } from '../errors.ts';
 import type { Digest } from '../identity/image-id.ts';
-import { redacted } from './http.ts';
+import { redacted } from './url.ts';
 
 /** https://github.com/opencontainers/image-spec/blob/main/media-types.md */
 export const INDEX_TYPE = 'application/vnd.oci.image.index.v1+json';

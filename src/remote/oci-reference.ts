@@ -1,6 +1,6 @@
 import { BottleError } from '../errors.ts';
 import type { Digest } from '../identity/image-id.ts';
-import { isLoopback } from './http.ts';
+import { isLoopback } from './url.ts';
 
 /** https://github.com/distribution/distribution/blob/main/docs/content/spec/api.md, and host and port before it. */
 const COMPONENT = '[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*';

@@ -6,13 +6,11 @@ import {
   type ByteRange,
   type Credential,
   type HttpAnswer,
-  HttpError,
   type HttpRequest,
   rangeHeaders,
-  redacted,
   type StreamedBody,
-  unlessMissing,
 } from './http.ts';
+import { HttpError, unlessMissing } from './http-error.ts';
 import { type Access, RegistryAuth, type RegistryTools } from './oci-auth.ts';
 import {
   digestOf,
@@ -27,6 +25,7 @@ import {
   referrersSchema,
 } from './oci-manifest.ts';
 import { formatName, type OciRepositoryName, originOf } from './oci-reference.ts';
+import { redacted } from './url.ts';
 
 export type { RegistryTools } from './oci-auth.ts';
 

@@ -1,7 +1,8 @@
 import * as z from 'zod/mini';
 import { BottleError } from '../errors.ts';
 import { type GitHubSite, readApi, repositoryPath } from '../remote/github.ts';
-import { type HttpClient, HttpError, unlessMissing } from '../remote/http.ts';
+import type { HttpClient } from '../remote/http.ts';
+import { HttpError, unlessMissing } from '../remote/http-error.ts';
 import { decodeSnappy } from './snappy.ts';
 
 const MAX_BUNDLE_BYTES = 4 * 1024 * 1024;

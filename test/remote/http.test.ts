@@ -12,6 +12,8 @@ import { callInChild } from '../helpers/module-child.ts';
 import { tempDir } from '../helpers/temp-dir.ts';
 import { type Fault, FaultServer } from '../servers/fault-server.ts';
 
+/** Nobody has it but the certificate of the test. */
+const NAME = 'registry.example';
 const CONTENT = Buffer.from('{"name": "content"}');
 
 describe('a status', () => {
@@ -226,7 +228,7 @@ describe('a redirect', () => {
 });
 
 test.each(['http://198.51.100.1/file', 'ftp://localhost/file', 'file:///etc/passwd', 'nothing'])(
-  '%s is no address to download from',
+  '%s is not an address to download from',
   async (url) => {
     expect(await failureOf(read({ url }))).toMatchObject({ code: 'usage' });
   },
@@ -247,6 +249,12 @@ describe('HTTPS', () => {
     expect(await readInChild(url, { NODE_EXTRA_CA_CERTS: caFile })).toEqual({ value: CONTENT.toString() });
   });
 
+  test('is checked, whatever NODE_TLS_REJECT_UNAUTHORIZED says', async () => {
+    const { url } = await startHttps((_request, response) => response.end(CONTENT));
+    const result = await readInChild(url, { NODE_TLS_REJECT_UNAUTHORIZED: '0' });
+    expect(result).toMatchObject({ code: 'network-failed', message: expect.stringContaining('self-signed') });
+  });
+
   test('with a certificate that nobody knows fails at once, and says what to do', async () => {
     const { url } = await startHttps((_request, response) => response.end(CONTENT));
     const result = await readInChild(url, {}, 60_000);
@@ -256,41 +264,116 @@ describe('HTTPS', () => {
 });
 
 describe('a proxy', () => {
-  test('from HTTP_PROXY is used', async () => {
-    const server = await FaultServer.start(CONTENT);
+  /** A server of a name that only the proxy knows. */
+  async function startNamed() {
+    const { url, caFile } = await startHttps((_request, response) => response.end(CONTENT));
+    const named = new URL(url);
+    named.hostname = NAME;
+    return { url: named.href, caFile, host: named.host };
+  }
+
+  test.each(['HTTPS_PROXY', 'https_proxy'])('from %s is asked for a tunnel', async (variable) => {
+    const { url, caFile, host } = await startNamed();
     const proxy = await startProxy();
-    expect(await readInChild(server.url, { HTTP_PROXY: proxy.url })).toEqual({ value: CONTENT.toString() });
-    expect(proxy.asked).toEqual([server.url]);
+    const env = { [variable]: proxy.url, NODE_EXTRA_CA_CERTS: caFile };
+    expect(await readInChild(url, env)).toEqual({ value: CONTENT.toString() });
+    expect(proxy.asked).toEqual([host]);
   });
 
-  test('is left out for hosts in NO_PROXY', async () => {
-    const server = await FaultServer.start(CONTENT);
+  test('is left out for this machine, with TLS and without', async () => {
+    const plain = await FaultServer.start(CONTENT);
+    const { url, caFile } = await startHttps((_request, response) => response.end(CONTENT));
     const proxy = await startProxy();
-    const env = { HTTP_PROXY: proxy.url, NO_PROXY: '127.0.0.1' };
-    expect(await readInChild(server.url, env)).toEqual({ value: CONTENT.toString() });
+    const env = { HTTP_PROXY: proxy.url, HTTPS_PROXY: proxy.url, NODE_EXTRA_CA_CERTS: caFile };
+    for (const address of [plain.url, plain.url.replace('127.0.0.1', 'localhost'), url]) {
+      expect(await readInChild(address, env)).toEqual({ value: CONTENT.toString() });
+    }
     expect(proxy.asked).toEqual([]);
   });
 
-  test('from HTTPS_PROXY is asked for a tunnel', async () => {
-    const { url, caFile } = await startHttps((_request, response) => response.end(CONTENT));
-    const proxy = await startProxy();
-    const env = { https_proxy: proxy.url, NODE_EXTRA_CA_CERTS: caFile };
-    expect(await readInChild(url, env)).toEqual({ value: CONTENT.toString() });
-    expect(proxy.asked).toEqual([new URL(url).host]);
+  test.each([
+    ['refuses', 'HTTP/1.1 407 Proxy Authentication Required\r\n\r\n'],
+    ['never opens the tunnel', ''],
+  ])('that %s is named in the error, without its login', async (_, refusal) => {
+    const { url, caFile, host } = await startNamed();
+    const proxy = await startProxy(refusal);
+    const withLogin = proxy.url.replace('//', '//user:marker@');
+    const result = await readInChild(url, { HTTPS_PROXY: withLogin, NODE_EXTRA_CA_CERTS: caFile });
+    expect(result).toMatchObject({ code: 'network-failed', hint: expect.stringContaining('NO_PROXY') });
+    expect(result.message).toContain(`no answer from https://${host} by way of the proxy ${proxy.url}: `);
+    expect(result.message).not.toContain('marker');
   });
 
-  test('that opens no tunnel is an error of the network', async () => {
-    const { url, caFile } = await startHttps((_request, response) => response.end(CONTENT));
-    const proxy = await startProxy('HTTP/1.1 407 Proxy Authentication Required\r\n\r\n');
-    const env = { HTTPS_PROXY: proxy.url, NODE_EXTRA_CA_CERTS: caFile };
-    expect(await readInChild(url, env)).toMatchObject({ code: 'network-failed' });
+  test('by SOCKS is refused with its setting', async () => {
+    const result = await readInChild('https://registry.example/', { HTTPS_PROXY: 'socks5://127.0.0.1:9' });
+    expect(result).toMatchObject({ code: 'usage', message: expect.stringContaining('socks5') });
+  });
+});
+
+describe('a slow server', () => {
+  const limits = { shortTimeoutMs: 300, rateWindowMs: 300, idleTimeoutMs: 60_000 };
+
+  async function startDribbler() {
+    let requests = 0;
+    const server = http.createServer((_request, response) => {
+      requests += 1;
+      response.writeHead(200, { 'content-length': 1_000_000 });
+      const timer = setInterval(() => response.write('x'), 20);
+      response.once('close', () => clearInterval(timer));
+    });
+    return { url: await listen(server), requests: () => requests };
+  }
+
+  test('that sends a short text byte by byte is given up after three tries', async () => {
+    const { url, requests } = await startDribbler();
+    const error = await failureOf(newClient(limits).read({ url }, 2_000_000));
+    expect(error).toMatchObject({ exitCode: 69, message: expect.stringContaining('is too slow') });
+    expect(requests()).toBe(3);
   });
 
-  test('that never opens the tunnel is not waited for for ever', async () => {
-    const { url, caFile } = await startHttps((_request, response) => response.end(CONTENT));
-    const proxy = await startProxy('');
-    const env = { HTTPS_PROXY: proxy.url, NODE_EXTRA_CA_CERTS: caFile };
-    expect(await readInChild(url, env)).toMatchObject({ code: 'network-failed' });
+  test('that sends a file byte by byte is given up, though it goes on', async () => {
+    const { url, requests } = await startDribbler();
+    const client = newClient({ ...limits, shortTimeoutMs: 60_000 });
+    let bytes = 0;
+    const work = client.retry(
+      async () => {
+        const { body } = await client.send({ url });
+        for await (const chunk of body as AsyncIterable<Buffer>) {
+          bytes += chunk.length;
+        }
+      },
+      () => true,
+    );
+    expect(await failureOf(work)).toMatchObject({ message: expect.stringMatching(/too slow: \d+ bytes in/) });
+    expect(requests()).toBe(3);
+    expect(bytes).toBeGreaterThan(0);
+  });
+
+  test('that sends the head of its answer byte by byte is given up', async () => {
+    const url = await listen(
+      http.createServer(({ socket }) => {
+        socket.write('HTTP/1.1 200 OK\r\nx-endless: ');
+        const timer = setInterval(() => socket.write('x'), 20);
+        socket.once('close', () => clearInterval(timer));
+      }),
+    );
+    expect(await failureOf(newClient(limits).read({ url }, 100))).toMatchObject({
+      message: expect.stringContaining('is too slow: no whole answer in 0.3 s'),
+    });
+  });
+
+  test('is not blamed for a reader that takes its time', async () => {
+    const content = Buffer.alloc(4_000_000, 'x');
+    const server = await FaultServer.start(content);
+    const { body } = await newClient(limits).send({ url: server.url });
+    let bytes = 0;
+    for await (const chunk of body as AsyncIterable<Buffer>) {
+      if (bytes === 0) {
+        await new Promise((resolve) => setTimeout(resolve, 1000));
+      }
+      bytes += chunk.length;
+    }
+    expect(bytes).toBe(content.length);
   });
 });
 
@@ -326,7 +409,7 @@ async function startHttps(answer: http.RequestListener): Promise<{ url: string; 
   const dir = await tempDir();
   const [caFile, keyFile] = [join(dir, 'cert.pem'), join(dir, 'key.pem')];
   const kind = ['-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '1'];
-  const names = ['-subj', '/CN=test', '-addext', 'subjectAltName=IP:127.0.0.1'];
+  const names = ['-subj', '/CN=test', '-addext', `subjectAltName=IP:127.0.0.1,DNS:${NAME}`];
   execFileSync('openssl', ['req', ...kind, ...names, '-out', caFile, '-keyout', keyFile], {
     stdio: 'ignore',
   });
@@ -334,13 +417,12 @@ async function startHttps(answer: http.RequestListener): Promise<{ url: string; 
   return { url: await listen(server), caFile };
 }
 
-/** Passes everything on, and says what it was asked for. `refusal` is its answer to CONNECT, and may be none. */
+/** Knows every server on this machine, and says what it was asked for. `refusal` is its answer to CONNECT, and may be empty. */
 async function startProxy(refusal?: string): Promise<{ url: string; asked: string[] }> {
   const asked: string[] = [];
   const server = http.createServer((request, response) => {
-    const url = request.url ?? '';
-    asked.push(url);
-    http.get(url, (answer) => answer.pipe(response.writeHead(answer.statusCode ?? 502, answer.headers)));
+    asked.push(request.url ?? '');
+    response.end(CONTENT);
   });
   server.on('connect', (request, socket: Socket) => {
     asked.push(request.url ?? '');
@@ -349,8 +431,7 @@ async function startProxy(refusal?: string): Promise<{ url: string; asked: strin
       socket.write(refusal);
       return;
     }
-    const { hostname, port } = new URL(`http://${request.url}`);
-    const target = connect(Number(port), hostname, () => {
+    const target = connect(Number(new URL(`http://${request.url}`).port), '127.0.0.1', () => {
       socket.write('HTTP/1.1 200 Connection Established\r\n\r\n');
       socket.pipe(target).pipe(socket);
     });
