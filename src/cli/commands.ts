@@ -1,4 +1,4 @@
-import { Argument, type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { BindCommandOptions } from './bind-command.ts';
 import type { CleanRegistryCommandOptions } from './clean-registry-command.ts';
 import type { DoctorOptions } from './doctor-command.ts';
@@ -43,7 +43,6 @@ export function addCommands(program: Command, start: Start): void {
   addVerify(program, start);
   addDoctor(program, start);
   addCleanRegistry(program, start);
-  addCompletion(program, start);
 }
 
 function addFetch(program: Command, start: Start): void {
@@ -407,22 +406,6 @@ function addCleanRegistry(program: Command, start: Start): void {
       start(async ({ output, signal }) => {
         const { runCleanRegistry } = await import('./clean-registry-command.ts');
         return await runCleanRegistry(place, options, output, signal);
-      }),
-    );
-}
-
-function addCompletion(program: Command, start: Start): void {
-  program
-    .command('completion')
-    .description('print a script that completes commands and options in a shell')
-    .addArgument(new Argument('<shell>').choices(['bash', 'zsh', 'fish']))
-    .addHelpText('after', examples(['source <(claude-bottle completion bash)', 'in ~/.bashrc']))
-    .action((shell: 'bash' | 'zsh' | 'fish') =>
-      start(async ({ output }) => {
-        const { completionScript } = await import('./completion.ts');
-        const script = completionScript(program, shell);
-        output.result(script, script.trimEnd().split('\n'));
-        return 0;
       }),
     );
 }
