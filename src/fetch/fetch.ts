@@ -260,10 +260,9 @@ async function receive(
   dir: string,
   options: FetchOptions,
 ): Promise<string> {
-  const { signal } = options;
   const expected = expectedOf(record);
-  const unpacked = join(dir, 'sidecar');
-  await fs.rm(unpacked, { force: true });
+  const copied = join(dir, 'sidecar');
+  await fs.rm(copied, { force: true });
   if (content.kind === 'local') {
     const { path, span } = content;
     if (span.sizeBytes !== record.sidecar.sizeBytes) {
@@ -271,19 +270,13 @@ async function receive(
       throw damagedRecord(`${path} has ${span.sizeBytes} bytes, and its pack record says ${expectedBytes}`);
     }
     await requireFreeBytes(dir, span.sizeBytes, 'the sidecar');
-    const hashed = await receiveSpan(content, unpacked, options);
-    await verifySidecar(unpacked, expected, { hashed });
-    return unpacked;
+    const hashed = await receiveSpan(content, copied, options);
+    await verifySidecar(copied, expected, { hashed });
+    return copied;
   }
-  const { path, hashed } = await receiveFrom(content, record, dir, options);
-  if (!content.isZip) {
-    await verifySidecar(path, expected, { hashed });
-    return path;
-  }
-  const { extractOnly } = await import('./unzip.ts');
-  await extractOnly(path, unpacked, { sizeBytes: record.sidecar.sizeBytes, signal });
-  await verifySidecar(unpacked, expected, { signal });
-  return unpacked;
+  const { path, hashed } = await receiveFrom(content, dir, options);
+  await verifySidecar(path, expected, { hashed });
+  return path;
 }
 
 async function receiveSpan(
@@ -303,12 +296,11 @@ async function receiveSpan(
 
 async function receiveFrom(
   file: RemoteFile,
-  { sidecar }: PackRecord,
   dir: string,
   { http, signal, onProgress }: FetchOptions,
 ): Promise<Download> {
-  const { sizeBytes: totalBytes, isZip } = file;
-  const neededBytes = totalBytes + (isZip ? sidecar.sizeBytes : 0) - (await bytesIn(dir));
+  const { sizeBytes: totalBytes } = file;
+  const neededBytes = totalBytes - (await bytesIn(dir));
   await requireFreeBytes(dir, Math.max(0, neededBytes), 'the sidecar');
   onProgress({ type: 'start', stage: 'download' });
   const received = await download(file, {

@@ -105,7 +105,7 @@ async function offerOfPages(
   const { sha256, sizeBytes } = record.sidecar;
   return {
     record,
-    content: remoteFile(http, { url }, { sha256, sizeBytes, isZip: false }),
+    content: remoteFile(http, { url }, { sha256, sizeBytes }),
     address: `release:${tag}`,
     bundles: () => readBundles(http, { url: url + BUNDLE_SUFFIX }),
   };
@@ -136,7 +136,6 @@ async function offerOfApi(
     content: remoteFile(tools.http, assetRequest(repository, asset, tools), {
       sha256,
       sizeBytes,
-      isZip: false,
     }),
     address: `release:${tag}`,
     bundles: async () => {

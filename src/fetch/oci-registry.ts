@@ -181,7 +181,6 @@ function offerOf({ digest, layer, record }: FoundImage, repository: OciRepositor
       kind: 'remote',
       sizeBytes,
       sha256,
-      isZip: false,
       open: async (range) => await repository.openBlob(layer.digest, range),
     },
     address: `oci:${address}`,

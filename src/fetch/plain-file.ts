@@ -25,12 +25,11 @@ export function urlSource(address: string, { http }: Pick<SourceTools, 'http'>):
       recordUrl.pathname += '.json';
       const { bytes } = await http.read({ url: recordUrl.href }, MAX_RECORD_BYTES);
       const record = parseRecord(bytes, redacted(recordUrl.href));
-      const { sha256, sizeBytes } = record.sidecar;
       const bundleUrl = new URL(url);
       bundleUrl.pathname += BUNDLE_SUFFIX;
       return {
         record,
-        content: remoteFile(http, { url }, { sha256, sizeBytes, isZip: false }),
+        content: remoteFile(http, { url }, record.sidecar),
         address,
         bundles: () => readBundles(http, { url: bundleUrl.href }),
       };

@@ -5,11 +5,12 @@ import type { RemoteFile } from './source.ts';
 export function remoteFile(
   http: HttpClient,
   request: HttpRequest,
-  facts: Pick<RemoteFile, 'sizeBytes' | 'sha256' | 'isZip'>,
+  { sizeBytes, sha256 }: Pick<RemoteFile, 'sizeBytes' | 'sha256'>,
 ): RemoteFile {
   return {
     kind: 'remote',
-    ...facts,
+    sizeBytes,
+    sha256,
     open: async (range) =>
       await http.send({
         ...request,

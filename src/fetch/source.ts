@@ -36,12 +36,9 @@ export interface Offer {
 
 export interface RemoteFile {
   readonly kind: 'remote';
-  /** Of what is transferred: the sidecar, or the zip that it is in. */
   readonly sizeBytes: number;
   /** 64 hex digits. */
   readonly sha256: string;
-  /** The sidecar is the only entry of a zip: an older way to upload workflow artifacts. */
-  readonly isZip: boolean;
   /**
    * Asks for the whole, or with `range` for a part of it: 206, or 200 when the server sends the whole all the same.
    * Each call finds its way anew, since addresses can be valid for a minute only.

@@ -6,7 +6,7 @@ import { BUNDLE_SUFFIX, publishedName } from '../identity/published-name.ts';
 import { shownText } from '../identity/shown-text.ts';
 import { apiRequest, readApi, repositoryPath } from '../remote/github.ts';
 import type { HttpRequest } from '../remote/http.ts';
-import { bodyError, unlessMissing } from '../remote/http-error.ts';
+import { unlessMissing } from '../remote/http-error.ts';
 import { damagedRecord, MAX_RECORD_BYTES, parseRecord } from './record.ts';
 import { remoteFile } from './remote-file.ts';
 import {
@@ -26,7 +26,6 @@ const MAX_RUNS = 10;
 const PAGE_SIZE = 100;
 const MAX_PAGES = 5;
 const MAX_REASONS = 3;
-const ZIP_MAGIC = Buffer.from('PK\x03\x04', 'latin1');
 
 const artifactSchema = z.object({
   id: z.int(),
@@ -34,7 +33,7 @@ const artifactSchema = z.object({
   size_in_bytes: z.int(),
   expired: z.boolean(),
   expires_at: z.nullish(shownText),
-  /** Of what is stored: the file itself, or the zip around it. None on old artifacts. */
+  /** Absent on old artifacts. */
   digest: z.nullish(z.string().check(z.regex(/^sha256:[0-9a-f]{64}$/))),
   workflow_run: z.nullish(
     z.object({
@@ -199,10 +198,7 @@ class Search {
     const text = await this.#readText(recordArtifact, MAX_RECORD_BYTES);
     const record = parseRecord(text, `the artifact ${name}`);
     this.#requireSource(record, run);
-    const content = await this.#content(artifact, record);
-    if (content === undefined) {
-      return `the one of run ${run.id} is a zip without a digest`;
-    }
+    const content = this.#content(artifact, record);
     const bundles = async () => {
       const bundle = await this.#beside(run, artifact.name + BUNDLE_SUFFIX);
       return bundle === undefined ? [] : [await this.#readText(bundle, MAX_BUNDLE_BYTES)];
@@ -222,8 +218,7 @@ class Search {
     if (artifact.digest && artifact.digest !== digest) {
       throw damagedRecord(`the artifact ${artifact.name} arrived as ${digest}, expected ${artifact.digest}`);
     }
-    const isZip = bytes.subarray(0, ZIP_MAGIC.length).equals(ZIP_MAGIC);
-    return isZip ? await (await import('./unzip.ts')).unzipOnly(bytes, maxBytes) : bytes;
+    return bytes;
   }
 
   /** The action writes its run into the record, also when the sidecar came from the runner cache. */
@@ -242,50 +237,18 @@ class Search {
     }
   }
 
-  /** Undefined when there is nothing to check the transfer with. */
-  async #content(artifact: Artifact, { sidecar }: PackRecord): Promise<RemoteFile | undefined> {
+  #content(artifact: Artifact, { sidecar }: PackRecord): RemoteFile {
     const { name, digest, size_in_bytes: sizeBytes } = artifact;
-    const request = this.#downloadRequest(artifact);
-    const isZip = digest !== `sha256:${sidecar.sha256}` && (await this.#startsAsZip(request));
-    if (isZip) {
-      const sha256 = digest?.replace('sha256:', '');
-      return sha256 === undefined
-        ? undefined
-        : remoteFile(this.#tools.http, request, { sizeBytes, sha256, isZip });
-    }
     if ((digest && digest !== `sha256:${sidecar.sha256}`) || sizeBytes !== sidecar.sizeBytes) {
       throw damagedRecord(
         `the artifact ${name} is ${digest} (${sizeBytes} bytes), and its pack record says ` +
           `sha256:${sidecar.sha256} (${sidecar.sizeBytes} bytes)`,
       );
     }
-    return remoteFile(this.#tools.http, request, { sizeBytes, sha256: sidecar.sha256, isZip });
+    return remoteFile(this.#tools.http, this.#downloadRequest(artifact), sidecar);
   }
 
-  async #startsAsZip(request: HttpRequest): Promise<boolean> {
-    const { http } = this.#tools;
-    return await http.retry(async () => {
-      const { body, url } = await http.send({
-        ...request,
-        headers: { ...request.headers, range: `bytes=0-${ZIP_MAGIC.length - 1}` },
-        expected: [200, 206],
-      });
-      let start = Buffer.alloc(0);
-      try {
-        for await (const chunk of body as AsyncIterable<Buffer>) {
-          start = Buffer.concat([start, chunk]);
-          if (start.length >= ZIP_MAGIC.length) {
-            break;
-          }
-        }
-      } catch (error) {
-        throw bodyError(error, url);
-      }
-      return start.subarray(0, ZIP_MAGIC.length).equals(ZIP_MAGIC);
-    });
-  }
-
-  /** https://docs.github.com/rest/actions/artifacts#download-an-artifact: the way to what is no zip, too. */
+  /** Serves a file that was uploaded as it is too: https://docs.github.com/rest/actions/artifacts#download-an-artifact */
   #downloadRequest({ id }: Artifact): HttpRequest {
     const path = repositoryPath(this.#repository.name, 'actions', 'artifacts', String(id), 'zip');
     return apiRequest(this.#tools.github, `repos/${path}`);

@@ -183,7 +183,7 @@ describe('from an empty machine, claude-bottle finds what was fetched from', () 
       ...packed.record,
       source: { ...packed.record.source, runId: String(workflowRun.id) } as PackRecord['source'],
     };
-    repository.addArtifact(workflowRun, packed.name, await fs.readFile(packed.path), { zipped: true });
+    repository.addArtifact(workflowRun, packed.name, await fs.readFile(packed.path));
     repository.addArtifact(workflowRun, `${packed.name}.json`, formatRecord(record));
     const token = github.addToken({ reads: [repository] });
     const fetched = await expectFetched(machine, packed, [

@@ -13,7 +13,7 @@ for (const name of ['SIGINT', 'SIGTERM'] as const) {
 const { signal } = controller;
 const http = new HttpClient({ signal });
 try {
-  await download(remoteFile(http, { url }, { sizeBytes: Number(sizeBytes), sha256, isZip: false }), {
+  await download(remoteFile(http, { url }, { sizeBytes: Number(sizeBytes), sha256 }), {
     dir,
     signal,
     http,

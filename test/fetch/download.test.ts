@@ -376,7 +376,7 @@ async function startBed(options: FaultServerOptions & { content?: Buffer } = {})
       const onBytes = (doneBytes: number) => progress.push(doneBytes);
       const onWarning = (message: string) => warnings.push(message);
       const { url, content } = server;
-      const facts = { sizeBytes: content.length, sha256: sha256Of(content), isZip: false };
+      const facts = { sizeBytes: content.length, sha256: sha256Of(content) };
       const file = remoteFile(http, { url }, facts);
       return await download(file, { dir, signal, http, onBytes, onWarning, ...changed });
     },

@@ -54,7 +54,7 @@ describe('the releases of a public repository', () => {
     bed.github.addRepository(REPOSITORY).addRelease('v1.2.0', ASSETS);
     const { record, content, address } = await offer('v1.2.0');
     expect(record).toEqual(recordOf(SIDECAR));
-    expect(content).toMatchObject({ sizeBytes: SIDECAR.length, sha256: sha256(SIDECAR), isZip: false });
+    expect(content).toMatchObject({ sizeBytes: SIDECAR.length, sha256: sha256(SIDECAR) });
     expect((await bytesOf(content)).bytes).toEqual(SIDECAR);
     expect(address).toBe('release:v1.2.0');
     expect(asked('api')).toBe(0);

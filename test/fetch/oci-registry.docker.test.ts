@@ -115,7 +115,6 @@ registryTest('a public sidecar is found by the key alone, and nobody is told who
     expect(offer.content).toMatchObject({
       sizeBytes: offer.record.sidecar.sizeBytes,
       sha256: offer.record.sidecar.sha256,
-      isZip: false,
     });
     expect(await sha256Of(offer)).toBe(offer.record.sidecar.sha256);
   }

@@ -41,7 +41,7 @@ describe('a sidecar on any server', () => {
     const source = urlSource(address, { http });
     const found = (await source.find(WANTED)) as Offer & { content: RemoteFile };
     expect(found).toMatchObject({ record: recordOf(SIDECAR), address });
-    expect(found.content).toMatchObject({ sha256: sha256(SIDECAR), sizeBytes: SIDECAR.length, isZip: false });
+    expect(found.content).toMatchObject({ sha256: sha256(SIDECAR), sizeBytes: SIDECAR.length });
     expect((await bytesOf(found.content)).bytes).toEqual(SIDECAR);
     expect(requests.map(({ url }) => url)).toEqual([
       '/a.smolmachine.json?sig=secret',

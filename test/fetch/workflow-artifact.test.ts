@@ -2,7 +2,6 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import type { Offer, RemoteFile, Skipped } from '../../src/fetch/source.ts';
 import { artifactSource } from '../../src/fetch/workflow-artifact.ts';
 import type { Repository, Run } from '../doubles/github/repository.ts';
-import { writeZip } from '../doubles/github/zip.ts';
 import { failureOf } from '../helpers/failure.ts';
 import {
   type Bed,
@@ -29,19 +28,15 @@ beforeEach(async () => {
 });
 
 /** A run with the artifacts that the action uploads. */
-function publish(
-  properties: Partial<Omit<Run, 'id'>> = {},
-  { name = NAME, zipped = false, sidecar = SIDECAR } = {},
-) {
+function publish(properties: Partial<Omit<Run, 'id'>> = {}, { name = NAME, sidecar = SIDECAR } = {}) {
   const run = repository.addRun(properties);
   return {
     run,
-    sidecar: repository.addArtifact(run, name, sidecar, { zipped }),
+    sidecar: repository.addArtifact(run, name, sidecar),
     record: repository.addArtifact(
       run,
       `${name}.json`,
       recordText(sidecar, { runId: run.id, repositoryId: repository.id }),
-      { zipped },
     ),
   };
 }
@@ -74,28 +69,14 @@ describe('an artifact by its name', () => {
     const { run } = publish();
     const { record, content, address } = await offer();
     expect(record).toEqual(recordOf(SIDECAR, { runId: run.id, repositoryId: repository.id }));
-    expect(content).toMatchObject({ sizeBytes: SIDECAR.length, sha256: sha256(SIDECAR), isZip: false });
+    expect(content).toMatchObject({ sizeBytes: SIDECAR.length, sha256: sha256(SIDECAR) });
     expect((await bytesOf(content)).bytes).toEqual(SIDECAR);
     expect(address).toBe(`run:${run.id}`);
   });
 
-  it('can be a zip, as can its record: digest and size are then of what is transferred', async () => {
-    const { sidecar } = publish({}, { zipped: true });
-    const { content } = await offer();
-    expect(content).toMatchObject({
-      sizeBytes: sidecar.stored.length,
-      sha256: sha256(sidecar.stored),
-      isZip: true,
-    });
-    expect((await bytesOf(content)).bytes).toEqual(sidecar.stored);
-  });
-
-  it('of old needs no digest, unless it is a zip: then nothing tells what has to arrive', async () => {
+  it('of old needs no digest: its record tells what has to arrive', async () => {
     publish().sidecar.digest = null;
-    expect((await offer()).content).toMatchObject({ sha256: sha256(SIDECAR), isZip: false });
-    const { run, sidecar } = publish({}, { zipped: true });
-    sidecar.digest = null;
-    expect(await skipped(run)).toContain(`the one of run ${run.id} is a zip without a digest`);
+    expect((await offer()).content).toMatchObject({ sha256: sha256(SIDECAR) });
   });
 
   it('is skipped without a token, and nothing is asked', async () => {
@@ -267,8 +248,7 @@ describe('the record of an artifact', () => {
 
   it.each([
     ['not JSON', Buffer.from('<html>'), /not JSON/],
-    ['a zip of two files', twoFiles(), /it has 2 entries/],
-    ['a zip of too much', bomb(), /more than 1048576/],
+    ['a zip', Buffer.from('PK\x03\x04'), /not JSON/],
   ])('is refused when it is %s', async (_, content, message) => {
     const run = repository.addRun();
     repository.addArtifact(run, NAME, SIDECAR);
@@ -292,17 +272,6 @@ describe('the record of an artifact', () => {
   });
 });
 
-function twoFiles(): Buffer {
-  return writeZip([
-    { name: 'a', content: Buffer.from('{}') },
-    { name: 'b', content: Buffer.from('{}') },
-  ]);
-}
-
-function bomb(): Buffer {
-  return writeZip([{ name: 'a', content: Buffer.alloc(8 << 20), deflate: true }]);
-}
-
 describe('a download', () => {
   it('asks for a new link each time: one is good for a minute', async () => {
     publish();
@@ -313,7 +282,7 @@ describe('a download', () => {
   });
 
   it('shows the token to the API alone', async () => {
-    publish({}, { zipped: true });
+    publish();
     await bytesOf((await offer()).content);
     const servers = bed.github.requests.map(
       ({ server, headers }) => `${server} ${headers.authorization ?? ''}`,

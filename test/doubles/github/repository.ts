@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import { writeZip } from './zip.ts';
 
 export interface Asset {
   readonly id: number;
@@ -33,7 +32,6 @@ export interface Artifact {
   readonly id: number;
   readonly name: string;
   readonly run: Run;
-  /** As it is stored: a zip, or the file itself. */
   readonly stored: Buffer;
   readonly contentType: string;
   /** Of the answer that gives the stored bytes. */
@@ -160,21 +158,15 @@ export class Repository {
     return run;
   }
 
-  addArtifact(
-    run: Run,
-    name: string,
-    content: Buffer | string,
-    { zipped = false }: { zipped?: boolean } = {},
-  ): Artifact {
-    const bytes = Buffer.from(content);
-    const stored = zipped ? writeZip([{ name, content: bytes }]) : bytes;
+  addArtifact(run: Run, name: string, content: Buffer | string): Artifact {
+    const stored = Buffer.from(content);
     const artifact: Artifact = {
       id: this.#nextId(),
       name,
       run,
       stored,
-      contentType: zipped ? 'application/zip' : 'application/octet-stream',
-      fileName: zipped ? `${name}.zip` : name,
+      contentType: 'application/octet-stream',
+      fileName: name,
       digest: digestOf(stored),
       expired: false,
       expiresAt: '2027-02-01T10:00:00Z',
