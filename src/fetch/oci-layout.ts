@@ -89,7 +89,6 @@ async function findOffer(layout: Layout, wanted: Wanted): Promise<Offer | Skippe
     content: { kind: 'local', path: layout.path, span: layout.find(layer.digest, layer.sizeBytes) },
     address: `layout:${layout.path}`,
     bundles: async () => attached,
-    isOffline: true,
   };
 }
 

@@ -30,8 +30,6 @@ export interface Offer {
   readonly address: string;
   /** The Sigstore bundles that are published beside it. */
   readonly bundles: () => Promise<readonly Buffer[]>;
-  /** From a file that is made for machines without a network: bundles that are not in it are not asked for elsewhere. */
-  readonly isOffline?: true;
 }
 
 export interface RemoteFile {

@@ -2,7 +2,6 @@ import { BottleError } from '../errors.ts';
 import type { InputsKey } from '../identity/inputs-key.ts';
 import type { PackRecord } from '../identity/pack-record.ts';
 import type { Store } from '../store/store.ts';
-import { attestationBundles } from '../trust/attestations.ts';
 import { decideProvenance, type ProvenanceMode, type Verified } from '../trust/decide.ts';
 import { readMemory, remember } from '../trust/trust-memory.ts';
 import type { Offer, SourceTools, Wanted } from './source.ts';
@@ -32,7 +31,7 @@ export interface Judged {
  * @throws BottleError `not-trusted`
  */
 export async function judgeOffer(
-  offer: Pick<Offer, 'record' | 'bundles' | 'isOffline'>,
+  offer: Pick<Offer, 'record' | 'bundles'>,
   { repository }: Pick<Wanted, 'repository'>,
   trust: TrustOptions,
   { store, tools }: { store: Store; tools: SourceTools },
@@ -48,20 +47,9 @@ export async function judgeOffer(
   const place = { ...store.trustPlace, serverUrl, repository };
   const memory = await readMemory(place);
   const { record } = offer;
-  const isNeeded = trust.provenance === 'required' || memory !== undefined;
-  // GitHub's API has a copy, and a limit of requests: it is asked only when the answer matters.
-  const bundles =
-    published.length === 0 && isNeeded && !offer.isOffline
-      ? await attestationBundles({
-          http: tools.http,
-          site: tools.github,
-          repository,
-          sha256: record.sidecar.sha256,
-        })
-      : published;
   const verified = await decideProvenance({
     mode: trust.provenance,
-    bundles,
+    bundles: published,
     record,
     policy: { serverUrl, repository, ...trust },
     memory,

@@ -24,12 +24,10 @@ async function bench() {
   };
   const github = { ...tools.github, serverUrl: 'https://github.com' };
   const judge = async (...bundles: Buffer[]) =>
-    await judgeOffer(
-      { record: RECORD, bundles: async () => bundles, isOffline: true },
-      { repository: 'acme/agents' },
-      trust,
-      { store, tools: { ...tools, github } },
-    );
+    await judgeOffer({ record: RECORD, bundles: async () => bundles }, { repository: 'acme/agents' }, trust, {
+      store,
+      tools: { ...tools, github },
+    });
   return { store, judge };
 }
 
