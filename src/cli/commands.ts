@@ -1,6 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { BindCommandOptions } from './bind-command.ts';
-import type { CleanRegistryCommandOptions } from './clean-registry-command.ts';
 import type { DoctorOptions } from './doctor-command.ts';
 import type { ExportCommandOptions } from './export-command.ts';
 import type { FetchCommandOptions } from './fetch-command.ts';
@@ -42,7 +41,6 @@ export function addCommands(program: Command, start: Start): void {
   addInspect(program, start);
   addVerify(program, start);
   addDoctor(program, start);
-  addCleanRegistry(program, start);
 }
 
 function addFetch(program: Command, start: Start): void {
@@ -375,37 +373,6 @@ function addDoctor(program: Command, start: Start): void {
       start(async ({ output, signal }) => {
         const { runDoctor } = await import('./doctor-command.ts');
         return await runDoctor(options, output, signal);
-      }),
-    );
-}
-
-function addCleanRegistry(program: Command, start: Start): void {
-  program
-    .command('clean-registry')
-    .description(
-      'remove published sidecars that only old commits lead to; without --delete it only says which',
-    )
-    .argument('[place]', "HOST/NAME in an OCI registry (default: the repository's own on ghcr.io)")
-    .option('--context <dir>', 'a checkout with its history', '.')
-    .option('--repo <owner/name>', "repository whose sidecars they are (default: the checkout's origin)")
-    .option('--github-url <url>', "GitHub server (default: the origin's, or https://github.com)")
-    .option('--token <token>', 'GitHub token; better in GH_TOKEN, where no other user sees it')
-    .option('--keep-commits <n>', 'keep what the last so many commits lead to', wholeNumber(0, 200), 50)
-    .addOption(
-      new Option('--older-than <duration>', 'remove only what was packed so long ago: 12h, 30d, 8w')
-        .argParser(duration)
-        .default(30 * 24 * HOUR_MS, '30d'),
-    )
-    .option('--delete', 'do it; nobody may publish meanwhile')
-    .addOption(jsonOption())
-    .addHelpText(
-      'after',
-      examples(['claude-bottle clean-registry localhost:5000/owner/repo/smolmachine', 'only look']),
-    )
-    .action((place: string | undefined, options: CleanRegistryCommandOptions) =>
-      start(async ({ output, signal }) => {
-        const { runCleanRegistry } = await import('./clean-registry-command.ts');
-        return await runCleanRegistry(place, options, output, signal);
       }),
     );
 }

@@ -53,24 +53,9 @@ export async function defaultBranchOf(dir: string): Promise<string | undefined> 
   return ref?.replace(/^refs\/remotes\/origin\//, '');
 }
 
-/** Full hashes of a commit, that which is checked out unless told, and of those before it, the newest first. */
-export async function historyOf(dir: string, maxCommits = HISTORY_COMMITS, ref = 'HEAD'): Promise<string[]> {
-  return linesOf(await git(dir, ['log', '--format=%H', `--max-count=${maxCommits}`, ref, '--']));
-}
-
-/** Of the remote `origin`, as full refs. */
-export async function remoteBranches(dir: string): Promise<string[]> {
-  return linesOf(await git(dir, ['for-each-ref', '--format=%(refname)', 'refs/remotes/origin']));
-}
-
-/** A file of a commit; undefined when it has none. `name` is relative to `dir`. */
-export async function fileAt(dir: string, ref: string, name: string): Promise<string | undefined> {
-  return await git(dir, ['show', `${ref}:./${name}`]);
-}
-
-/** Whether a clone has only the newest part of the history (`--depth`). */
-export async function isShallow(dir: string): Promise<boolean> {
-  return (await git(dir, ['rev-parse', '--is-shallow-repository']))?.trim() === 'true';
+/** Full hashes of the commit that is checked out and of those before it, the newest first. */
+export async function historyOf(dir: string): Promise<string[]> {
+  return linesOf(await git(dir, ['log', '--format=%H', `--max-count=${HISTORY_COMMITS}`, 'HEAD', '--']));
 }
 
 export async function tagsAtHead(dir: string): Promise<string[]> {

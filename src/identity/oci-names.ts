@@ -18,8 +18,6 @@ const ANY_BUNDLE_TYPE = /^application\/vnd\.dev\.sigstore\.bundle[.+]/;
 
 /** Shorter than a registry's 128, for the platform behind it. */
 const VERSION_TAG = /^\w[\w.-]{0,111}$/;
-const KEY_TAG = /^k-[0-9a-f]{32}$/;
-const COMMIT_TAG = /^sha-[0-9a-f]{40,64}$/;
 
 /** Registries refuse capitals, which GitHub's names may have. */
 export function registryRepository(repository: string): string {
@@ -53,13 +51,7 @@ function isVersionTag(tag: string): boolean {
   return VERSION_TAG.test(tag) && !/^(k-|sha-|sha256-)/.test(tag) && tag === withoutPlatform(tag);
 }
 
-/** A tag that was made from a key or a commit, or one of its platforms': such tags become old. */
-export function isGeneratedTag(tag: string): boolean {
-  const shared = withoutPlatform(tag);
-  return KEY_TAG.test(shared) || COMMIT_TAG.test(shared);
-}
-
-export function withoutPlatform(tag: string): string {
+function withoutPlatform(tag: string): string {
   const suffix = GUEST_PLATFORMS.map((platform) => platformTag('', platform)).find((end) =>
     tag.endsWith(end),
   );

@@ -19,7 +19,7 @@ const TOKEN_HOSTS: Readonly<Record<string, string>> = {
 };
 
 /** What a token is asked for. https://distribution.github.io/distribution/spec/auth/scope/ */
-const ACTIONS = { anonymous: 'pull', pull: 'pull', push: 'pull,push', delete: 'pull,delete' } as const;
+const ACTIONS = { anonymous: 'pull', pull: 'pull', push: 'pull,push' } as const;
 
 /** `anonymous` is `pull` as somebody who has no login sees it. */
 export type Access = keyof typeof ACTIONS;

@@ -24,7 +24,7 @@ import {
   parseAnswer,
   referrersSchema,
 } from './oci-manifest.ts';
-import { formatName, type OciRepositoryName, originOf } from './oci-reference.ts';
+import { type OciRepositoryName, originOf } from './oci-reference.ts';
 import { redacted } from './url.ts';
 
 export type { RegistryTools } from './oci-auth.ts';
@@ -223,24 +223,6 @@ export class OciRepository {
     return { digest: digestOf(bytes), hasReferrersApi: headers['oci-subject'] !== undefined };
   }
 
-  /**
-   * By its digest, with the tags that point at it: some registries leave those behind, and others, which do not, have no
-   * way to remove one.
-   */
-  async deleteManifest(digest: Digest, tags: readonly string[]): Promise<void> {
-    await this.#delete(digest, [200, 202, 404]).catch((error: unknown) => {
-      throw error instanceof HttpError && error.status === 405 ? undeletableError(this.name, error) : error;
-    });
-    for (const tag of tags) {
-      await this.#delete(tag, [200, 202, 400, 404, 405]);
-    }
-  }
-
-  async #delete(tagOrDigest: string, expected: readonly number[]): Promise<void> {
-    const url = this.#url(`manifests/${tagOrDigest}`);
-    await this.#tools.http.retry(() => this.#finish({ url, method: 'DELETE', expected }));
-  }
-
   #url(path: string): string {
     return `${this.#origin}/v2/${this.name.repository}/${path}`;
   }
@@ -289,17 +271,6 @@ function requireDigest(found: Digest, promises: readonly unknown[], url: string)
       });
     }
   }
-}
-
-function undeletableError(name: OciRepositoryName, cause: HttpError): BottleError {
-  return new BottleError(
-    'registry-failed',
-    `${formatName(name)} lets nobody remove anything: ${cause.message}`,
-    {
-      hint: 'allow it in its configuration (docker-registry: storage.delete.enabled)',
-      cause,
-    },
-  );
 }
 
 function tooLargeError(error: unknown, sizeBytes: number): BottleError | undefined {
