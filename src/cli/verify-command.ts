@@ -6,7 +6,7 @@ import { formatBytes } from '../host/disk.ts';
 import { parseId16 } from '../identity/image-id.ts';
 import { BUNDLE_SUFFIX } from '../identity/published-name.ts';
 import { githubSite } from '../remote/github.ts';
-import type { VerifyOptions } from '../sidecar/verify.ts';
+import type { VerifyOptions } from '../sidecar/report.ts';
 import { storeDir } from '../store/location.ts';
 import { Store, type StoredSidecar, verifyFile } from '../store/store.ts';
 import { acceptedBranches, readMemory } from '../trust/trust-memory.ts';

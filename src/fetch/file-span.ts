@@ -2,7 +2,8 @@ import { createWriteStream } from 'node:fs';
 import * as fs from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
 import { fileError, hasErrno } from '../errors.ts';
-import { type FileHash, SidecarHash } from '../sidecar/verify.ts';
+import type { FileHash } from '../sidecar/report.ts';
+import { SidecarHash } from '../sidecar/verify.ts';
 import type { FileSpan } from './source.ts';
 
 const READ_CHUNK_BYTES = 1024 * 1024;

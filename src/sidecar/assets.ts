@@ -4,7 +4,7 @@ import * as zlib from 'node:zlib';
 import { contentOf, readTar, type TarEntry, TarError } from '../tar/read.ts';
 import { damaged } from './footer.ts';
 import type { SidecarManifest } from './manifest.ts';
-import type { AssetsMember, SidecarContents, VerifyOptions } from './verify.ts';
+import type { AssetsMember, SidecarContents, VerifyOptions } from './report.ts';
 
 const READ_CHUNK_BYTES = 256 * 1024;
 /** smolvm writes with level 3, whose window is 2 MiB; a frame that asks for more memory is not its own. */

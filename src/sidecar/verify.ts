@@ -3,69 +3,16 @@ import { constants } from 'node:fs';
 import * as fs from 'node:fs/promises';
 import * as zlib from 'node:zlib';
 import { BottleError, fileError, hasErrno } from '../errors.ts';
-import type { Digest } from '../identity/image-id.ts';
 import { GUEST_PLATFORMS, type GuestPlatform } from '../identity/platform.ts';
-import { damaged, decodeFooter, FOOTER_BYTES, printable, type SidecarFooter } from './footer.ts';
+import { damaged, decodeFooter, FOOTER_BYTES, printable } from './footer.ts';
 import { parseManifest, type SidecarManifest } from './manifest.ts';
+import type { ExpectedSidecar, FileHash, SidecarContents, SidecarReport, VerifyOptions } from './report.ts';
 
 const READ_CHUNK_BYTES = 1024 * 1024;
 const MAX_CPUS = 255;
 const MAX_MEM_MIB = 1024 * 1024;
 /** https://datatracker.ietf.org/doc/html/rfc8878#section-3.1.1 */
 const ZSTD_MAGIC = Buffer.from([0x28, 0xb5, 0x2f, 0xfd]);
-
-export interface ExpectedSidecar {
-  readonly platform?: GuestPlatform;
-  /** Of the image that was packed. */
-  readonly configDigest?: Digest;
-  /** Of its only layer, as the registry served it. */
-  readonly layerDigest?: Digest;
-  /** 64 hex digits, of the whole file. */
-  readonly sha256?: string;
-}
-
-export interface VerifyOptions {
-  /** Also unpack the assets and check every entry. */
-  readonly deep?: boolean | undefined;
-  readonly signal?: AbortSignal;
-  readonly onBytes?: (doneBytes: number) => void;
-  /** Of a file that was hashed while it was written, and that nobody else can write: it is not read again for that. */
-  readonly hashed?: FileHash;
-}
-
-export interface FileHash {
-  /** 64 hex digits, of the whole file. */
-  readonly sha256: string;
-  /** Of everything before the footer. */
-  readonly crc32: number;
-}
-
-/** What a sidecar says of itself: nothing of it is verified yet. */
-export interface SidecarContents {
-  readonly path: string;
-  readonly sizeBytes: number;
-  readonly footer: SidecarFooter;
-  readonly manifest: SidecarManifest;
-}
-
-export interface SidecarReport extends SidecarContents {
-  /** 64 hex digits. */
-  readonly sha256: string;
-  /** 8 hex digits. */
-  readonly crc32: string;
-  /** With `deep` only. */
-  readonly members: readonly AssetsMember[] | undefined;
-}
-
-export interface AssetsMember {
-  readonly path: string;
-  /** Of a sparse file: its size, not what is stored. */
-  readonly sizeBytes: number;
-  /** Of a layer: how many files, directories and so on it holds. */
-  readonly entries?: number;
-  /** Of a layer: 64 hex digits, of the tar. */
-  readonly sha256?: string;
-}
 
 /**
  * Checks a sidecar from end to end through one open file. smolvm itself checks next to nothing of this when it makes

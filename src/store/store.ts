@@ -9,12 +9,8 @@ import { type Digest, type Id16, type ImageId, id16 } from '../identity/image-id
 import type { InputsKey } from '../identity/inputs-key.ts';
 import type { PackRecord } from '../identity/pack-record.ts';
 import type { GuestPlatform } from '../identity/platform.ts';
-import {
-  type ExpectedSidecar,
-  type SidecarReport,
-  type VerifyOptions,
-  verifySidecar,
-} from '../sidecar/verify.ts';
+import type { ExpectedSidecar, SidecarReport, VerifyOptions } from '../sidecar/report.ts';
+import { verifySidecar } from '../sidecar/verify.ts';
 import { makeDirectory } from './directory.ts';
 import {
   copyReadOnly,
