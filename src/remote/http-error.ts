@@ -27,15 +27,23 @@ export class HttpError extends BottleError {
   readonly headers: IncomingHttpHeaders;
   readonly body: string;
   readonly isRedirected: boolean;
+  readonly #answer: ErrorAnswer;
 
-  constructor(answer: ErrorAnswer) {
+  constructor(answer: ErrorAnswer, { addition = '', hint }: { addition?: string; hint?: string } = {}) {
     const { url, status, headers, body, isRedirected } = answer;
-    const { code, hint } = meaningOf(answer);
-    super(code, `${redacted(url)} answered ${status}${quotation(headers, body)}`, { hint });
+    const { code, hint: usualHint } = meaningOf(answer);
+    const message = `${redacted(url)} answered ${status}${quotation(headers, body)}${addition}`;
+    super(code, message, { hint: hint ?? usualHint });
+    this.#answer = answer;
     this.status = status;
     this.headers = headers;
     this.body = body;
     this.isRedirected = isRedirected;
+  }
+
+  /** The same error, by somebody who knows more about the case. */
+  explained(addition: string, { hint }: { hint: string }): HttpError {
+    return new HttpError(this.#answer, { addition, hint });
   }
 }
 

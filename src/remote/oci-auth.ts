@@ -1,18 +1,19 @@
 import * as z from 'zod/mini';
 import { BottleError } from '../errors.ts';
-import { findDockerLogin, type RegistryLogin } from './docker-config.ts';
+import { type Challenge, parseChallenges } from './challenge.ts';
 import type { GitHubSite } from './github.ts';
 import type { Credential, HttpClient, HttpRequest } from './http.ts';
 import { HttpError } from './http-error.ts';
 import { parseAnswer, unexpectedAnswer } from './oci-manifest.ts';
 import { type OciRepositoryName, originOf } from './oci-reference.ts';
+import { findLogins, type RegistryLogin } from './registry-login.ts';
 import { isLoopback, redacted } from './url.ts';
 
 const MAX_TOKEN_BYTES = 256 * 1024;
 /** With a refresh token, a token server wants to know which program asks. */
 const CLIENT_ID = 'claude-bottle-pack';
 
-/** Whose tokens another host gives out; the login is told to that one and to the registry itself. */
+/** Registries whose tokens another host gives out. A login is told to it and to the registry itself. */
 const TOKEN_HOSTS: Readonly<Record<string, string>> = {
   'docker.io': 'auth.docker.io',
   'registry.gitlab.com': 'gitlab.com',
@@ -29,6 +30,8 @@ export interface RegistryTools {
   readonly github: GitHubSite;
   readonly signal: AbortSignal;
   readonly onWarning: (message: string) => void;
+  /** Hosts besides the registry that may be told a login, because the user says so: `gitlab.example`. */
+  readonly tokenHosts?: readonly string[];
 }
 
 /** Asks a registry without a credential first, and with one when it challenges. */
@@ -40,7 +43,9 @@ export class RegistryAuth {
   /** Those that have not been refused, the next one to try first; undefined is nobody. */
   #logins: readonly (RegistryLogin | undefined)[] | undefined;
   #credential: Credential | undefined;
-  #challenge: Challenge = { scheme: 'unknown' };
+  #challenges: readonly Challenge[] = [];
+  /** Where the registry sends for a token, though nothing says that it may know the login. */
+  #strangeHost: string | undefined;
 
   constructor(name: OciRepositoryName, access: Access, tools: RegistryTools) {
     this.#name = name;
@@ -64,29 +69,32 @@ export class RegistryAuth {
       refusal = error;
     }
     if (refusal.status === 401) {
-      this.#challenge = parseChallenge(refusal.headers['www-authenticate'] ?? '');
+      this.#challenges = parseChallenges(refusal.headers['www-authenticate'] ?? '');
       this.#logins ??= await this.#findLogins();
     } else {
       this.#logins = this.#logins?.slice(1);
     }
-    for (const [index, login] of (this.#logins ?? []).entries()) {
-      try {
-        const credential = await this.#answer(this.#challenge, login);
-        if (credential === undefined) {
-          continue;
+    const logins = this.#logins ?? [];
+    for (const [index, login] of logins.entries()) {
+      for (const challenge of this.#usableChallenges()) {
+        try {
+          const credential = await this.#answer(challenge, login);
+          if (credential === undefined) {
+            continue;
+          }
+          const result = await attempt(credential);
+          this.#credential = credential;
+          this.#logins = logins.slice(index);
+          return result;
+        } catch (error) {
+          if (!isRefusal(error)) {
+            throw error;
+          }
+          refusal = error;
         }
-        const result = await attempt(credential);
-        this.#credential = credential;
-        this.#logins = this.#logins?.slice(index);
-        return result;
-      } catch (error) {
-        if (!isRefusal(error)) {
-          throw error;
-        }
-        refusal = error;
       }
     }
-    throw refusal;
+    throw this.#explained(refusal, logins);
   }
 
   /**
@@ -97,69 +105,111 @@ export class RegistryAuth {
     if (this.#access === 'anonymous') {
       return [undefined];
     }
-    const { registry } = this.#name;
-    const { github, signal, onWarning } = this.#tools;
-    const docker = await findDockerLogin(registry, { signal, onWarning });
-    const isGitHub = github.token !== undefined && registry === github.registryHost;
+    const { github } = this.#tools;
+    const kept = await findLogins(this.#name, this.#tools);
+    const isGitHub = github.token !== undefined && this.#name.registry === github.registryHost;
     // ghcr.io does not look at the user name.
     const own = isGitHub ? [{ username: 'token', password: github.token }] : [];
-    return [
-      ...(docker === undefined ? [] : [docker]),
-      ...(this.#access === 'pull' ? [undefined, ...own] : [...own, undefined]),
-    ];
+    return [...kept, ...(this.#access === 'pull' ? [undefined, ...own] : [...own, undefined])];
+  }
+
+  /** A token in place of the login itself comes first, unless it cannot be had and a login is taken too. */
+  #usableChallenges(): Challenge[] {
+    const bearer = this.#challenges.filter(({ scheme, parameters }) => {
+      const realm = scheme === 'bearer' ? parameters.get('realm') : undefined;
+      return realm !== undefined;
+    });
+    const basic = this.#challenges.filter(({ scheme }) => scheme === 'basic').slice(0, 1);
+    const safe = bearer.filter(({ parameters }) => this.#tokenUrl(parameters) !== undefined);
+    return [...(basic.length > 0 ? safe : bearer).slice(0, 1), ...basic];
   }
 
   /** Undefined when there is nothing to answer with. */
-  async #answer(challenge: Challenge, login: RegistryLogin | undefined): Promise<Credential | undefined> {
-    if (challenge.scheme === 'bearer') {
-      const token = await this.#requestToken(challenge, login);
-      return token === undefined ? undefined : { origin: this.#origin, authorization: `Bearer ${token}` };
+  async #answer(
+    { scheme, parameters }: Challenge,
+    login: RegistryLogin | undefined,
+  ): Promise<Credential | undefined> {
+    const origin = this.#origin;
+    if (login !== undefined && 'registryToken' in login) {
+      return { origin, authorization: `Bearer ${login.registryToken}` };
     }
-    return challenge.scheme === 'basic' && login !== undefined && 'password' in login
-      ? { origin: this.#origin, authorization: basic(login) }
-      : undefined;
+    if (scheme === 'bearer') {
+      const token = await this.#requestToken(parameters, login);
+      return token === undefined ? undefined : { origin, authorization: `Bearer ${token}` };
+    }
+    return login !== undefined && 'password' in login ? { origin, authorization: basic(login) } : undefined;
   }
 
   async #requestToken(
-    { realm, service }: BearerChallenge,
-    login: RegistryLogin | undefined,
+    parameters: Challenge['parameters'],
+    login: Exclude<RegistryLogin, { registryToken: string }> | undefined,
   ): Promise<string | undefined> {
-    const url = this.#tokenUrl(realm);
+    const url = this.#tokenUrl(parameters);
+    if (url === undefined) {
+      const realm = redacted(parameters.get('realm') ?? '');
+      throw new BottleError('authentication', `${this.#origin} sends for a token to ${realm}: refused`, {
+        hint: 'tokens come over https; check the address of the registry',
+      });
+    }
     if (login !== undefined && !this.#mayKnowLogin(url)) {
-      const { registry } = this.#name;
-      this.#tools.onWarning(
-        `the login for ${registry} is not told to ${url.host}, where ${registry} sends for a token`,
-      );
+      this.#strangeHost = url.host;
       return undefined;
     }
+    const service = parameters.get('service');
     const question = {
-      ...(service !== undefined && { service }),
+      ...(service && { service }),
       scope: `repository:${this.#name.repository}:${ACTIONS[this.#access]}`,
     };
     const { bytes } = await this.#tools.http.read(tokenRequest(url, question, login), MAX_TOKEN_BYTES);
     const { token, access_token: accessToken } = parseAnswer(tokenSchema, bytes, url.href);
-    const found = token ?? accessToken;
-    if (found === undefined) {
+    const found = token || accessToken;
+    if (!found) {
       throw unexpectedAnswer(url.href);
     }
     return found;
   }
 
-  #tokenUrl(realm: string): URL {
-    const url = URL.parse(realm);
+  /** Undefined for an address that would send the login or the token in clear over a network. */
+  #tokenUrl(parameters: Challenge['parameters']): URL | undefined {
+    const url = URL.parse(parameters.get('realm') ?? '');
     const isPlainAllowed = this.#origin.startsWith('http:') && isLoopback(url?.hostname ?? '');
-    if (url === null || (url.protocol !== 'https:' && !(url.protocol === 'http:' && isPlainAllowed))) {
-      throw new BottleError(
-        'authentication',
-        `${this.#origin} sends for a token to ${redacted(realm)}: refused`,
-        { hint: 'tokens come over https; check the address of the registry' },
-      );
-    }
-    return url;
+    return url?.protocol === 'https:' || (url?.protocol === 'http:' && isPlainAllowed) ? url : undefined;
   }
 
   #mayKnowLogin(url: URL): boolean {
-    return url.hostname === new URL(this.#origin).hostname || url.host === TOKEN_HOSTS[this.#name.registry];
+    const { tokenHosts = [] } = this.#tools;
+    return (
+      url.hostname === new URL(this.#origin).hostname ||
+      [TOKEN_HOSTS[this.#name.registry], ...tokenHosts].some(
+        (host) => host === url.host || host === url.hostname,
+      )
+    );
+  }
+
+  /** The refusal with the one thing to do about it. */
+  #explained(refusal: HttpError, logins: readonly (RegistryLogin | undefined)[]): HttpError {
+    const { registry } = this.#name;
+    const offered = this.#challenges.map(({ scheme }) => scheme);
+    if (refusal.status === 401 && this.#usableChallenges().length === 0 && offered.length > 0) {
+      return refusal.explained(`; it wants a login by ${offered.join(' or ')}, which is not supported`, {
+        hint: 'use a registry that takes a user name and a password (Basic) or a token (Bearer)',
+      });
+    }
+    if (this.#strangeHost !== undefined) {
+      const place = `${this.#strangeHost}, where ${registry} sends for a token`;
+      return refusal.explained(`; the login for ${registry} is not told to ${place}`, {
+        hint: `if that is its token server, allow it: --allow-token-host ${this.#strangeHost}`,
+      });
+    }
+    const login = registry === 'docker.io' ? 'docker login' : `docker login ${registry}`;
+    const isGitHub = registry === this.#tools.github.registryHost;
+    const purpose = this.#access === 'pull' ? 'read' : 'write to';
+    const token = isGitHub ? `set GH_TOKEN to a token that may ${purpose} it, or ` : '';
+    return logins.some((each) => each !== undefined)
+      ? refusal.explained('; no login that is known here may do that', {
+          hint: `${token}log in with an account that may ${purpose} it: ${login}`,
+        })
+      : refusal.explained('', { hint: `${token}log in: ${login}` });
   }
 }
 
@@ -175,7 +225,7 @@ function isRefusal(error: unknown): error is HttpError {
 function tokenRequest(
   url: URL,
   question: Readonly<Record<string, string>>,
-  login: RegistryLogin | undefined,
+  login: Exclude<RegistryLogin, { registryToken: string }> | undefined,
 ): HttpRequest {
   if (login !== undefined && 'identityToken' in login) {
     const form = new URLSearchParams({
@@ -205,25 +255,5 @@ function basic({ username, password }: { username: string; password: string }): 
   return `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
 }
 
-interface BearerChallenge {
-  readonly scheme: 'bearer';
-  readonly realm: string;
-  readonly service: string | undefined;
-}
-
-type Challenge = BearerChallenge | { readonly scheme: 'basic' | 'unknown' };
-
-/** https://datatracker.ietf.org/doc/html/rfc9110#section-11.6.1; of several challenges the Bearer one. */
-function parseChallenge(header: string): Challenge {
-  const [, parameters = ''] = /(?:^|,\s*)bearer\s+(.*)$/is.exec(header) ?? [];
-  const [realm, service] = ['realm', 'service'].map(
-    (name) => new RegExp(`(?:^|[,\\s])${name}="([^"]*)"`, 'i').exec(parameters)?.[1],
-  );
-  if (realm !== undefined) {
-    return { scheme: 'bearer', realm, service };
-  }
-  return { scheme: /(?:^|,\s*)basic\b/i.test(header) ? 'basic' : 'unknown' };
-}
-
-const token = z.string().check(z.regex(/^[\x21-\x7e]+$/));
-const tokenSchema = z.object({ token: z.optional(token), access_token: z.optional(token) });
+const token = z.nullish(z.string().check(z.regex(/^[\x21-\x7e]*$/)));
+const tokenSchema = z.object({ token, access_token: token });

@@ -21,12 +21,17 @@ let dockerConfigDir: string;
 beforeEach(async () => {
   dockerConfigDir = await tempDir();
   vi.stubEnv('DOCKER_CONFIG', dockerConfigDir);
+  vi.stubEnv('XDG_RUNTIME_DIR', dockerConfigDir);
+  vi.stubEnv('XDG_CONFIG_HOME', dockerConfigDir);
   onTestFinished(() => {
     vi.unstubAllEnvs();
   });
 });
 
-function openRepository(registry: string, { token }: { token?: string } = {}) {
+function openRepository(
+  registry: string,
+  { token, tokenHosts = [] }: { token?: string; tokenHosts?: string[] } = {},
+) {
   const { signal } = new AbortController();
   const client = new HttpClient({ signal, firstRetryMs: 1 });
   onTestFinished(() => client.close());
@@ -43,6 +48,7 @@ function openRepository(registry: string, { token }: { token?: string } = {}) {
       },
       signal,
       onWarning: () => {},
+      tokenHosts,
     },
   );
 }
@@ -338,6 +344,89 @@ describe('authentication', () => {
     );
   });
 
+  test.each([
+    ['quotation marks', (realm: string) => `Bearer realm="${realm}",service="s"`],
+    ['an unquoted realm', (realm: string) => `Bearer realm=${realm},service=s`],
+    ['blanks around the equals sign', (realm: string) => `Bearer realm = "${realm}" , service = "s"`],
+    ['escapes and capitals', (realm: string) => `BEARER Realm="${realm.replaceAll('/', '\\/')}",SERVICE="s"`],
+    [
+      'another challenge before',
+      (realm: string) => `Negotiate, Basic realm="x", Bearer realm="${realm}",service="s"`,
+    ],
+    ['another challenge behind', (realm: string) => `Bearer realm="${realm}",service="s",Basic realm="x"`],
+    ['two headers', (realm: string) => ['Basic realm="x"', `Bearer realm="${realm}",service="s"`]],
+  ])('a challenge with %s leads to the token', async (_, challenge) => {
+    const { host, requests } = await startServer((request, response) => {
+      if (request.url?.startsWith('/token')) {
+        response.end('{"token":"good"}');
+      } else if (request.headers.authorization === 'Bearer good') {
+        response.end(EMPTY_INDEX);
+      } else {
+        response.writeHead(401, { 'www-authenticate': challenge(`http://${host}/token`) }).end();
+      }
+    });
+    await openRepository(host).getManifest('a');
+    expect(requests.map(({ path }) => path)[1]).toContain('/token?service=s&');
+  });
+
+  test('a login is told to another host than the registry only when the user allows it', async () => {
+    const tokens = await startServer((request, response) => {
+      response.writeHead(request.headers.authorization === BASIC ? 200 : 401).end('{"token":"good"}');
+    });
+    const realm = `http://localhost:${tokens.port}/token`;
+    const { host } = await startServer((request, response) => {
+      const isKnown = request.headers.authorization === 'Bearer good';
+      response.writeHead(isKnown ? 200 : 401, { 'www-authenticate': `Bearer realm="${realm}"` });
+      response.end(EMPTY_INDEX);
+    });
+    await logIn(host);
+    const error = await failureOf(openRepository(host).getManifest('a'));
+    expect(error).toMatchObject({ code: 'authentication', exitCode: 77 });
+    expect(error.message).toContain(
+      `is not told to localhost:${tokens.port}, where ${host} sends for a token`,
+    );
+    expect(error.hint).toContain(`--allow-token-host localhost:${tokens.port}`);
+    expect(tokens.requests.map(({ authorization }) => authorization)).toEqual([undefined]);
+
+    for (const tokenHosts of [[`localhost:${tokens.port}`], ['localhost']]) {
+      await openRepository(host, { tokenHosts }).getManifest('a');
+    }
+    const other = openRepository(host, { tokenHosts: ['other.example', 'localhost:1'] });
+    expect(await failureOf(other.getManifest('a'))).toMatchObject({ code: 'authentication' });
+  });
+
+  test('a token from a refused address gives way to the login itself, where that is taken too', async () => {
+    const { host } = await startServer((request, response) => {
+      const isKnown = request.headers.authorization === BASIC;
+      const challenge = 'Bearer realm="ftp://elsewhere/token", Basic realm="registry"';
+      response.writeHead(isKnown ? 200 : 401, { 'www-authenticate': challenge }).end(EMPTY_INDEX);
+    });
+    await logIn(host);
+    await openRepository(host).getManifest('a');
+  });
+
+  test.each([
+    ['no login', false, 'Basic realm="r"', /answered 401$/, /log in: docker login HOST$/],
+    [
+      'a login that is refused',
+      true,
+      'Basic realm="r"',
+      /no login that is known/,
+      /may read it: docker login HOST$/,
+    ],
+    ['an unknown scheme', true, 'Negotiate, Digest qop="auth"', /login by negotiate or digest/, /Basic/],
+  ])('a refusal with %s says what to do', async (_, hasLogin, challenge, message, hint) => {
+    const { host } = await startServer((_request, response) => {
+      response.writeHead(401, { 'www-authenticate': challenge }).end();
+    });
+    if (hasLogin) {
+      await logIn(host);
+    }
+    const error = await failureOf(openRepository(host).getManifest('a'));
+    expect(error.message.replaceAll(host, 'HOST')).toMatch(message);
+    expect(error.hint?.replaceAll(host, 'HOST')).toMatch(hint);
+  });
+
   test('neither a redirect nor the challenge of its target gets the login', async () => {
     const storage = await startServer((_, response) => {
       response.writeHead(401, { 'www-authenticate': 'Basic realm="storage"' }).end();
@@ -357,4 +446,44 @@ describe('authentication', () => {
     expect(requests.map(({ authorization }) => authorization)).toEqual([undefined, BASIC]);
     expect(storage.requests).toMatchObject([{ path: '/blob', authorization: undefined }]);
   });
+});
+
+describe('a registry that refuses HEAD', () => {
+  test.each([400, 403, 404, 405, 501])('with %i is asked with GET', async (status) => {
+    const { host } = await startServer(({ method }, response) => {
+      response.writeHead(method === 'HEAD' ? status : 200).end(EMPTY_INDEX);
+    });
+    expect(await openRepository(host).findDigest('a')).toBe(digestOf(EMPTY_INDEX));
+  });
+
+  test('by way of a storage whose addresses are for GET only is asked with GET', async () => {
+    const storage = await startServer(({ method }, response) => {
+      response.writeHead(method === 'GET' ? 200 : 403).end('blob');
+    });
+    const { host, requests } = await startServer((_, response) => {
+      response.writeHead(307, { location: `http://${storage.host}/blob` }).end();
+    });
+    expect(await openRepository(host).pushBlob(BLOB, Buffer.from('blob'))).toBe(false);
+    expect(requests.map(({ method }) => method)).toEqual(['HEAD', 'GET']);
+  });
+
+  test('and has nothing is told apart', async () => {
+    const { host } = await startServer(({ method }, response) => {
+      response.writeHead(method === 'HEAD' ? 405 : 404).end();
+    });
+    expect(await openRepository(host).findDigest('a')).toBeUndefined();
+  });
+});
+
+test('a storage address that has expired is asked for once more', async () => {
+  const addresses: string[] = [];
+  const storage = await startServer(({ url }, response) => {
+    response.writeHead(url === '/2' ? 200 : 403).end(url === '/2' ? 'blob' : 'Request has expired');
+  });
+  const { host } = await startServer((_, response) => {
+    addresses.push(`http://${storage.host}/${addresses.length + 1}`);
+    response.writeHead(307, { location: addresses.at(-1) }).end();
+  });
+  expect((await openRepository(host).readBlob(BLOB, 100)).toString()).toBe('blob');
+  expect(addresses).toHaveLength(2);
 });
