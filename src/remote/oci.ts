@@ -34,6 +34,8 @@ const MAX_TAGS_PAGE_BYTES = 1024 * 1024;
 const TAGS_PER_PAGE = 1000;
 const MAX_TAGS_PAGES = 20;
 const MAX_REFERRERS_PAGES = 5;
+/** 403 is what a storage answers whose signed address is for GET only. */
+const HEAD_REFUSALS = [400, 403, 405, 501];
 /** What a registry answers that does not know the question; 303 leads to a page for people. */
 const NO_REFERRERS = [303, 400, 404, 405, 406, 501];
 
@@ -75,16 +77,35 @@ export class OciRepository {
     return await unlessMissing(this.getManifest(tagOrDigest));
   }
 
-  /** What a tag points at, or whether there is such a digest; undefined when there is nothing. */
+  /** The digest that a tag points at, or the digest itself if it is there; undefined when there is nothing. */
   async findDigest(tagOrDigest: string): Promise<Digest | undefined> {
     const url = this.#url(`manifests/${tagOrDigest}`);
-    const request = { url, method: 'HEAD', headers: acceptManifests(), expected: [200, 404] } as const;
-    const { answer } = await this.#read(request, 0);
-    if (answer.status === 404) {
-      return undefined;
-    }
-    const digest = String(answer.headers['docker-content-digest']);
-    return isDigest(digest) ? digest : (await this.findManifest(tagOrDigest))?.digest;
+    const { status, headers } = await this.#tools.http.retry(() =>
+      this.#look({ url, headers: acceptManifests() }),
+    );
+    const digest = String(headers['docker-content-digest']);
+    // 404 is not believed either: there are registries that know HEAD for some media types only.
+    return status === 200 && isDigest(digest) ? digest : (await this.findManifest(tagOrDigest))?.digest;
+  }
+
+  /** HEAD is an optimization: a registry, or a proxy before it, that refuses it may well answer to GET. */
+  async #look(request: HttpRequest): Promise<HttpAnswer> {
+    return await this.#finish({ ...request, method: 'HEAD', expected: [200, 404] }).catch(
+      (error: unknown) => {
+        const isRefused = error instanceof HttpError && HEAD_REFUSALS.includes(error.status);
+        if (!isRefused) {
+          throw error;
+        }
+        return this.#open({ ...request, expected: [200, 404] });
+      },
+    );
+  }
+
+  /** For an answer whose body is not of interest, and may be long. */
+  async #open(request: HttpRequest): Promise<HttpAnswer> {
+    const answer = await this.#send(request);
+    answer.body.destroy();
+    return answer;
   }
 
   /** One try, as far as the connection goes; with `range` for a part: 206, or 200 with the whole. */
@@ -148,7 +169,7 @@ export class OciRepository {
   async pushBlob(digest: Digest, body: Buffer | StreamedBody): Promise<boolean> {
     return await this.#tools.http.retry(async () => {
       const url = this.#url(`blobs/${digest}`);
-      const { status } = await this.#finish({ url, method: 'HEAD', expected: [200, 404] });
+      const { status } = await this.#look({ url });
       if (status === 404) {
         await this.#upload(await this.#startUpload(), digest, body);
       }
