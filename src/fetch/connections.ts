@@ -1,80 +1,71 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { BottleError } from '../errors.ts';
 import type { ByteRange, HttpAnswer } from '../remote/http.ts';
 import { bodyError, HttpError } from '../remote/http-error.ts';
 import { redacted } from '../remote/url.ts';
-import type { PartFile, Range } from './part-file.ts';
+import type { PartFile } from './part-file.ts';
+import { cutSegments } from './segments.ts';
 
-const MAX_CONNECTIONS = 8;
-/** What is done sooner is not worth the opening of connections. */
-const WORTH_MS = 2000;
-const WINDOW_MS = 500;
-const POLL_MS = 50;
-/** By how much the last connections must have raised the rate for more of them. */
-const GOOD_GROWTH = 1.25;
-/** Of a range that is halved: each half is more than a connection ever holds in memory. */
-const MIN_SPLIT_BYTES = 2 * 1024 * 1024;
-/** A connection that got so much is opened anew at once when it breaks. */
+const MAX_CONNECTIONS = 4;
+/** A smaller file comes in one piece: opening connections would take as long as it takes. */
+const PARALLEL_BYTES = 32 * 1024 * 1024;
+/** A connection that has brought this much is opened again at once when it breaks off. */
 const GOOD_RUN_BYTES = 256 * 1024;
-/** That have come and are not written yet, in all connections: a kill loses them. */
+/** Received and not yet written, in all connections together: a kill loses these bytes. */
 const HELD_BYTES = 256 * 1024;
-const MIN_BATCH_BYTES = 32 * 1024;
 
 export interface ConnectionsOptions {
   readonly part: PartFile;
   readonly open: (range?: ByteRange) => Promise<HttpAnswer>;
-  /** Otherwise the file comes whole, or not at all. */
+  /** Without ranges, the file comes whole. */
   readonly mayUseRanges: boolean;
   readonly onBytes: (doneBytes: number) => void;
 }
 
-/** The server has answered to a range with something else. The whole file may be fine. */
+/** The server has answered a request for a range with something else. The whole file may be fine. */
 export class UnusableRangeError extends Error {}
 
-/** A range that one connection is at work on. */
+/** A range that one connection receives. Everything before `position` is written. */
 interface Segment {
-  /** Everything before it is written. */
   position: number;
-  /** Moves when another connection takes the second half, or gives it back. */
-  end: number;
-  isFlowing: boolean;
+  readonly end: number;
+}
+
+interface Opened {
+  readonly segment: Segment;
+  readonly answer: HttpAnswer;
 }
 
 /**
- * Receives what is missing of a file over one connection, and over more of them as long as each doubling makes the
- * whole a good part faster. What one connection fails to get is left to the others; when all have failed, the rest
- * is missing and the last failure is thrown.
+ * Receives what is missing of a file: a list of segments, and a few connections that take one after the other from it.
+ * What one connection fails to get is left to the others; when all have failed, the last failure is thrown.
  */
 export class Connections {
   readonly #options: ConnectionsOptions;
   readonly #part: PartFile;
-  readonly #sizeBytes: number;
-  readonly #running = new Set<Promise<void>>();
-  readonly #segments = new Set<Segment>();
   readonly #stop = new AbortController();
+  #queue: Segment[] = [];
   #failure: unknown;
-  #mayGrow: boolean;
-  /** Has said so, or has shown it. */
-  #hasRanges = false;
 
   constructor(options: ConnectionsOptions) {
     this.#options = options;
     this.#part = options.part;
-    this.#sizeBytes = options.part.sizeBytes;
-    this.#mayGrow = options.mayUseRanges;
   }
 
   async receiveMissing(): Promise<void> {
-    this.#connect();
-    const growing = this.#grow();
-    while (this.#running.size > 0) {
-      await Promise.all(this.#running);
+    const { missing, sizeBytes, doneBytes } = this.#part;
+    if (missing.length === 0) {
+      return;
     }
-    this.#stop.abort();
-    await growing;
-    const isComplete = this.#part.doneBytes === this.#sizeBytes;
-    if (!isComplete || (this.#failure !== undefined && !isOfOneConnection(this.#failure))) {
+    const comesWhole = !this.#options.mayUseRanges || (doneBytes === 0 && sizeBytes < PARALLEL_BYTES);
+    if (!comesWhole) {
+      this.#queue = cutSegments(missing).map(({ start, end }) => ({ position: start, end }));
+    }
+    // The first answer tells which file the server has, and whether it knows ranges.
+    const first = await this.#openFirst(this.#queue.shift());
+    const others = this.#queue.slice(0, MAX_CONNECTIONS - 1);
+    await Promise.all([this.#work(first), ...others.map(() => this.#work())]);
+    if (this.#part.doneBytes < sizeBytes) {
       throw this.#failure ?? this.#stop.signal.reason;
     }
   }
@@ -83,101 +74,74 @@ export class Connections {
     this.#stop.abort();
   }
 
-  #connect(): void {
-    const connection = this.#receiveSegments()
-      .catch((error: unknown) => this.#fail(error))
-      .finally(() => this.#running.delete(connection));
-    this.#running.add(connection);
-  }
-
-  #fail(error: unknown): void {
-    // Once all are stopped, they fail because of that.
-    if (!this.#stop.signal.aborted) {
-      this.#failure = error;
-      this.#mayGrow = false;
-    }
-    if (!isOfOneConnection(error)) {
-      this.#stop.abort();
-    }
-  }
-
-  async #receiveSegments(): Promise<void> {
-    for (let segment = this.#take(); segment !== undefined; segment = this.#take()) {
+  async #work(opened?: Opened): Promise<void> {
+    let answer = opened?.answer;
+    for (let segment = opened?.segment ?? this.#queue.shift(); segment; segment = this.#queue.shift()) {
       const { position } = segment;
       try {
-        await this.#receive(segment);
+        await this.#receive(segment, answer ?? (await this.#openRange(segment)));
       } catch (error) {
-        if (segment.position - position < GOOD_RUN_BYTES || !isOfOneConnection(error)) {
+        if (!isOfOneConnection(error)) {
+          this.#stop.abort(error);
           throw error;
         }
+        if (this.#stop.signal.aborted) {
+          return;
+        }
         this.#failure = error;
-      } finally {
-        this.#giveBack(segment);
+        this.#queue.unshift(segment);
+        if (segment.position - position < GOOD_RUN_BYTES || this.#part.etag === undefined) {
+          return;
+        }
       }
+      answer = undefined;
     }
   }
 
-  /** What nobody is at work on, or else the second half of the most that somebody still has to do. */
-  #take(): Segment | undefined {
-    const [missing] = this.#missing();
-    if (missing !== undefined) {
-      return this.#canAsk(missing) ? this.#assign(missing) : undefined;
-    }
-    const [longest] = [...this.#segments].sort((a, b) => lengthOf(b) - lengthOf(a));
-    if (longest === undefined || lengthOf(longest) < MIN_SPLIT_BYTES || !this.#canSplit) {
-      return undefined;
-    }
-    const { position, end } = longest;
-    longest.end = position + Math.ceil((end - position) / 2);
-    return this.#assign({ start: longest.end, end });
-  }
-
-  #assign({ start, end }: Range): Segment {
-    const segment = { position: start, end, isFlowing: false };
-    this.#segments.add(segment);
-    return segment;
-  }
-
-  /** The connection before it, if it still runs, goes on through it: its answer goes to the end of the file. */
-  #giveBack(segment: Segment): void {
-    this.#segments.delete(segment);
-    const before = [...this.#segments].find(({ end }) => end === segment.position);
-    if (before !== undefined) {
-      before.end = segment.end;
-    }
-  }
-
-  #missing(): Range[] {
-    const taken = [
-      ...this.#part.ranges,
-      ...[...this.#segments].map(({ position, end }) => ({ start: position, end })),
-    ].sort((a, b) => a.start - b.start);
-    const missing: Range[] = [];
-    let position = 0;
-    for (const { start, end } of [...taken, { start: this.#sizeBytes, end: this.#sizeBytes }]) {
-      if (start > position) {
-        missing.push({ start: position, end: start });
+  /** Without a segment, it asks for the whole file; and where nothing is there yet, the whole file is a fine answer. */
+  async #openFirst(segment: Segment | undefined): Promise<Opened> {
+    const { part } = this.#options;
+    const answer =
+      segment === undefined ? await this.#options.open() : await this.#askForRange(segment, part.etag);
+    try {
+      if (segment !== undefined && (answer.status !== 200 || part.doneBytes > 0)) {
+        requireRange(answer, segment, part);
+        if (part.etag === undefined) {
+          await part.begin(requireStrongEtag(answer));
+        }
+        return { segment, answer };
       }
-      position = Math.max(position, end);
+      requireWhole(answer, part.sizeBytes);
+      await part.begin(strongEtag(answer.headers));
+    } catch (error) {
+      answer.body.destroy();
+      throw error;
     }
-    return missing;
+    this.#queue = [];
+    return { segment: { position: 0, end: part.sizeBytes }, answer };
   }
 
-  get #canSplit(): boolean {
-    return this.#mayGrow && this.#hasRanges && this.#part.etag !== undefined;
+  async #openRange(segment: Segment): Promise<HttpAnswer> {
+    const answer = await this.#askForRange(segment, this.#part.etag);
+    try {
+      requireRange(answer, segment, this.#part);
+    } catch (error) {
+      answer.body.destroy();
+      throw error;
+    }
+    return answer;
   }
 
-  #canAsk(range: Range): boolean {
-    return this.#isWhole(range) || (this.#options.mayUseRanges && this.#part.etag !== undefined);
+  async #askForRange({ position, end }: Segment, etag: string | undefined): Promise<HttpAnswer> {
+    return await this.#options.open({ start: position, end, etag }).catch((error: unknown) => {
+      throw error instanceof HttpError && error.status === 416
+        ? new UnusableRangeError(error.message)
+        : error;
+    });
   }
 
-  #isWhole({ start, end }: Range): boolean {
-    return start === 0 && end === this.#sizeBytes && this.#part.doneBytes === 0;
-  }
-
-  async #receive(segment: Segment): Promise<void> {
-    const { position: start, end: askedEnd } = segment;
-    const { body, url } = await this.#ask({ start, end: askedEnd });
+  async #receive(segment: Segment, { body, url }: HttpAnswer): Promise<void> {
+    const { position: start, end } = segment;
     const destroy = () => body.destroy();
     this.#stop.signal.addEventListener('abort', destroy);
     let batch: Buffer[] = [];
@@ -185,27 +149,19 @@ export class Connections {
     const flush = () => {
       this.#part.write(batch, segment.position);
       segment.position += batchBytes;
-      segment.isFlowing = true;
       batch = [];
       batchBytes = 0;
       this.#options.onBytes(this.#part.doneBytes);
     };
     try {
       for await (const chunk of body as AsyncIterable<Buffer>) {
-        const wanted = chunk.subarray(0, segment.end - segment.position - batchBytes);
-        const isCut = wanted.length < chunk.length;
-        if (isCut && segment.end === askedEnd) {
-          throw damaged(`${redacted(url)} sends more than the ${askedEnd - start} bytes that it has to`);
+        if (segment.position + batchBytes + chunk.length > end) {
+          throw damaged(`${redacted(url)} sends more than the ${end - start} bytes that were asked for`);
         }
-        batch.push(wanted);
-        batchBytes += wanted.length;
-        const isEnd = segment.position + batchBytes === segment.end;
-        if (isEnd || batchBytes >= this.#batchBytes) {
+        batch.push(chunk);
+        batchBytes += chunk.length;
+        if (batchBytes >= HELD_BYTES / MAX_CONNECTIONS) {
           flush();
-        }
-        // The end may have moved on meanwhile, but what was cut off is gone.
-        if (isCut || (isEnd && segment.end < askedEnd)) {
-          return;
         }
       }
     } catch (error) {
@@ -216,82 +172,10 @@ export class Connections {
         flush();
       }
     }
-    if (segment.position < askedEnd) {
-      throw bodyError(new Error(`it ended at byte ${segment.position} of ${askedEnd}`), url);
+    if (segment.position < end) {
+      throw bodyError(new Error(`it ended at byte ${segment.position} of ${end}`), url);
     }
   }
-
-  get #batchBytes(): number {
-    return Math.max(HELD_BYTES / this.#running.size, MIN_BATCH_BYTES);
-  }
-
-  /** An answer that is not what was asked for goes no further. */
-  async #ask(range: Range): Promise<HttpAnswer> {
-    const { open, part } = this.#options;
-    if (this.#isWhole(range)) {
-      const answer = await open();
-      const { headers } = answer;
-      try {
-        requireWhole(answer, this.#sizeBytes);
-        await part.begin(strongEtag(headers));
-      } catch (error) {
-        answer.body.destroy();
-        throw error;
-      }
-      this.#hasRanges = headers['accept-ranges'] === 'bytes';
-      return answer;
-    }
-    const { start, end } = range;
-    const etag = part.etag ?? '';
-    const answer = await open({ start, etag, ...(end < this.#sizeBytes && { end }) }).catch((error) => {
-      throw error instanceof HttpError && error.status === 416
-        ? new UnusableRangeError(error.message)
-        : error;
-    });
-    const problem = rangeProblem(answer, { ...range, etag, sizeBytes: this.#sizeBytes });
-    if (problem !== undefined) {
-      answer.body.destroy();
-      throw new UnusableRangeError(`${redacted(answer.url)}: ${problem}`);
-    }
-    this.#hasRanges = true;
-    return answer;
-  }
-
-  async #grow(): Promise<void> {
-    let rateBefore = 0;
-    while (!this.#stop.signal.aborted && this.#running.size < MAX_CONNECTIONS) {
-      const bytesPerMs = await this.#measureRate();
-      const missingBytes = this.#sizeBytes - this.#part.doneBytes;
-      if (bytesPerMs === 0 || missingBytes / bytesPerMs < WORTH_MS || !this.#canSplit) {
-        continue;
-      }
-      if (bytesPerMs < rateBefore * GOOD_GROWTH) {
-        return;
-      }
-      rateBefore = bytesPerMs;
-      for (let more = this.#running.size; more > 0; more -= 1) {
-        this.#connect();
-      }
-    }
-  }
-
-  /** Once all connections deliver. */
-  async #measureRate(): Promise<number> {
-    while ([...this.#segments].some(({ isFlowing }) => !isFlowing)) {
-      await this.#sleep(POLL_MS);
-    }
-    const [doneBefore, before] = [this.#part.doneBytes, performance.now()];
-    await this.#sleep(WINDOW_MS);
-    return (this.#part.doneBytes - doneBefore) / (performance.now() - before);
-  }
-
-  async #sleep(ms: number): Promise<void> {
-    await sleep(ms, undefined, { signal: this.#stop.signal }).catch(() => {});
-  }
-}
-
-function lengthOf({ position, end }: Segment): number {
-  return end - position;
 }
 
 /** Another connection, or another way to the same file, may do better. */
@@ -319,19 +203,32 @@ function requireWhole({ status, headers, url }: HttpAnswer, sizeBytes: number): 
   }
 }
 
-function rangeProblem(
-  { status, headers }: HttpAnswer,
-  { start, end, etag, sizeBytes }: Range & { readonly etag: string; readonly sizeBytes: number },
-): string | undefined {
-  const expected = `bytes ${start}-${end - 1}/${sizeBytes}`;
-  const { 'content-range': range, 'content-encoding': encoding = 'identity', etag: found = etag } = headers;
-  if (status !== 206) {
-    return `the answer to a range is ${status}`;
+function requireRange(
+  { status, headers, url }: HttpAnswer,
+  { position, end }: Segment,
+  { etag, sizeBytes }: PartFile,
+): void {
+  const expected = `bytes ${position}-${end - 1}/${sizeBytes}`;
+  const { 'content-range': range, 'content-encoding': encoding = 'identity' } = headers;
+  const problem =
+    status !== 206
+      ? `the answer to a range is ${status}`
+      : range !== expected || encoding !== 'identity'
+        ? `the range is "${range}" (${encoding}), expected "${expected}"`
+        : etag !== undefined && (headers.etag ?? etag) !== etag
+          ? `the ETag is ${headers.etag}, expected ${etag}`
+          : undefined;
+  if (problem !== undefined) {
+    throw new UnusableRangeError(`${redacted(url)}: ${problem}`);
   }
-  if (range !== expected || encoding !== 'identity') {
-    return `the range is "${range}" (${encoding}), expected "${expected}"`;
+}
+
+function requireStrongEtag({ headers, url }: HttpAnswer): string {
+  const etag = strongEtag(headers);
+  if (etag === undefined) {
+    throw new UnusableRangeError(`${redacted(url)}: it gives no strong ETag`);
   }
-  return found === etag ? undefined : `the ETag is ${found}, expected ${etag}`;
+  return etag;
 }
 
 /** https://datatracker.ietf.org/doc/html/rfc9110#field.etag: the bytes are the same as long as it is. */

@@ -1,6 +1,5 @@
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { isDamage } from '../errors.ts';
+import { type OnProgress, warningsTo } from '../progress.ts';
 import type { ByteRange, HttpClient } from '../remote/http.ts';
 import type { FileHash } from '../sidecar/report.ts';
 import { SidecarHash } from '../sidecar/verify.ts';
@@ -8,17 +7,12 @@ import { Connections, damaged, UnusableRangeError } from './connections.ts';
 import { PartFile } from './part-file.ts';
 import type { RemoteFile } from './source.ts';
 
-/** At 1 GB from loopback 126 MB resident instead of 179. */
-const COLLECT_BYTES = 16 * 1024 * 1024;
-
 export interface DownloadOptions {
   /** Private, this process's alone, and kept for the next one when this one is interrupted. */
   readonly dir: string;
   readonly signal: AbortSignal;
   readonly http: HttpClient;
-  /** Of the whole file, those from an earlier run included. */
-  readonly onBytes: (doneBytes: number) => void;
-  readonly onWarning: (message: string) => void;
+  readonly onProgress: OnProgress;
 }
 
 export interface Download {
@@ -46,26 +40,11 @@ export async function download(file: RemoteFile, options: DownloadOptions): Prom
   }
 }
 
-/**
- * What a socket has read is garbage a moment later, and V8 lets a hundred megabytes of it pile up: the buffers are not in
- * its heap. A collection of new objects takes about a millisecond.
- */
-function minorCollector(): (doneBytes: number) => void {
-  setFlagsFromString('--expose-gc');
-  const collect: NodeJS.GCFunction = runInNewContext('gc');
-  let collectedAt = 0;
-  return (doneBytes) => {
-    if (doneBytes - collectedAt >= COLLECT_BYTES) {
-      collectedAt = doneBytes;
-      collect({ type: 'minor' });
-    }
-  };
-}
-
 class Transfer {
   readonly #file: RemoteFile;
   readonly #part: PartFile;
   readonly #options: DownloadOptions;
+  readonly #warn: (message: string) => void;
   /** Some of what is there is from an earlier run. */
   #isResumed: boolean;
   #usedRanges = false;
@@ -75,20 +54,24 @@ class Transfer {
     this.#file = file;
     this.#part = part;
     this.#options = options;
+    this.#warn = warningsTo(options.onProgress);
     this.#isResumed = part.doneBytes > 0;
   }
 
   async run(): Promise<FileHash> {
-    const { sha256: expected } = this.#file;
+    const { onProgress } = this.#options;
+    const { sha256: expected, sizeBytes } = this.#file;
+    onProgress({ type: 'start', stage: 'download' });
     let hashed = await this.#receive();
     if (hashed.sha256 !== expected && (this.#isResumed || this.#usedRanges)) {
-      this.#options.onWarning('the parts that were downloaded do not make up the file; starting over');
+      this.#warn('the parts that are here do not make up the promised file; downloading the whole file');
       this.#trustsRanges = false;
       hashed = await this.#receive();
     }
     if (hashed.sha256 !== expected) {
       throw damaged(`its SHA-256 is ${hashed.sha256}, expected ${expected}`);
     }
+    onProgress({ type: 'done', stage: 'download', sizeBytes });
     return hashed;
   }
 
@@ -104,7 +87,7 @@ class Transfer {
   }
 
   async #attempt(): Promise<FileHash> {
-    if (!this.#trustsRanges || this.#part.etag === undefined) {
+    if (!this.#trustsRanges || !this.#part.canResume) {
       await this.#startOver();
     }
     try {
@@ -113,7 +96,7 @@ class Transfer {
       if (!(error instanceof UnusableRangeError)) {
         throw error;
       }
-      this.#options.onWarning(`cannot go on with what is there, ${error.message}; starting over`);
+      this.#warn(`cannot go on with the parts that are here, ${error.message}; starting over`);
       // Another file than in an earlier run says nothing about the server's ranges.
       this.#trustsRanges = this.#isResumed;
       await this.#startOver();
@@ -129,15 +112,11 @@ class Transfer {
   async #receiveAndHash(): Promise<FileHash> {
     const stop = new AbortController();
     const hashing = this.#hash(AbortSignal.any([stop.signal, this.#options.signal]));
-    const collect = minorCollector();
     const connections = new Connections({
       part: this.#part,
       open: (range) => this.#open(range),
       mayUseRanges: this.#trustsRanges,
-      onBytes: (doneBytes) => {
-        collect(doneBytes);
-        this.#options.onBytes(doneBytes);
-      },
+      onBytes: (doneBytes) => this.#report(doneBytes),
     });
     const work = [hashing, connections.receiveMissing()];
     try {
@@ -148,6 +127,15 @@ class Transfer {
       connections.stop();
       await Promise.allSettled(work);
     }
+  }
+
+  #report(doneBytes: number): void {
+    this.#options.onProgress({
+      type: 'bytes',
+      stage: 'download',
+      doneBytes,
+      totalBytes: this.#part.sizeBytes,
+    });
   }
 
   /** Reads back what was written: one way for what comes in its order, in parallel, and from an earlier run. */

@@ -303,16 +303,7 @@ async function receiveFrom(
   const { sizeBytes: totalBytes } = file;
   const neededBytes = totalBytes - (await bytesIn(dir));
   await requireFreeBytes(dir, Math.max(0, neededBytes), 'the sidecar');
-  onProgress({ type: 'start', stage: 'download' });
-  const received = await download(file, {
-    dir,
-    signal,
-    http,
-    onBytes: (doneBytes) => onProgress({ type: 'bytes', stage: 'download', doneBytes, totalBytes }),
-    onWarning: warningsTo(onProgress),
-  });
-  onProgress({ type: 'done', stage: 'download', sizeBytes: totalBytes });
-  return received;
+  return await download(file, { dir, signal, http, onProgress });
 }
 
 /** What a stopped run has left. Its file has holes, so that its size says nothing. */

@@ -38,6 +38,8 @@ export class PartFile {
   /** In their order, with gaps between them. */
   #ranges: readonly Range[] = [];
   #etag: string | undefined;
+  /** Something here is from a server. */
+  #hasBegun = false;
 
   /** Takes up what an earlier process has left in `dir`, if it is of the same content and can be resumed. */
   static async open(dir: string, wanted: Wanted): Promise<PartFile> {
@@ -66,7 +68,20 @@ export class PartFile {
     return this.#ranges;
   }
 
-  /** Of the file that the ranges are from; undefined when it has none that is strong. */
+  /** What lies between the ranges that are there. */
+  get missing(): Range[] {
+    const missing: Range[] = [];
+    let position = 0;
+    for (const { start, end } of [...this.#ranges, { start: this.sizeBytes, end: this.sizeBytes }]) {
+      if (start > position) {
+        missing.push({ start: position, end: start });
+      }
+      position = end;
+    }
+    return missing;
+  }
+
+  /** Of the file on the server; undefined before its first answer, and for a file without a strong one. */
   get etag(): string | undefined {
     return this.#etag;
   }
@@ -75,21 +90,33 @@ export class PartFile {
     return this.#ranges.reduce((sum, { start, end }) => sum + end - start, 0);
   }
 
+  /** Whether what is there can be completed, or has to be received again. */
+  get canResume(): boolean {
+    return !this.#hasBegun || this.#etag !== undefined;
+  }
+
   /** Forgets everything. */
   async clear(): Promise<void> {
     this.#ranges = [];
     this.#etag = undefined;
+    this.#hasBegun = false;
     await explained(this.path, async () => {
       await this.#journal.truncate(0);
       await this.#data.truncate(0);
     });
   }
 
-  /** What is written from now on is from the file with this ETag. Without one, nothing outlives this process. */
+  /**
+   * What a server sends from now on is from the file with this ETag, and goes with what is there already. Without an
+   * ETag nothing outlives this process.
+   */
   async begin(etag: string | undefined): Promise<void> {
     this.#etag = etag;
+    this.#hasBegun = true;
     if (etag !== undefined) {
-      await explained(this.path, async () => this.#append(JSON.stringify({ ...this.#wanted, etag })));
+      const lines = this.#ranges.map(({ start, end }) => `${start} ${end - start}`);
+      const header = JSON.stringify({ ...this.#wanted, etag });
+      await explained(this.path, async () => this.#append([header, ...lines].join('\n')));
     }
   }
 
@@ -163,6 +190,7 @@ export class PartFile {
       keptBytes += line.length + 1;
     }
     this.#etag = found.etag;
+    this.#hasBegun = true;
     await this.#journal.truncate(keptBytes);
   }
 

@@ -359,15 +359,15 @@ class TunnelAgent extends https.Agent {
 /** Part of a file, if it is still the file that the rest is from. */
 export interface ByteRange {
   readonly start: number;
-  /** Of the first byte that is not wanted; undefined is the end of the file. */
-  readonly end?: number | undefined;
-  /** A strong ETag: the part is only good if the file is still this one (If-Range). */
-  readonly etag: string;
+  /** Of the first byte that is not wanted. */
+  readonly end: number;
+  /** A strong ETag: the part is only good if the file is still this one (If-Range). Undefined for the first part. */
+  readonly etag: string | undefined;
 }
 
 /** https://datatracker.ietf.org/doc/html/rfc9110#field.if-range */
 export function rangeHeaders({ start, end, etag }: ByteRange): Record<string, string> {
-  return { range: `bytes=${start}-${end === undefined ? '' : end - 1}`, 'if-range': etag };
+  return { range: `bytes=${start}-${end - 1}`, ...(etag !== undefined && { 'if-range': etag }) };
 }
 
 /** @throws BottleError `network-failed` for a target that is not followed */

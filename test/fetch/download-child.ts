@@ -17,13 +17,16 @@ try {
     dir,
     signal,
     http,
-    onBytes: (doneBytes) => {
-      writeSync(1, `${doneBytes}\n`);
-      if (doneBytes >= Number(killAtBytes)) {
-        process.kill(process.pid, 'SIGKILL');
+    onProgress: (event) => {
+      if (event.type === 'bytes') {
+        writeSync(1, `${event.doneBytes}\n`);
+        if (event.doneBytes >= Number(killAtBytes)) {
+          process.kill(process.pid, 'SIGKILL');
+        }
+      } else if (event.type === 'warning') {
+        writeSync(2, `${event.message}\n`);
       }
     },
-    onWarning: (message) => writeSync(2, `${message}\n`),
   });
 } catch (error) {
   process.exitCode = error instanceof InterruptedError ? 77 : 1;

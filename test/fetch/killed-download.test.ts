@@ -30,8 +30,8 @@ test.each([1, 70_000, 1_500_000, 2_999_999])(
 );
 
 test('a kill at any moment, with several connections, loses nothing that was written', async () => {
-  const content = randomBytes(48_000_000);
-  const server = await FaultServer.start(content, { limits: { eachBytesPerSecond: 4_000_000 } });
+  const content = randomBytes(40_000_000);
+  const server = await FaultServer.start(content, { limits: { eachBytesPerSecond: 20_000_000 } });
   const dir = await tempDir();
   const { child, ended } = startChild(server, content, dir);
   while (server.bytesSent < content.length / 2 && child.exitCode === null) {
@@ -39,7 +39,7 @@ test('a kill at any moment, with several connections, loses nothing that was wri
   }
   child.kill('SIGKILL');
   const keptBytes = (await ended).doneBytes;
-  expect(server.mostAtOnce).toBeGreaterThanOrEqual(4);
+  expect(server.mostAtOnce).toBeGreaterThan(1);
   const second = await startChild(server, content, dir).ended;
   expect(second).toMatchObject({ exitCode: 0, doneBytes: content.length });
   expect(second.firstBytes).toBeGreaterThanOrEqual(keptBytes);

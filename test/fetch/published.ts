@@ -91,7 +91,7 @@ export async function startBed(): Promise<Bed> {
   };
 }
 
-export async function bytesOf(content: RemoteFile, range?: { start: number; end?: number; etag: string }) {
+export async function bytesOf(content: RemoteFile, range?: { start: number; end: number; etag: string }) {
   const { status, headers, body } = await content.open(range);
   return { status, etag: headers.etag ?? '', bytes: await buffer(body) };
 }

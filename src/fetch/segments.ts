@@ -1,0 +1,45 @@
+import type { Range } from './part-file.ts';
+
+/** A gap that costs less time than one more request, with its redirect to a storage server. */
+const BRIDGED_BYTES = 256 * 1024;
+/** Registries slow down clients that ask for many small ranges. */
+const MAX_RANGES = 48;
+/** A long range is cut, so that several connections can share it and one that breaks off loses little. */
+const PIECES = 16;
+const MIN_PIECE_BYTES = 8 * 1024 * 1024;
+
+/**
+ * The ranges to ask for, so that everything that is missing arrives: few of them, at the price of some bytes between
+ * two ranges that are there already, and none of them too long.
+ */
+export function cutSegments(missing: readonly Range[]): Range[] {
+  const bridged = bridge(missing);
+  const totalBytes = bridged.reduce((sum, { start, end }) => sum + end - start, 0);
+  const pieceBytes = Math.max(MIN_PIECE_BYTES, Math.ceil(totalBytes / PIECES));
+  return bridged.flatMap((range) => cut(range, pieceBytes));
+}
+
+function bridge(missing: readonly Range[]): Range[] {
+  const gaps = missing.slice(1).map(({ start }, index) => start - (missing[index]?.end ?? 0));
+  const surplus = missing.length - MAX_RANGES;
+  const bridgedBytes = Math.max(BRIDGED_BYTES, gaps.toSorted((a, b) => a - b)[surplus - 1] ?? 0);
+  const bridged: Range[] = [];
+  for (const { start, end } of missing) {
+    const last = bridged.at(-1);
+    if (last !== undefined && start - last.end <= bridgedBytes) {
+      bridged[bridged.length - 1] = { start: last.start, end };
+    } else {
+      bridged.push({ start, end });
+    }
+  }
+  return bridged;
+}
+
+function cut({ start, end }: Range, pieceBytes: number): Range[] {
+  const pieces = Math.ceil((end - start) / pieceBytes);
+  const length = Math.ceil((end - start) / pieces);
+  return Array.from({ length: pieces }, (_, index) => ({
+    start: start + index * length,
+    end: Math.min(start + (index + 1) * length, end),
+  }));
+}
