@@ -47,7 +47,7 @@ export interface TarExtent {
 }
 
 export interface TarEntry {
-  /** As stored, without a leading `../` or a trailing slash. */
+  /** As stored, without a leading `./` or a trailing slash. */
   readonly path: string;
   readonly type: TarType;
   readonly linkPath: string;
