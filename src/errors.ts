@@ -19,6 +19,7 @@ const EXIT_CODES = {
   authentication: 77,
   'docker-not-permitted': 77,
   'docker-missing': 78,
+  'git-failed': 78,
   'smolvm-missing': 78,
   'smolvm-unsupported': 78,
   'kvm-unavailable': 78,
@@ -93,11 +94,26 @@ export function fileError(action: string, error: unknown): BottleError {
       cause: error,
     });
   }
+  if (hasErrno(error, 'ENAMETOOLONG')) {
+    return new BottleError('usage', `${action}: the name is too long (${reason})`, {
+      hint: 'use names of at most 255 bytes, in a path of at most 4095',
+      cause: error,
+    });
+  }
   return new BottleError('io', `${action}: ${reason}`, { cause: error });
 }
 
 /** What we did not foresee is a bug of ours; `hint` says what its report needs. */
 export function asBottleError(error: unknown, hint: string): BottleError {
+  if (error instanceof Error && 'syscall' in error && error.syscall === 'uv_cwd') {
+    return new BottleError('not-found', 'the working directory has been deleted', {
+      hint: 'change to a directory that exists',
+      cause: error,
+    });
+  }
+  if (hasErrno(error, 'ENAMETOOLONG')) {
+    return fileError('cannot use a path', error);
+  }
   return error instanceof BottleError
     ? error
     : new BottleError('internal', `unexpected: ${error instanceof Error ? error.message : error}`, {

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
-import { constants } from 'node:fs';
 import * as fs from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import { BottleError, hasErrno } from '../errors.ts';
+import { BottleError, fileError, hasErrno } from '../errors.ts';
+import { readPlainFile } from '../host/plain-file.ts';
 import {
   buildArgsSha256,
   type ContextEntry,
@@ -13,7 +13,12 @@ import {
 import type { GuestPlatform } from '../identity/platform.ts';
 import { readDockerfile } from './dockerfile.ts';
 import { Dockerignore } from './dockerignore.ts';
-import { readEntries } from './entries.ts';
+import { coverage, readEntries } from './entries.ts';
+
+/** BuildKit and the engine read both whole too, and no real one is near it. */
+const MAX_FILE_BYTES = 1024 * 1024;
+/** Of a name in a directory, on every file system that we know. */
+const MAX_NAME_BYTES = 255;
 
 export interface BuildInputsOptions {
   readonly context: string;
@@ -32,6 +37,10 @@ export interface BuildInputs {
   readonly entries: readonly ContextEntry[];
   /** Why the key covers the whole context, if it does. */
   readonly reasons: readonly string[];
+  /** As it was found; the ignore file is undefined where there is none. */
+  readonly files: { readonly dockerfile: string; readonly ignore: string | undefined };
+  /** Whether a file of that path in the context would be one of the entries. */
+  readonly covers: (path: string) => boolean;
 }
 
 /**
@@ -55,10 +64,11 @@ export async function readBuildInputs(options: BuildInputsOptions): Promise<Buil
   const view = readDockerfile(dockerfile.bytes.toString(), { target, buildArgs, platform });
 
   const wanted = view.reasons.length === 0 ? view.sources : undefined;
-  const seen = await readEntries({ context, ignore, sources: wanted, signal });
+  const narrow = { context, ignore: ignore.rules, sources: wanted, signal };
+  const whole = { ...narrow, sources: undefined };
+  const seen = await readEntries(narrow);
   const reasons = [...view.reasons, ...seen.reasons];
-  const { entries } =
-    seen.reasons.length === 0 ? seen : await readEntries({ context, ignore, sources: undefined, signal });
+  const { entries } = seen.reasons.length === 0 ? seen : await readEntries(whole);
 
   const parts = {
     dockerfileSha256: createHash('sha256').update(dockerfile.bytes).digest('hex'),
@@ -71,11 +81,23 @@ export async function readBuildInputs(options: BuildInputsOptions): Promise<Buil
     buildArgsSha256: buildArgsSha256(buildArgs),
     narrowed: reasons.length === 0,
   };
-  return { record, entries, reasons };
+  return {
+    record,
+    entries,
+    reasons,
+    files: { dockerfile: dockerfile.path, ignore: ignore.path },
+    covers: coverage(reasons.length === 0 ? narrow : whole),
+  };
 }
 
 async function assertDirectory(context: string): Promise<void> {
-  const stats = await fs.stat(context).catch(() => undefined);
+  // A directory that was deleted under its users is still there by the name ".", and empty.
+  const stats = await fs.stat(resolve(context)).catch((error: unknown) => {
+    if (hasErrno(error, 'ENOENT', 'ENOTDIR')) {
+      return undefined;
+    }
+    throw readError(context, error);
+  });
   if (!stats?.isDirectory()) {
     throw new BottleError('not-found', `no build context: ${context} is not a directory`, {
       hint: 'name the directory of the build context (context)',
@@ -105,14 +127,19 @@ async function findDockerfile({ context, file }: BuildInputsOptions): Promise<Do
 }
 
 /** The ignore file beside the Dockerfile and named after it comes before the one of the context. */
-async function readIgnore(context: string, dockerfilePath: string): Promise<Dockerignore> {
-  for (const path of [`${dockerfilePath}.dockerignore`, join(context, '.dockerignore')]) {
+async function readIgnore(
+  context: string,
+  dockerfilePath: string,
+): Promise<{ rules: Dockerignore; path: string | undefined }> {
+  const own = `${dockerfilePath}.dockerignore`;
+  const isPossible = Buffer.byteLength(basename(own)) <= MAX_NAME_BYTES;
+  for (const path of [...(isPossible ? [own] : []), join(context, '.dockerignore')]) {
     const bytes = await readIfThere(path, [context, dirname(dockerfilePath)]);
     if (bytes !== undefined) {
-      return new Dockerignore(bytes.toString(), basename(path));
+      return { rules: new Dockerignore(bytes.toString(), basename(path)), path };
     }
   }
-  return new Dockerignore('');
+  return { rules: new Dockerignore(''), path: undefined };
 }
 
 /** With `roots`, links must stay inside of one of them; docker refuses a Dockerfile that does not too. */
@@ -124,44 +151,28 @@ async function readIfThere(path: string, roots?: readonly string[]): Promise<Buf
         hint: 'put the file itself there',
       });
     }
-    return await readPlainFile(path, target);
+    return await readPlainFile(target, MAX_FILE_BYTES, path);
   } catch (error) {
     if (hasErrno(error, 'ENOENT')) {
       return undefined;
     }
-    if (error instanceof BottleError) {
-      throw error;
-    }
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new BottleError('io', `cannot read ${path}: ${reason}`, {
-      hint: 'make it a readable file',
-      cause: error,
-    });
+    throw error instanceof BottleError ? error : readError(path, error);
   }
+}
+
+function readError(path: string, error: unknown): BottleError {
+  const reason = error instanceof Error ? error.message : String(error);
+  return hasErrno(error, 'ENAMETOOLONG')
+    ? fileError(`cannot read ${path}`, error)
+    : new BottleError('io', `cannot read ${path}: ${reason}`, {
+        hint: 'make it readable for this user',
+        cause: error,
+      });
 }
 
 async function isInside(target: string, roots: readonly string[]): Promise<boolean> {
   const realRoots = await Promise.all(roots.map((root) => fs.realpath(root)));
   return realRoots.some((root) => target.startsWith(root.endsWith('/') ? root : `${root}/`));
-}
-
-async function readPlainFile(path: string, target: string): Promise<Buffer> {
-  const plainError = new BottleError('usage', `${path} is not a plain file`, {
-    hint: 'put a plain file there',
-  });
-  if (!(await fs.stat(target)).isFile()) {
-    throw plainError;
-  }
-  // What has become a link or a FIFO meanwhile must not be followed or waited for.
-  const file = await fs.open(target, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-  try {
-    if (!(await file.stat()).isFile()) {
-      throw plainError;
-    }
-    return await file.readFile();
-  } finally {
-    await file.close();
-  }
 }
 
 /** As docker reads `--build-arg`: the last of a name wins, a name without a value in the environment is not set. */

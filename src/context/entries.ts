@@ -11,7 +11,7 @@ import {
 } from 'node:fs';
 import { join, posix } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
-import { BottleError, hasErrno } from '../errors.ts';
+import { BottleError, fileError, hasErrno } from '../errors.ts';
 import type { ContextEntry, FileEntry, SpecialBit } from '../identity/inputs-key.ts';
 import type { ContextSource } from './dockerfile.ts';
 import type { Dockerignore, IgnoreMatches } from './dockerignore.ts';
@@ -95,6 +95,26 @@ interface Seen extends Found {
   readonly matches: IgnoreMatches;
 }
 
+/** Whether a file of a path would be an entry if it were there: what the walk below finds out on its way. */
+export function coverage({ ignore, sources }: ReadEntriesOptions): (path: string) => boolean {
+  const matchers = matchersOf(sources);
+  return (path) => {
+    const names = path.split('/');
+    let isIgnored = false;
+    let matches: IgnoreMatches | undefined;
+    for (let length = 1; length <= names.length; length += 1) {
+      ({ isIgnored, matches } = ignore.match(names.slice(0, length).join('/'), matches));
+    }
+    return !isIgnored && matchers.some((source) => source.covers(names));
+  };
+}
+
+function matchersOf(sources: ReadEntriesOptions['sources']): SourceMatcher[] {
+  return (sources ?? [{ instruction: '', path: '', isGlob: false }]).map(
+    (source) => new SourceMatcher(source),
+  );
+}
+
 class Walk {
   readonly found: Found[] = [];
   readonly reasons = new Set<string>();
@@ -106,19 +126,17 @@ class Walk {
   constructor({ context, ignore, sources }: ReadEntriesOptions, turns: Turns) {
     this.#context = context;
     this.#ignore = ignore;
-    this.#sources = (sources ?? [{ instruction: '', path: '', isGlob: false }]).map(
-      (source) => new SourceMatcher(source),
-    );
+    this.#sources = matchersOf(sources);
     this.#turns = turns;
   }
 
   /** Whether the engine would get something of what is in there. */
   async directory(path: string, isCovered: boolean, ignored: IgnoreMatches | undefined): Promise<boolean> {
-    if (this.#turns.isOver()) {
-      await this.#turns.next();
-    }
     let isSent = false;
     for (const entry of readNames(join(this.#context, path), path)) {
+      if (this.#turns.isOver()) {
+        await this.#turns.next();
+      }
       const type = typeOf(entry);
       if (type === undefined) {
         continue;
@@ -302,6 +320,9 @@ function readError(path: string, error: unknown): BottleError {
   }
   if (hasErrno(error, 'ENOENT', 'ENOTDIR', 'ELOOP', 'EINVAL', 'EISDIR')) {
     return changedError(path, error);
+  }
+  if (hasErrno(error, 'ENAMETOOLONG')) {
+    return fileError('cannot read the build context', error);
   }
   const reason = error instanceof Error ? error.message : String(error);
   return new BottleError('io', `cannot read ${path}: ${reason}`, {
