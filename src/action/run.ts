@@ -5,6 +5,7 @@ import { readBuildInputs } from '../context/build-inputs.ts';
 import { buildImage } from '../docker/build.ts';
 import { guestPlatformOf, type Image, inspectImage } from '../docker/image.ts';
 import { fileError } from '../errors.ts';
+import { onlyHereLines } from '../git/causes.ts';
 import { endProcessesIn } from '../host/child.ts';
 import { withPrivateDir } from '../host/private-dir.ts';
 import type { ImageId } from '../identity/image-id.ts';
@@ -282,19 +283,13 @@ async function describeInputs({ platform, inputs, services }: PlatformRun) {
   }
   const { log, signal } = services;
   log.onProgress({ type: 'start', stage: 'inputs' });
-  const { record, entries, reasons } = await readBuildInputs({
-    ...source,
-    platform,
-    signal,
-  });
+  const buildInputs = await readBuildInputs({ ...source, platform, signal });
+  const { record, entries, reasons } = buildInputs;
   for (const reason of reasons) {
     log.text(`the key covers the whole context: ${reason}`);
   }
-  if (entries.some(({ path }) => /(^|\/)\.git\//.test(path))) {
-    log.notice(
-      'Inputs key',
-      '.git goes into the build and differs in every checkout, so the runner cache is never hit by the inputs key: list it in .dockerignore',
-    );
+  for (const line of await onlyHereLines({ ...source, ...buildInputs })) {
+    log.notice('Inputs key', `only in this checkout, so that no other one finds the sidecar: ${line}`);
   }
   const what = record.narrowed ? 'files that the Dockerfile can see' : 'files in the context';
   log.onProgress({ type: 'done', stage: 'inputs', detail: `${record.key}, ${entries.length} ${what}` });

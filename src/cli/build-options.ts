@@ -1,6 +1,7 @@
 import { type BuildInputs, readBuildInputs } from '../context/build-inputs.ts';
 import { parseImageReference } from '../identity/image-reference.ts';
 import { type GuestPlatform, hostGuestPlatform, parseGuestPlatform } from '../identity/platform.ts';
+import { warningsTo } from '../progress.ts';
 import type { Output } from './output.ts';
 
 /** What every command has that speaks of a build. */
@@ -33,4 +34,16 @@ export async function readInputs(
   const scope = narrowed ? '' : ', the whole context (claude-bottle key --explain says why)';
   onProgress({ type: 'done', stage: 'inputs', detail: `${platform} ${key.slice(0, 16)}${scope}` });
   return inputs;
+}
+
+/** Says what is in the build that no other clone has, so that its key is found nowhere else. */
+export async function warnAboutOnlyHere(
+  context: string,
+  inputs: BuildInputs,
+  { onProgress }: Output,
+): Promise<void> {
+  const { onlyHereLines } = await import('../git/causes.ts');
+  for (const line of await onlyHereLines({ context, ...inputs })) {
+    warningsTo(onProgress)(`only in this clone: ${line}`);
+  }
 }

@@ -3,7 +3,7 @@ import { BottleError } from '../errors.ts';
 import type { ContextEntry } from '../identity/inputs-key.ts';
 import type { GuestPlatform } from '../identity/platform.ts';
 import { visible } from '../sidecar/footer.ts';
-import { type BuildCommandOptions, platformOf } from './build-options.ts';
+import { type BuildCommandOptions, platformOf, warnAboutOnlyHere } from './build-options.ts';
 import type { Output } from './output.ts';
 
 export interface KeyCommandOptions extends BuildCommandOptions {
@@ -21,6 +21,7 @@ export async function runKey(
   const { context, file, target, buildArg, explain = false, against } = options;
   const platform = platformOf(options);
   const inputs = await readBuildInputs({ context, file, target, buildArgs: buildArg, platform, signal });
+  await warnAboutOnlyHere(context, inputs, output);
   const { record, entries, reasons } = inputs;
   const { key, narrowed } = record;
   const differences = against === undefined ? undefined : await compare(against, inputs, platform, context);

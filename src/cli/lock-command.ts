@@ -55,7 +55,8 @@ export async function runLock(
   const locked: Array<readonly [GuestPlatform, Locked]> = [];
   try {
     for (const platform of wantedPlatforms.length > 0 ? wantedPlatforms : GUEST_PLATFORMS) {
-      const { record, entries, reasons } = await read(platform);
+      const inputs = await read(platform);
+      const { record, entries } = inputs;
       if (entries.some(({ path }) => path === LOCK_FILE)) {
         throw lockInBuild();
       }
@@ -65,8 +66,7 @@ export async function runLock(
           wanted,
           demands: { sameInputs: true, knownSource: address === undefined },
           sources,
-          explainMiss: (nearest) =>
-            explainMiss(nearest, { record, entries, reasons }, { platform, context }, aboutServer),
+          explainMiss: (nearest) => explainMiss(nearest, inputs, { platform, context }, aboutServer),
           signal,
           onProgress: output.onProgress,
         });

@@ -13,7 +13,7 @@ import { findSmolvm, requireSupported, requireVirtualization, type Smolvm } from
 import { warningsTo } from '../progress.ts';
 import { storeDir } from '../store/location.ts';
 import { exportSidecar, Store, type StoredSidecar } from '../store/store.ts';
-import { type BuildCommandOptions, imageName, readInputs } from './build-options.ts';
+import { type BuildCommandOptions, imageName, readInputs, warnAboutOnlyHere } from './build-options.ts';
 import type { Output } from './output.ts';
 
 export interface PackCommandOptions extends BuildCommandOptions {
@@ -126,7 +126,9 @@ async function describeInputs(
     return undefined;
   }
   try {
-    return (await readInputs(options, platform, output, signal)).record;
+    const inputs = await readInputs(options, platform, output, signal);
+    await warnAboutOnlyHere(options.context, inputs, output);
+    return inputs.record;
   } catch (error) {
     if (!(error instanceof BottleError)) {
       throw error;

@@ -5,7 +5,8 @@ import { ociSource } from '../fetch/oci-registry.ts';
 import { fileSource, urlSource } from '../fetch/plain-file.ts';
 import type { Source, SourceAddress, Wanted } from '../fetch/source.ts';
 import { artifactSource } from '../fetch/workflow-artifact.ts';
-import { historyOf, originOf, tagsAtHead } from '../git/git.ts';
+import { historyOf, tagsAtHead } from '../git/history.ts';
+import { originOf, whyNoOrigin } from '../git/remote.ts';
 import { warningsTo } from '../progress.ts';
 import { githubSite } from '../remote/github.ts';
 import { HttpClient } from '../remote/http.ts';
@@ -54,6 +55,7 @@ export async function openSources(
   const http = new HttpClient({ signal, onRetry: (message) => onWarning(`${message}; trying again`) });
   const tools = { http, github, signal, onWarning };
   const repositoryName = repo ?? origin?.repository;
+  const noRepository = repositoryName === undefined ? await whyNoOrigin(context) : undefined;
   return {
     tools,
     repositoryName,
@@ -68,6 +70,7 @@ export async function openSources(
     forBuild: (build) => ({
       ...build,
       repository: repositoryName,
+      ...(noRepository !== undefined && { noRepository }),
       history: () => historyOf(context),
       tags: () => tagsAtHead(context),
     }),

@@ -1,6 +1,6 @@
 import { BottleError } from '../errors.ts';
 import type { TrustOptions } from '../fetch/trust.ts';
-import { defaultBranchOf } from '../git/git.ts';
+import { defaultBranchOf } from '../git/history.ts';
 import type { ProvenanceMode } from '../trust/decide.ts';
 
 /** Where a clone does not say what its remote's default branch is. */

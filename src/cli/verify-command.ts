@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { BottleError, fileError, hasErrno, isDamage } from '../errors.ts';
 import type { TrustOptions } from '../fetch/trust.ts';
-import { type GitRemote, originOf } from '../git/git.ts';
+import { type GitRemote, originOf } from '../git/remote.ts';
 import { formatBytes } from '../host/disk.ts';
 import { parseId16 } from '../identity/image-id.ts';
 import { BUNDLE_SUFFIX } from '../identity/published-name.ts';

@@ -10,7 +10,7 @@ import { redacted } from '../remote/url.ts';
 import { readBundles } from './bundle.ts';
 import { damagedRecord, MAX_RECORD_BYTES, parseRecord } from './record.ts';
 import { remoteFile } from './remote-file.ts';
-import type { Offer, Source, SourceTools, Wanted } from './source.ts';
+import { type Offer, type Source, type SourceTools, type Wanted, withoutRepository } from './source.ts';
 
 /** A commit has one or two. */
 const MAX_TAGS = 5;
@@ -40,7 +40,7 @@ export function releaseSource(tag: string | undefined, tools: SourceTools): Sour
     find: async (wanted) => {
       const { repository } = wanted;
       if (repository === undefined) {
-        return { skipped: 'this checkout has no remote on GitHub' };
+        return withoutRepository(wanted);
       }
       const name = publishedName(wanted.platform, wanted.key);
       const tried: string[] = [];

@@ -21,7 +21,14 @@ import {
 import { refusedBundle } from './bundle.ts';
 import { damagedRecord } from './record.ts';
 import { readSidecarImage, type SidecarImage } from './sidecar-image.ts';
-import { MAX_BUNDLE_BYTES, type Offer, type Skipped, type Source, type Wanted } from './source.ts';
+import {
+  MAX_BUNDLE_BYTES,
+  type Offer,
+  type Skipped,
+  type Source,
+  type Wanted,
+  withoutRepository,
+} from './source.ts';
 
 const MAX_SHOWN_PLATFORMS = 8;
 const MAX_BUNDLES = 10;
@@ -66,9 +73,10 @@ function orUnpublished(error: unknown): Skipped {
   throw error;
 }
 
-function defaultPlace(registryHost: string, { repository }: Wanted): OciReference | Skipped {
+function defaultPlace(registryHost: string, wanted: Wanted): OciReference | Skipped {
+  const { repository } = wanted;
   if (repository === undefined) {
-    return { skipped: 'this checkout has no remote on GitHub' };
+    return withoutRepository(wanted);
   }
   const name = `${registryHost}/${registryRepository(repository)}`;
   try {

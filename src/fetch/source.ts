@@ -11,6 +11,8 @@ export interface Wanted {
   readonly platform: GuestPlatform;
   /** `owner/name`; undefined outside of a checkout of a repository with a remote. */
   readonly repository: string | undefined;
+  /** What is said when there is none. */
+  readonly noRepository?: string;
   /** Full hashes of the commits whose records are near this checkout, the nearest first. */
   readonly history: () => Promise<readonly string[]>;
   /** Tags that point at the checked-out commit. */
@@ -54,6 +56,10 @@ export interface LocalFile {
 export interface FileSpan {
   readonly offset: number;
   readonly sizeBytes: number;
+}
+
+export function withoutRepository({ noRepository }: Wanted): Skipped {
+  return { skipped: noRepository ?? 'it is not known which repository is meant' };
 }
 
 /** Why a source has nothing: the end of the sentence "<source> skipped: …". */

@@ -17,6 +17,7 @@ import {
   type Source,
   type SourceTools,
   type Wanted,
+  withoutRepository,
 } from './source.ts';
 
 /** What people without write access cannot start. */
@@ -70,7 +71,7 @@ export function artifactSource(runId: string | undefined, tools: SourceTools): S
     name: runId === undefined ? 'workflow artifact' : `workflow run ${runId}`,
     find: async (wanted) => {
       if (wanted.repository === undefined) {
-        return { skipped: 'this checkout has no remote on GitHub' };
+        return withoutRepository(wanted);
       }
       if (tools.github.credential === undefined) {
         return { skipped: 'it needs a token (GH_TOKEN), also for a public repository' };

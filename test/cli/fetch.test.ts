@@ -388,11 +388,10 @@ describe('the lock file', () => {
 
 describe('key --against', () => {
   async function against(checkout: Checkout, path: string, ...args: string[]): Promise<string[]> {
-    const { stdout, stderr } = await runCli([
+    const { stdout } = await runCli([
       ...['key', '--context', checkout.dir, '--platform', 'linux/amd64', '--against', path, '--json'],
       ...args,
     ]);
-    expect(stderr).toBe('');
     return JSON.parse(stdout).differences;
   }
 
@@ -404,25 +403,33 @@ describe('key --against', () => {
     expect(await against(checkout, path)).toEqual([]);
     await fs.writeFile(join(checkout.dir, 'agent.txt'), 'changed\n');
     await fs.writeFile(join(checkout.dir, 'other-é.txt'), 'new\n');
-    expect(await against(checkout, path)).toEqual(['agent.txt', 'other-é.txt']);
+    const files = [
+      'other-é.txt is not tracked by git, and part of the build: commit it, or add other-é.txt to .dockerignore',
+      'agent.txt has changed, and is not committed: commit it, or git stash',
+    ];
+    expect(await against(checkout, path)).toEqual(files);
     expect(await against(checkout, path, '--build-arg', 'A=1', '--platform', 'linux/arm64')).toEqual([
       'the platform: linux/arm64 here, linux/amd64 there',
-      'the build arguments',
-      'agent.txt',
-      'other-é.txt',
+      'the build arguments: some here, none there',
+      ...files,
     ]);
     await fs.appendFile(join(checkout.dir, 'Dockerfile'), 'LABEL a=b\n');
-    expect(await against(checkout, path)).toContain('the Dockerfile');
+    expect(await against(checkout, path)).toContain(
+      'the Dockerfile: Dockerfile has changed, and is not committed: commit it, or git stash',
+    );
   });
 
-  test('says that it cannot tell the files without the commit', async () => {
+  test('without the commit names what is not committed, and says that it lacks the rest', async () => {
     const checkout = await sampleCheckout();
     const { path } = await publishFile(checkout, 'linux/amd64');
     const record = JSON.parse(await fs.readFile(`${path}.json`, 'utf8'));
     record.source.commit = 'a'.repeat(40);
     await fs.writeFile(`${path}.json`, JSON.stringify(record));
     await fs.writeFile(join(checkout.dir, 'agent.txt'), 'changed\n');
-    expect(await against(checkout, `${path}.json`)).toEqual([expect.stringMatching(/cannot be told/)]);
+    expect(await against(checkout, `${path}.json`)).toEqual([
+      expect.stringMatching(/^agent\.txt has changed/),
+      expect.stringMatching(/^this clone does not have commit a{12}, .*: git fetch/),
+    ]);
   });
 });
 

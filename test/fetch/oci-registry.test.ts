@@ -142,7 +142,7 @@ test.each([
 test('without a repository, or with a name that no registry takes, nothing is asked', async () => {
   const { own } = await openSource({});
   expect(own.name).toBe('OCI registry ghcr.test');
-  expect(await own.find(wanted())).toEqual({ skipped: 'this checkout has no remote on GitHub' });
+  expect(await own.find({ ...wanted(), noRepository: 'no remote' })).toEqual({ skipped: 'no remote' });
   expect(await own.find(wanted('owner/.github'))).toEqual({
     skipped: 'ghcr.test/owner/.github/smolmachine is no name that a registry takes',
   });

@@ -1,8 +1,11 @@
 import * as fs from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { expect, onTestFinished, test, vi } from 'vitest';
-import { changedSince, historyOf, originOf, parseRemote, tagsAtHead } from '../../src/git/git.ts';
+import { differencesSince } from '../../src/git/differences.ts';
+import { historyOf, tagsAtHead } from '../../src/git/history.ts';
+import { originOf, parseRemote, whyNoOrigin } from '../../src/git/remote.ts';
 import { sampleCheckout } from '../helpers/checkout.ts';
+import { failureOf } from '../helpers/failure.ts';
 import { tempDir } from '../helpers/temp-dir.ts';
 
 test.each([
@@ -12,6 +15,19 @@ test.each([
   ['git@github.com:acme/tools.git', 'github.com', 'acme/tools'],
   ['github.com:acme/tools', 'github.com', 'acme/tools'],
   ['ssh://git@ssh.github.com:443/acme/tools.git', 'github.com', 'acme/tools'],
+  ['git@github.com:/acme/tools', 'github.com', 'acme/tools'],
+  ['org-12@GitHub.com:acme/tools.git/', 'github.com', 'acme/tools'],
+  ['[git@github.com:22]:acme/tools.git', 'github.com', 'acme/tools'],
+  ['[github.com]:acme/tools', 'github.com', 'acme/tools'],
+  ['git+ssh://git@github.com/acme/tools.git', 'github.com', 'acme/tools'],
+  ['ssh+git://git@github.com:22/acme/tools', 'github.com', 'acme/tools'],
+  ['ssh://github.com/acme/tools', 'github.com', 'acme/tools'],
+  ['git://github.com/acme/tools.git', 'github.com', 'acme/tools'],
+  ['https://www.github.com/acme/tools.git', 'github.com', 'acme/tools'],
+  ['https://github.com./acme/tools', 'github.com', 'acme/tools'],
+  ['https://github.com//acme//tools.git/', 'github.com', 'acme/tools'],
+  ['https://me@example.org:token@github.com:443/acme/tools', 'github.com', 'acme/tools'],
+  ['https://github.com/acme/to%6Fls.git', 'github.com', 'acme/tools'],
 ])('the remote %s is %s %s', (url, host, repository) => {
   expect(parseRemote(url)).toEqual({ host, repository });
 });
@@ -22,6 +38,14 @@ test.each([
   'file:///srv/acme/tools',
   'https://host/tools',
   'https://host/a/b/c',
+  'https://host/a/..',
+  'https:///a/b',
+  'ext::sh -c touch% x',
+  'foo::https://github.com/a/b',
+  'ftp://github.com/a/b',
+  'github.com/acme/tools',
+  './odd:acme/tools',
+  'https://host/a/b%2Fc',
   '',
 ])('the remote %j names no repository', (url) => {
   expect(parseRemote(url)).toBeUndefined();
@@ -75,29 +99,86 @@ esac
   onTestFinished(() => void vi.unstubAllEnvs());
 }
 
-test('what has changed since a commit is told with odd names, deletions and new files', async () => {
-  const checkout = await sampleCheckout();
-  const commit = await checkout.git('rev-parse', 'HEAD');
-  await fs.rm(join(checkout.dir, 'README.md'));
-  await fs.writeFile(join(checkout.dir, 'a "b"\n é'), 'new');
-  await fs.chmod(join(checkout.dir, 'agent.txt'), 0o755);
-  expect(await changedSince(checkout.dir, commit)).toEqual([
-    { path: 'README.md', isGone: true },
-    { path: 'agent.txt', isGone: false },
-    { path: 'a "b"\n é', isGone: false },
-  ]);
-  expect(await changedSince(checkout.dir, 'f'.repeat(40))).toBeUndefined();
-});
-
 test('outside of a repository there is nothing to know', async () => {
   const dir = await tempDir();
   expect([await originOf(dir), await historyOf(dir), await tagsAtHead(dir)]).toEqual([undefined, [], []]);
 });
 
-test('a repository cannot have a program of its own run', async () => {
-  const checkout = await sampleCheckout();
-  const mark = join(checkout.dir, '..', 'ran');
-  await checkout.git('config', 'core.fsmonitor', `touch ${mark}`);
-  await changedSince(checkout.dir, 'HEAD');
-  await expect(fs.stat(mark)).rejects.toThrow(/ENOENT/);
+test('the only remote counts under whatever name, and of several only origin', async () => {
+  const { dir, git } = await sampleCheckout();
+  await git('remote', 'rename', 'origin', 'upstream');
+  expect(await originOf(dir)).toEqual({ host: 'github.com', repository: 'acme/tools' });
+  await git('remote', 'add', 'fork', 'https://github.com/me/tools');
+  expect(await originOf(dir)).toBeUndefined();
+  expect(await whyNoOrigin(dir)).toMatch(/2 remotes, and none is called origin/);
+  await git('remote', 'add', 'origin', '/srv/tools.git');
+  expect(await whyNoOrigin(dir)).toMatch(/the remote origin .* is not a repository on a GitHub server/);
+});
+
+test('what git pushes to is not where it fetches from', async () => {
+  const { dir, git } = await sampleCheckout();
+  await git('config', 'url.https://github.com/fork/.pushInsteadOf', 'git@github.com:acme/');
+  expect(await originOf(dir)).toEqual({ host: 'github.com', repository: 'acme/tools' });
+});
+
+test('tags may have every character that git allows', async () => {
+  const { dir, git } = await sampleCheckout();
+  const tags = ['@acme/agent@1.2.0', 'v1#b', 'é-1', 'a,b', "it's", '%41', '$(x)'];
+  for (const tag of tags) {
+    await git('tag', tag);
+  }
+  expect((await tagsAtHead(dir)).toSorted()).toEqual(tags.toSorted());
+});
+
+test('of a linked working tree, a subdirectory and a link into one the checkout is known', async () => {
+  const { dir, git } = await sampleCheckout();
+  const linked = join(await tempDir(), 'linked');
+  await git('worktree', 'add', '--quiet', linked);
+  await fs.mkdir(join(linked, 'sub'));
+  const link = join(await tempDir(), 'link');
+  await fs.symlink(join(linked, 'sub'), link);
+  for (const place of [dir, linked, join(linked, 'sub'), link]) {
+    expect(await originOf(place)).toEqual({ host: 'github.com', repository: 'acme/tools' });
+    expect(await historyOf(place)).toHaveLength(1);
+  }
+});
+
+test.each([
+  [
+    'a gitdir that is gone',
+    async (dir: string) => {
+      await fs.rename(join(dir, '.git'), join(dir, 'moved'));
+      await fs.writeFile(join(dir, '.git'), 'gitdir: /nowhere/at/all\n');
+    },
+  ],
+  ['settings that cannot be read', (dir: string) => fs.appendFile(join(dir, '.git/config'), '[broken\n')],
+  [
+    'a format that is not known',
+    (dir: string) => fs.appendFile(join(dir, '.git/config'), '[core]\nrepositoryformatversion = 9\n'),
+  ],
+  ['no HEAD', (dir: string) => fs.rm(join(dir, '.git/HEAD'))],
+])('%s is told from no remote', async (_, breakIt) => {
+  const { dir } = await sampleCheckout();
+  await breakIt(dir);
+  for (const ask of [originOf, tagsAtHead, historyOf]) {
+    expect(await failureOf(ask(dir))).toMatchObject({
+      code: 'git-failed',
+      message: expect.stringContaining(`git refuses the checkout ${dir}: `),
+    });
+  }
+});
+
+test('a checkout before its first commit has neither history nor tags', async () => {
+  const { dir, git } = await sampleCheckout();
+  await git('checkout', '--quiet', '--orphan', 'fresh');
+  expect([await historyOf(dir), await tagsAtHead(dir)]).toEqual([[], []]);
+  expect(await originOf(dir)).toMatchObject({ repository: 'acme/tools' });
+});
+
+test('a commit that this clone does not have is told from one without differences', async () => {
+  const { dir } = await sampleCheckout();
+  const inputs = { context: dir, entries: [], covers: () => false };
+  expect(await differencesSince('f'.repeat(40), inputs)).toMatchObject({ knowsCommit: false });
+  const outside = { ...inputs, context: await tempDir() };
+  expect(await differencesSince('f'.repeat(40), outside)).toBeUndefined();
 });

@@ -1,0 +1,100 @@
+import { BottleError } from '../errors.ts';
+import { shellWord } from './command.ts';
+import { type Cause, type ComparedInputs, type Difference, onlyHere } from './differences.ts';
+
+type Words = (difference: Difference) => readonly [what: string, remedy: string];
+
+const WORDS: Readonly<Record<Cause, Words>> = {
+  'git-directory': ({ path }) => [
+    'is part of the build, and different in every clone',
+    `add ${ignoreLine(path)} to .dockerignore`,
+  ],
+  ignored: ({ path }) => [
+    'is ignored by git (.gitignore), and part of the build',
+    `add ${ignoreLine(path)} to .dockerignore`,
+  ],
+  untracked: ({ path }) => [
+    'is not tracked by git, and part of the build',
+    `commit it, or add ${ignoreLine(path)} to .dockerignore`,
+  ],
+  'empty-directory': ({ path }) => [
+    'is an empty directory, which git cannot hold, and part of the build',
+    `remove it, or add ${ignoreLine(path)} to .dockerignore`,
+  ],
+  'lfs-pointer': ({ path }) => [
+    'is a pointer of Git LFS, and not the file itself',
+    `git lfs pull --include ${shellWord(path)}`,
+  ],
+  'line-endings': ({ path, detail = 'core.autocrlf or .gitattributes' }) => [
+    `has other line endings than in the commit (${detail})`,
+    `git config core.autocrlf false, delete the file, then git checkout -- ${shellWord(path)}`,
+  ],
+  'execute-bit': ({ path, detail = '' }) => [
+    `has another execute bit than in the commit (${detail})`,
+    `${detail.startsWith('not set') ? 'chmod +x' : 'chmod -x'} ${shellWord(path)}`,
+  ],
+  'special-bits': ({ path, detail }) => [
+    `has mode bits that git cannot hold (${detail})`,
+    `chmod ug-s,-t ${shellWord(path)}`,
+  ],
+  'symlink-as-file': ({ path }) => [
+    'is a file here, and a symbolic link in the commit (core.symlinks)',
+    `git config core.symlinks true, delete the file, then git checkout -- ${shellWord(path)}`,
+  ],
+  converted: ({ detail }) => [
+    `is converted when it is checked out (${detail} in .gitattributes)`,
+    'set up that conversion here as in CI',
+  ],
+  'hidden-change': ({ path }) => [
+    'has changed, and git was told not to look (assume-unchanged or skip-worktree)',
+    `git update-index --no-assume-unchanged --no-skip-worktree -- ${shellWord(path)}, then look at git diff`,
+  ],
+  changed: () => ['has changed, and is not committed', 'commit it, or git stash'],
+  added: () => ['is new, and not committed', 'commit it, or git stash'],
+  deleted: ({ path }) => ['is deleted here', `git checkout -- ${shellWord(path)}`],
+  sparse: ({ path }) => [
+    'is left out by the sparse checkout or skip-worktree',
+    `git sparse-checkout disable, or git sparse-checkout add for ${shellWord(path)}`,
+  ],
+  submodule: ({ path }) => [
+    'is a submodule that is not checked out as the commit says',
+    `git submodule update --init -- ${shellWord(path)}`,
+  ],
+  'committed-since': () => ['has changed in a later commit', 'wait for CI to publish the checked-out commit'],
+};
+
+/** One line: the name, why it is not the same elsewhere, and what to do. */
+export function causeLine(difference: Difference): string {
+  const [what, remedy] = WORDS[difference.cause](difference);
+  const count = difference.count > 1 ? ` (${difference.count} files)` : '';
+  return `${difference.path}${count} ${what}: ${remedy}`;
+}
+
+const MAX_WARNINGS = 5;
+
+/**
+ * For a build context that no other clone can have: what is in it that only this one has. What git refuses to say is one
+ * of the lines.
+ */
+export async function onlyHereLines(inputs: ComparedInputs): Promise<string[]> {
+  try {
+    const differences = ((await onlyHere(inputs)) ?? []).filter(({ cause }) => cause !== 'deleted');
+    const rest = differences.length - MAX_WARNINGS;
+    return [
+      ...differences.slice(0, MAX_WARNINGS).map(causeLine),
+      ...(rest > 0 ? [`${rest} more names are only in this clone: claude-bottle key --explain`] : []),
+    ];
+  } catch (error) {
+    if (error instanceof BottleError && error.code === 'git-failed') {
+      return [
+        `it is not known which files only this clone has, because ${error.message}; ${error.hint ?? ''}`,
+      ];
+    }
+    throw error;
+  }
+}
+
+/** As a pattern that means this name alone. */
+function ignoreLine(path: string): string {
+  return path.replaceAll(/[*?[\\]/g, String.raw`\$&`);
+}
