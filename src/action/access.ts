@@ -5,8 +5,14 @@ import { publishError } from '../publish/oci-registry.ts';
 import { apiRequest, repositoryPath, sendApi } from '../remote/github.ts';
 import type { Credential } from '../remote/http.ts';
 import { HttpError } from '../remote/http-error.ts';
+import { OciRepository } from '../remote/oci.ts';
 import { RegistryAuth, type RegistryTools } from '../remote/oci-auth.ts';
-import { type OciRepositoryName, originOf } from '../remote/oci-reference.ts';
+import { digestOf } from '../remote/oci-manifest.ts';
+import { formatName, type OciRepositoryName, originOf } from '../remote/oci-reference.ts';
+import { typeProbes } from '../remote/sidecar-manifests.ts';
+
+/** What registries answer that look at the types of a manifest and do not want them. */
+const REFUSALS_OF_TYPES = [400, 404, 405, 406, 415, 422, 501];
 
 /**
  * Begins an upload and gives it up again: a registry cannot be asked in another way whether it takes one.
@@ -36,6 +42,36 @@ export async function requirePushAccess(name: OciRepositoryName, tools: Registry
     throw error instanceof HttpError && error.code === 'authentication'
       ? publishError(error, name, github)
       : error;
+  }
+}
+
+/**
+ * Puts manifests of the types that publishing uses, without a tag: some registries take images only. They have the same
+ * bytes in every run, so that a registry is left with one of each.
+ * @throws BottleError `upload-failed`, `authentication`
+ */
+export async function requireTypesTaken(name: OciRepositoryName, tools: RegistryTools): Promise<void> {
+  const place = new OciRepository(name, tools, 'push');
+  for (const { descriptor, manifest, blobs } of typeProbes()) {
+    const { digest, mediaType } = descriptor;
+    try {
+      if ((await place.findDigest(digest)) === undefined) {
+        for (const blob of blobs) {
+          await place.pushBlob(digestOf(blob), blob);
+        }
+        await place.putManifest(digest, manifest, mediaType);
+      }
+    } catch (error) {
+      if (!(error instanceof HttpError)) {
+        throw error;
+      }
+      throw REFUSALS_OF_TYPES.includes(error.status)
+        ? new BottleError('upload-failed', `${formatName(name)} does not take sidecars: ${error.message}`, {
+            hint: 'allow other artifacts than images in its configuration, or publish to another registry (oci-ref)',
+            cause: error,
+          })
+        : publishError(error, name, tools.github);
+    }
   }
 }
 

@@ -4,6 +4,7 @@ import { isAbsolute, relative, resolve, sep } from 'node:path';
 import { BottleError, hasErrno } from '../errors.ts';
 import { parseImageReference } from '../identity/image-reference.ts';
 import { type GuestPlatform, parseGuestPlatform } from '../identity/platform.ts';
+import { quoted } from '../identity/shown-text.ts';
 import type { Hop } from '../pack/pack.ts';
 import { REGISTRY_IMAGE } from '../pack/registry-container.ts';
 import { ATTEST_MODES, type AttestMode } from '../publish/attest.ts';
@@ -40,6 +41,8 @@ export interface PublishInputs {
   readonly channels: readonly PublishChannel[];
   /** Without it, the package that belongs to the repository. */
   readonly ociRef: OciRepositoryName | undefined;
+  /** That may be told the registry's login, besides the registry. */
+  readonly tokenHosts: readonly string[];
   /** Without it, the tag that the workflow runs for. */
   readonly releaseTag: string | undefined;
   readonly releaseDraft: boolean;
@@ -134,6 +137,10 @@ const TAG: Grammar = {
   pattern: /^(?!.*(?:\.\.|@\{|\/\/|\/$))[A-Za-z0-9][\w./+@-]{0,199}$/,
   hint: 'use the name of a tag, such as v1.2.0: letters, digits, _ . / + @ -',
 };
+const HOST: Grammar = {
+  pattern: /^[A-Za-z0-9][\w.-]{0,252}(:\d{1,5})?$/,
+  hint: 'use one HOST or HOST:PORT a line',
+};
 const TOKEN: Grammar = { pattern: /^[\x21-\x7e]{1,4096}$/, hint: 'give it github.token, or leave it out' };
 
 type Reader = ReturnType<typeof reader>;
@@ -213,8 +220,7 @@ function reader(get: (name: string) => string) {
 }
 
 function invalid(name: string, value: string, hint: string): BottleError {
-  const shown = JSON.stringify(value.length > 200 ? `${value.slice(0, 200)}…` : value);
-  return new BottleError('usage', `the input ${name} cannot be ${shown}`, { hint });
+  return new BottleError('usage', `the input ${name} cannot be ${quoted(value)}`, { hint });
 }
 
 /** Lines, but for entries in double quotes, which may hold newlines and "" for a quote. */
@@ -328,6 +334,7 @@ function readPublish(
   return {
     channels,
     ociRef: readOciRef(read),
+    tokenHosts: read.lines('allow-token-host', HOST),
     releaseTag: read.text('release-tag', TAG),
     releaseDraft: read.choice('release-draft', ['true', 'false']) === 'true',
     releasePlatforms,

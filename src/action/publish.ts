@@ -19,7 +19,7 @@ import { HttpClient } from '../remote/http.ts';
 import { unlessMissing } from '../remote/http-error.ts';
 import { type OciRepositoryName, parseOciReference } from '../remote/oci-reference.ts';
 import { recordSha256 } from '../trust/record-digest.ts';
-import { requirePushAccess, requireReleaseAccess } from './access.ts';
+import { requirePushAccess, requireReleaseAccess, requireTypesTaken } from './access.ts';
 import type { ActionInputs } from './inputs.ts';
 import type { Job } from './job.ts';
 import type { RunnerLog } from './log.ts';
@@ -48,6 +48,7 @@ export interface PublishPlan {
   readonly isPublicRepository: boolean;
   readonly secretScan: 'fail' | 'warn';
   readonly token: string | undefined;
+  readonly tokenHosts: readonly string[];
 }
 
 /**
@@ -89,7 +90,7 @@ export async function planPublication(
     );
   }
   const registry = channels.includes('oci')
-    ? (publish.ociRef ?? parseOciReference(defaultPackage(job, github)))
+    ? (publish.ociRef ?? parseDefaultPackage(job, github))
     : undefined;
   warnAboutBranch(job, log);
   return await withHttp(services, {}, async (http) => {
@@ -102,6 +103,7 @@ export async function planPublication(
       isPublicRepository: mayAttest && (await isPublicRepository(job, github, http)),
       secretScan,
       token,
+      tokenHosts: publish.tokenHosts,
     };
     if (release !== undefined) {
       const place = releasePlace(plan, job, release.tag, http);
@@ -109,7 +111,10 @@ export async function planPublication(
       await requireReleaseAccess(place);
     }
     if (registry !== undefined) {
-      await requirePushAccess(registry, { http, github, signal, onWarning: warningsTo(log.onProgress) });
+      const { tokenHosts } = publish;
+      const tools = { http, github, signal, tokenHosts, onWarning: warningsTo(log.onProgress) };
+      await requirePushAccess(registry, tools);
+      await requireTypesTaken(registry, tools);
     }
     return plan;
   });
@@ -134,6 +139,20 @@ function tagOf({ ref }: Job): string {
     });
   }
   return tag;
+}
+
+/** GitHub allows names (`.github`, `_x`, `x-`) that registries do not. */
+function parseDefaultPackage(job: Job, github: GitHubSite): OciRepositoryName {
+  const name = defaultPackage(job, github);
+  try {
+    return parseOciReference(name);
+  } catch (error) {
+    const message = `no registry takes the name ${name}: each part must begin and end with a letter or a digit`;
+    throw new BottleError('usage', message, {
+      hint: `name another place with the input oci-ref, such as ${github.registryHost}/OWNER/NAME/smolmachine`,
+      cause: error,
+    });
+  }
 }
 
 function defaultPackage({ repository }: Job, { registryHost }: GitHubSite): string {
@@ -272,7 +291,7 @@ async function toRegistry(
   http: HttpClient,
   { job, log, signal, onPublished }: PublishServices,
 ): Promise<void> {
-  const { github, release } = plan;
+  const { github, release, tokenHosts } = plan;
   const { commit, ref } = job.source;
   const sidecars = packed.map(async ({ path, record, bundlePath }) => ({
     path,
@@ -285,7 +304,7 @@ async function toRegistry(
       sidecars: await Promise.all(sidecars),
       tags: sharedTags({ commit, ref: release === undefined ? ref : `refs/tags/${release.tag}` }),
     },
-    { http, github, signal, onProgress: log.onProgress },
+    { http, github, signal, tokenHosts, onProgress: log.onProgress },
   );
   // As text: not each repository can have a package that is named after it (`.github`).
   const isDefault = published.name === defaultPackage(job, github);

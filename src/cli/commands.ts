@@ -400,7 +400,13 @@ function sourceOptions(command: Command): Command {
     )
     .option('--repo <owner/name>', "repository whose sidecars are wanted (default: the checkout's origin)")
     .option('--github-url <url>', "GitHub server (default: the origin's, or https://github.com)")
-    .option('--token <token>', 'GitHub token; better in GH_TOKEN, where no other user sees it');
+    .option('--token <token>', 'GitHub token; better in GH_TOKEN, where no other user sees it')
+    .option(
+      '--allow-token-host <host>',
+      'host besides the registry that may be told its login, may be repeated',
+      collect,
+      [],
+    );
 }
 
 /** Whether what comes can be trusted. */

@@ -19,6 +19,7 @@ export interface SourceCommandOptions {
   readonly repo?: string;
   readonly githubUrl?: string;
   readonly token?: string;
+  readonly allowTokenHost?: readonly string[];
 }
 
 export interface OpenSources {
@@ -36,7 +37,7 @@ export interface OpenSources {
 /** The sources that a checkout has, or the one that `from` names. */
 export async function openSources(
   context: string,
-  { repo, githubUrl, token }: SourceCommandOptions,
+  { repo, githubUrl, token, allowTokenHost = [] }: SourceCommandOptions,
   from: SourceAddress | undefined,
   { onProgress }: Output,
   signal: AbortSignal,
@@ -53,7 +54,7 @@ export async function openSources(
   });
   const onWarning = warningsTo(onProgress);
   const http = new HttpClient({ signal, onRetry: (message) => onWarning(`${message}; trying again`) });
-  const tools = { http, github, signal, onWarning };
+  const tools = { http, github, signal, onWarning, tokenHosts: allowTokenHost };
   const repositoryName = repo ?? origin?.repository;
   const noRepository = repositoryName === undefined ? await whyNoOrigin(context) : undefined;
   return {

@@ -82,7 +82,7 @@ function defaultPlace(registryHost: string, wanted: Wanted): OciReference | Skip
   try {
     return parseOciReference(name);
   } catch {
-    return { skipped: `${name} is no name that a registry takes` };
+    return { skipped: `no registry takes the name ${name}; name another place with --from oci:HOST/NAME` };
   }
 }
 

@@ -46,6 +46,7 @@ export interface PublishTools {
   readonly http: HttpClient;
   readonly github: GitHubSite;
   readonly signal: AbortSignal;
+  readonly tokenHosts?: readonly string[];
   readonly onProgress: OnProgress;
 }
 
@@ -319,7 +320,7 @@ export function publishError(
           'authentication',
           isGitHub
             ? 'add to the job: permissions: packages: write; if the package is there already, it must also give this repository the role Write (Package settings, Manage Actions access)'
-            : `log in before: docker login ${name.registry}`,
+            : (error.hint ?? `log in before: docker login ${name.registry}`),
         ] as const);
   return new BottleError(code, `cannot publish to ${formatName(name)}: ${error.message}`, {
     hint,

@@ -198,7 +198,7 @@ export class RegistryAuth {
     if (this.#strangeHost !== undefined) {
       const place = `${this.#strangeHost}, where ${registry} sends for a token`;
       return refusal.explained(`; the login for ${registry} is not told to ${place}`, {
-        hint: `if that is its token server, allow it: --allow-token-host ${this.#strangeHost}`,
+        hint: `if that is its token server, allow it: --allow-token-host ${this.#strangeHost} (in the action: allow-token-host)`,
       });
     }
     const login = registry === 'docker.io' ? 'docker login' : `docker login ${registry}`;

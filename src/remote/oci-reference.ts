@@ -1,5 +1,6 @@
 import { BottleError } from '../errors.ts';
 import type { Digest } from '../identity/image-id.ts';
+import { quoted } from '../identity/shown-text.ts';
 import { isLoopback } from './url.ts';
 
 /** https://github.com/distribution/distribution/blob/main/docs/content/spec/api.md, and host and port before it. */
@@ -27,7 +28,7 @@ export function parseOciReference(text: string): OciReference {
   const parts = text.length <= MAX_REFERENCE_CHARS ? REFERENCE.exec(text)?.groups : undefined;
   const { registry = '', repository = '', tag, digest } = parts ?? {};
   if (!/[.:]|^localhost$/.test(registry) || URL.parse(`https://${registry}`) === null) {
-    throw new BottleError('usage', `not a reference to an OCI registry: ${JSON.stringify(text)}`, {
+    throw new BottleError('usage', `not a reference to an OCI registry: ${quoted(text)}`, {
       hint: 'use HOST/NAME, HOST/NAME:TAG or HOST/NAME@sha256:…, the name in lower case',
     });
   }

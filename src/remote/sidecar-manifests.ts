@@ -89,6 +89,24 @@ export function bundleManifest(subject: OciDescriptor, bundle: Buffer): Publishe
   return referrer(subject, BUNDLE_TYPE, { bytes: bundle, annotations });
 }
 
+/**
+ * The smallest manifests of the types that publishing uses, always with the same bytes: a sidecar's, a signature's and an
+ * index. Whether a registry takes them shows only when they are put.
+ */
+export function typeProbes(): readonly Published[] {
+  const manifest = prettyJson({
+    schemaVersion: 2,
+    mediaType: IMAGE_TYPE,
+    artifactType: SIDECAR_MEDIA_TYPE,
+    config: descriptorOf(SIDECAR_CONFIG_MEDIA_TYPE, EMPTY_CONFIG),
+    layers: [descriptorOf(SIDECAR_MEDIA_TYPE, EMPTY_CONFIG)],
+    annotations: { [TITLE_ANNOTATION]: 'claude-bottle-pack: no sidecar, only a probe of the types' },
+  });
+  const descriptor = descriptorOf(IMAGE_TYPE, manifest);
+  const sidecar = { descriptor, manifest, blobs: [EMPTY_CONFIG] };
+  return [sidecar, bundleManifest(descriptor, EMPTY_CONFIG), indexOf([descriptor])];
+}
+
 /** Content of `type` that belongs to `subject`. */
 export function referrer(
   { mediaType, digest, size }: OciDescriptor,

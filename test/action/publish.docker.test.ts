@@ -28,9 +28,10 @@ function changes({ requests }: PublishBed): string[] {
   return requests.filter((request) => /^(POST|PUT|PATCH|DELETE) /.test(request) && !/\/token/.test(request));
 }
 
-/** Without what is asked for before the build, and changes nothing. */
+/** Without the requests that only try what is allowed, before the build. No tag leads to what they leave. */
 function lastingChanges(bed: PublishBed): string[] {
-  return changes(bed).filter((request) => !/generate-notes|^POST .*\/blobs\/uploads|^DELETE /.test(request));
+  const passing = /generate-notes|^(POST|PUT) .*\/blobs\/uploads|^PUT .*\/manifests\/sha256:|^DELETE /;
+  return changes(bed).filter((request) => !passing.test(request));
 }
 
 function messages({ annotations }: StepResult, level: string): string {
@@ -241,6 +242,32 @@ describe.skipIf(LACKS_REGISTRY)('before anything is built', () => {
     expect(await docker.calls()).toEqual([]);
     expect(lastingChanges(bed)).toEqual([]);
     expect(await job.left()).toEqual([]);
+  });
+
+  test('a registry that takes images only is found out', async () => {
+    const bed = await startPublishBed({
+      fault: ({ method, url = '' }) => (method === 'PUT' && url.includes('/manifests/') ? 400 : undefined),
+    });
+    const job = await bed.job();
+    const docker = await fakeDocker(job.dir, 'never', 'true');
+    const result = await job.publish({ inputs: { publish: 'oci' }, env: docker.env, noPost: true });
+    expect(result.outputs).toEqual({ 'error-code': 'upload-failed' });
+    expect(messages(result, 'error')).toMatch(/does not take sidecars: .* answered 400.*oci-ref/s);
+    expect(await docker.calls()).toEqual([]);
+  });
+
+  test('a repository whose name no registry takes is told to name another place', async () => {
+    const bed = await startPublishBed();
+    bed.github.addRepository('acme/.github').moveTag(TAG, COMMIT);
+    const job = await bed.job();
+    const docker = await fakeDocker(job.dir, 'never', 'true');
+    const inputs = { publish: 'oci' };
+    const result = await job.publish({ repository: 'acme/.github', inputs, env: docker.env, noPost: true });
+    expect(result.outputs).toEqual({ 'error-code': 'usage' });
+    expect(messages(result, 'error')).toMatch(
+      /no registry takes the name ghcr\.io\/acme\/\.github\/smolmachine.*oci-ref/s,
+    );
+    expect(await docker.calls()).toEqual([]);
   });
 
   test('a release without a tag is refused', async () => {

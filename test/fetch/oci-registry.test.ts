@@ -144,7 +144,8 @@ test('without a repository, or with a name that no registry takes, nothing is as
   expect(own.name).toBe('OCI registry ghcr.test');
   expect(await own.find({ ...wanted(), noRepository: 'no remote' })).toEqual({ skipped: 'no remote' });
   expect(await own.find(wanted('owner/.github'))).toEqual({
-    skipped: 'ghcr.test/owner/.github/smolmachine is no name that a registry takes',
+    skipped:
+      'no registry takes the name ghcr.test/owner/.github/smolmachine; name another place with --from oci:HOST/NAME',
   });
   expect(await own.nearest?.(wanted('owner/.github'))).toBeUndefined();
 });
