@@ -28,8 +28,10 @@ export interface ServiceRequest {
 export interface ResultsService {
   /** For a step of the current run. */
   readonly env: Readonly<Record<string, string>>;
-  /** For GITHUB_API_URL: the REST API, of which there is one question: an artifact by its ID. */
+  /** For GITHUB_API_URL: the REST API, as far as it speaks of artifacts. */
   readonly apiUrl: string;
+  /** For GITHUB_RUN_ID, of the current run. */
+  readonly runId: string;
   /** Of the current run and job. */
   readonly runtimeToken: string;
   readonly requests: readonly ServiceRequest[];
@@ -63,6 +65,7 @@ export interface ResultsServiceOptions {
 const PACKAGE = 'github.actions.results.api.v1';
 const MAX_MESSAGE_BYTES = 1 << 20;
 const DEFAULT_RETENTION_MS = 90 * 86_400_000;
+const FIRST_RUN = 1_658_821_493;
 
 /** GitHub's results service on a loopback port; README.md says what it models. */
 export async function startResultsService(options: ResultsServiceOptions): Promise<ResultsService> {
@@ -78,6 +81,7 @@ export async function startResultsService(options: ResultsServiceOptions): Promi
   const artifacts = new ArtifactService(blobs, baseUrl);
   const scopes = new Map<string, Scope>();
   const requests: ServiceRequest[] = [];
+  const runs: string[] = [];
   let current = issueToken(randomUUID());
 
   const service: ResultsService = {
@@ -89,6 +93,9 @@ export async function startResultsService(options: ResultsServiceOptions): Promi
       };
     },
     apiUrl: `${baseUrl}/api/v3`,
+    get runId() {
+      return runNumberOf(current.runId);
+    },
     get runtimeToken() {
       return current.token;
     },
@@ -120,6 +127,14 @@ export async function startResultsService(options: ResultsServiceOptions): Promi
     },
   };
 
+  /** The REST API numbers the runs that the tokens name by a UUID. */
+  function runNumberOf(runId: string): string {
+    if (!runs.includes(runId)) {
+      runs.push(runId);
+    }
+    return String(FIRST_RUN + runs.indexOf(runId));
+  }
+
   function issueToken(runId: string): Scope & { readonly token: string } {
     const scope = { runId, jobId: randomUUID() };
     const claims = {
@@ -149,7 +164,7 @@ export async function startResultsService(options: ResultsServiceOptions): Promi
     }
   }
 
-  /** https://docs.github.com/rest/actions/artifacts#get-an-artifact */
+  /** https://docs.github.com/rest/actions/artifacts */
   async function serveApi(request: IncomingMessage, response: ServerResponse, url: URL): Promise<void> {
     const fault = note({
       service: 'api',
@@ -162,18 +177,48 @@ export async function startResultsService(options: ResultsServiceOptions): Promi
     if (await fails(fault, request, response)) {
       return;
     }
-    const [, id] = /^\/api\/v3\/repos\/[^/]+\/[^/]+\/actions\/artifacts\/(\d+)$/.exec(url.pathname) ?? [];
-    const artifact = artifacts.artifacts().find((each) => String(each.id) === id);
     if (!request.headers.authorization?.startsWith('Bearer ')) {
       answerJson(response, 401, { message: 'Requires authentication' });
-    } else if (request.method !== 'GET' || artifact === undefined) {
+      return;
+    }
+    const route = /^\/api\/v3\/repos\/[^/]+\/[^/]+\/actions\/(.+)$/.exec(url.pathname)?.[1] ?? '';
+    const answer = request.method === 'GET' ? answerOf(route, url.searchParams.get('name')) : undefined;
+    if (answer === undefined) {
       answerJson(response, 404, { message: 'Not Found' });
     } else {
-      const { name, sizeBytes, digest, expiresAt } = artifact;
-      const expires_at = expiresAt ?? new Date(Date.now() + DEFAULT_RETENTION_MS).toISOString();
-      const answer = { id: artifact.id, name, size_in_bytes: sizeBytes, digest, expired: false, expires_at };
       answerJson(response, 200, fault?.kind === 'transform' ? fault.answer(answer) : answer);
     }
+  }
+
+  function answerOf(route: string, name: string | null): Record<string, unknown> | undefined {
+    const [, runId] = /^runs\/(\d+)\/artifacts$/.exec(route) ?? [];
+    if (runId !== undefined || route === 'artifacts') {
+      const matching = artifacts
+        .artifacts()
+        .filter((each) => runId === undefined || runNumberOf(each.runId) === runId)
+        .filter((each) => name === null || each.name === name)
+        .toReversed();
+      return { total_count: matching.length, artifacts: matching.map(artifactJson) };
+    }
+    const [, id] = /^artifacts\/(\d+)$/.exec(route) ?? [];
+    const artifact = artifacts.artifacts().find((each) => String(each.id) === id);
+    return artifact && artifactJson(artifact);
+  }
+
+  function artifactJson({ id, name, sizeBytes, digest, expiresAt, runId }: Artifact) {
+    return {
+      id,
+      name,
+      size_in_bytes: sizeBytes,
+      digest,
+      expired: false,
+      expires_at: expiresAt ?? new Date(Date.now() + DEFAULT_RETENTION_MS).toISOString(),
+      workflow_run: {
+        id: Number(runNumberOf(runId)),
+        repository_id: 123456789,
+        head_repository_id: 123456789,
+      },
+    };
   }
 
   async function serveTwirp(

@@ -338,7 +338,7 @@ class Step {
       GITHUB_REPOSITORY_OWNER_ID: '987654',
       GITHUB_RETENTION_DAYS: '90',
       GITHUB_RUN_ATTEMPT: '1',
-      GITHUB_RUN_ID: '1658821493',
+      GITHUB_RUN_ID: results?.runId ?? '1658821493',
       GITHUB_RUN_NUMBER: '3',
       GITHUB_SERVER_URL: 'https://github.com',
       GITHUB_SHA: sha,
