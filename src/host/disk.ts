@@ -21,7 +21,7 @@ export async function requireFreeBytes(dir: string, bytes: number, purpose: stri
     throw new BottleError(
       'cannot-write',
       `${formatBytes(neededBytes)} needed in ${dir} for ${purpose}, ${formatBytes(free)} free`,
-      { hint: 'free some disk space, or use another disk for the store or TMPDIR' },
+      { hint: `free some disk space in ${dir}, or use a directory on another disk` },
     );
   }
   // File systems that make inodes as they need them report 0 of 0.
@@ -29,7 +29,7 @@ export async function requireFreeBytes(dir: string, bytes: number, purpose: stri
     throw new BottleError(
       'cannot-write',
       `no inodes left in ${dir} for ${purpose}, though ${formatBytes(free)} are free`,
-      { hint: 'remove some files, however small, or use another disk for the store or TMPDIR' },
+      { hint: `remove some files there, however small, or use a directory on another disk` },
     );
   }
 }

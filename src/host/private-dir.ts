@@ -48,19 +48,29 @@ export async function sweepPrivateDirs(
   parent: string,
   { beforeRemove, onWarning }: { beforeRemove?: BeforeRemove; onWarning: (message: string) => void },
 ): Promise<void> {
-  for (const name of await namesIn(parent)) {
-    if (!name.startsWith(PREFIX) || !name.endsWith(OWNER_SUFFIX)) {
-      continue;
-    }
-    const link = join(parent, name);
-    const owner = await ownOwner(link);
-    if (owner !== undefined && !isAlive(owner)) {
-      const dir = link.slice(0, -OWNER_SUFFIX.length);
-      await removeOwned(dir, beforeRemove).catch((error: Error) =>
-        onWarning(`cannot remove ${dir}, which a stopped run has left: ${error.message}`),
-      );
-    }
+  for (const dir of await abandonedDirs(parent)) {
+    await removeOwned(dir, beforeRemove).catch((error: Error) =>
+      onWarning(`cannot remove ${dir}, which a stopped run has left: ${error.message}`),
+    );
   }
+}
+
+export async function hasAbandonedDirs(parent: string): Promise<boolean> {
+  return (await abandonedDirs(parent)).length > 0;
+}
+
+/** The private directories in `parent` whose owner has ended. */
+async function abandonedDirs(parent: string): Promise<string[]> {
+  const links = (await namesIn(parent))
+    .filter((name) => name.startsWith(PREFIX) && name.endsWith(OWNER_SUFFIX))
+    .map((name) => join(parent, name));
+  const owners = await Promise.all(links.map(ownOwner));
+  return links
+    .filter((_, index) => {
+      const owner = owners[index];
+      return owner !== undefined && !isAlive(owner);
+    })
+    .map((link) => link.slice(0, -OWNER_SUFFIX.length));
 }
 
 async function namesIn(parent: string): Promise<string[]> {

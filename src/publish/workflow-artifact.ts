@@ -61,6 +61,14 @@ export async function uploadWorkflowArtifact(upload: ArtifactUpload): Promise<Wo
   return { id, name, digest: stored.digest as Digest };
 }
 
+/**
+ * Asks whether this job can have artifacts at all.
+ * @throws BottleError `upload-failed`
+ */
+export async function requireArtifactService(): Promise<void> {
+  await findArtifact(new DefaultArtifactClient(), 'claude-bottle-pack');
+}
+
 async function send(client: DefaultArtifactClient, name: string, { path, retentionDays }: ArtifactUpload) {
   try {
     return await client.uploadArtifact(name, [path], dirname(path), {
@@ -104,9 +112,14 @@ async function findArtifact(client: DefaultArtifactClient, name: string) {
   }
 }
 
-/** The toolkit adds paragraphs of advice. */
+/** The first line, because the toolkit adds paragraphs of advice; the status, where a refusal has no words. */
 function reasonOf(error: unknown): string {
-  return (error instanceof Error ? error.message : String(error)).split('\n')[0] ?? '';
+  const [line = ''] = (error instanceof Error ? error.message : String(error)).split('\n');
+  if (line.trim() !== '') {
+    return line;
+  }
+  const status = (error as { readonly statusCode?: unknown } | undefined)?.statusCode;
+  return typeof status === 'number' ? `the storage answered ${status}` : 'the storage gave no reason';
 }
 
 /**
