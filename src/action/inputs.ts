@@ -61,6 +61,8 @@ export interface ActionInputs {
   readonly smolvm: SmolvmInputs;
   readonly kvmCheck: boolean;
   readonly cache: CacheInput;
+  /** Whether the file of a sidecar in the runner cache is wanted on this runner. */
+  readonly restore: boolean;
   readonly upload: boolean;
   readonly artifactName: string;
   readonly retentionDays: number | undefined;
@@ -91,6 +93,7 @@ export async function readInputs(get: (name: string) => string, workspace: strin
     smolvm: await readSmolvm(read),
     kvmCheck: read.choice('kvm-check', ['true', 'false']) === 'true',
     cache: read.choice('cache', ['auto', 'true', 'false']),
+    restore: read.choice('restore', ['false', 'true']) === 'true',
     upload: read.choice('upload', ['true', 'false']) === 'true',
     artifactName: read.required('artifact-name', ARTIFACT_NAME),
     retentionDays: read.wholeNumber('retention-days', 1, 400),

@@ -8,6 +8,8 @@ import type { StageTime } from './log.ts';
 
 export interface UploadedSidecar extends WorkflowArtifact {
   readonly url: string;
+  /** Of the workflow run that uploaded it: an earlier one when its artifact still lasts. */
+  readonly runId: string;
   /** ISO 8601, when GitHub told. */
   readonly expiresAt: string | undefined;
 }
@@ -18,7 +20,8 @@ export interface PackedPlatform {
   readonly cacheMatch: 'none' | 'inputs' | 'image';
   /** Why it was a hit or a miss, and what became of it: for the summary. */
   readonly cacheNotes: readonly string[];
-  readonly path: string;
+  /** Undefined when the sidecar stayed in the runner cache, because no step asked for the file. */
+  readonly path: string | undefined;
   readonly recordPath: string;
   readonly record: PackRecord;
   /** The Sigstore bundle of its provenance, and who signed it; undefined where nobody did. */
@@ -26,6 +29,13 @@ export interface PackedPlatform {
   readonly signer: string | undefined;
   readonly artifact: UploadedSidecar | undefined;
   readonly stages: readonly StageTime[];
+}
+
+/** A publishing job packs everything itself, so each of its sidecars has its file here. */
+export type PackedHere = PackedPlatform & { readonly path: string };
+
+export function hasFile(result: PackedPlatform): result is PackedHere {
+  return result.path !== undefined;
 }
 
 /** What is in the places for everybody; an absent one has nothing of this run, or not everything. */
@@ -62,7 +72,7 @@ function outputsOfOne(result: PackedPlatform, { registry }: Published): Record<s
     'inputs-key': record.inputs?.key ?? '',
     'cache-hit': String(result.cacheMatch !== 'none'),
     'cache-match': result.cacheMatch,
-    'sidecar-path': result.path,
+    'sidecar-path': result.path ?? '',
     'sidecar-sha256': record.sidecar.sha256,
     'sidecar-size': String(record.sidecar.sizeBytes),
     'record-path': result.recordPath,
@@ -73,6 +83,15 @@ function outputsOfOne(result: PackedPlatform, { registry }: Published): Record<s
     'oci-digest': registry?.sidecars.find(({ platform }) => platform === result.platform)?.digest ?? '',
     'smolvm-version': record.smolvm.version,
   };
+}
+
+/** The page of an artifact on GitHub. */
+export function artifactUrl(
+  { serverUrl, repository }: { readonly serverUrl: string; readonly repository: string },
+  runId: string,
+  id: number,
+): string {
+  return `${serverUrl}/${repository}/actions/runs/${runId}/artifacts/${id}`;
 }
 
 /** A tag, and with it the address of its release, may have characters that a shell obeys. */

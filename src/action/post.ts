@@ -1,3 +1,3 @@
-import { runPostStep } from './step.ts';
+import { runPostStep } from './post-step.ts';
 
 process.exit(await runPostStep());

@@ -14,16 +14,17 @@ import { type AttestMode, attestSidecar, requireAttestPermissions } from '../pub
 import { publishRelease, type ReleasePlace, requireTagAt } from '../publish/github-release.ts';
 import { publishToRegistry, UPLOAD_IDLE_TIMEOUT_MS } from '../publish/oci-registry.ts';
 import { requireNoSecrets } from '../publish/secret-scan.ts';
-import { type GitHubSite, githubSite, readApi, repositoryPath } from '../remote/github.ts';
-import { HttpClient } from '../remote/http.ts';
+import { type GitHubSite, readApi, repositoryPath } from '../remote/github.ts';
+import type { HttpClient } from '../remote/http.ts';
 import { unlessMissing } from '../remote/http-error.ts';
 import { type OciRepositoryName, parseOciReference } from '../remote/oci-reference.ts';
 import { recordSha256 } from '../trust/record-digest.ts';
 import { requirePushAccess, requireReleaseAccess, requireTypesTaken } from './access.ts';
+import { jobSite, withHttp } from './github.ts';
 import type { ActionInputs } from './inputs.ts';
 import type { Job } from './job.ts';
 import type { RunnerLog } from './log.ts';
-import type { PackedPlatform, Published } from './outputs.ts';
+import type { PackedHere, Published } from './outputs.ts';
 import type { Toolkit } from './toolkit.ts';
 import { defaultBranchOf, type Trust } from './trust.ts';
 
@@ -77,11 +78,7 @@ export async function planPublication(
       hint: 'leave github-token at its default',
     });
   }
-  const github = await githubSite({
-    token,
-    // Nothing else of the environment: a login of whoever owns the runner is not the job's.
-    env: { GITHUB_SERVER_URL: job.serverUrl, GITHUB_API_URL: job.apiUrl, HOME: '/nonexistent' },
-  });
+  const github = await jobSite(job, token);
   const mayAttest = requireAttestPermissions(job.hasIdToken, attest);
   if (!mayAttest && attest === 'auto') {
     log.notice(
@@ -179,20 +176,6 @@ function releasePlace({ github }: PublishPlan, job: Job, tag: string, http: Http
   return { http, github, repository: job.repository, tag, commit: job.source.commit };
 }
 
-async function withHttp<T>(
-  { signal, log }: PublishServices,
-  options: { readonly idleTimeoutMs?: number },
-  use: (http: HttpClient) => Promise<T>,
-): Promise<T> {
-  const onRetry = (message: string) => log.text(`trying again: ${message}`);
-  const http = new HttpClient({ signal, onRetry, ...options });
-  try {
-    return await use(http);
-  } finally {
-    http.close();
-  }
-}
-
 /** @throws BottleError `secret-found`, before the long work of packing */
 export async function scanForSecrets(
   { secretScan }: PublishPlan,
@@ -271,7 +254,7 @@ function signerOf(bundle: string): string | undefined {
 /** To the registry first: a release, once it is published, may be immutable. */
 export async function publish(
   plan: PublishPlan,
-  packed: readonly PackedPlatform[],
+  packed: readonly PackedHere[],
   services: PublishServices,
 ): Promise<void> {
   await withHttp(services, { idleTimeoutMs: UPLOAD_IDLE_TIMEOUT_MS }, async (http) => {
@@ -287,7 +270,7 @@ export async function publish(
 async function toRegistry(
   plan: PublishPlan,
   registry: OciRepositoryName,
-  packed: readonly PackedPlatform[],
+  packed: readonly PackedHere[],
   http: HttpClient,
   { job, log, signal, onPublished }: PublishServices,
 ): Promise<void> {
@@ -314,7 +297,7 @@ async function toRegistry(
 async function toRelease(
   plan: PublishPlan,
   { tag, isDraft }: NonNullable<PublishPlan['release']>,
-  packed: readonly PackedPlatform[],
+  packed: readonly PackedHere[],
   http: HttpClient,
   { job, log, onPublished }: PublishServices,
 ): Promise<void> {

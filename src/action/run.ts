@@ -1,27 +1,16 @@
-import { hash } from 'node:crypto';
-import * as fs from 'node:fs/promises';
-import { join } from 'node:path';
-import { readBuildInputs } from '../context/build-inputs.ts';
-import { buildImage } from '../docker/build.ts';
-import { guestPlatformOf, type Image, inspectImage } from '../docker/image.ts';
-import { fileError } from '../errors.ts';
-import { onlyHereLines } from '../git/causes.ts';
+import type { Image } from '../docker/image.ts';
 import { endProcessesIn } from '../host/child.ts';
-import { withPrivateDir } from '../host/private-dir.ts';
+import { scratchParent, withPrivateDir } from '../host/private-dir.ts';
 import type { ImageId } from '../identity/image-id.ts';
 import type { InputsKey } from '../identity/inputs-key.ts';
 import type { PackRecord } from '../identity/pack-record.ts';
-import { type GuestPlatform, hostGuestPlatform } from '../identity/platform.ts';
-import { packImage, sweepKilledRuns } from '../pack/pack.ts';
-import { findSmolvm, requireSupported, type Smolvm } from '../pack/smolvm.ts';
+import type { GuestPlatform } from '../identity/platform.ts';
+import { packImage } from '../pack/pack.ts';
 import { warningsTo } from '../progress.ts';
-import { artifactExpiry, uploadWorkflowArtifact } from '../publish/workflow-artifact.ts';
-import { formatRecord } from '../store/store.ts';
-import type { ActionInputs, BuildSource } from './inputs.ts';
-import type { Job } from './job.ts';
-import { prepareKvm, requireLinuxRunner } from './kvm.ts';
-import type { RunnerLog } from './log.ts';
-import type { PackedPlatform, UploadedSidecar } from './outputs.ts';
+import { describeInputs, obtainImage } from './image.ts';
+import type { ActionInputs } from './inputs.ts';
+import { requireLinuxRunner } from './kvm.ts';
+import { hasFile, type PackedPlatform } from './outputs.ts';
 import {
   attest,
   type PublishPlan,
@@ -30,9 +19,11 @@ import {
   publish,
   scanForSecrets,
 } from './publish.ts';
+import { keepResult } from './results.ts';
 import {
   type CacheOptions,
   type CacheTrouble,
+  hasSidecar,
   imageCacheKey,
   inputsCacheKey,
   machineSize,
@@ -41,10 +32,9 @@ import {
   restoreSidecar,
   saveSidecar,
 } from './runner-cache.ts';
-import { DEFAULT_SMOLVM_VERSION, fileSha256, installSmolvm, releaseSha256 } from './smolvm-release.ts';
-
-/** Where programs for other architectures are registered with the kernel, as docker/setup-qemu-action does. */
-const BINFMT_DIR = '/proc/sys/fs/binfmt_misc';
+import { type SmolvmSetup, setUpSmolvmOnce } from './smolvm.ts';
+import { DEFAULT_SMOLVM_VERSION } from './smolvm-release.ts';
+import { confirmEarlierUpload, requireUploadService, upload } from './upload.ts';
 
 export interface RunServices extends PublishServices {
   /** Told of each platform that is done. */
@@ -58,29 +48,16 @@ export interface RunServices extends PublishServices {
 export async function run(inputs: ActionInputs, services: RunServices): Promise<void> {
   requireLinuxRunner();
   const plan = await planPublication(inputs, services);
-  const resultsDir = await makeResultsDir(services.job);
-  const tools = lazyTools(inputs, services);
+  const smolvm = setUpSmolvmOnce(inputs, services);
   const cacheTrouble: CacheTrouble = { entries: new Set(), service: undefined };
   const packed: PackedPlatform[] = [];
-  try {
-    for (const platform of inputs.platforms) {
-      const result = await runFor(platform, { inputs, plan, services, tools, resultsDir, cacheTrouble });
-      packed.push(result);
-      await services.onResult(result);
-    }
-    if (plan !== undefined) {
-      await publish(plan, packed, services);
-    }
-  } finally {
-    await fs.rmdir(resultsDir).catch(() => {});
+  for (const platform of inputs.platforms) {
+    const result = await runFor(platform, { inputs, plan, services, smolvm, cacheTrouble });
+    packed.push(result);
+    await services.onResult(result);
   }
-}
-
-async function makeResultsDir({ tempDir }: Job): Promise<string> {
-  try {
-    return await fs.mkdtemp(join(tempDir, 'claude-bottle-pack-'));
-  } catch (error) {
-    throw fileError(`cannot make a directory in RUNNER_TEMP, ${tempDir}`, error);
+  if (plan !== undefined) {
+    await publish(plan, packed.filter(hasFile), services);
   }
 }
 
@@ -90,8 +67,7 @@ interface Run {
   /** Undefined when nothing is published. */
   readonly plan: PublishPlan | undefined;
   readonly services: RunServices;
-  readonly tools: Tools;
-  readonly resultsDir: string;
+  readonly smolvm: SmolvmSetup;
   readonly cacheTrouble: CacheTrouble;
 }
 
@@ -104,107 +80,166 @@ interface PlatformRun extends Run {
   readonly cacheNotes: string[];
 }
 
-interface FoundSidecar {
-  readonly path: string;
+/** A sidecar that the runner cache has; its file is here only when something wants it. */
+interface Restored {
+  readonly path: string | undefined;
   readonly record: PackRecord;
 }
 
+interface Packed extends Restored {
+  readonly path: string;
+}
+
 async function runFor(platform: GuestPlatform, run: Run): Promise<PackedPlatform> {
-  const { inputs, services, tools } = run;
+  const { inputs, services, smolvm } = run;
   const { job, log, signal } = services;
   const { cpus, memMib } = inputs;
-  const settings = { platform, smolvm: await tools.identifySmolvm(), cpus, memMib };
+  const settings = { platform, smolvm: await smolvm.identify(), cpus, memMib };
   return await withPrivateDir(
-    job.tempDir,
+    workParent(job),
     async (dir) => {
       const cache = { dir, signal, onWarning: warningsTo(log.onProgress), trouble: run.cacheTrouble };
-      return await packPlatform({ ...run, platform, settings, cache, cacheNotes: [] });
+      const result = await packPlatform({ ...run, platform, settings, cache, cacheNotes: [] });
+      return { ...result, stages: log.takeTimes() };
     },
     endProcessesIn,
   );
 }
 
-/** Restores by the inputs key, or builds; restores by the image ID, or packs; saves; signs; uploads. */
-async function packPlatform(run: PlatformRun): Promise<PackedPlatform> {
-  const { plan, platform, services, cacheNotes } = run;
-  const buildInputs = await describeInputs(run);
-  const { cacheMatch, ...found } =
-    (await restoreByInputs(run, buildInputs?.key)) ?? (await buildAndPack(run));
-
-  const record = { ...found.record, inputs: buildInputs, source: services.job.source };
-  const sidecar = await keep(run, found.path, record);
-  if (cacheMatch !== 'inputs') {
-    cacheNotes.push(await save(run, sidecar));
-  }
-  const signed = plan && (await attest(plan, sidecar, services));
-  const artifact = await upload(run, sidecar, signed?.bundlePath);
-  const recordPath = recordPathOf(sidecar);
-  return {
-    platform,
-    cacheMatch,
-    cacheNotes,
-    ...sidecar,
-    recordPath,
-    bundlePath: signed?.bundlePath,
-    signer: signed?.signer,
-    artifact,
-    stages: services.log.takeTimes(),
-  };
+/** The cache toolkit hands paths to tar in one string, so a blank or a quotation mark in RUNNER_TEMP would break it. */
+function workParent({ tempDir }: RunServices['job']): string {
+  const isPlain = (path: string) => /^[\w./@+:,=-]+$/.test(path);
+  return [tempDir, scratchParent()].find(isPlain) ?? '/var/tmp';
 }
 
-type Match = Pick<PackedPlatform, 'cacheMatch'>;
+type Result = Omit<PackedPlatform, 'stages'>;
 
-async function restoreByInputs(
-  run: PlatformRun,
-  key: InputsKey | undefined,
-): Promise<(FoundSidecar & Match) | undefined> {
-  const { settings, cache, services } = run;
-  if (key === undefined) {
-    return undefined;
+/**
+ * Takes the sidecar from the runner cache by the inputs key, or builds; takes it by the image ID, or packs. What was
+ * packed here is saved, signed and uploaded. What the cache had stays the work of the run that packed it.
+ */
+async function packPlatform(run: PlatformRun): Promise<Result> {
+  const { inputs, platform, services, smolvm } = run;
+  const buildInputs = await describeInputs(inputs.source, platform, services);
+  const known = await takeByInputs(run, buildInputs?.key as InputsKey | undefined);
+  if (known !== undefined) {
+    return known;
   }
-  const sidecar = await restore(run, 'these inputs', inputsCacheKey(key, settings), async () => {
-    const earlier = await restoreRecord(services.toolkit, key, settings, cache);
-    return earlier && (await restoreSidecar(services.toolkit, earlier.image.id as ImageId, settings, cache));
-  });
-  return sidecar && { ...sidecar, cacheMatch: 'inputs' };
-}
-
-async function buildAndPack(run: PlatformRun): Promise<FoundSidecar & Match> {
-  const { settings, cache, services } = run;
-  const image = await obtainImage(run);
+  await requireUploadService(inputs, services);
+  await smolvm.prepare();
+  const image = await obtainImage(inputs.source, platform, services);
   if (run.plan !== undefined) {
     await scanForSecrets(run.plan, image, services);
   }
-  const sidecar = await restore(run, 'this image', imageCacheKey(image.id, settings), async () => {
-    return await restoreSidecar(services.toolkit, image.id, settings, cache);
-  });
-  return sidecar ? { ...sidecar, cacheMatch: 'image' } : { ...(await pack(run, image)), cacheMatch: 'none' };
+  return (await takeByImage(run, image, buildInputs)) ?? (await packNow(run, image, buildInputs));
 }
 
-async function restore(
+/** Moves no sidecar, unless the input `restore` asks for its file. */
+async function takeByInputs(run: PlatformRun, key: InputsKey | undefined): Promise<Result | undefined> {
+  const { inputs, settings, cache, services } = run;
+  const { toolkit } = services;
+  if (key === undefined) {
+    return undefined;
+  }
+  const found = await look(run, 'these inputs', inputsCacheKey(key, settings), async () => {
+    const record = await restoreRecord(toolkit, key, settings, cache);
+    if (record === undefined) {
+      return undefined;
+    }
+    const id = record.image.id as ImageId;
+    if (inputs.restore) {
+      return await restoreSidecar(toolkit, { id }, settings, cache);
+    }
+    const isThere = await hasSidecar(toolkit, id, settings, cache);
+    return isThere ? { path: undefined, record } : undefined;
+  });
+  return found && (await takeRestored(run, found, 'inputs'));
+}
+
+async function takeByImage(
+  run: PlatformRun,
+  image: Image,
+  buildInputs: PackRecord['inputs'],
+): Promise<Result | undefined> {
+  const { settings, cache, services, cacheNotes } = run;
+  const found = await look(run, 'this image', imageCacheKey(image.id, settings), async () => {
+    return await restoreSidecar(services.toolkit, image, settings, cache);
+  });
+  if (found === undefined) {
+    return undefined;
+  }
+  // This run has seen that these inputs make this image; who packed it stays as it was.
+  const restored = { ...found, record: { ...found.record, inputs: buildInputs } };
+  const taken = await takeRestored(run, restored, 'image');
+  if (taken !== undefined) {
+    cacheNotes.push(await save(run, { ...restored, path: taken.path ?? found.path }));
+  }
+  return taken;
+}
+
+/** Undefined when developers could not fetch it any more, so that it has to be packed again. */
+async function takeRestored(
+  run: PlatformRun,
+  { path, record }: Restored,
+  cacheMatch: 'inputs' | 'image',
+): Promise<Result | undefined> {
+  const { platform, services, cacheNotes, inputs } = run;
+  const name = fileName(inputs, platform, record);
+  const upload = await confirmEarlierUpload(record, name, inputs, services);
+  if (upload.kind === 'gone') {
+    cacheNotes.push(`packed again, because ${upload.reason}`);
+    return undefined;
+  }
+  const kept = await keepResult(services.job, name, path, record);
+  const artifact = await upload.offer(kept.recordPath);
+  const unsigned = { bundlePath: undefined, signer: undefined };
+  return { platform, cacheMatch, cacheNotes, record, ...kept, ...unsigned, artifact };
+}
+
+async function packNow(run: PlatformRun, image: Image, buildInputs: PackRecord['inputs']): Promise<Result> {
+  const { plan, inputs, platform, services, cacheNotes } = run;
+  const packed = await pack(run, image);
+  const record = { ...packed.record, inputs: buildInputs, source: services.job.source };
+  const kept = await keepResult(services.job, fileName(inputs, platform, record), packed.path, record);
+  const sidecar = { record, ...kept };
+  cacheNotes.push(await save(run, sidecar));
+  const signed = plan && (await attest(plan, sidecar, services));
+  const artifact = await upload({ ...sidecar, bundlePath: signed?.bundlePath }, inputs, services);
+  return {
+    platform,
+    cacheMatch: 'none',
+    cacheNotes,
+    ...sidecar,
+    bundlePath: signed?.bundlePath,
+    signer: signed?.signer,
+    artifact,
+  };
+}
+
+async function look<T extends Restored>(
   { services, cacheNotes }: PlatformRun,
   what: string,
   key: string,
-  look: () => Promise<FoundSidecar | undefined>,
-): Promise<FoundSidecar | undefined> {
+  find: () => Promise<T | undefined>,
+): Promise<T | undefined> {
   const { trust, log } = services;
   if (!trust.restore.allowed) {
-    cacheNotes.push(`not asked for ${what}: ${trust.restore.reason}`);
+    cacheNotes.push(`not used for ${what}: ${trust.restore.reason}`);
     return undefined;
   }
   log.onProgress({ type: 'start', stage: 'restore', detail: key });
-  const sidecar = await look();
-  const note = `${sidecar ? 'has a' : 'no usable'} sidecar for ${what}`;
+  const found = await find();
+  const note = `cache ${found ? 'hit' : 'miss'} for ${what}`;
   cacheNotes.push(note);
-  const size = sidecar && { sizeBytes: sidecar.record.sidecar.sizeBytes };
+  const size = found?.path === undefined ? undefined : { sizeBytes: found.record.sidecar.sizeBytes };
   log.onProgress({ type: 'done', stage: 'restore', detail: note, ...size });
-  return sidecar;
+  return found;
 }
 
 async function pack(
-  { inputs, services, tools, platform, cache }: PlatformRun,
+  { inputs, services, smolvm, platform, cache }: PlatformRun,
   image: Image,
-): Promise<FoundSidecar> {
+): Promise<Packed> {
   const { hop, cpus, memMib, timeoutMs } = inputs;
   const { report, record } = await packImage({
     hop,
@@ -213,7 +248,7 @@ async function pack(
     timeoutMs,
     image,
     platform,
-    smolvm: await tools.smolvm(),
+    smolvm: await smolvm.prepare(),
     outDir: cache.dir,
     signal: services.signal,
     onProgress: services.log.onProgress,
@@ -221,25 +256,9 @@ async function pack(
   return { path: report.path, record };
 }
 
-/** Moves a whole, verified sidecar to where it stays until the job ends, with its pack record beside it. */
-async function keep(
-  { inputs, platform, resultsDir }: PlatformRun,
-  path: string,
-  record: PackRecord,
-): Promise<FoundSidecar> {
-  const sidecar = { path: join(resultsDir, fileName(inputs, platform, record)), record };
-  try {
-    await fs.writeFile(recordPathOf(sidecar), formatRecord(record));
-    await fs.rename(path, sidecar.path);
-  } catch (error) {
-    throw fileError(`cannot write ${sidecar.path}`, error);
-  }
-  return sidecar;
-}
-
 /**
- * Also the artifact's name: found by the first two parts and the key; what else makes it another sidecar follows, so that
- * the jobs of a matrix do not meet in one name.
+ * Also the artifact's name: `fetch` finds it by the first two parts and the key. What else makes it another sidecar
+ * follows, so that the jobs of a matrix do not use one name twice.
  */
 function fileName(inputs: ActionInputs, platform: GuestPlatform, record: PackRecord): string {
   const { smolvm } = record;
@@ -254,12 +273,7 @@ function fileName(inputs: ActionInputs, platform: GuestPlatform, record: PackRec
     .concat('.smolmachine');
 }
 
-function recordPathOf({ path }: FoundSidecar): string {
-  return `${path}.json`;
-}
-
-async function save(run: PlatformRun, sidecar: FoundSidecar): Promise<string> {
-  const { services, settings, cache } = run;
+async function save({ services, settings, cache }: PlatformRun, sidecar: Packed): Promise<string> {
   const { trust, log, toolkit } = services;
   if (!trust.save.allowed) {
     return `not saved: ${trust.save.reason}`;
@@ -273,170 +287,4 @@ async function save(run: PlatformRun, sidecar: FoundSidecar): Promise<string> {
     log.notice('Runner cache', note);
   }
   return note;
-}
-
-/** What goes into the build, for the inputs key; undefined where nothing is built. */
-async function describeInputs({ platform, inputs, services }: PlatformRun) {
-  const { source } = inputs;
-  if ('image' in source) {
-    return undefined;
-  }
-  const { log, signal } = services;
-  log.onProgress({ type: 'start', stage: 'inputs' });
-  const buildInputs = await readBuildInputs({ ...source, platform, signal });
-  const { record, entries, reasons } = buildInputs;
-  for (const reason of reasons) {
-    log.text(`the key covers the whole context: ${reason}`);
-  }
-  for (const line of await onlyHereLines({ ...source, ...buildInputs })) {
-    log.notice('Inputs key', `only in this checkout, so that no other one finds the sidecar: ${line}`);
-  }
-  const what = record.narrowed ? 'files that the Dockerfile can see' : 'files in the context';
-  log.onProgress({ type: 'done', stage: 'inputs', detail: `${record.key}, ${entries.length} ${what}` });
-  return record;
-}
-
-async function obtainImage({ platform, inputs, services, tools }: PlatformRun): Promise<Image> {
-  const { log, signal } = services;
-  const { source } = inputs;
-  await tools.smolvm();
-  if ('image' in source) {
-    const image = await inspectImage(source.image, signal);
-    guestPlatformOf(image, platform, false);
-    return image;
-  }
-  warnAboutSecrets(source, log);
-  await warnAboutEmulation(platform, log);
-  const name = `claude-bottle:${platform.replace('/', '-')}`;
-  log.onProgress({ type: 'start', stage: 'build', detail: name });
-  const image = await buildImage(
-    {
-      ...source,
-      image: name,
-      platform: platform === hostGuestPlatform() ? undefined : platform,
-      ...secretArgs(source),
-    },
-    { signal, onLine: (line) => log.onProgress({ type: 'output', stage: 'build', line }) },
-  );
-  guestPlatformOf(image, platform, true);
-  log.onProgress({ type: 'done', stage: 'build', detail: image.id });
-  return image;
-}
-
-/** The values go by the environment: what stands in a command line every user of the machine can read. */
-function secretArgs({ secrets }: BuildSource) {
-  const variable = (index: number) => `CLAUDE_BOTTLE_PACK_SECRET_${index}`;
-  return {
-    secrets: secrets.map(({ id }, index) => `id=${id},env=${variable(index)}`),
-    env: Object.fromEntries(secrets.map(({ value }, index) => [variable(index), value])),
-  };
-}
-
-function warnAboutSecrets({ buildArgs }: BuildSource, log: RunnerLog): void {
-  const names = buildArgs.map((buildArg) => buildArg.slice(0, buildArg.indexOf('=')));
-  const suspects = names.filter((name) => /(TOKEN|SECRET|PASSW(OR)?D|CREDENTIALS?|_KEY)$/i.test(name));
-  if (suspects.length > 0) {
-    log.warning(
-      'Secret in the image',
-      `what build-args give to ${suspects.join(', ')} stays in the image for everyone who gets it: use secrets`,
-    );
-  }
-}
-
-/** No more than a warning: a Dockerfile that only copies, or cross-compiles, needs no emulation. */
-async function warnAboutEmulation(platform: GuestPlatform, log: RunnerLog): Promise<void> {
-  const handler = platform === 'linux/arm64' ? 'qemu-aarch64' : 'qemu-x86_64';
-  if (platform === hostGuestPlatform() || (await isThere(join(BINFMT_DIR, handler)))) {
-    return;
-  }
-  log.warning(
-    'No emulation',
-    `this runner cannot run programs for ${platform}: if the Dockerfile runs any, add docker/setup-qemu-action before this step`,
-  );
-}
-
-async function isThere(path: string): Promise<boolean> {
-  return await fs.access(path).then(
-    () => true,
-    () => false,
-  );
-}
-
-async function upload(
-  { inputs, services }: PlatformRun,
-  sidecar: FoundSidecar,
-  bundlePath: string | undefined,
-): Promise<UploadedSidecar | undefined> {
-  const { job, trust, log, toolkit, signal } = services;
-  if (!inputs.upload) {
-    return undefined;
-  }
-  if (!trust.upload.allowed) {
-    log.notice('Not uploaded', `${trust.upload.reason}; the sidecar stays on this runner`);
-    return undefined;
-  }
-  log.onProgress({ type: 'start', stage: 'upload', detail: sidecar.path });
-  const { retentionDays, githubToken } = inputs;
-  const replace = job.runAttempt > 1;
-  const send = async (path: string, sha256: string) => {
-    const upload = { path, sha256, retentionDays, replace };
-    return await toolkit.call(() => uploadWorkflowArtifact(upload), { signal });
-  };
-  const { sha256, sizeBytes } = sidecar.record.sidecar;
-  const { value: artifact, complaints } = await send(sidecar.path, sha256);
-  // Such as a limit of the repository on retention-days.
-  for (const complaint of complaints) {
-    log.warning('Upload', complaint);
-  }
-  await send(recordPathOf(sidecar), hash('sha256', formatRecord(sidecar.record)));
-  if (bundlePath !== undefined) {
-    await send(bundlePath, await fileSha256(bundlePath));
-  }
-  const expiresAt =
-    githubToken && (await artifactExpiry(artifact.id, { ...job, token: githubToken, signal }));
-  log.onProgress({ type: 'done', stage: 'upload', detail: artifact.name, sizeBytes });
-  return {
-    ...artifact,
-    url: `${job.serverUrl}/${job.repository}/actions/runs/${job.runId}/artifacts/${artifact.id}`,
-    expiresAt,
-  };
-}
-
-/** smolvm, set up when it is first needed: a hit by the inputs key needs neither it nor KVM nor Docker. */
-interface Tools {
-  identifySmolvm(): Promise<PackSettings['smolvm']>;
-  /** Also sees to KVM, and clears away what killed runs have left. */
-  smolvm(): Promise<Smolvm>;
-}
-
-function lazyTools({ smolvm, kvmCheck }: ActionInputs, { log, signal }: RunServices): Tools {
-  const { onProgress } = log;
-  const identify = async () =>
-    'path' in smolvm
-      ? { version: (await findSmolvm(smolvm.path)).version, sha256: await fileSha256(smolvm.path) }
-      : { version: smolvm.version, sha256: releaseSha256(smolvm) };
-  let identity: ReturnType<typeof identify> | undefined;
-  let prepared: Promise<Smolvm> | undefined;
-  const prepare = async () => {
-    await sweepKilledRuns(signal, onProgress);
-    if (kvmCheck) {
-      await prepareKvm();
-    } else {
-      log.warning('KVM not checked', 'kvm-check is false: this is for a smolvm that starts no machine');
-    }
-    const path = 'path' in smolvm ? smolvm.path : await installSmolvm(smolvm, onProgress);
-    const found = await findSmolvm(path);
-    requireSupported(found, warningsTo(onProgress));
-    return found;
-  };
-  return {
-    identifySmolvm: async () => {
-      identity ??= identify();
-      return await identity;
-    },
-    smolvm: async () => {
-      prepared ??= prepare();
-      return await prepared;
-    },
-  };
 }

@@ -1,11 +1,14 @@
+import { constants } from 'node:fs';
 import * as fs from 'node:fs/promises';
 import { join } from 'node:path';
 import * as cache from '@actions/cache';
+import { type Image, runtimeConfig } from '../docker/image.ts';
+import { hasErrno } from '../errors.ts';
 import type { ImageId } from '../identity/image-id.ts';
 import type { InputsKey } from '../identity/inputs-key.ts';
-import type { PackRecord } from '../identity/pack-record.ts';
+import { type PackRecord, runtimeConfigSha256 } from '../identity/pack-record.ts';
 import type { GuestPlatform } from '../identity/platform.ts';
-import { readRecord, type StoredSidecar, verifyFile } from '../store/store.ts';
+import { readRecord, verifyFile } from '../store/store.ts';
 import type { Toolkit } from './toolkit.ts';
 
 /** Of what is in an entry, and of the flattening: part of every key. */
@@ -76,25 +79,42 @@ export interface CacheOptions {
   readonly trouble: CacheTrouble;
 }
 
-/** The sidecar under a key, verified and for this image; anything else counts as a miss, with a warning. */
-export async function restoreSidecar(
+/** The image that a sidecar must have been packed from, as far as this engine knows it. */
+export type CachedImage = Pick<Image, 'id'> | Image;
+
+/** Whether the cache has the entry; nothing of it is downloaded. */
+export async function hasSidecar(
   toolkit: Toolkit,
   image: ImageId,
   settings: PackSettings,
-  options: CacheOptions,
-): Promise<(StoredSidecar & { readonly record: PackRecord }) | undefined> {
+  { dir, signal, trouble }: CacheOptions,
+): Promise<boolean> {
   const key = imageCacheKey(image, settings);
+  if (trouble.service !== undefined || trouble.entries.has(key)) {
+    return false;
+  }
+  return (await lookUp(toolkit, key, dir, signal)).value === key;
+}
+
+/** The sidecar under a key, verified and for this image; anything else counts as a miss, with a warning. */
+export async function restoreSidecar(
+  toolkit: Toolkit,
+  image: CachedImage,
+  settings: PackSettings,
+  options: CacheOptions,
+): Promise<{ readonly path: string; readonly record: PackRecord } | undefined> {
+  const key = imageCacheKey(image.id, settings);
   if (!(await restoreEntry(toolkit, key, [SIDECAR, RECORD], options))) {
     return undefined;
   }
   try {
     const path = join(options.dir, ENTRY, SIDECAR);
-    const { report, record } = await verifyFile(path, { signal: options.signal });
+    const { record } = await verifyFile(path, { signal: options.signal });
     const fault = record === undefined ? 'it has no readable pack record' : faultOf(record, image, settings);
     if (record === undefined || fault !== undefined) {
       throw new Error(fault);
     }
-    return { path, report, record };
+    return { path, record };
   } catch (error) {
     options.signal.throwIfAborted();
     await refuse(key, error instanceof Error ? error.message : String(error), options);
@@ -128,10 +148,14 @@ async function refuse(key: string, reason: string, { dir, onWarning, trouble }: 
   await discard(dir);
 }
 
-function faultOf(record: PackRecord, image: ImageId, settings: PackSettings): string | undefined {
+function faultOf(record: PackRecord, image: CachedImage, settings: PackSettings): string | undefined {
   const { smolvm } = record;
   const differences = {
-    image: [record.image.id, image],
+    image: [record.image.id, image.id],
+    ...('layers' in image && {
+      layers: [record.image.layers.join(), image.layers.join()],
+      'runtime config': [record.image.runtimeConfigSha256, runtimeConfigSha256(runtimeConfig(image))],
+    }),
     platform: [record.platform, settings.platform],
     'smolvm version': [smolvm.version, settings.smolvm.version],
     cpus: [smolvm.cpus, settings.cpus],
@@ -159,7 +183,7 @@ export async function saveSidecar(
     imageCacheKey(record.image.id as ImageId, settings),
     options,
     async (entry) => {
-      await fs.link(sidecar.path, join(entry, SIDECAR));
+      await linkOrCopy(sidecar.path, join(entry, SIDECAR));
       await fs.writeFile(join(entry, RECORD), text);
     },
   );
@@ -193,10 +217,11 @@ async function restoreEntry(
   );
   const complaint = complaints.join('; ');
   if (/tar"? failed/.test(complaint)) {
-    await refuse(
-      key,
-      `${complaint} If there is space left on this runner's disk, the entry is at fault`,
-      options,
+    // A link that has expired, a full disk and a runner without zstd look the same to the toolkit.
+    trouble.entries.add(key);
+    onWarning(
+      `the runner cache's entry was not unpacked, going on without it: ${complaint} If every run says so, check that ` +
+        `this runner has zstd and free disk space, then delete the entry: gh cache delete ${key}`,
     );
   } else if (complaint !== '') {
     trouble.service = complaint;
@@ -228,9 +253,7 @@ async function saveEntry(
     return { kind: 'not-saved', reason: trouble.service };
   }
   // The toolkit compresses before it asks whether the key is taken.
-  const lookUp = () =>
-    inDirectory(dir, toolkit, signal, () => cache.restoreCache([ENTRY], key, [], { lookupOnly: true }));
-  const { value: found, complaints } = await lookUp();
+  const { value: found, complaints } = await lookUp(toolkit, key, dir, signal);
   if (found === key) {
     return { kind: 'already-there' };
   }
@@ -249,7 +272,7 @@ async function saveEntry(
       return { kind: 'saved' };
     }
     // -1 stands for every failure, also for "somebody else has saved it meanwhile".
-    if ((await lookUp()).value === key) {
+    if ((await lookUp(toolkit, key, dir, signal)).value === key) {
       return { kind: 'already-there' };
     }
     return {
@@ -262,6 +285,24 @@ async function saveEntry(
   } finally {
     await discard(dir);
   }
+}
+
+/** The entry is made on another file system when RUNNER_TEMP has a name that the toolkit cannot pass to tar. */
+async function linkOrCopy(from: string, to: string): Promise<void> {
+  try {
+    await fs.link(from, to);
+  } catch (error) {
+    if (!hasErrno(error, 'EXDEV', 'EPERM', 'EMLINK')) {
+      throw error;
+    }
+    await fs.copyFile(from, to, constants.COPYFILE_FICLONE);
+  }
+}
+
+async function lookUp(toolkit: Toolkit, key: string, dir: string, signal: AbortSignal) {
+  return await inDirectory(dir, toolkit, signal, () =>
+    cache.restoreCache([ENTRY], key, [], { lookupOnly: true }),
+  );
 }
 
 async function discard(dir: string): Promise<void> {

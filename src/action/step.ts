@@ -1,19 +1,15 @@
 import * as core from '@actions/core';
 import { asBottleError, BottleError, InterruptedError, stackOf } from '../errors.ts';
-import { endProcessesIn } from '../host/child.ts';
-import { sweepPrivateDirs } from '../host/private-dir.ts';
-import { sweepKilledRuns } from '../pack/pack.ts';
-import { warningsTo } from '../progress.ts';
 import { type ActionInputs, readInputs } from './inputs.ts';
 import { type Job, readJob } from './job.ts';
 import { createRunnerLog, type RunnerLog } from './log.ts';
 import { outputsOf, type PackedPlatform, type Published } from './outputs.ts';
 import { run } from './run.ts';
 import { failureSummary, publishSummary, summaryOf } from './summary.ts';
-import { takeToolkit, takeVariables } from './toolkit.ts';
+import { takeToolkit } from './toolkit.ts';
 import { judgeRun } from './trust.ts';
+import { takeVariables } from './variables.ts';
 
-const POST_TIMEOUT_MS = 60_000;
 const BUG_HINT = 'this is a bug: report it with the log of a run with debug logging';
 const MIN_MASKED_CHARS = 4;
 /** The runner sends SIGINT, 7.5 s later SIGTERM, 2.5 s later SIGKILL, and to this process only. */
@@ -66,27 +62,6 @@ function setOutputs(outputs: Readonly<Record<string, string>>): void {
   for (const [name, value] of Object.entries(outputs)) {
     core.setOutput(name, value);
   }
-}
-
-/**
- * Removes what the main step has left behind when it was killed; never fails the job. It finds it by its owner, not
- * by names in the step's state, which the output of a build could forge.
- */
-export async function runPostStep(): Promise<number> {
-  const log = createRunnerLog(process.stdout.write.bind(process.stdout));
-  takeVariables(/^(INPUT|ACTIONS)_/);
-  const onWarning = warningsTo(log.onProgress);
-  const sweeps = [
-    async () => await sweepKilledRuns(AbortSignal.timeout(POST_TIMEOUT_MS), log.onProgress),
-    async () =>
-      await sweepPrivateDirs(process.env.RUNNER_TEMP ?? '', { beforeRemove: endProcessesIn, onWarning }),
-  ];
-  for (const sweep of sweeps) {
-    await sweep().catch((error: Error) =>
-      onWarning(`left behind, the next run tries again: ${error.message}`),
-    );
-  }
-  return 0;
 }
 
 /** Reads the inputs, and has their secrets masked. */

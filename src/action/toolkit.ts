@@ -1,5 +1,6 @@
 import * as core from '@actions/core';
 import type { RunnerLog } from './log.ts';
+import { takeVariables } from './variables.ts';
 
 /** The job's own tokens and addresses: for the toolkit, not for docker and smolvm, which inherit our environment. */
 const RUNTIME_VARIABLE = /^ACTIONS_/;
@@ -43,18 +44,6 @@ export function takeToolkit(log: RunnerLog): Toolkit {
       }
     },
   };
-}
-
-/** Takes variables out of the environment that docker and smolvm inherit, and returns them. */
-export function takeVariables(names: RegExp): Record<string, string> {
-  const taken: Record<string, string> = {};
-  for (const [name, value] of Object.entries(process.env)) {
-    if (names.test(name) && value !== undefined) {
-      taken[name] = value;
-      delete process.env[name];
-    }
-  }
-  return taken;
 }
 
 function overlayEnvironment(env: Record<string, string>): () => void {

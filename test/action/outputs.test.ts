@@ -35,6 +35,7 @@ const PACKED: PackedPlatform = {
     id: 42,
     name: 'smolmachine-linux-amd64-bbbbbbbbbbbbbbbb.smolmachine',
     digest: `sha256:${HEX}`,
+    runId: '1658821493',
     url: 'https://github.com/o/r/actions/runs/7/artifacts/42',
     expiresAt: '2026-04-02T03:04:05Z',
   },

@@ -1,0 +1,50 @@
+import { sweepKilledRuns } from '../pack/pack.ts';
+import { findSmolvm, requireSupported, type Smolvm } from '../pack/smolvm.ts';
+import { warningsTo } from '../progress.ts';
+import type { ActionInputs } from './inputs.ts';
+import { prepareKvm } from './kvm.ts';
+import type { RunnerLog } from './log.ts';
+import type { PackSettings } from './runner-cache.ts';
+import { fileSha256, installSmolvm, releaseSha256 } from './smolvm-release.ts';
+
+/** Sets smolvm up when it is first needed, because a hit by the inputs key needs neither smolvm nor KVM nor Docker. */
+export interface SmolvmSetup {
+  identify(): Promise<PackSettings['smolvm']>;
+  /** Also opens KVM, and removes what killed runs have left. */
+  prepare(): Promise<Smolvm>;
+}
+
+export function setUpSmolvmOnce(
+  { smolvm, kvmCheck }: ActionInputs,
+  { log, signal }: { readonly log: RunnerLog; readonly signal: AbortSignal },
+): SmolvmSetup {
+  const { onProgress } = log;
+  const identify = async () =>
+    'path' in smolvm
+      ? { version: (await findSmolvm(smolvm.path)).version, sha256: await fileSha256(smolvm.path) }
+      : { version: smolvm.version, sha256: releaseSha256(smolvm) };
+  let identity: ReturnType<typeof identify> | undefined;
+  let prepared: Promise<Smolvm> | undefined;
+  const prepare = async () => {
+    await sweepKilledRuns(signal, onProgress);
+    if (kvmCheck) {
+      await prepareKvm();
+    } else {
+      log.warning('KVM not checked', 'kvm-check is false: this is for a smolvm that starts no machine');
+    }
+    const path = 'path' in smolvm ? smolvm.path : await installSmolvm(smolvm, onProgress);
+    const found = await findSmolvm(path);
+    requireSupported(found, warningsTo(onProgress));
+    return found;
+  };
+  return {
+    identify: async () => {
+      identity ??= identify();
+      return await identity;
+    },
+    prepare: async () => {
+      prepared ??= prepare();
+      return await prepared;
+    },
+  };
+}
