@@ -19,7 +19,7 @@ async function docker(args, { signal } = {}) {
 async function cleanUp(args) {
 	try {
 		const result = await readChild("docker", args, { timeoutMs: CLEAN_UP_TIMEOUT_MS });
-		const isGone = result.tail.some((line) => /no such|not found/i.test(line));
+		const isGone = result.tail.some((line) => /no such|not found|already in progress/i.test(line));
 		return result.exitCode === 0 || isGone ? void 0 : `docker ${args.join(" ")}: ${lastLine(result)}`;
 	} catch (error) {
 		return `docker ${args.join(" ")}: ${error instanceof Error ? error.message : error}`;

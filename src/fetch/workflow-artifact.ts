@@ -5,8 +5,14 @@ import type { PackRecord } from '../identity/pack-record.ts';
 import { BUNDLE_SUFFIX, publishedName } from '../identity/published-name.ts';
 import { shownText } from '../identity/shown-text.ts';
 import { apiRequest, readApi, repositoryPath } from '../remote/github.ts';
+import {
+  type ListedArtifact as Artifact,
+  type ArtifactFilter,
+  listArtifacts,
+} from '../remote/github-artifacts.ts';
 import type { HttpRequest } from '../remote/http.ts';
 import { unlessMissing } from '../remote/http-error.ts';
+import { recordSha256 } from '../trust/record-digest.ts';
 import { damagedRecord, MAX_RECORD_BYTES, parseRecord } from './record.ts';
 import { remoteFile } from './remote-file.ts';
 import {
@@ -24,27 +30,7 @@ import {
 const TRUSTED_EVENTS = ['push', 'release', 'workflow_dispatch', 'schedule'];
 /** Each costs one question. */
 const MAX_RUNS = 10;
-const PAGE_SIZE = 100;
-const MAX_PAGES = 5;
 const MAX_REASONS = 3;
-
-const artifactSchema = z.object({
-  id: z.int(),
-  name: shownText,
-  size_in_bytes: z.int(),
-  expired: z.boolean(),
-  expires_at: z.nullish(shownText),
-  /** Absent on old artifacts. */
-  digest: z.nullish(z.string().check(z.regex(/^sha256:[0-9a-f]{64}$/))),
-  workflow_run: z.nullish(
-    z.object({
-      id: z.int(),
-      repository_id: z.nullish(z.int()),
-      head_repository_id: z.nullish(z.int()),
-    }),
-  ),
-});
-const artifactsSchema = z.object({ artifacts: z.array(artifactSchema) });
 
 const runSchema = z.object({
   id: z.int(),
@@ -58,7 +44,6 @@ const runSchema = z.object({
 
 const repositorySchema = z.object({ id: z.int(), default_branch: shownText });
 
-type Artifact = z.infer<typeof artifactSchema>;
 type Run = z.infer<typeof runSchema>;
 type Repository = z.infer<typeof repositorySchema> & { readonly name: string };
 
@@ -108,10 +93,26 @@ class Search {
   async byName(): Promise<Offer | Skipped> {
     const { platform, key } = this.#wanted;
     const name = publishedName(platform, key);
-    const artifacts = await this.#listArtifacts(['actions', 'artifacts'], { name, maxPages: 1 });
+    const sidecars = newestFirst(await this.#list({ name, maxPages: 1 }));
+    const found = await this.#newestOffer(sidecars, (run, artifact) => this.#offer(run, artifact));
+    if (!Array.isArray(found)) {
+      return found;
+    }
+    const seen = new Set(sidecars.map(({ workflow_run: run }) => run?.id));
+    const records = newestFirst(await this.#list({ name: `${name}.json`, maxPages: 1 }));
+    const alone = records.filter(({ workflow_run: run }) => !seen.has(run?.id));
+    const elsewhere = await this.#newestOffer(alone, (run, record) => this.#offerOf(run, record));
+    return Array.isArray(elsewhere) ? { skipped: notFound(name, [...found, ...elsewhere]) } : elsewhere;
+  }
+
+  /** The first of these that may be trusted, or why none of them can be used. */
+  async #newestOffer(
+    artifacts: readonly Artifact[],
+    offerFrom: (run: Run, artifact: Artifact) => Promise<Offer | string>,
+  ): Promise<Offer | string[]> {
     const reasons: string[] = [];
     let runs = 0;
-    for (const artifact of newestFirst(artifacts)) {
+    for (const artifact of artifacts) {
       const fault = listedFault(artifact);
       if (fault !== undefined) {
         reasons.push(fault);
@@ -123,13 +124,13 @@ class Search {
       }
       runs += 1;
       const run = await this.#findRun(String(artifact.workflow_run?.id));
-      const offer = (await this.#distrust(run)) ?? (await this.#offer(run, artifact));
+      const offer = (await this.#distrust(run)) ?? (await offerFrom(run, artifact));
       if (typeof offer !== 'string') {
         return offer;
       }
       reasons.push(offer);
     }
-    return { skipped: notFound(name, reasons) };
+    return reasons;
   }
 
   /** @throws BottleError `not-trusted` */
@@ -143,14 +144,17 @@ class Search {
     }
     const { platform, key } = this.#wanted;
     const stem = `-${platform.replace('/', '-')}-${key.slice(0, 16)}`;
-    const artifacts = await this.#listArtifacts(['actions', 'runs', runId, 'artifacts']);
+    const artifacts = await this.#list({ runId });
     const matching = artifacts
-      .filter(({ name }) => name.includes(stem) && name.endsWith('.smolmachine'))
+      .filter(({ name }) => name.includes(stem) && /\.smolmachine(\.json)?$/.test(name))
       // What a name has after the key is what was packed in another way than usual.
       .toSorted((a, b) => a.name.length - b.name.length || b.id - a.id);
     const reasons: string[] = [];
     for (const artifact of matching) {
-      const offer = listedExpiry(artifact) ?? (await this.#offer(run, artifact));
+      const isRecord = artifact.name.endsWith('.json');
+      const offer =
+        listedExpiry(artifact) ??
+        (await (isRecord ? this.#offerOf(run, artifact) : this.#offer(run, artifact)));
       if (typeof offer !== 'string') {
         return offer;
       }
@@ -196,8 +200,7 @@ class Search {
     if (recordArtifact === undefined) {
       return `run ${run.id} has no ${name} beside it`;
     }
-    const text = await this.#readText(recordArtifact, MAX_RECORD_BYTES);
-    const record = parseRecord(text, `the artifact ${name}`);
+    const record = await this.#readRecord(recordArtifact);
     this.#requireSource(record, run);
     const content = this.#content(artifact, record);
     const bundles = async () => {
@@ -207,9 +210,53 @@ class Search {
     return { record, content, address: `run:${run.id}`, bundles };
   }
 
+  /**
+   * A pack record without a sidecar beside it: its run has built an image that an earlier run had packed from other
+   * inputs. Both runs must be trusted, and the earlier run must say the same of the sidecar.
+   */
+  async #offerOf(run: Run, recordArtifact: Artifact): Promise<Offer | string> {
+    const record = await this.#readRecord(recordArtifact);
+    const packedIn = record.source?.runId;
+    if (packedIn === undefined || packedIn === String(run.id)) {
+      return `run ${run.id} has the pack record alone`;
+    }
+    const packer = await unlessMissing(this.#findRun(packedIn));
+    if (packer === undefined) {
+      return `run ${packedIn}, which packed it, has been deleted`;
+    }
+    const distrust = await this.#distrust(packer);
+    if (distrust !== undefined) {
+      return distrust;
+    }
+    const isContent = ({ digest, expired }: Artifact) =>
+      !expired && digest === `sha256:${record.sidecar.sha256}`;
+    const artifact = (await this.#list({ runId: packedIn })).find(isContent);
+    if (artifact === undefined) {
+      return `run ${packedIn}, which packed it, no longer offers it`;
+    }
+    const packed = await this.#offer(packer, artifact);
+    if (typeof packed === 'string') {
+      return packed;
+    }
+    const withoutInputs = (one: PackRecord) => recordSha256({ ...one, inputs: undefined });
+    if (withoutInputs(packed.record) !== withoutInputs(record)) {
+      throw new BottleError(
+        'not-trusted',
+        `the pack record in workflow run ${run.id} differs from that of run ${packedIn}, which packed the sidecar`,
+        { hint: 'do not use it; run the workflow again, or pack your own: claude-bottle pack' },
+      );
+    }
+    // Signed was the record of the earlier run, which names other inputs.
+    return { ...packed, record, bundles: async () => [] };
+  }
+
+  async #readRecord(artifact: Artifact): Promise<PackRecord> {
+    const text = await this.#readText(artifact, MAX_RECORD_BYTES);
+    return parseRecord(text, `the artifact ${artifact.name}`);
+  }
+
   async #beside(run: Run, name: string): Promise<Artifact | undefined> {
-    const path = ['actions', 'runs', String(run.id), 'artifacts'];
-    const artifacts = await this.#listArtifacts(path, { name, maxPages: 1 });
+    const artifacts = await this.#list({ runId: String(run.id), name, maxPages: 1 });
     return newestFirst(artifacts).find(({ expired }) => !expired);
   }
 
@@ -222,7 +269,7 @@ class Search {
     return bytes;
   }
 
-  /** The action writes its run into the record, also when the sidecar came from the runner cache. */
+  /** The action writes its run into the record of what it has packed. */
   #requireSource({ source }: PackRecord, run: Run): void {
     const repositoryId = String(this.#repository.id);
     const fault =
@@ -259,24 +306,8 @@ class Search {
     return await this.#read(['actions', 'runs', runId], runSchema);
   }
 
-  async #listArtifacts(
-    segments: readonly string[],
-    { name, maxPages = MAX_PAGES }: { name?: string; maxPages?: number } = {},
-  ): Promise<Artifact[]> {
-    const artifacts: Artifact[] = [];
-    for (let page = 1; page <= maxPages; page += 1) {
-      const query = new URLSearchParams({
-        per_page: String(PAGE_SIZE),
-        page: String(page),
-        ...(name && { name }),
-      });
-      const answer = await this.#read(segments, artifactsSchema, `?${query}`);
-      artifacts.push(...answer.artifacts);
-      if (answer.artifacts.length < PAGE_SIZE) {
-        break;
-      }
-    }
-    return artifacts;
+  async #list(filter: ArtifactFilter): Promise<Artifact[]> {
+    return await listArtifacts(this.#tools, this.#repository.name, filter);
   }
 
   async #read<T>(segments: readonly string[], schema: z.ZodMiniType<T>, query = ''): Promise<T> {

@@ -131,6 +131,54 @@ describe('an artifact by its name', () => {
     expect(downloads()).toEqual([]);
   });
 
+  describe('that is a pack record alone', () => {
+    const OTHER_NAME = NAME.replace(/[0-9a-f]{16}/, 'f'.repeat(16));
+
+    /** As of a run that has built an image which an earlier run had packed from other inputs. */
+    function refer(packer: Run, overrides: object = {}) {
+      const run = repository.addRun();
+      const text = recordText(SIDECAR, { runId: packer.id, repositoryId: repository.id });
+      repository.addArtifact(
+        run,
+        `${NAME}.json`,
+        JSON.stringify({ ...JSON.parse(String(text)), ...overrides }),
+      );
+      return run;
+    }
+
+    it('leads to the sidecar of the run that packed it', async () => {
+      const { run } = publish({}, { name: OTHER_NAME });
+      refer(run);
+      const { content, address, record } = await offer();
+      expect((await bytesOf(content)).bytes).toEqual(SIDECAR);
+      expect(address).toBe(`run:${run.id}`);
+      expect(record.inputs?.key).toBe(KEY);
+    });
+
+    it('leads nowhere when that run is not trusted', async () => {
+      const { run } = publish({ event: 'pull_request' }, { name: OTHER_NAME });
+      refer(run);
+      expect(await skipped()).toContain(`run ${run.id} was started by pull_request`);
+      expect(downloads().filter((url) => !/json/.test(url)).length).toBeLessThan(2);
+    });
+
+    it('leads nowhere when that run no longer offers the sidecar', async () => {
+      const { run, sidecar } = publish({}, { name: OTHER_NAME });
+      sidecar.expired = true;
+      refer(run);
+      expect(await skipped()).toContain(`run ${run.id}, which packed it, no longer offers it`);
+    });
+
+    it('is refused when it says something else of the sidecar than that run', async () => {
+      const { run } = publish({}, { name: OTHER_NAME });
+      const forged = refer(run, { packedAt: '2031-01-01T00:00:00Z' });
+      expect(await failureOf(find())).toMatchObject({
+        code: 'not-trusted',
+        message: expect.stringContaining(`workflow run ${forged.id} differs from that of run ${run.id}`),
+      });
+    });
+  });
+
   it('is not looked for in more runs than a few', async () => {
     for (let index = 0; index < 12; index += 1) {
       publish({ conclusion: 'failure' });

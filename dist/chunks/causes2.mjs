@@ -1,0 +1,1 @@
+export { n as onlyHereLines } from "./causes.mjs";

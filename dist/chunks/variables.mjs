@@ -1,0 +1,151 @@
+import { n as error, s as notice, u as warning } from "./core.mjs";
+import { a as hasErrno, i as fileError } from "./errors.mjs";
+import { t as formatRecord } from "./record-file.mjs";
+import { t as formatBytes } from "./disk.mjs";
+import "./store.mjs";
+import { randomBytes } from "node:crypto";
+import * as fs from "node:fs/promises";
+import { join } from "node:path";
+// src/action/log.ts
+const STAGE_COLUMNS = 8;
+/**
+* The runner's log: a group for each stage. The runner looks for commands in every line that we print, also in the
+* middle of one (`##[set-output …]`), so what others wrote is printed between `::stop-commands::<token>` and
+* `::<token>::`, with a token that nobody can know beforehand.
+*/
+function createRunnerLog(write) {
+	let token;
+	/** The stage at work; its group is opened with the first line in it. */
+	let stage;
+	let inGroup = false;
+	const startedAt = /* @__PURE__ */ new Map();
+	let times = [];
+	const obeyCommands = () => {
+		if (token !== void 0) {
+			write(`::${token}::\n`);
+			token = void 0;
+		}
+	};
+	const openGroup = () => {
+		if (stage !== void 0 && !inGroup) {
+			write(`::group::${stage.slice(0, 1).toUpperCase()}${stage.slice(1)}\n`);
+			inGroup = true;
+		}
+	};
+	const closeGroup = () => {
+		obeyCommands();
+		if (inGroup) write("::endgroup::\n");
+		stage = void 0;
+		inGroup = false;
+	};
+	const text = (line) => {
+		openGroup();
+		if (token === void 0) {
+			token = randomBytes(16).toString("hex");
+			write(`::stop-commands::${token}\n`);
+		}
+		write(`${line}\n`);
+	};
+	/** Spares the two lines around it where nothing in our own words could be a command. */
+	const ownText = (line) => {
+		if (/::|##\[/.test(line)) {
+			text(line);
+			return;
+		}
+		obeyCommands();
+		openGroup();
+		write(`${line}\n`);
+	};
+	const annotate = (command) => (title, message) => {
+		obeyCommands();
+		command(message, { title });
+	};
+	const warning$1 = annotate(warning);
+	return {
+		text,
+		command(line) {
+			obeyCommands();
+			write(line);
+		},
+		closeGroup,
+		notice: annotate(notice),
+		warning: warning$1,
+		error: annotate(error),
+		takeTimes() {
+			const taken = times;
+			times = [];
+			return taken;
+		},
+		onProgress(event) {
+			switch (event.type) {
+				case "start":
+					closeGroup();
+					startedAt.set(event.stage, performance.now());
+					stage = event.stage;
+					if (event.detail !== void 0) ownText(event.detail);
+					break;
+				case "output":
+					text(event.line);
+					break;
+				case "done": {
+					closeGroup();
+					const seconds = (performance.now() - (startedAt.get(event.stage) ?? performance.now())) / 1e3;
+					times.push({
+						stage: event.stage,
+						seconds,
+						sizeBytes: event.sizeBytes
+					});
+					const size = event.sizeBytes === void 0 ? "" : formatBytes(event.sizeBytes);
+					const columns = [
+						event.stage.padEnd(STAGE_COLUMNS),
+						`${seconds.toFixed(1)} s`.padStart(8),
+						size.padStart(8)
+					];
+					ownText([...columns, event.detail ?? ""].join("  ").trimEnd());
+					obeyCommands();
+					break;
+				}
+				case "warning": warning$1("claude-bottle-pack", event.message);
+			}
+		}
+	};
+}
+// src/action/results.ts
+/** The directories in RUNNER_TEMP that hold what the step has made, until the job ends, begin with this. */
+const RESULTS_PREFIX = "claude-bottle-pack-";
+/** Moves a whole, verified sidecar to where it stays until the job ends, with its pack record beside it. */
+async function keepResult({ tempDir }, name, from, record) {
+	try {
+		const dir = await fs.mkdtemp(join(tempDir, RESULTS_PREFIX));
+		const path = join(dir, name);
+		const recordPath = `${path}.json`;
+		await fs.writeFile(recordPath, formatRecord(record));
+		if (from !== void 0) await move(from, path);
+		return {
+			path: from === void 0 ? void 0 : path,
+			recordPath
+		};
+	} catch (error) {
+		throw fileError(`cannot keep ${name} in RUNNER_TEMP, ${tempDir}`, error);
+	}
+}
+async function move(from, to) {
+	try {
+		await fs.rename(from, to);
+	} catch (error) {
+		if (!hasErrno(error, "EXDEV")) throw error;
+		await fs.copyFile(from, to);
+		await fs.rm(from);
+	}
+}
+// src/action/variables.ts
+/** Takes variables out of the environment that docker and smolvm inherit, and returns them. */
+function takeVariables(names) {
+	const taken = {};
+	for (const [name, value] of Object.entries(process.env)) if (names.test(name) && value !== void 0) {
+		taken[name] = value;
+		delete process.env[name];
+	}
+	return taken;
+}
+export { createRunnerLog as i, RESULTS_PREFIX as n, keepResult as r, takeVariables as t };
