@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { readBuildInputs } from '../src/context/build-inputs.ts';
 import type { Digest } from '../src/identity/image-id.ts';
 import { PACK_RECORD_VERSION, type PackRecord } from '../src/identity/pack-record.ts';
+import { formatRecord } from '../src/sidecar/file.ts';
 import { verifySidecar } from '../src/sidecar/verify.ts';
-import { formatRecord } from '../src/store/record-file.ts';
 import { SAMPLE_CONFIG_DIGEST, writeSample } from '../test/helpers/sample-sidecar.ts';
 import { median, round } from './measure.ts';
 

@@ -9,8 +9,8 @@ import { parseGuestPlatform } from '../src/identity/platform.ts';
 import type { FlatImage } from '../src/pack/flatten.ts';
 import { withEmbeddedHop } from '../src/pack/hop.ts';
 import { findSmolvm, packCreate } from '../src/pack/smolvm.ts';
+import { formatRecord } from '../src/sidecar/file.ts';
 import { verifySidecar } from '../src/sidecar/verify.ts';
-import { formatRecord } from '../src/store/record-file.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 const CLI = join(ROOT, 'dist/cli.mjs');

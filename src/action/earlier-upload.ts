@@ -4,7 +4,7 @@ import type { GitHubSite } from '../remote/github.ts';
 import { type ArtifactFilter, type ListedArtifact, listArtifacts } from '../remote/github-artifacts.ts';
 import type { HttpClient } from '../remote/http.ts';
 import { unlessMissing } from '../remote/http-error.ts';
-import { formatRecord } from '../store/store.ts';
+import { formatRecord } from '../sidecar/file.ts';
 import { jobSite, withHttp } from './github.ts';
 import type { Job } from './job.ts';
 import type { RunnerLog } from './log.ts';

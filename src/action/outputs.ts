@@ -4,6 +4,7 @@ import type { GuestPlatform } from '../identity/platform.ts';
 import type { ReleaseResult } from '../publish/github-release.ts';
 import type { RegistryPublished } from '../publish/oci-registry.ts';
 import type { WorkflowArtifact } from '../publish/workflow-artifact.ts';
+import { bundlePathOf, type PackedSidecar } from '../sidecar/file.ts';
 import type { StageTime } from './log.ts';
 
 export interface UploadedSidecar extends WorkflowArtifact {
@@ -24,15 +25,15 @@ export interface PackedPlatform {
   readonly path: string | undefined;
   readonly recordPath: string;
   readonly record: PackRecord;
-  /** The Sigstore bundle of its provenance, and who signed it; undefined where nobody did. */
-  readonly bundlePath: string | undefined;
+  /** The Sigstore bundle and who signed it; undefined where nobody did. */
+  readonly bundle: Buffer | undefined;
   readonly signer: string | undefined;
   readonly artifact: UploadedSidecar | undefined;
   readonly stages: readonly StageTime[];
 }
 
 /** A publishing job packs everything itself, so each of its sidecars has its file here. */
-export type PackedHere = PackedPlatform & { readonly path: string };
+export type PackedHere = PackedPlatform & PackedSidecar;
 
 export function hasFile(result: PackedPlatform): result is PackedHere {
   return result.path !== undefined;
@@ -76,7 +77,7 @@ function outputsOfOne(result: PackedPlatform, { registry }: Published): Record<s
     'sidecar-sha256': record.sidecar.sha256,
     'sidecar-size': String(record.sidecar.sizeBytes),
     'record-path': result.recordPath,
-    'bundle-path': result.bundlePath ?? '',
+    'bundle-path': hasFile(result) && result.bundle !== undefined ? bundlePathOf(result.path) : '',
     'artifact-id': artifact === undefined ? '' : String(artifact.id),
     'artifact-url': artifact?.url ?? '',
     'artifact-digest': artifact?.digest ?? '',

@@ -8,7 +8,7 @@ import { parseInputsKey } from '../identity/inputs-key.ts';
 import { registryRepository, sharedTags } from '../identity/oci-names.ts';
 import type { PackRecord } from '../identity/pack-record.ts';
 import type { GuestPlatform } from '../identity/platform.ts';
-import { BUNDLE_SUFFIX, publishedName } from '../identity/published-name.ts';
+import { publishedName } from '../identity/published-name.ts';
 import { warningsTo } from '../progress.ts';
 import { type AttestMode, attestSidecar, requireAttestPermissions } from '../publish/attest.ts';
 import { publishRelease, type ReleasePlace, requireTagAt } from '../publish/github-release.ts';
@@ -18,6 +18,7 @@ import { type GitHubSite, readApi, repositoryPath } from '../remote/github.ts';
 import type { HttpClient } from '../remote/http.ts';
 import { unlessMissing } from '../remote/http-error.ts';
 import { type OciRepositoryName, parseOciReference } from '../remote/oci-reference.ts';
+import { bundlePathOf, type PackedSidecar } from '../sidecar/file.ts';
 import { recordSha256 } from '../trust/record-digest.ts';
 import { requirePushAccess, requireReleaseAccess, requireTypesTaken } from './access.ts';
 import { jobSite, withHttp } from './github.ts';
@@ -197,7 +198,7 @@ export async function scanForSecrets(
 }
 
 export interface SignedBundle {
-  readonly bundlePath: string;
+  readonly bundle: Buffer;
   /** The workflow file that signed, with its ref. */
   readonly signer: string | undefined;
 }
@@ -208,7 +209,7 @@ export interface SignedBundle {
  */
 export async function attest(
   plan: PublishPlan,
-  { path, record }: { readonly path: string; readonly record: PackRecord },
+  { path, record }: PackedSidecar,
   { log, toolkit, signal }: PublishServices,
 ): Promise<SignedBundle | undefined> {
   if (plan.attest === 'off') {
@@ -224,11 +225,11 @@ export async function attest(
   const { value } = await toolkit.call(() => attestSidecar({ subjects, token, mode, isPublicRepository }), {
     signal,
   });
-  const bundlePath = `${path}${BUNDLE_SUFFIX}`;
-  await fs.writeFile(bundlePath, value.bundle);
+  const bundle = Buffer.from(value.bundle);
+  await fs.writeFile(bundlePathOf(path), bundle);
   const signer = signerOf(value.bundle);
   log.onProgress({ type: 'done', stage: 'attest', ...(signer && { detail: `signed by ${signer}` }) });
-  return { bundlePath, signer };
+  return { bundle, signer };
 }
 
 function nameOf({ platform, inputs }: PackRecord): string {
@@ -276,15 +277,10 @@ async function toRegistry(
 ): Promise<void> {
   const { github, release, tokenHosts } = plan;
   const { commit, ref } = job.source;
-  const sidecars = packed.map(async ({ path, record, bundlePath }) => ({
-    path,
-    record,
-    bundle: bundlePath === undefined ? undefined : await fs.readFile(bundlePath),
-  }));
   const published = await publishToRegistry(
     {
       name: registry,
-      sidecars: await Promise.all(sidecars),
+      sidecars: packed,
       tags: sharedTags({ commit, ref: release === undefined ? ref : `refs/tags/${release.tag}` }),
     },
     { http, github, signal, tokenHosts, onProgress: log.onProgress },
@@ -303,13 +299,7 @@ async function toRelease(
 ): Promise<void> {
   const release = await publishRelease({
     ...releasePlace(plan, job, tag, http),
-    sidecars: packed.map(({ path, record, recordPath, bundlePath }) => ({
-      path,
-      name: nameOf(record),
-      record,
-      recordPath,
-      bundlePath,
-    })),
+    sidecars: packed.map(({ path, record, bundle }) => ({ path, name: nameOf(record), record, bundle })),
     publish: !isDraft,
     expectedPlatforms: plan.releasePlatforms,
     onProgress: log.onProgress,

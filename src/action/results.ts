@@ -2,7 +2,7 @@ import * as fs from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileError, hasErrno } from '../errors.ts';
 import type { PackRecord } from '../identity/pack-record.ts';
-import { formatRecord } from '../store/store.ts';
+import { formatRecord, recordPathOf } from '../sidecar/file.ts';
 import type { Job } from './job.ts';
 
 /** The directories in RUNNER_TEMP that hold what the step has made, until the job ends, begin with this. */
@@ -18,7 +18,7 @@ export async function keepResult<T extends string | undefined>(
   try {
     const dir = await fs.mkdtemp(join(tempDir, RESULTS_PREFIX));
     const path = join(dir, name);
-    const recordPath = `${path}.json`;
+    const recordPath = recordPathOf(path);
     await fs.writeFile(recordPath, formatRecord(record));
     if (from !== undefined) {
       await move(from, path);

@@ -7,6 +7,7 @@ import type { PackRecord } from '../identity/pack-record.ts';
 import type { GuestPlatform } from '../identity/platform.ts';
 import { packImage } from '../pack/pack.ts';
 import { warningsTo } from '../progress.ts';
+import type { PackedSidecar } from '../sidecar/file.ts';
 import { describeInputs, obtainImage } from './image.ts';
 import type { ActionInputs } from './inputs.ts';
 import { requireLinuxRunner } from './kvm.ts';
@@ -84,10 +85,6 @@ interface PlatformRun extends Run {
 interface Restored {
   readonly path: string | undefined;
   readonly record: PackRecord;
-}
-
-interface Packed extends Restored {
-  readonly path: string;
 }
 
 async function runFor(platform: GuestPlatform, run: Run): Promise<PackedPlatform> {
@@ -192,7 +189,7 @@ async function takeRestored(
   }
   const kept = await keepResult(services.job, name, path, record);
   const artifact = await upload.offer(kept.recordPath);
-  const unsigned = { bundlePath: undefined, signer: undefined };
+  const unsigned = { bundle: undefined, signer: undefined };
   return { platform, cacheMatch, cacheNotes, record, ...kept, ...unsigned, artifact };
 }
 
@@ -204,13 +201,13 @@ async function packNow(run: PlatformRun, image: Image, buildInputs: PackRecord['
   const sidecar = { record, ...kept };
   cacheNotes.push(await save(run, sidecar));
   const signed = plan && (await attest(plan, sidecar, services));
-  const artifact = await upload({ ...sidecar, bundlePath: signed?.bundlePath }, inputs, services);
+  const artifact = await upload({ ...sidecar, bundle: signed?.bundle }, inputs, services);
   return {
     platform,
     cacheMatch: 'none',
     cacheNotes,
     ...sidecar,
-    bundlePath: signed?.bundlePath,
+    bundle: signed?.bundle,
     signer: signed?.signer,
     artifact,
   };
@@ -239,7 +236,7 @@ async function look<T extends Restored>(
 async function pack(
   { inputs, services, smolvm, platform, cache }: PlatformRun,
   image: Image,
-): Promise<Packed> {
+): Promise<PackedSidecar> {
   const { hop, cpus, memMib, timeoutMs } = inputs;
   const { report, record } = await packImage({
     hop,
@@ -273,7 +270,7 @@ function fileName(inputs: ActionInputs, platform: GuestPlatform, record: PackRec
     .concat('.smolmachine');
 }
 
-async function save({ services, settings, cache }: PlatformRun, sidecar: Packed): Promise<string> {
+async function save({ services, settings, cache }: PlatformRun, sidecar: PackedSidecar): Promise<string> {
   const { trust, log, toolkit } = services;
   if (!trust.save.allowed) {
     return `not saved: ${trust.save.reason}`;

@@ -8,7 +8,7 @@ import type { ImageId } from '../identity/image-id.ts';
 import type { InputsKey } from '../identity/inputs-key.ts';
 import { type PackRecord, runtimeConfigSha256 } from '../identity/pack-record.ts';
 import type { GuestPlatform } from '../identity/platform.ts';
-import { readRecord, verifyFile } from '../store/store.ts';
+import { type PackedSidecar, readRecord, verifyFile } from '../sidecar/file.ts';
 import type { Toolkit } from './toolkit.ts';
 
 /** Of what is in an entry, and of the flattening: part of every key. */
@@ -102,7 +102,7 @@ export async function restoreSidecar(
   image: CachedImage,
   settings: PackSettings,
   options: CacheOptions,
-): Promise<{ readonly path: string; readonly record: PackRecord } | undefined> {
+): Promise<PackedSidecar | undefined> {
   const key = imageCacheKey(image.id, settings);
   if (!(await restoreEntry(toolkit, key, [SIDECAR, RECORD], options))) {
     return undefined;

@@ -1,5 +1,4 @@
 import { hash } from 'node:crypto';
-import * as fs from 'node:fs/promises';
 import type { PackRecord } from '../identity/pack-record.ts';
 import {
   artifactExpiry,
@@ -7,7 +6,7 @@ import {
   uploadWorkflowArtifact,
   type WorkflowArtifact,
 } from '../publish/workflow-artifact.ts';
-import { formatRecord } from '../store/store.ts';
+import { bundlePathOf, formatRecord, type PackedSidecar, recordPathOf } from '../sidecar/file.ts';
 import { findEarlierUpload } from './earlier-upload.ts';
 import type { ActionInputs } from './inputs.ts';
 import type { Job } from './job.ts';
@@ -24,13 +23,6 @@ export interface UploadServices {
   readonly signal: AbortSignal;
 }
 
-export interface SidecarToUpload {
-  readonly path: string;
-  readonly record: PackRecord;
-  readonly recordPath: string;
-  readonly bundlePath: string | undefined;
-}
-
 /** Asked before the long work, because an upload that cannot work would waste all of it. */
 export async function requireUploadService(
   { upload }: ActionInputs,
@@ -43,7 +35,7 @@ export async function requireUploadService(
 
 /** Uploads a sidecar that this run has packed, with its pack record and its bundle. */
 export async function upload(
-  sidecar: SidecarToUpload,
+  sidecar: PackedSidecar,
   inputs: ActionInputs,
   services: UploadServices,
 ): Promise<UploadedSidecar | undefined> {
@@ -55,13 +47,13 @@ export async function upload(
     log.notice('Not uploaded', `${trust.upload.reason}; the sidecar stays on this runner`);
     return undefined;
   }
-  const { path, record, recordPath, bundlePath } = sidecar;
+  const { path, record, bundle } = sidecar;
   const { sha256, sizeBytes } = record.sidecar;
   log.onProgress({ type: 'start', stage: 'upload', detail: path });
   const artifact = await send(path, sha256, inputs, services);
-  await send(recordPath, hash('sha256', formatRecord(record)), inputs, services);
-  if (bundlePath !== undefined) {
-    await send(bundlePath, hash('sha256', await fs.readFile(bundlePath)), inputs, services);
+  await send(recordPathOf(path), hash('sha256', formatRecord(record)), inputs, services);
+  if (bundle !== undefined) {
+    await send(bundlePathOf(path), hash('sha256', bundle), inputs, services);
   }
   const { githubToken: token } = inputs;
   const expiresAt = token && (await artifactExpiry(artifact.id, { ...job, token, signal }));

@@ -50,7 +50,7 @@ async function compare(
 ): Promise<string[]> {
   const [{ differencesFrom }, { readRecord }] = await Promise.all([
     import('../fetch/explain-miss.ts'),
-    import('../store/record-file.ts'),
+    import('../sidecar/file.ts'),
   ]);
   const record = await readRecord(path);
   if (record === undefined) {

@@ -11,8 +11,9 @@ import { type Hop, packImage, sweepKilledRuns } from '../pack/pack.ts';
 import { REGISTRY_IMAGE } from '../pack/registry-container.ts';
 import { findSmolvm, requireSupported, requireVirtualization, type Smolvm } from '../pack/smolvm.ts';
 import { warningsTo } from '../progress.ts';
+import { copySidecar } from '../sidecar/file.ts';
 import { storeDir } from '../store/location.ts';
-import { exportSidecar, Store, type StoredSidecar } from '../store/store.ts';
+import { Store, type StoredSidecar } from '../store/store.ts';
 import { type BuildCommandOptions, imageName, readInputs, warnAboutOnlyHere } from './build-options.ts';
 import type { Output } from './output.ts';
 
@@ -51,7 +52,7 @@ export async function runPack(
   const stored =
     hit ?? (await packIntoStore(store, { ...options, image, platform, hop, inputs }, output, signal));
   if (options.out !== undefined) {
-    await exportSidecar(stored, resolve(options.out));
+    await copySidecar(stored, resolve(options.out), { signal });
   }
 
   const { report, record } = stored;

@@ -1,14 +1,13 @@
-import { readFile } from 'node:fs/promises';
-import { BottleError, fileError, hasErrno, isDamage } from '../errors.ts';
+import { BottleError, isDamage } from '../errors.ts';
 import type { TrustOptions } from '../fetch/trust.ts';
 import { type GitRemote, originOf } from '../git/remote.ts';
 import { formatBytes } from '../host/disk.ts';
 import { parseId16 } from '../identity/image-id.ts';
-import { BUNDLE_SUFFIX } from '../identity/published-name.ts';
 import { githubSite } from '../remote/github.ts';
+import { readBundle, verifyFile } from '../sidecar/file.ts';
 import type { VerifyOptions } from '../sidecar/report.ts';
 import { storeDir } from '../store/location.ts';
-import { Store, type StoredSidecar, verifyFile } from '../store/store.ts';
+import { Store, type StoredSidecar } from '../store/store.ts';
 import { acceptedBranches, readMemory } from '../trust/trust-memory.ts';
 import type { Provenance } from '../trust/verify.ts';
 import type { Output } from './output.ts';
@@ -59,7 +58,7 @@ export async function runVerify(
   const id = fileOrId === undefined ? undefined : parseId16(fileOrId);
   if (fileOrId !== undefined && id === undefined) {
     const stored = await verifyFile(fileOrId, checks);
-    const bundle = await readBundleBeside(fileOrId);
+    const bundle = await readBundle(fileOrId);
     const repository = options.repo ?? standard.origin?.repository;
     const verdict = await judged(stored, { bundle, repository }, standard);
     report(output, verdict, [verdict]);
@@ -166,15 +165,6 @@ async function judged(
     trustedRootPath,
   });
   return { ...verdict, provenance: verified?.provenance ?? null };
-}
-
-async function readBundleBeside(file: string): Promise<Buffer | undefined> {
-  return await readFile(file + BUNDLE_SUFFIX).catch((error: unknown) => {
-    if (hasErrno(error, 'ENOENT')) {
-      return undefined;
-    }
-    throw fileError(`cannot read ${file}${BUNDLE_SUFFIX}`, error);
-  });
 }
 
 function verdictOf({ path, report: { sha256, sizeBytes, members }, record }: StoredSidecar): Verdict {

@@ -1,7 +1,7 @@
 import { BottleError } from '../errors.ts';
 import type { HttpClient, HttpRequest } from '../remote/http.ts';
 import { HttpError, unlessMissing } from '../remote/http-error.ts';
-import { MAX_BUNDLE_BYTES } from './source.ts';
+import { MAX_BUNDLE_BYTES } from '../sidecar/file.ts';
 
 /** The Sigstore bundle that is published beside a sidecar, if there is one. */
 export async function readBundles(http: HttpClient, request: HttpRequest): Promise<Buffer[]> {

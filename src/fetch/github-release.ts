@@ -7,8 +7,9 @@ import { apiRequest, readApi, repositoryPath } from '../remote/github.ts';
 import type { HttpRequest } from '../remote/http.ts';
 import { unlessMissing } from '../remote/http-error.ts';
 import { redacted } from '../remote/url.ts';
+import { MAX_RECORD_BYTES } from '../sidecar/file.ts';
 import { readBundles } from './bundle.ts';
-import { damagedRecord, MAX_RECORD_BYTES, parseRecord } from './record.ts';
+import { damagedRecord, parseRecord } from './record.ts';
 import { remoteFile } from './remote-file.ts';
 import { type Offer, type Source, type SourceTools, type Wanted, withoutRepository } from './source.ts';
 

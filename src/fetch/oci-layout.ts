@@ -13,18 +13,12 @@ import {
   type OciDescriptor,
   type OciImage,
 } from '../remote/oci-manifest.ts';
+import { MAX_BUNDLE_BYTES } from '../sidecar/file.ts';
 import { printable } from '../sidecar/footer.ts';
 import { readTar, type TarEntry, TarError } from '../tar/read.ts';
 import { readSpan } from './file-span.ts';
 import { readSidecarImage, type SidecarImage } from './sidecar-image.ts';
-import {
-  type FileSpan,
-  MAX_BUNDLE_BYTES,
-  type Offer,
-  type Skipped,
-  type Source,
-  type Wanted,
-} from './source.ts';
+import type { FileSpan, Offer, Skipped, Source, Wanted } from './source.ts';
 
 /** As for registries. */
 const MAX_MANIFEST_BYTES = 4 * 1024 * 1024;

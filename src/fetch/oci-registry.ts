@@ -18,17 +18,11 @@ import {
   type OciRepositoryName,
   parseOciReference,
 } from '../remote/oci-reference.ts';
+import { MAX_BUNDLE_BYTES } from '../sidecar/file.ts';
 import { refusedBundle } from './bundle.ts';
 import { damagedRecord } from './record.ts';
 import { readSidecarImage, type SidecarImage } from './sidecar-image.ts';
-import {
-  MAX_BUNDLE_BYTES,
-  type Offer,
-  type Skipped,
-  type Source,
-  type Wanted,
-  withoutRepository,
-} from './source.ts';
+import { type Offer, type Skipped, type Source, type Wanted, withoutRepository } from './source.ts';
 
 const MAX_SHOWN_PLATFORMS = 8;
 const MAX_BUNDLES = 10;

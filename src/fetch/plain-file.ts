@@ -1,13 +1,15 @@
-import { constants } from 'node:fs';
 import * as fs from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { BottleError, fileError, hasErrno } from '../errors.ts';
+import { readSmallFile } from '../host/small-file.ts';
+import type { PackRecord } from '../identity/pack-record.ts';
 import { BUNDLE_SUFFIX } from '../identity/published-name.ts';
 import { checkedUrl, redacted } from '../remote/url.ts';
+import { MAX_RECORD_BYTES, readBundle, recordPathOf } from '../sidecar/file.ts';
 import { readBundles } from './bundle.ts';
-import { damagedRecord, MAX_RECORD_BYTES, parseRecord } from './record.ts';
+import { damagedRecord, parseRecord } from './record.ts';
 import { remoteFile } from './remote-file.ts';
-import { MAX_BUNDLE_BYTES, type Source, type SourceTools } from './source.ts';
+import type { Source, SourceTools } from './source.ts';
 
 /** A sidecar on any server, with its pack record beside it: `<path>.json`, with the same query. */
 export function urlSource(address: string, { http }: Pick<SourceTools, 'http'>): Source {
@@ -43,41 +45,29 @@ export function fileSource(file: string): Source {
   return {
     name: `file ${path}`,
     find: async () => {
-      const record = parseRecord(await readSmallFile(`${path}.json`, MAX_RECORD_BYTES), `${path}.json`);
+      const record = await readRecordBeside(path);
       const sizeBytes = await sizeOfFile(path);
       return {
         record,
         content: { kind: 'local', path, span: { offset: 0, sizeBytes } },
         address: `file:${path}`,
         bundles: async () => {
-          const bundlePath = path + BUNDLE_SUFFIX;
-          const isThere = await fs.stat(bundlePath).then(
-            () => true,
-            () => false,
-          );
-          return isThere ? [await readSmallFile(bundlePath, MAX_BUNDLE_BYTES)] : [];
+          const bundle = await readBundle(path);
+          return bundle === undefined ? [] : [bundle];
         },
       };
     },
   };
 }
 
-/** Does not wait for a pipe. */
-async function readSmallFile(path: string, maxBytes: number): Promise<Buffer> {
-  const file = await fs.open(path, constants.O_RDONLY | constants.O_NONBLOCK).catch((error: unknown) => {
-    throw readError(path, error);
+async function readRecordBeside(path: string): Promise<PackRecord> {
+  const recordPath = recordPathOf(path);
+  const json = await readSmallFile(recordPath, MAX_RECORD_BYTES).catch((error: unknown) => {
+    throw hasErrno(error, 'EINVAL', 'EFBIG')
+      ? damagedRecord(`${recordPath} is not a regular file of at most ${MAX_RECORD_BYTES} bytes`)
+      : readError(recordPath, error);
   });
-  try {
-    const stat = await file.stat();
-    if (!stat.isFile() || stat.size > maxBytes) {
-      throw damagedRecord(`${path} is no file of at most ${maxBytes} bytes`);
-    }
-    return await file.readFile();
-  } catch (error) {
-    throw error instanceof BottleError ? error : fileError(`cannot read ${path}`, error);
-  } finally {
-    await file.close();
-  }
+  return parseRecord(json, recordPath);
 }
 
 async function sizeOfFile(path: string): Promise<number> {
@@ -85,7 +75,7 @@ async function sizeOfFile(path: string): Promise<number> {
     throw readError(path, error);
   });
   if (!stat.isFile()) {
-    throw damagedRecord(`${path} is no plain file`);
+    throw damagedRecord(`${path} is not a regular file`);
   }
   return stat.size;
 }

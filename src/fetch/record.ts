@@ -1,8 +1,6 @@
 import { BottleError } from '../errors.ts';
 import { PACK_RECORD_VERSION, type PackRecord, packRecordSchema } from '../identity/pack-record.ts';
 
-export const MAX_RECORD_BYTES = 1024 * 1024;
-
 /**
  * A pack record as some source has it; `where` is that place, for the message.
  * @throws BottleError `sidecar-damaged`

@@ -2,7 +2,8 @@ import { type Digest, isDigest } from '../identity/image-id.ts';
 import { PACK_RECORD_ANNOTATION, SIDECAR_MEDIA_TYPE } from '../identity/oci-names.ts';
 import type { PackRecord } from '../identity/pack-record.ts';
 import type { OciImage } from '../remote/oci-manifest.ts';
-import { damagedRecord, MAX_RECORD_BYTES, parseRecord } from './record.ts';
+import { MAX_RECORD_BYTES } from '../sidecar/file.ts';
+import { damagedRecord, parseRecord } from './record.ts';
 import type { Skipped } from './source.ts';
 
 /** What an image's manifest says of the sidecar in it. */

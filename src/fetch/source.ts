@@ -112,5 +112,3 @@ export function parseSourceAddress(text: string): SourceAddress {
     hint: 'use oci:REFERENCE, release:TAG, run:ID, file:PATH, layout:FILE or https://…',
   });
 }
-
-export const MAX_BUNDLE_BYTES = 4 * 1024 * 1024;

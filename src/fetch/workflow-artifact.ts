@@ -6,17 +6,17 @@ import { BUNDLE_SUFFIX, publishedName } from '../identity/published-name.ts';
 import { shownText } from '../identity/shown-text.ts';
 import { apiRequest, readApi, repositoryPath } from '../remote/github.ts';
 import {
-  type ListedArtifact as Artifact,
   type ArtifactFilter,
+  type ListedArtifact as Artifact,
   listArtifacts,
 } from '../remote/github-artifacts.ts';
 import type { HttpRequest } from '../remote/http.ts';
 import { unlessMissing } from '../remote/http-error.ts';
+import { MAX_BUNDLE_BYTES, MAX_RECORD_BYTES } from '../sidecar/file.ts';
 import { recordSha256 } from '../trust/record-digest.ts';
-import { damagedRecord, MAX_RECORD_BYTES, parseRecord } from './record.ts';
+import { damagedRecord, parseRecord } from './record.ts';
 import { remoteFile } from './remote-file.ts';
 import {
-  MAX_BUNDLE_BYTES,
   type Offer,
   type RemoteFile,
   type Skipped,

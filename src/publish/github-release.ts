@@ -1,17 +1,23 @@
 import { createHash, hash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import * as fs from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import * as z from 'zod/mini';
 import { BottleError, fileError } from '../errors.ts';
 import type { PackRecord } from '../identity/pack-record.ts';
 import type { GuestPlatform } from '../identity/platform.ts';
-import { BUNDLE_SUFFIX } from '../identity/published-name.ts';
 import { shownText } from '../identity/shown-text.ts';
 import type { OnProgress } from '../progress.ts';
 import { apiRequest, type GitHubSite, repositoryPath, sendApi, uploadRequest } from '../remote/github.ts';
 import type { HttpClient, HttpRequest } from '../remote/http.ts';
 import { bodyError, HttpError, unlessMissing } from '../remote/http-error.ts';
+import {
+  bundlePathOf,
+  changedSidecar,
+  checkedStream,
+  formatRecord,
+  type PackedSidecar,
+  recordPathOf,
+} from '../sidecar/file.ts';
 import {
   type Asset,
   assetSchema,
@@ -34,17 +40,10 @@ const ASSETS_PER_PAGE = 100;
 const MAX_PAGES = 100;
 /** What GitHub has not kept whole is sent once more. */
 const MAX_ROUNDS = 2;
-const READ_CHUNK_BYTES = 1024 * 1024;
 
-export interface ReleaseSidecar {
-  readonly path: string;
+export interface ReleaseSidecar extends PackedSidecar {
   /** The asset's name (`publishedName`), where `fetch` looks for it. */
   readonly name: string;
-  readonly record: PackRecord;
-  /** The record as JSON. */
-  readonly recordPath: string;
-  /** The Sigstore bundle of its attestation. */
-  readonly bundlePath?: string | undefined;
 }
 
 export interface ReleasePlace {
@@ -159,12 +158,12 @@ async function localAssets(sidecars: readonly ReleaseSidecar[]): Promise<LocalAs
   const assets: LocalAsset[] = [];
   for (const [platform, group] of Map.groupBy(sidecars, ({ record }) => record.platform)) {
     const files: LocalAsset[] = [];
-    for (const { path, name, record, recordPath, bundlePath } of group) {
+    for (const { path, name, record, bundle } of group) {
       files.push(await largeFile(name, path, record));
-      if (bundlePath !== undefined) {
-        files.push(await smallFile(name + BUNDLE_SUFFIX, bundlePath));
+      if (bundle !== undefined) {
+        files.push(assetOf(bundlePathOf(name), bundle));
       }
-      files.push(await smallFile(`${name}.json`, recordPath));
+      files.push(assetOf(recordPathOf(name), Buffer.from(formatRecord(record))));
     }
     const sums = files.map(({ sha256, name }) => `${sha256}  ${name}\n`).sort();
     assets.push(...files, assetOf(sumsName(platform), Buffer.from(sums.join(''))));
@@ -187,43 +186,10 @@ async function largeFile(name: string, path: string, { sidecar }: PackRecord): P
     );
   }
   if (size !== sidecar.sizeBytes) {
-    throw changedFile(path, `has ${size} bytes`, sidecar.sizeBytes);
+    throw changedSidecar(path, `${size} bytes, not ${sidecar.sizeBytes}`);
   }
-  const open = () => Readable.from(exactly(path, size), { objectMode: false });
+  const open = () => Readable.from(checkedStream(path, sidecar), { objectMode: false });
   return { name, sizeBytes: size, sha256: sidecar.sha256, body: { sizeBytes: size, open } };
-}
-
-/** The connection would wait for what is missing of a file that has become shorter. */
-async function* exactly(path: string, sizeBytes: number): AsyncGenerator<Buffer> {
-  let doneBytes = 0;
-  try {
-    for await (const chunk of createReadStream(path, { highWaterMark: READ_CHUNK_BYTES })) {
-      doneBytes += chunk.length;
-      if (doneBytes > sizeBytes) {
-        break;
-      }
-      yield chunk;
-    }
-  } catch (error) {
-    throw fileError(`cannot read ${path}`, error);
-  }
-  if (doneBytes !== sizeBytes) {
-    throw changedFile(path, `ended at byte ${doneBytes}`, sizeBytes);
-  }
-}
-
-function changedFile(path: string, found: string, expectedBytes: number): BottleError {
-  return new BottleError('upload-failed', `${path} ${found}, and was packed with ${expectedBytes}`, {
-    hint: 'something has changed it since it was packed; run the job again',
-  });
-}
-
-async function smallFile(name: string, path: string): Promise<LocalAsset> {
-  try {
-    return assetOf(name, await fs.readFile(path));
-  } catch (error) {
-    throw fileError(`cannot read ${path}`, error);
-  }
 }
 
 function assetOf(name: string, body: Buffer): LocalAsset {

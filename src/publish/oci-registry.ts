@@ -1,8 +1,6 @@
-import { createHash } from 'node:crypto';
-import * as fs from 'node:fs/promises';
 import { basename } from 'node:path';
 import { Readable } from 'node:stream';
-import { BottleError, fileError } from '../errors.ts';
+import { BottleError } from '../errors.ts';
 import type { Digest } from '../identity/image-id.ts';
 import { parseInputsKey } from '../identity/inputs-key.ts';
 import { keyTag, platformTag } from '../identity/oci-names.ts';
@@ -11,32 +9,22 @@ import type { GuestPlatform } from '../identity/platform.ts';
 import { publishedName } from '../identity/published-name.ts';
 import { type OnProgress, warningsTo } from '../progress.ts';
 import type { GitHubSite } from '../remote/github.ts';
-import type { HttpClient, StreamedBody } from '../remote/http.ts';
+import type { HttpClient } from '../remote/http.ts';
 import { HttpError } from '../remote/http-error.ts';
 import { OciRepository, type RegistryTools, referrersTag } from '../remote/oci.ts';
 import { digestOf, IMAGE_TYPE, type OciDescriptor } from '../remote/oci-manifest.ts';
 import { formatName, type OciRepositoryName } from '../remote/oci-reference.ts';
 import { bundleManifest, recordOf, sidecarManifest } from '../remote/sidecar-manifests.ts';
+import { changedSidecar, checkedStream, type PackedSidecar } from '../sidecar/file.ts';
 import { readSidecar } from '../sidecar/verify.ts';
 import { addToIndex, updatePlatformIndex } from './oci-index.ts';
 
 /** After the last byte a registry moves what it has got to where it stays; for gigabytes that takes a while. */
 export const UPLOAD_IDLE_TIMEOUT_MS = 10 * 60_000;
-const READ_CHUNK_BYTES = 256 * 1024;
-/** Read into by turns: far more than are on their way at once. Garbage of this size is not collected before 64 MB of it. */
-const READ_BUFFERS = 32;
-
-/** A file as it was verified: its hash is that of the record. */
-export interface VerifiedSidecar {
-  readonly path: string;
-  readonly record: PackRecord;
-  /** The Sigstore bundle of its provenance. */
-  readonly bundle?: Buffer | undefined;
-}
 
 export interface RegistryPublication {
   readonly name: OciRepositoryName;
-  readonly sidecars: readonly VerifiedSidecar[];
+  readonly sidecars: readonly PackedSidecar[];
   /** For all platforms, beside the one that each has for its inputs key (`sharedTags`). */
   readonly tags: readonly string[];
 }
@@ -114,7 +102,7 @@ interface PushedSidecar {
 /** Blobs, manifest, bundle; no tag leads to them yet. */
 async function pushSidecar(
   place: OciRepository,
-  { path, record, bundle }: VerifiedSidecar,
+  { path, record, bundle }: PackedSidecar,
   sharedTags: readonly string[],
   onProgress: OnProgress,
 ): Promise<PushedSidecar> {
@@ -122,14 +110,15 @@ async function pushSidecar(
   const layerDigest: Digest = `sha256:${sidecar.sha256}`;
   const tags = [...(record.inputs ? [keyTag(parseInputsKey(record.inputs.key))] : []), ...sharedTags];
   const described = await describeSidecar(path, record);
+  const { sizeBytes } = sidecar;
   const stage = `publish ${platform}`;
+  const onBytes = (doneBytes: number) =>
+    onProgress({ type: 'bytes', stage, doneBytes, totalBytes: sizeBytes });
   onProgress({ type: 'start', stage, detail: formatName(place.name) });
-  const wasSent = await place.pushBlob(
-    layerDigest,
-    checkedBody(path, record, (doneBytes) =>
-      onProgress({ type: 'bytes', stage, doneBytes, totalBytes: sidecar.sizeBytes }),
-    ),
-  );
+  const wasSent = await place.pushBlob(layerDigest, {
+    sizeBytes,
+    open: () => Readable.from(checkedStream(path, sidecar, onBytes), { objectMode: false }),
+  });
   const { descriptor, manifest, blobs } = sidecarManifest({
     record,
     ...described,
@@ -152,63 +141,9 @@ async function describeSidecar(path: string, { platform, sidecar }: PackRecord) 
   const { manifest, sizeBytes } = await readSidecar(path);
   if (manifest.platform !== platform || sizeBytes !== sidecar.sizeBytes) {
     const found = `for ${manifest.platform} with ${sizeBytes} bytes`;
-    throw changedError(path, `${found}, not for ${platform} with ${sidecar.sizeBytes}`);
+    throw changedSidecar(path, `${found}, not for ${platform} with ${sidecar.sizeBytes}`);
   }
   return { config: manifest, mode: manifest.mode ?? 'container' };
-}
-
-/** The file, as long as it is the one that was verified: the last bytes leave only when all of them have its hash. */
-function checkedBody(
-  path: string,
-  { sidecar }: PackRecord,
-  onBytes: (doneBytes: number) => void,
-): StreamedBody {
-  const { sha256, sizeBytes } = sidecar;
-  async function* checkedChunks(): AsyncGenerator<Buffer> {
-    const hash = createHash('sha256');
-    const buffers = Array.from({ length: READ_BUFFERS }, () => Buffer.allocUnsafeSlow(READ_CHUNK_BYTES));
-    const file = await fs.open(path).catch((error: unknown) => {
-      throw fileError(`cannot read ${path}`, error);
-    });
-    try {
-      for (let doneBytes = 0, turn = 0; doneBytes < sizeBytes; turn = (turn + 1) % READ_BUFFERS) {
-        const { bytesRead, buffer } = await file.read(
-          buffers[turn] as Buffer,
-          0,
-          Math.min(READ_CHUNK_BYTES, sizeBytes - doneBytes),
-        );
-        const chunk = buffer.subarray(0, bytesRead);
-        hash.update(chunk);
-        doneBytes += bytesRead;
-        if (doneBytes === sizeBytes || bytesRead === 0) {
-          requireHash(path, sha256, hash.digest('hex'));
-        }
-        yield chunk;
-        onBytes(doneBytes);
-      }
-    } catch (error) {
-      throw error instanceof Error && 'syscall' in error ? fileError(`cannot read ${path}`, error) : error;
-    } finally {
-      await file.close();
-    }
-  }
-  return { sizeBytes, open: () => Readable.from(checkedChunks(), { objectMode: false }) };
-}
-
-function requireHash(path: string, expected: string, found: string): void {
-  if (found !== expected) {
-    throw changedError(path, `SHA-256 ${found}, not ${expected}`);
-  }
-}
-
-function changedError(path: string, difference: string): BottleError {
-  return new BottleError(
-    'sidecar-damaged',
-    `${path} has changed since it was verified: it is ${difference}`,
-    {
-      hint: 'pack it again; something else writes to that file',
-    },
-  );
 }
 
 async function pushBlobs(place: OciRepository, blobs: readonly Buffer[]): Promise<void> {

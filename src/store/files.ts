@@ -3,6 +3,7 @@ import * as fs from 'node:fs/promises';
 import { join } from 'node:path';
 import { hasErrno } from '../errors.ts';
 import { withPrivateDir } from '../host/private-dir.ts';
+import { syncFile } from '../host/sync.ts';
 
 /** What link(2) says where there are no hard links, or no more of them. */
 const NO_LINK = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EXDEV', 'EMLINK'];
@@ -53,27 +54,4 @@ export async function copyReadOnly(source: string, target: string): Promise<void
   await fs.copyFile(source, target, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
   await fs.chmod(target, 0o444);
   await syncFile(target);
-}
-
-export async function syncFile(path: string): Promise<void> {
-  const file = await fs.open(path, 'r');
-  try {
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-}
-
-/** Some file systems cannot sync a directory; then the rename is as durable as they make it. */
-export async function syncDirectory(path: string): Promise<void> {
-  const dir = await fs.open(path, 'r');
-  try {
-    await dir.sync();
-  } catch (error) {
-    if (!hasErrno(error, 'EINVAL', 'ENOTSUP', 'EPERM', 'EISDIR')) {
-      throw error;
-    }
-  } finally {
-    await dir.close();
-  }
 }

@@ -3,10 +3,10 @@ import * as fs from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Digest, type Id16, id16 } from '../identity/image-id.ts';
 import type { PackRecord } from '../identity/pack-record.ts';
+import { readRecord } from '../sidecar/file.ts';
 import { namesIn } from './directory.ts';
 import { type Binding, readBindings } from './ledger.ts';
 import { id16OfName, type StoreLayout } from './location.ts';
-import { readRecord } from './record-file.ts';
 
 /** One content, with all the names that it has at the top level of the store. */
 export interface Content {

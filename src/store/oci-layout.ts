@@ -6,8 +6,8 @@ import { pipeline } from 'node:stream/promises';
 import { BottleError, fileError } from '../errors.ts';
 import { requireFreeBytes } from '../host/disk.ts';
 import { isAlive, thisOwner } from '../host/owner.ts';
+import { syncDirectory } from '../host/sync.ts';
 import { END_OF_ARCHIVE, paddingAfter, tarHeader } from '../tar/write.ts';
-import { syncDirectory } from './files.ts';
 
 const READ_CHUNK_BYTES = 1024 * 1024;
 /** https://github.com/opencontainers/image-spec/blob/main/image-layout.md */

@@ -1,36 +1,26 @@
 import { randomBytes } from 'node:crypto';
-import { constants } from 'node:fs';
 import * as fs from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { basename, join } from 'node:path';
 import { BottleError, fileError, hasErrno, isDamage } from '../errors.ts';
 import { sweepLocks, tryLock, type WaitOptions, withLock } from '../host/lock.ts';
 import { sweepPrivateDirs, withPrivateDir } from '../host/private-dir.ts';
-import { type Digest, type Id16, type ImageId, id16 } from '../identity/image-id.ts';
+import { syncDirectory, syncFile } from '../host/sync.ts';
+import { type Id16, type ImageId, id16 } from '../identity/image-id.ts';
 import type { InputsKey } from '../identity/inputs-key.ts';
 import type { PackRecord } from '../identity/pack-record.ts';
 import type { GuestPlatform } from '../identity/platform.ts';
-import type { ExpectedSidecar, SidecarReport, VerifyOptions } from '../sidecar/report.ts';
+import { formatRecord, readRecord, type VerifiedSidecar } from '../sidecar/file.ts';
+import type { VerifyOptions } from '../sidecar/report.ts';
 import { verifySidecar } from '../sidecar/verify.ts';
 import { makeDirectory } from './directory.ts';
-import {
-  copyReadOnly,
-  stampOf,
-  syncDirectory,
-  syncFile,
-  tryLink,
-  writeReadOnly,
-  writeWhole,
-} from './files.ts';
+import { copyReadOnly, stampOf, tryLink, writeReadOnly, writeWhole } from './files.ts';
 import { type Content, fileKey, listContents } from './inventory.ts';
 import { type Kept, listKept } from './kept.ts';
 import { type Binding, isBoundTo, readBinding, readBindings, removeBinding, writeBinding } from './ledger.ts';
 import { id16OfName, openStoreDir, requirePrivate, type StoreLayout, sidecarName } from './location.ts';
 import { sweepParts, withPart } from './parts.ts';
 import { type PruneOptions, type PruneResult, pruneStore, removeUnnamed } from './prune.ts';
-import { formatRecord, readRecord } from './record-file.ts';
 import { touchUsed } from './used.ts';
-
-export { formatRecord, readRecord } from './record-file.ts';
 
 /** https://bford.info/cachedir/ */
 const CACHEDIR_TAG =
@@ -40,11 +30,7 @@ const BIND_TRIES = 5;
 /** A change takes moves and links; a copy at most, where there are no links. */
 const CHANGE_LIMIT_MS = 2 * 60_000;
 
-export interface StoredSidecar {
-  readonly path: string;
-  readonly report: SidecarReport;
-  /** Undefined for a sidecar that something else than this project has put there. */
-  readonly record: PackRecord | undefined;
+export interface StoredSidecar extends VerifiedSidecar {
   /** Why it stands under a name that is not of the record's own image. */
   readonly binding?: Binding | undefined;
 }
@@ -731,38 +717,4 @@ function otherImage(path: string, actual: string): BottleError {
   return new BottleError('sidecar-refused', `${path} is for another image, ${actual}`, {
     hint: 'pack the image again',
   });
-}
-
-/** Verifies a file outside the store, against the pack record beside it (`<file>.json`) where there is one. */
-export async function verifyFile(path: string, options: VerifyOptions): Promise<StoredSidecar> {
-  const record = await readRecord(`${path}.json`);
-  const report = await verifySidecar(path, record === undefined ? {} : expectedOf(record), options);
-  return { path, report, record };
-}
-
-export function expectedOf(record: PackRecord): ExpectedSidecar {
-  return {
-    platform: record.platform,
-    configDigest: record.flattened.configDigest as Digest,
-    sha256: record.sidecar.sha256,
-  };
-}
-
-/** Copies a sidecar of the store, with its pack record beside it as `<file>.json`. */
-export async function exportSidecar(stored: StoredSidecar, target: string): Promise<void> {
-  const temp = join(dirname(target), `.${randomBytes(8).toString('hex')}.tmp`);
-  try {
-    await fs.copyFile(stored.path, temp, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
-    const { sha256 } = await verifySidecar(temp, { sha256: stored.report.sha256 });
-    await syncFile(temp);
-    await fs.rm(`${target}.json`, { force: true });
-    await fs.rename(temp, target);
-    if (stored.record !== undefined && stored.record.sidecar.sha256 === sha256) {
-      await fs.writeFile(`${target}.json`, formatRecord(stored.record));
-    }
-  } catch (error) {
-    throw error instanceof BottleError ? error : fileError(`cannot write ${target}`, error);
-  } finally {
-    await fs.rm(temp, { force: true });
-  }
 }

@@ -1,8 +1,8 @@
 import { X509Certificate } from 'node:crypto';
-import * as fs from 'node:fs/promises';
 import { TrustedRoot } from '@sigstore/protobuf-specs';
 import { type TrustMaterial, toTrustMaterial } from '@sigstore/verify';
-import { BottleError, fileError } from '../errors.ts';
+import { BottleError, fileError, hasErrno } from '../errors.ts';
+import { readSmallFile } from '../host/small-file.ts';
 import github from './roots/github.json' with { type: 'json' };
 import publicGood from './roots/public-good.json' with { type: 'json' };
 
@@ -29,15 +29,23 @@ export function builtInRoots(): TrustRoot[] {
  * @throws BottleError `usage` when it is none
  */
 export async function readRoots(path: string): Promise<TrustRoot[]> {
-  const text = await readSmallFile(path);
+  const bytes = await readSmallFile(path, MAX_ROOTS_BYTES).catch((error: unknown) => {
+    throw hasErrno(error, 'EFBIG')
+      ? notARoot(path, error)
+      : fileError(`cannot read the trusted root ${path}`, error);
+  });
   try {
-    return parseOneOrLines(text).map((json, index) => parseRoot(`${path} (${index + 1})`, json));
+    return parseOneOrLines(bytes.toString()).map((json, index) => parseRoot(`${path} (${index + 1})`, json));
   } catch (cause) {
-    throw new BottleError('usage', `${path} is no trusted root of Sigstore`, {
-      hint: 'write one with gh attestation trusted-root > FILE',
-      cause,
-    });
+    throw notARoot(path, cause);
   }
+}
+
+function notARoot(path: string, cause: unknown): BottleError {
+  return new BottleError('usage', `${path} is not a trusted root of Sigstore`, {
+    hint: 'write one with gh attestation trusted-root > FILE',
+    cause,
+  });
 }
 
 /** @throws Error when it is none */
@@ -50,15 +58,6 @@ export function parseRoot(name: string, json: unknown): TrustRoot {
     throw new Error('it names no certificate authority');
   }
   return { name, material: toTrustMaterial(root), authorities };
-}
-
-async function readSmallFile(path: string): Promise<string> {
-  try {
-    const { size } = await fs.stat(path);
-    return size > MAX_ROOTS_BYTES ? '' : await fs.readFile(path, 'utf8');
-  } catch (error) {
-    throw fileError(`cannot read the trusted root ${path}`, error);
-  }
 }
 
 function parseOneOrLines(text: string): unknown[] {

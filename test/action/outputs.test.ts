@@ -29,7 +29,7 @@ const PACKED: PackedPlatform = {
       narrowed: true,
     },
   },
-  bundlePath: '/home/runner/work/_temp/claude-bottle-pack-x/a.smolmachine.sigstore.json',
+  bundle: Buffer.from('{}'),
   signer: 'https://github.com/o/r/.github/workflows/pack.yml@refs/tags/v1',
   artifact: {
     id: 42,
@@ -96,7 +96,7 @@ describe('outputs', () => {
       {
         ...PACKED,
         artifact: undefined,
-        bundlePath: undefined,
+        bundle: undefined,
         record: { ...PACKED.record, inputs: undefined },
       },
       {},

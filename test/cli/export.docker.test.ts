@@ -9,8 +9,9 @@ import { parseInputsKey } from '../../src/identity/inputs-key.ts';
 import { sharedTags } from '../../src/identity/oci-names.ts';
 import { type PackRecord, packRecordSchema } from '../../src/identity/pack-record.ts';
 import { publishedName } from '../../src/identity/published-name.ts';
-import { publishToRegistry, type VerifiedSidecar } from '../../src/publish/oci-registry.ts';
+import { publishToRegistry } from '../../src/publish/oci-registry.ts';
 import { HttpClient } from '../../src/remote/http.ts';
+import type { PackedSidecar } from '../../src/sidecar/file.ts';
 import { isOnPath, LACKS_REGISTRY, startDockerRegistry } from '../helpers/docker-registry.ts';
 import { tempDir } from '../helpers/temp-dir.ts';
 import { done, signedExporter } from './export-bed.ts';
@@ -148,7 +149,7 @@ function keyOf({ inputs }: PackRecord) {
 }
 
 /** As the action does: the file has its published name, and the record is one that was read, with its keys in order. */
-async function publish(host: string, { path, record }: VerifiedSidecar, bundle: Buffer) {
+async function publish(host: string, { path, record }: PackedSidecar, bundle: Buffer) {
   const named = join(await tempDir(), publishedName(record.platform, keyOf(record)));
   await fs.copyFile(path, named);
   const http = new HttpClient({ signal });

@@ -7,7 +7,7 @@ import { engineFacts } from '../../src/docker/command.ts';
 import { parseInputsKey } from '../../src/identity/inputs-key.ts';
 import type { PackRecord } from '../../src/identity/pack-record.ts';
 import { publishedName } from '../../src/identity/published-name.ts';
-import { formatRecord } from '../../src/store/record-file.ts';
+import { formatRecord } from '../../src/sidecar/file.ts';
 import { startGitHub } from '../doubles/github/github.ts';
 import { type Checkout, sampleCheckout } from '../helpers/checkout.ts';
 import { type CliResult, DOUBLE_DIR, runCli } from '../helpers/cli.ts';

@@ -1,8 +1,8 @@
 import * as fs from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { formatRecord } from '../../src/sidecar/file.ts';
 import { verifySidecar } from '../../src/sidecar/verify.ts';
-import { formatRecord } from '../../src/store/record-file.ts';
 import type { Claims } from '../doubles/sigstore/certificates.ts';
 import { SigstoreDouble, workflowClaims } from '../doubles/sigstore/sigstore.ts';
 import { type Checkout, publishFile, sampleCheckout } from '../helpers/checkout.ts';

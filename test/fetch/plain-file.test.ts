@@ -113,9 +113,13 @@ describe('a sidecar on this machine', () => {
   });
 
   it.each([
-    ['a directory', () => fs.mkdir(`${path}.json`), /no file of at most 1048576 bytes/],
-    ['a pipe', async () => execFileSync('mkfifo', [`${path}.json`]), /no file of at most/],
-    ['too large', () => fs.writeFile(`${path}.json`, Buffer.alloc((1 << 20) + 1, ' ')), /no file of at most/],
+    ['a directory', () => fs.mkdir(`${path}.json`), /not a regular file of at most 1048576 bytes/],
+    ['a pipe', async () => execFileSync('mkfifo', [`${path}.json`]), /not a regular file of at most/],
+    [
+      'too large',
+      () => fs.writeFile(`${path}.json`, Buffer.alloc((1 << 20) + 1, ' ')),
+      /not a regular file of at most/,
+    ],
     ['not JSON', () => fs.writeFile(`${path}.json`, 'x'), /it is not JSON/],
   ])('is damaged when its record is %s', async (_, spoil, message) => {
     await fs.rm(`${path}.json`);

@@ -5,7 +5,7 @@ import { type Demands, requireWanted } from '../../src/fetch/policy.ts';
 import type { Offer } from '../../src/fetch/source.ts';
 import type { PackRecord } from '../../src/identity/pack-record.ts';
 import { publishedName } from '../../src/identity/published-name.ts';
-import { formatRecord } from '../../src/store/record-file.ts';
+import { formatRecord } from '../../src/sidecar/file.ts';
 import { startGitHub } from '../doubles/github/github.ts';
 import { publishFile, sampleCheckout } from '../helpers/checkout.ts';
 import { runCli } from '../helpers/cli.ts';

@@ -6,7 +6,7 @@ import { readBuildInputs } from '../../src/context/build-inputs.ts';
 import type { InputsRecord } from '../../src/identity/inputs-key.ts';
 import type { PackRecord } from '../../src/identity/pack-record.ts';
 import type { GuestPlatform } from '../../src/identity/platform.ts';
-import { formatRecord } from '../../src/store/record-file.ts';
+import { formatRecord } from '../../src/sidecar/file.ts';
 import { sampleSidecar } from './oci-publish.ts';
 import { tempDir } from './temp-dir.ts';
 

@@ -318,7 +318,7 @@ describe('an upload', () => {
       'POST uploads SHA256SUMS-linux-amd64',
       'PATCH api releases/N',
     ]);
-    expect(contentsOf(theRelease())[`${AMD64}.json`]).toBe(await hexOf(sidecar.recordPath));
+    expect(contentsOf(theRelease())[`${AMD64}.json`]).toBe(await hexOf(`${sidecar.path}.json`));
   });
 
   it('is whole after a cut in the middle of a sidecar', async () => {
@@ -398,7 +398,7 @@ describe('an upload', () => {
     const sidecar = await bed.addSidecar();
     await fs.truncate(sidecar.path, 40_000);
     const error = await failureOf(bed.publish([sidecar]));
-    expect(error.message).toContain('has 40000 bytes, and was packed with 50000');
+    expect(error.message).toContain('it has 40000 bytes, not 50000');
     expect(bed.changes()).toEqual([]);
   });
 
@@ -412,7 +412,7 @@ describe('an upload', () => {
       return undefined;
     };
     const error = await failureOf(bed.publish([sidecar]));
-    expect(error.message).toContain('ended at byte 40000, and was packed with 50000');
+    expect(error.message).toContain('has changed since it was verified');
     expect(theRelease().draft).toBe(true);
   });
 

@@ -13,12 +13,9 @@ import type { PackRecord } from '../../src/identity/pack-record.ts';
 import type { GuestPlatform } from '../../src/identity/platform.ts';
 import { publishedName } from '../../src/identity/published-name.ts';
 import type { ProgressEvent } from '../../src/progress.ts';
-import {
-  publishToRegistry,
-  type RegistryPublication,
-  type VerifiedSidecar,
-} from '../../src/publish/oci-registry.ts';
+import { publishToRegistry, type RegistryPublication } from '../../src/publish/oci-registry.ts';
 import { HttpClient } from '../../src/remote/http.ts';
+import type { PackedSidecar } from '../../src/sidecar/file.ts';
 import {
   isOnPath,
   LACKS_REFERRERS_REGISTRY,
@@ -84,14 +81,14 @@ function openTools(host: string) {
   };
 }
 
-async function publish(host: string, sidecars: readonly VerifiedSidecar[], tags: readonly string[] = [TAG]) {
+async function publish(host: string, sidecars: readonly PackedSidecar[], tags: readonly string[] = [TAG]) {
   const name = { registry: host, repository: REPOSITORY };
   const publication: RegistryPublication = { name, sidecars, tags };
   const { tools, warnings } = openTools(host);
   return { ...(await publishToRegistry(publication, tools)), warnings: warnings() };
 }
 
-async function samples(): Promise<VerifiedSidecar[]> {
+async function samples(): Promise<PackedSidecar[]> {
   return await Promise.all(PLATFORMS.map((platform) => sampleSidecar(platform, KEYS[platform])));
 }
 
@@ -140,7 +137,7 @@ registryTest(
   async () => {
     const registry = await startDockerRegistry();
     const [amd64, arm64] = await samples();
-    const result = await publish(registry.host, [amd64, arm64] as VerifiedSidecar[], [TAG, 'v1.2']);
+    const result = await publish(registry.host, [amd64, arm64] as PackedSidecar[], [TAG, 'v1.2']);
 
     expect(result).toMatchObject({ name: `${registry.host}/${REPOSITORY}`, isPublic: true, warnings: [] });
     const digests = result.sidecars.map(({ digest }) => digest);
@@ -338,7 +335,7 @@ for (const [kind, isMissing, start] of REGISTRIES) {
   test.skipIf(isMissing)(`a registry ${kind} keeps the bundle beside the sidecar`, async () => {
     const { host, requests } = await start();
     const [amd64, arm64] = await samples();
-    const sidecars = [{ ...amd64, bundle: bundle() }, arm64] as VerifiedSidecar[];
+    const sidecars = [{ ...amd64, bundle: bundle() }, arm64] as PackedSidecar[];
     const { sidecars: published } = await publish(host, sidecars);
     expect(published.map(({ bundleDigest }) => bundleDigest)).toEqual([expect.any(String), undefined]);
 
@@ -356,8 +353,7 @@ for (const [kind, isMissing, start] of REGISTRIES) {
     await publish(host, sidecars);
     expect(requests.filter(({ method }) => WRITES.includes(method))).toEqual([]);
 
-    const [again] = (await publish(host, [{ ...amd64, bundle: bundle('second') } as VerifiedSidecar]))
-      .sidecars;
+    const [again] = (await publish(host, [{ ...amd64, bundle: bundle('second') } as PackedSidecar])).sidecars;
     expect(again?.digest).toBe(published[0]?.digest);
     const both = await (await find(host, 'linux/amd64')).bundles();
     expect(both.map(String).sort()).toEqual([bundle(), bundle('second')].map(String).sort());
@@ -390,7 +386,7 @@ registryTest('a bundle that is listed and cannot be read is no missing one', asy
 
 registryTest('what others have put into an index stays there, field by field', async () => {
   const registry = await startDockerRegistry();
-  const [amd64, arm64] = (await samples()) as [VerifiedSidecar, VerifiedSidecar];
+  const [amd64, arm64] = (await samples()) as [PackedSidecar, PackedSidecar];
   const { sidecars } = await publish(registry.host, [amd64], ['elsewhere']);
   const other = {
     mediaType: IMAGE_TYPE,
@@ -520,10 +516,10 @@ registryTest.each([
   const [sidecar, other] = await Promise.all(
     ['ab', 'ef'].map((pair) => sampleSidecar('linux/amd64', pair.repeat(32))),
   );
-  await publish(registry.host, [sidecar as VerifiedSidecar], ['v1']);
+  await publish(registry.host, [sidecar as PackedSidecar], ['v1']);
   const before = await readText(registry.host, 'manifests/v1');
   isRefusing = true;
-  expect(await failureOf(publish(registry.host, [other as VerifiedSidecar], ['v1']))).toMatchObject({
+  expect(await failureOf(publish(registry.host, [other as PackedSidecar], ['v1']))).toMatchObject({
     code: 'upload-failed',
     exitCode: 69,
     message: expect.stringMatching(/^cannot publish to .*smolmachine: .* answered 400/),
@@ -542,7 +538,9 @@ registryTest('a file that has changed since it was verified is not published', a
   expect(await failureOf(publish(registry.host, [sidecar]))).toMatchObject({
     code: 'sidecar-damaged',
     exitCode: 65,
-    message: expect.stringContaining(`${sidecar.path} has changed since it was verified: it is SHA-256 `),
+    message: expect.stringContaining(
+      `${sidecar.path} has changed since it was verified: it has the SHA-256 `,
+    ),
   });
   const tags = await fetch(`http://${registry.host}/v2/${REPOSITORY}/tags/list`);
   expect(tags.status).toBe(404);

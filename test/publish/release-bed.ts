@@ -12,6 +12,7 @@ import {
   type ReleaseResult,
   type ReleaseSidecar,
 } from '../../src/publish/github-release.ts';
+import { formatRecord } from '../../src/sidecar/file.ts';
 import type { UploadFault } from '../doubles/github/changes.ts';
 import type { GitHub, GitHubRequest } from '../doubles/github/github.ts';
 import type { Release, Repository } from '../doubles/github/repository.ts';
@@ -121,14 +122,12 @@ async function addSidecar(
     ...(source && { source: { ...source, commit } }),
   };
   await fs.writeFile(path, content);
-  await fs.writeFile(`${path}.json`, JSON.stringify(record));
-  await fs.writeFile(`${path}.bundle`, '{}');
+  await fs.writeFile(`${path}.json`, formatRecord(record));
   return {
     path,
     name: publishedName(platform, key),
     record,
-    recordPath: `${path}.json`,
-    ...(bundle && { bundlePath: `${path}.bundle` }),
+    ...(bundle && { bundle: Buffer.from('{}') }),
   };
 }
 

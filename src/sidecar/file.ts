@@ -1,0 +1,196 @@
+import { createHash } from 'node:crypto';
+import { constants, createWriteStream } from 'node:fs';
+import * as fs from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { BottleError, fileError, hasErrno } from '../errors.ts';
+import { requireFreeBytes } from '../host/disk.ts';
+import { isAlive, thisOwner } from '../host/owner.ts';
+import { readSmallFile } from '../host/small-file.ts';
+import { syncDirectory } from '../host/sync.ts';
+import type { Digest } from '../identity/image-id.ts';
+import { type PackRecord, readableRecord } from '../identity/pack-record.ts';
+import { BUNDLE_SUFFIX } from '../identity/published-name.ts';
+import type { ExpectedSidecar, SidecarReport, VerifyOptions } from './report.ts';
+import { verifySidecar } from './verify.ts';
+
+/** The most that is read of a pack record, and of a bundle. */
+export const MAX_RECORD_BYTES = 1024 * 1024;
+export const MAX_BUNDLE_BYTES = 4 * 1024 * 1024;
+const READ_CHUNK_BYTES = 256 * 1024;
+/** Read into by turns: more than are on their way at once. New ones would be garbage that is not collected before 64 MB. */
+const READ_BUFFERS = 32;
+
+/** A sidecar on this machine, and what belongs to it. */
+export interface SidecarFile {
+  readonly path: string;
+  /** Undefined for a sidecar that something else than this project wrote. */
+  readonly record: PackRecord | undefined;
+  /** What verifying the file found. */
+  readonly report?: SidecarReport | undefined;
+  /** The Sigstore bundle that signs the file and its record. */
+  readonly bundle?: Buffer | undefined;
+}
+
+/** A sidecar that this project packed. */
+export interface PackedSidecar extends SidecarFile {
+  readonly record: PackRecord;
+}
+
+/** A sidecar whose bytes have passed all checks. */
+export interface VerifiedSidecar extends SidecarFile {
+  readonly report: SidecarReport;
+}
+
+/** Where the pack record of a sidecar is, beside it. */
+export function recordPathOf(path: string): string {
+  return `${path}.json`;
+}
+
+/** Where the Sigstore bundle of a sidecar is, beside it. */
+export function bundlePathOf(path: string): string {
+  return path + BUNDLE_SUFFIX;
+}
+
+/** Undefined when there is no record that can be read. */
+export async function readRecord(path: string): Promise<PackRecord | undefined> {
+  const json = await readSmallFile(path, MAX_RECORD_BYTES).catch(() => undefined);
+  return json && readableRecord(json.toString());
+}
+
+export function formatRecord(record: PackRecord): string {
+  return `${JSON.stringify(record, undefined, 2)}\n`;
+}
+
+/** The Sigstore bundle beside a sidecar; undefined where there is none. */
+export async function readBundle(path: string): Promise<Buffer | undefined> {
+  try {
+    return await readSmallFile(bundlePathOf(path), MAX_BUNDLE_BYTES);
+  } catch (error) {
+    if (hasErrno(error, 'ENOENT')) {
+      return undefined;
+    }
+    throw fileError(`cannot read ${bundlePathOf(path)}`, error);
+  }
+}
+
+/** Verifies a file, against the pack record beside it where there is one. */
+export async function verifyFile(path: string, options: VerifyOptions): Promise<VerifiedSidecar> {
+  const record = await readRecord(recordPathOf(path));
+  const report = await verifySidecar(path, record === undefined ? {} : expectedOf(record), options);
+  return { path, report, record };
+}
+
+/** What a pack record promises of its sidecar. */
+export function expectedOf(record: PackRecord): ExpectedSidecar {
+  return {
+    platform: record.platform,
+    configDigest: record.flattened.configDigest as Digest,
+    sha256: record.sidecar.sha256,
+  };
+}
+
+/**
+ * The bytes of a file that was verified before. The last of them come only when all of them have the hash.
+ * @throws BottleError `sidecar-damaged` when the file is not the one that was verified
+ */
+export async function* checkedStream(
+  path: string,
+  { sha256, sizeBytes }: Pick<SidecarReport, 'sha256' | 'sizeBytes'>,
+  onBytes: (doneBytes: number) => void = () => {},
+): AsyncGenerator<Buffer> {
+  const hash = createHash('sha256');
+  const buffers = Array.from({ length: READ_BUFFERS }, () => Buffer.allocUnsafeSlow(READ_CHUNK_BYTES));
+  const file = await fs
+    .open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
+    .catch((error: unknown) => {
+      throw fileError(`cannot read ${path}`, error);
+    });
+  try {
+    for (let doneBytes = 0, turn = 0; doneBytes < sizeBytes; turn = (turn + 1) % READ_BUFFERS) {
+      const length = Math.min(READ_CHUNK_BYTES, sizeBytes - doneBytes);
+      const { bytesRead, buffer } = await file.read(buffers[turn] as Buffer, 0, length);
+      const chunk = buffer.subarray(0, bytesRead);
+      hash.update(chunk);
+      doneBytes += bytesRead;
+      const found = doneBytes === sizeBytes || bytesRead === 0 ? hash.digest('hex') : sha256;
+      if (found !== sha256) {
+        throw changedSidecar(path, `the SHA-256 ${found}, not ${sha256}`);
+      }
+      yield chunk;
+      onBytes(doneBytes);
+    }
+  } catch (error) {
+    throw error instanceof BottleError ? error : fileError(`cannot read ${path}`, error);
+  } finally {
+    await file.close();
+  }
+}
+
+/** @param difference what the file has now, and what it had */
+export function changedSidecar(path: string, difference: string): BottleError {
+  return new BottleError(
+    'sidecar-damaged',
+    `${path} has changed since it was verified: it has ${difference}`,
+    { hint: 'pack or fetch it again; something else writes to that file' },
+  );
+}
+
+export interface CopyOptions {
+  readonly signal: AbortSignal;
+  readonly onBytes?: (doneBytes: number) => void;
+}
+
+/**
+ * Copies a sidecar with its record and bundle to `target` and beside it. Each file appears whole or not at all, and the
+ * record last, so that no record is beside another sidecar.
+ */
+export async function copySidecar(
+  { path, record, report, bundle }: SidecarFile & (VerifiedSidecar | PackedSidecar),
+  target: string,
+  { signal, onBytes }: CopyOptions,
+): Promise<void> {
+  const dir = dirname(target);
+  const content = report ?? (record as PackRecord).sidecar;
+  const put = (file: string, source: Readable) => putFile(file, source, signal);
+  try {
+    await requireFreeBytes(dir, content.sizeBytes, 'the sidecar');
+    await fs.rm(recordPathOf(target), { force: true });
+    await put(target, Readable.from(checkedStream(path, content, onBytes)));
+    await fs.rm(bundlePathOf(target), { force: true });
+    if (bundle !== undefined) {
+      await put(bundlePathOf(target), Readable.from([bundle]));
+    }
+    if (record !== undefined) {
+      await put(recordPathOf(target), Readable.from([Buffer.from(formatRecord(record))]));
+    }
+    await syncDirectory(dir);
+  } catch (error) {
+    signal.throwIfAborted();
+    throw error instanceof BottleError ? error : fileError(`cannot write ${target}`, error);
+  }
+}
+
+async function putFile(target: string, source: Readable, signal: AbortSignal): Promise<void> {
+  const dir = dirname(target);
+  const prefix = `.${basename(target)}.`;
+  await removeAbandoned(dir, prefix);
+  const temp = join(dir, `${prefix}${thisOwner()}.part`);
+  try {
+    await pipeline(source, createWriteStream(temp, { flags: 'wx', flush: true }), { signal });
+    await fs.rename(temp, target);
+  } finally {
+    await fs.rm(temp, { force: true });
+  }
+}
+
+/** Removes what a killed process has left. A private directory would need links, which a USB stick lacks. */
+async function removeAbandoned(dir: string, prefix: string): Promise<void> {
+  for (const name of await fs.readdir(dir)) {
+    const owner = name.startsWith(prefix) && /^([0-9a-z-]+)\.part$/.exec(name.slice(prefix.length))?.[1];
+    if (owner && !isAlive(owner)) {
+      await fs.rm(join(dir, name), { force: true });
+    }
+  }
+}
