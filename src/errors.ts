@@ -2,7 +2,7 @@
  * The exit codes are a contract with callers (README, "Exit codes"). Each error code names one failure and
  * maps to exactly one of them.
  */
-const EXIT_CODES = {
+export const EXIT_CODES = {
   usage: 64,
   'sidecar-damaged': 65,
   'sidecar-refused': 65,
