@@ -1,10 +1,12 @@
 import { isDamage } from '../errors.ts';
+import { formatBytes } from '../host/disk.ts';
 import { type OnProgress, warningsTo } from '../progress.ts';
 import type { ByteRange, HttpClient } from '../remote/http.ts';
 import type { FileHash } from '../sidecar/report.ts';
 import { SidecarHash } from '../sidecar/verify.ts';
 import { Connections, damaged, UnusableRangeError } from './connections.ts';
 import { PartFile } from './part-file.ts';
+import { type Reuse, reuseFrames } from './reuse.ts';
 import type { RemoteFile } from './source.ts';
 
 export interface DownloadOptions {
@@ -13,6 +15,8 @@ export interface DownloadOptions {
   readonly signal: AbortSignal;
   readonly http: HttpClient;
   readonly onProgress: OnProgress;
+  /** What this machine may have of the file already. */
+  readonly reuse?: Reuse | undefined;
 }
 
 export interface Download {
@@ -49,6 +53,8 @@ class Transfer {
   #isResumed: boolean;
   #usedRanges = false;
   #trustsRanges = true;
+  /** From other sidecars. */
+  #reusedBytes = 0;
 
   constructor(file: RemoteFile, part: PartFile, options: DownloadOptions) {
     this.#file = file;
@@ -61,9 +67,10 @@ class Transfer {
   async run(): Promise<FileHash> {
     const { onProgress } = this.#options;
     const { sha256: expected, sizeBytes } = this.#file;
+    await this.#reuseFrames();
     onProgress({ type: 'start', stage: 'download' });
     let hashed = await this.#receive();
-    if (hashed.sha256 !== expected && (this.#isResumed || this.#usedRanges)) {
+    if (hashed.sha256 !== expected && (this.#isResumed || this.#usedRanges || this.#reusedBytes > 0)) {
       this.#warn('the parts that are here do not make up the promised file; downloading the whole file');
       this.#trustsRanges = false;
       hashed = await this.#receive();
@@ -71,8 +78,33 @@ class Transfer {
     if (hashed.sha256 !== expected) {
       throw damaged(`its SHA-256 is ${hashed.sha256}, expected ${expected}`);
     }
-    onProgress({ type: 'done', stage: 'download', sizeBytes });
+    onProgress({ type: 'done', stage: 'download', sizeBytes: sizeBytes - this.#reusedBytes });
     return hashed;
+  }
+
+  /** What an earlier run has left includes what it has copied. */
+  async #reuseFrames(): Promise<void> {
+    const { reuse, signal, onProgress } = this.#options;
+    if (reuse === undefined || this.#part.doneBytes > 0) {
+      return;
+    }
+    const { sizeBytes: totalBytes } = this.#part;
+    const frames = async () => {
+      onProgress({ type: 'start', stage: 'reuse' });
+      return await reuse.frames().catch((error: Error) => {
+        signal.throwIfAborted();
+        this.#warn(`the frame index cannot be used, ${error.message}; downloading the whole file`);
+        return [];
+      });
+    };
+    const onBytes = (doneBytes: number) =>
+      onProgress({ type: 'bytes', stage: 'reuse', doneBytes, totalBytes });
+    await reuseFrames(this.#part, { ...reuse, frames }, { signal, onBytes });
+    this.#reusedBytes = this.#part.doneBytes;
+    if (this.#reusedBytes > 0) {
+      const detail = `from other sidecars in the store, ${formatBytes(totalBytes - this.#reusedBytes)} to go`;
+      onProgress({ type: 'done', stage: 'reuse', sizeBytes: this.#reusedBytes, detail });
+    }
   }
 
   async #receive(): Promise<FileHash> {
@@ -107,6 +139,7 @@ class Transfer {
   async #startOver(): Promise<void> {
     await this.#part.clear();
     this.#isResumed = false;
+    this.#reusedBytes = 0;
   }
 
   async #receiveAndHash(): Promise<FileHash> {
@@ -133,8 +166,8 @@ class Transfer {
     this.#options.onProgress({
       type: 'bytes',
       stage: 'download',
-      doneBytes,
-      totalBytes: this.#part.sizeBytes,
+      doneBytes: doneBytes - this.#reusedBytes,
+      totalBytes: this.#part.sizeBytes - this.#reusedBytes,
     });
   }
 

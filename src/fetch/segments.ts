@@ -20,19 +20,23 @@ export function cutSegments(missing: readonly Range[]): Range[] {
 }
 
 function bridge(missing: readonly Range[]): Range[] {
-  const gaps = missing.slice(1).map(({ start }, index) => start - (missing[index]?.end ?? 0));
+  const gaps = missing.slice(1).map(({ start }, index) => ({
+    index: index + 1,
+    bytes: start - (missing[index]?.end ?? 0),
+  }));
   const surplus = missing.length - MAX_RANGES;
-  const bridgedBytes = Math.max(BRIDGED_BYTES, gaps.toSorted((a, b) => a - b)[surplus - 1] ?? 0);
-  const bridged: Range[] = [];
-  for (const { start, end } of missing) {
-    const last = bridged.at(-1);
-    if (last !== undefined && start - last.end <= bridgedBytes) {
-      bridged[bridged.length - 1] = { start: last.start, end };
-    } else {
-      bridged.push({ start, end });
-    }
+  const bridged = new Set(
+    gaps
+      .toSorted((a, b) => a.bytes - b.bytes)
+      .filter(({ bytes }, rank) => bytes <= BRIDGED_BYTES || rank < surplus)
+      .map(({ index }) => index),
+  );
+  const joined: Range[] = [];
+  for (const [index, { start, end }] of missing.entries()) {
+    const before = bridged.has(index) ? joined.pop() : undefined;
+    joined.push({ start: before?.start ?? start, end });
   }
-  return bridged;
+  return joined;
 }
 
 function cut({ start, end }: Range, pieceBytes: number): Range[] {

@@ -156,7 +156,8 @@ export async function readFrameIndex(
   return indexOf(frames);
 }
 
-async function readSeekTable(
+/** The sizes of a sidecar's frames as its seek table lists them, unverified; undefined without such a table. */
+export async function readSeekTable(
   file: FileHandle,
   assetsBytes: number,
 ): Promise<Array<{ sizeBytes: number; contentBytes: number }> | undefined> {

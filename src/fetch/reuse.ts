@@ -1,0 +1,96 @@
+import { createHash } from 'node:crypto';
+import { constants } from 'node:fs';
+import * as fs from 'node:fs/promises';
+import { type Frame, readSeekTable } from '../sidecar/frame-index.ts';
+import { readSidecar } from '../sidecar/verify.ts';
+import type { PartFile } from './part-file.ts';
+
+export interface Reuse {
+  /** Paths of good sidecars of the same origin, the most alike first. */
+  readonly bases: readonly string[];
+  /** Reads the frame index of the wanted file. */
+  readonly frames: () => Promise<readonly Frame[]>;
+}
+
+/** Older sidecars have little that newer ones lack. */
+const MAX_BASES = 8;
+
+/**
+ * Copies the frames that other sidecars on this machine have into a file on its way. A frame counts by the SHA-256 of
+ * what was read, so that a base may have changed, may be damaged, or may disappear while it is read. The frame index
+ * is asked for only where there is a base with frames.
+ * @throws what reading the frame index throws
+ */
+export async function reuseFrames(
+  part: PartFile,
+  { bases, frames }: Reuse,
+  { signal, onBytes }: { signal: AbortSignal; onBytes: (doneBytes: number) => void },
+): Promise<void> {
+  const opened = await openBases(bases.slice(0, MAX_BASES));
+  try {
+    if (opened.length === 0) {
+      return;
+    }
+    const wanted = Map.groupBy(await frames(), ({ sha256 }) => sha256);
+    const sizes = new Set([...wanted.values()].map(([frame]) => frame?.sizeBytes ?? 0));
+    for (const base of opened) {
+      for await (const bytes of framesOf(base, sizes)) {
+        signal.throwIfAborted();
+        const sha256 = createHash('sha256').update(bytes).digest('hex');
+        for (const { offset } of wanted.get(sha256) ?? []) {
+          part.write([bytes], offset);
+          onBytes(part.doneBytes);
+        }
+        wanted.delete(sha256);
+        if (wanted.size === 0) {
+          return;
+        }
+      }
+    }
+  } finally {
+    await Promise.all(opened.map(({ file }) => file.close()));
+  }
+}
+
+interface Base {
+  readonly file: fs.FileHandle;
+  /** Of its frames, one after the other from its first byte on. */
+  readonly sizes: readonly number[];
+}
+
+async function openBases(paths: readonly string[]): Promise<Base[]> {
+  const bases: Base[] = [];
+  for (const path of paths) {
+    const base = await openBase(path).catch(() => undefined);
+    if (base !== undefined) {
+      bases.push(base);
+    }
+  }
+  return bases;
+}
+
+async function openBase(path: string): Promise<Base | undefined> {
+  const { footer } = await readSidecar(path);
+  const file = await fs.open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  const table = await readSeekTable(file, footer.assetsBytes).catch(() => undefined);
+  if (table === undefined) {
+    await file.close();
+    return undefined;
+  }
+  return { file, sizes: table.map(({ sizeBytes }) => sizeBytes) };
+}
+
+/** What can be read of the frames with these sizes: no other can be one that is wanted. */
+async function* framesOf({ file, sizes }: Base, wantedSizes: ReadonlySet<number>): AsyncGenerator<Buffer> {
+  let offset = 0;
+  for (const sizeBytes of sizes) {
+    if (wantedSizes.has(sizeBytes)) {
+      const bytes = Buffer.allocUnsafe(sizeBytes);
+      const { bytesRead } = await file.read(bytes, 0, sizeBytes, offset).catch(() => ({ bytesRead: 0 }));
+      if (bytesRead === sizeBytes) {
+        yield bytes;
+      }
+    }
+    offset += sizeBytes;
+  }
+}
