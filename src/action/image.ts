@@ -59,7 +59,7 @@ export async function obtainImage(
     {
       ...source,
       image: name,
-      platform: platform === hostGuestPlatform() ? undefined : platform,
+      platform,
       ...secretArgs(source),
     },
     { signal, onLine: (line) => log.onProgress({ type: 'output', stage: 'build', line }) },

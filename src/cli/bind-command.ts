@@ -9,6 +9,8 @@ import type { Output } from './output.ts';
 export interface BindCommandOptions extends Omit<BuildCommandOptions, 'platform'> {
   readonly image?: string;
   readonly prove?: true;
+  /** For the docker build that binds. */
+  readonly extraArgs?: readonly string[];
   readonly store?: string;
 }
 

@@ -49,7 +49,8 @@ function addFetch(program: Command, start: Start): void {
       .command('fetch')
       .description(
         'download the prebuilt sidecar of this checkout, verify it, put it where claude-bottle looks',
-      ),
+      )
+      .argument('[docker-build-args...]', 'after --: further arguments for the docker build that binds it'),
   )
     .option('--dry-run', 'say what would be fetched, and from where')
     .option('--no-bind', 'only store it; claude-bottle bind does the rest')
@@ -64,10 +65,10 @@ function addFetch(program: Command, start: Start): void {
         ['claude-bottle fetch --locked', 'exactly what claude-bottle.lock says'],
       ),
     )
-    .action((options: FetchCommandOptions) =>
+    .action((buildArgs: string[], options: FetchCommandOptions) =>
       start(async ({ output, signal }) => {
         const { runFetch } = await import('./fetch-command.ts');
-        return await runFetch(options, output, signal);
+        return await runFetch({ ...options, extraArgs: buildArgs }, output, signal);
       }),
     );
 }
@@ -134,7 +135,8 @@ function addBind(program: Command, start: Start): void {
   buildOptions(
     program
       .command('bind')
-      .description('build the image as claude-bottle does, and give the stored sidecar the name of its ID'),
+      .description('build the image as claude-bottle does, and give the stored sidecar the name of its ID')
+      .argument('[docker-build-args...]', 'after --: further arguments for docker build'),
     { hasPlatform: false },
   )
     .option('--image <name>', 'image to build (default: $CLAUDE_BOTTLE_IMAGE or claude-bottle:latest)')
@@ -142,10 +144,10 @@ function addBind(program: Command, start: Start): void {
     .addOption(storeOption())
     .addOption(jsonOption())
     .addHelpText('after', examples(['claude-bottle bind', 'after fetch --no-bind, or another docker build']))
-    .action((options: BindCommandOptions) =>
+    .action((buildArgs: string[], options: BindCommandOptions) =>
       start(async ({ output, signal }) => {
         const { runBind } = await import('./bind-command.ts');
-        return await runBind(options, output, signal);
+        return await runBind({ ...options, extraArgs: buildArgs }, output, signal);
       }),
     );
 }

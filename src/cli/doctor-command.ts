@@ -22,6 +22,8 @@ export interface DoctorOptions {
 interface Finding {
   readonly state: 'ok' | 'warn' | 'fail';
   readonly detail: string;
+  /** What the tool that was asked said, line by line. */
+  readonly lines?: readonly string[];
   readonly fix?: string | undefined;
 }
 
@@ -31,25 +33,29 @@ export async function runDoctor(
   output: Output,
   signal: AbortSignal,
 ): Promise<number> {
-  const dir = storeDir(options.store);
-  const checks: ReadonlyArray<readonly [name: string, check: () => Promise<Finding>]> = [
-    ['docker', () => checkDocker(signal)],
-    ['image ID', () => checkImageId(signal)],
+  const engine = engineFacts(signal);
+  const checks: ReadonlyArray<readonly [name: string, check: () => Promise<Finding | undefined>]> = [
+    ['docker', () => checkDocker(engine)],
+    ['image ID', () => checkImageId(engine)],
     ['smolvm', checkSmolvm],
     ['machine', checkVirtualization],
     ['scratch', () => checkDisk(scratchParent(), 'TMPDIR')],
-    ['store', () => checkStore(dir)],
+    ['store', async () => await checkStore(storeDir(options.store))],
     ['umask', checkUmask],
     ['token', checkToken],
     ['proxy', checkProxy],
   ];
-  const findings = await Promise.all(
-    checks.map(async ([name, check]) => ({ name, ...(await check().catch(failure)) })),
+  const found = await Promise.all(
+    checks.map(async ([name, check]) => ({ name, finding: await check().catch(failure) })),
+  );
+  const findings = found.flatMap(({ name, finding }) =>
+    finding === undefined ? [] : [{ name, ...finding }],
   );
   output.result(
     { findings },
-    findings.flatMap(({ name, state, detail, fix }) => [
+    findings.flatMap(({ name, state, detail, lines = [], fix }) => [
       `${colored(state)}  ${name.padEnd(8)} ${detail}`,
+      ...lines.map((line) => `      | ${line}`),
       ...(fix === undefined ? [] : [`      fix: ${fix}`]),
     ]),
   );
@@ -63,19 +69,26 @@ function colored(state: Finding['state']): string {
 
 function failure(error: unknown): Finding {
   if (error instanceof BottleError) {
-    return { state: 'fail', detail: error.message, fix: error.hint };
+    const { message, details, hint } = error;
+    return { state: 'fail', detail: message, ...(details.length > 0 && { lines: details }), fix: hint };
   }
   throw error;
 }
 
-async function checkDocker(signal: AbortSignal): Promise<Finding> {
-  const { version, store } = await engineFacts(signal);
+async function checkDocker(engine: ReturnType<typeof engineFacts>): Promise<Finding> {
+  const { version, store } = await engine;
   return { state: 'ok', detail: `engine ${version}, ${store} image store` };
 }
 
-/** Whether claude-bottle's next build gets the ID of the last one; `fetch` and `bind` try it out. */
-async function checkImageId(signal: AbortSignal): Promise<Finding> {
-  const { store } = await engineFacts(signal);
+/**
+ * Whether claude-bottle's next build gets the ID of the last one; `fetch` and `bind` try it out. Undefined without an engine,
+ * of which another line speaks.
+ */
+async function checkImageId(engine: ReturnType<typeof engineFacts>): Promise<Finding | undefined> {
+  const { store } = await engine.catch(() => ({ store: undefined }));
+  if (store === undefined) {
+    return undefined;
+  }
   if (store === 'classic' || process.env.BUILDX_NO_DEFAULT_ATTESTATIONS) {
     return { state: 'ok', detail: 'a cached build keeps its image ID' };
   }

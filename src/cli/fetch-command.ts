@@ -30,6 +30,8 @@ export interface FetchCommandOptions extends BuildCommandOptions, SourceCommandO
   readonly dryRun?: true;
   readonly bind: boolean;
   readonly prove?: true;
+  /** For the docker build that binds. */
+  readonly extraArgs?: readonly string[];
   readonly image?: string;
   readonly store?: string;
   readonly printPath?: true;

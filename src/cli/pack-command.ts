@@ -14,7 +14,13 @@ import { warningsTo } from '../progress.ts';
 import { copySidecar } from '../sidecar/file.ts';
 import { storeDir } from '../store/location.ts';
 import { Store, type StoredSidecar } from '../store/store.ts';
-import { type BuildCommandOptions, imageName, readInputs, warnAboutOnlyHere } from './build-options.ts';
+import {
+  type BuildCommandOptions,
+  imageName,
+  platformOf,
+  readInputs,
+  warnAboutOnlyHere,
+} from './build-options.ts';
 import type { Output } from './output.ts';
 
 export interface PackCommandOptions extends BuildCommandOptions {
@@ -156,7 +162,13 @@ async function build(
 ): Promise<Image> {
   onProgress({ type: 'start', stage: 'build', detail: image });
   const built = await buildImage(
-    { ...options, image, buildArgs: options.buildArg, secrets: options.secret },
+    {
+      ...options,
+      image,
+      platform: platformOf(options),
+      buildArgs: options.buildArg,
+      secrets: options.secret,
+    },
     { signal, onLine: (line) => onProgress({ type: 'output', stage: 'build', line }) },
   );
   onProgress({ type: 'done', stage: 'build', detail: `${image} ${id16(built.id)}` });

@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { BottleError } from '../errors.ts';
 import { type ChildOptions, type ChildResult, noteChild, runChild } from '../host/child.ts';
 import { scratchParent, withPrivateDir } from '../host/private-dir.ts';
-import type { Digest } from '../identity/image-id.ts';
-import { connectionError, ending, spawnDocker } from './command.ts';
+import type { GuestPlatform } from '../identity/platform.ts';
+import { dockerEnvironment, ending, engineError, spawnDocker } from './command.ts';
 import { type Image, inspectIfThere } from './image.ts';
 
 export interface BuildOptions {
@@ -19,7 +19,8 @@ export interface BuildOptions {
   readonly secrets?: readonly string[];
   /** Laid over our own environment: the values of secrets that are named by `env=NAME`. */
   readonly env?: NodeJS.ProcessEnv;
-  readonly platform?: string | undefined;
+  /** Always named: DOCKER_DEFAULT_PLATFORM or the builder would decide it otherwise. */
+  readonly platform: GuestPlatform;
   /** Builds as a plain `docker build` of the user would, and so gets the image ID that this gets. */
   readonly keepsAttestations?: boolean;
   /** Further arguments for `docker build`, as they are. */
@@ -37,7 +38,7 @@ export function dockerBuildArgs(options: BuildOptions, iidFile: string): string[
     ...['--iidfile', iidFile],
     ...optional('--file', options.file),
     ...optional('--target', options.target),
-    ...optional('--platform', options.platform),
+    ...['--platform', options.platform],
     ...pairs('--build-arg', options.buildArgs),
     ...pairs('--secret', options.secrets),
     ...(options.extraArgs ?? []),
@@ -55,29 +56,50 @@ export async function buildImage(
   { signal, onLine }: Pick<ChildOptions, 'signal' | 'onLine'>,
 ): Promise<Image> {
   return await withPrivateDir(scratchParent(), async (dir) => {
-    const iidFile = join(dir, 'image-id');
-    const step = new BuildStep();
-    const result = await spawnDocker(() =>
-      runChild('docker', dockerBuildArgs(options, iidFile), {
-        signal,
-        onSpawn: noteChild(dir),
-        // Without it every fully cached build has a new image ID in the containerd image store: the attestation
-        // in the index carries the time of the build.
-        env: {
-          ...process.env,
-          ...options.env,
-          ...(!options.keepsAttestations && { BUILDX_NO_DEFAULT_ATTESTATIONS: '1' }),
-        },
-        onLine: (line) => {
-          step.read(line);
-          onLine?.(line);
-        },
-      }),
-    );
-    if (result.exitCode !== 0) {
-      throw connectionError(result.tail) ?? buildError(result, step);
+    const run = async (more: readonly string[]) => {
+      const iidFile = join(dir, 'image-id');
+      const extraArgs = [...(options.extraArgs ?? []), ...more];
+      const step = new BuildStep();
+      const result = await spawnDocker(() =>
+        runChild('docker', dockerBuildArgs({ ...options, extraArgs }, iidFile), {
+          signal,
+          onSpawn: noteChild(dir),
+          // Without it every fully cached build has a new image ID in the containerd image store: the attestation
+          // in the index carries the time of the build.
+          env: dockerEnvironment({
+            ...options.env,
+            ...(!options.keepsAttestations && { BUILDX_NO_DEFAULT_ATTESTATIONS: '1' }),
+          }),
+          onLine: (line) => {
+            step.read(line);
+            onLine?.(line);
+          },
+        }),
+      );
+      if (result.exitCode !== 0) {
+        throw (await engineError(result.tail)) ?? buildError(result, step);
+      }
+      return (await fs.readFile(iidFile, 'utf8')).trim();
+    };
+    const writtenId = await run([]);
+    const built = await findBuilt(writtenId, options.image);
+    if (built !== undefined) {
+      return built;
     }
-    return await inspectBuilt((await fs.readFile(iidFile, 'utf8')).trim(), options.image);
+    // A builder of another driver than docker keeps what it builds, unless it is told to hand it over. The builders that do
+    // not know the option keep nothing.
+    const loadedId = await run(['--load']).catch((error: unknown) => {
+      signal?.throwIfAborted();
+      throw new BottleError(
+        'build-failed',
+        `docker build made ${writtenId}, and the engine does not have it`,
+        {
+          hint: 'run it again if another build moved the tag meanwhile; otherwise choose a builder of this engine: unset BUILDX_BUILDER, or docker buildx use default',
+          cause: error,
+        },
+      );
+    });
+    return await requireLoaded(loadedId, options.image);
   });
 }
 
@@ -85,19 +107,23 @@ export async function buildImage(
  * With the containerd image store and without attestations, buildx writes the digest of the config, and the engine
  * finds no image by that (docker/buildx pull request 3952). Then the tag leads to the image, if it is still ours.
  */
-async function inspectBuilt(writtenId: string, tag: string): Promise<Image> {
+async function findBuilt(writtenId: string, tag: string): Promise<Image | undefined> {
   const built = (await inspectIfThere(writtenId)) ?? (await inspectIfThere(tag));
-  if (built === undefined) {
-    throw new BottleError('build-failed', `docker build made ${writtenId}, but the engine does not have it`, {
-      hint: 'this builder keeps what it builds: unset BUILDX_BUILDER, or have it load what it builds (--load)',
-    });
+  const ids: readonly unknown[] = [built?.id, built?.configDigest];
+  return ids.includes(writtenId) ? built : undefined;
+}
+
+/** The containerd image store gives an image that is handed over an ID of its own, and does not tell its config's. */
+async function requireLoaded(writtenId: string, tag: string): Promise<Image> {
+  const built = await findBuilt(writtenId, tag);
+  const loaded = built ?? (await inspectIfThere(tag));
+  if (loaded !== undefined && (loaded === built || loaded.configDigest === undefined)) {
+    return loaded;
   }
-  if (![built.id, built.configDigest].includes(writtenId as Digest)) {
-    throw new BottleError('build-failed', `docker build made ${writtenId}, but ${tag} is ${built.id}`, {
-      hint: 'run it again if another build moved the tag meanwhile; otherwise update Docker to 28 or newer',
-    });
-  }
-  return built;
+  const found = loaded === undefined ? 'the engine does not have it' : `${tag} is ${loaded.id}`;
+  throw new BottleError('build-failed', `docker build --load made ${writtenId}, and ${found}`, {
+    hint: 'run it again if another build moved the tag meanwhile; otherwise unset BUILDX_BUILDER',
+  });
 }
 
 /** Follows the build output of both builders: "Step 2/5 : RUN …" and "#7 [stage 2/5] RUN …". */
@@ -128,7 +154,7 @@ function buildError(result: ChildResult, step: BuildStep): BottleError {
       ? 'build secrets need BuildKit: install the buildx component of the Docker client'
       : isForeign
         ? 'a program for another architecture was run: register QEMU first (docker/setup-qemu-action), or build on such a machine'
-        : 'mend the Dockerfile or its context; the last lines of the build are above',
+        : 'correct the Dockerfile or its context; the last lines of the build are above',
     details: result.tail,
   });
 }

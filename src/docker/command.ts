@@ -6,6 +6,15 @@ const SHORT_TIMEOUT_MS = 60_000;
 const CLEAN_UP_TIMEOUT_MS = 5_000;
 
 /**
+ * The environment of every docker command. Builds take values from it (`--build-arg NAME`, `--secret env=NAME`), so it is
+ * ours, without the variables that decide what comes out: the platform is always named, and the output is read.
+ */
+export function dockerEnvironment(more: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
+  const { DOCKER_DEFAULT_PLATFORM: _, ...env } = process.env;
+  return { ...env, BUILDKIT_PROGRESS: 'plain', DOCKER_CLI_HINTS: 'false', ...more };
+}
+
+/**
  * Runs a short docker command and returns its standard output. A `signal` is only for commands that look: what one
  * makes on the engine would otherwise appear after we have cleaned up.
  */
@@ -13,15 +22,18 @@ export async function docker(
   args: readonly string[],
   { signal }: Pick<ChildOptions, 'signal'> = {},
 ): Promise<string> {
-  const result = await spawnDocker(() => readChild('docker', args, { timeoutMs: SHORT_TIMEOUT_MS, signal }));
-  assertSuccess(args, result);
+  const options = { timeoutMs: SHORT_TIMEOUT_MS, signal, env: dockerEnvironment() };
+  const result = await spawnDocker(() => readChild('docker', args, options));
+  await assertSuccess(args, result);
   return result.stdout;
 }
 
 export async function cleanUp(args: string[]): Promise<string | undefined> {
   try {
-    const result = await readChild('docker', args, { timeoutMs: CLEAN_UP_TIMEOUT_MS });
-    const isGone = result.tail.some((line) => /no such|not found|already in progress/i.test(line));
+    const options = { timeoutMs: CLEAN_UP_TIMEOUT_MS, env: dockerEnvironment() };
+    const result = await readChild('docker', args, options);
+    // Two runs that clean up at once meet at the same container.
+    const isGone = result.tail.some((line) => /no such|not found|is already in progress/i.test(line));
     return result.exitCode === 0 || isGone ? undefined : `docker ${args.join(' ')}: ${lastLine(result)}`;
   } catch (error) {
     return `docker ${args.join(' ')}: ${error instanceof Error ? error.message : error}`;
@@ -42,7 +54,7 @@ export async function spawnDocker<T>(spawn: () => Promise<T>): Promise<T> {
   }
 }
 
-export function assertSuccess(args: readonly string[], result: ChildResult): void {
+export async function assertSuccess(args: readonly string[], result: ChildResult): Promise<void> {
   if (result.exitCode === 0) {
     return;
   }
@@ -53,28 +65,63 @@ export function assertSuccess(args: readonly string[], result: ChildResult): voi
     });
   }
   throw (
-    connectionError(result.tail) ??
-    new BottleError('docker-failed', `docker ${args.slice(0, 2).join(' ')} failed (${ending(result)})`, {
-      hint: noSpace(result.tail) ? 'free disk space on the Docker engine' : 'see what docker says above',
+    (await engineError(result.tail)) ??
+    new BottleError('docker-failed', `docker ${commandName(args)} failed (${ending(result)})`, {
+      hint: hintFor(result.tail, args),
       details: result.tail,
     })
   );
 }
 
-export function connectionError(lines: readonly string[]): BottleError | undefined {
+/** `image inspect`, `info` */
+function commandName(args: readonly string[]): string {
+  return /^\S+(?: [a-z]+)?/.exec(args.join(' '))?.[0] ?? '';
+}
+
+function hintFor(lines: readonly string[], args: readonly string[]): string {
+  if (noSpace(lines)) {
+    return 'free disk space on the Docker engine';
+  }
+  if (lines.some((line) => /context not found|unable to resolve docker endpoint/i.test(line))) {
+    return 'choose a context that docker context ls lists, or unset DOCKER_CONTEXT';
+  }
+  return lines.length === 0
+    ? `run it by hand: docker ${args.join(' ')}`
+    : 'the lines above are what docker says';
+}
+
+/** A failure that is about the engine, and not about what it was asked for. */
+export async function engineError(lines: readonly string[]): Promise<BottleError | undefined> {
+  const details = lines.length > 1 ? lines : [];
   for (const line of lines) {
     if (/permission denied.*(docker daemon|docker API)|docker\.sock.*permission denied/i.test(line)) {
       return new BottleError('docker-not-permitted', `this user may not use the Docker daemon: ${line}`, {
         hint: 'add the user to the docker group (sudo usermod -aG docker "$USER") and log in again',
       });
     }
-    if (/cannot connect to the docker daemon|failed to connect to the docker API/i.test(line)) {
+    if (
+      /cannot connect to the docker daemon|failed to connect to the docker API|error during connect/i.test(
+        line,
+      )
+    ) {
       return new BottleError('docker-unreachable', `cannot reach the Docker daemon: ${line}`, {
         hint: 'start Docker, or point DOCKER_HOST at a running one',
+        details,
       });
     }
   }
-  return undefined;
+  return await podmanError();
+}
+
+/** Podman calls itself docker on some systems, and answers differently. Undefined for docker itself. */
+export async function podmanError(): Promise<BottleError | undefined> {
+  const options = { timeoutMs: CLEAN_UP_TIMEOUT_MS, env: dockerEnvironment() };
+  const { stdout } = await readChild('docker', ['--version'], options).catch(() => ({ stdout: '' }));
+  return /podman/i.test(stdout)
+    ? new BottleError('docker-missing', `the docker command is podman (${stdout.trim()})`, {
+        hint: 'install Docker, and put its docker command before the one of podman on PATH',
+      })
+    : undefined;
 }
 
 export function noSpace(lines: readonly string[]): boolean {

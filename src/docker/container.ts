@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
 import { type ChildOptions, streamChild } from '../host/child.ts';
 import type { ImageId } from '../identity/image-id.ts';
-import { assertSuccess, cleanUp, docker, spawnDocker } from './command.ts';
+import { assertSuccess, cleanUp, docker, dockerEnvironment, spawnDocker } from './command.ts';
 
 /** Our containers and networks carry their owner (host/owner.ts) under this label, so that a sweep finds them. */
 export const OWNER_LABEL = 'dev.claude-bottle.pack.owner';
@@ -40,7 +40,10 @@ export async function exportContainer(
   options: ChildOptions,
 ): Promise<void> {
   const args = ['container', 'export', container];
-  assertSuccess(args, await spawnDocker(() => streamChild('docker', args, consume, options)));
+  const result = await spawnDocker(() =>
+    streamChild('docker', args, consume, { ...options, env: dockerEnvironment() }),
+  );
+  await assertSuccess(args, result);
 }
 
 /**

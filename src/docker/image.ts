@@ -6,11 +6,13 @@ import { type GuestPlatform, parseGuestPlatform } from '../identity/platform.ts'
 import {
   assertSuccess,
   cleanUp,
-  connectionError,
   docker,
+  dockerEnvironment,
   ending,
+  engineError,
   lastLine,
   noSpace,
+  podmanError,
   spawnDocker,
 } from './command.ts';
 
@@ -72,7 +74,11 @@ export async function inspectImage(reference: string, signal?: AbortSignal): Pro
   const stdout = await docker(['image', 'inspect', '--', reference], { signal });
   const parsed = inspectSchema.safeParse(parseJson(stdout));
   const found = parsed.data?.[0];
-  if (found === undefined) {
+  if (found === undefined || !isDigest(found.Id)) {
+    const podman = await podmanError();
+    if (podman !== undefined) {
+      throw podman;
+    }
     throw new BottleError('docker-failed', `docker image inspect ${reference} answered something unknown`, {
       hint: 'run it by hand and compare; the engine may be too old or not Docker',
       cause: parsed.error,
@@ -165,6 +171,8 @@ export async function pushImage(reference: string, options: ChildOptions): Promi
   const result = await spawnDocker(() =>
     runChild('docker', ['image', 'push', reference], {
       ...options,
+      // Our registry has no signatures.
+      env: dockerEnvironment({ DOCKER_CONTENT_TRUST: '0' }),
       onLine: (line) => {
         pushed = /digest: (sha256:[0-9a-f]{64}) size: \d+/.exec(line)?.[1] ?? pushed;
         options.onLine?.(line);
@@ -186,15 +194,18 @@ export async function pushImage(reference: string, options: ChildOptions): Promi
 /** Hands an image archive (`docker save`'s format) to the engine. */
 export async function loadImage(archive: AsyncIterable<Buffer>, options: ChildOptions): Promise<void> {
   const args = ['image', 'load', '--quiet'];
-  const result = await spawnDocker(() => runChild('docker', args, { ...options, input: archive }));
-  assertSuccess(args, result);
+  const env = dockerEnvironment();
+  const result = await spawnDocker(() => runChild('docker', args, { ...options, env, input: archive }));
+  await assertSuccess(args, result);
 }
 
 export async function pullImage(reference: string, options: ChildOptions): Promise<void> {
-  const result = await spawnDocker(() => runChild('docker', ['image', 'pull', reference], options));
+  const result = await spawnDocker(() =>
+    runChild('docker', ['image', 'pull', reference], { ...options, env: dockerEnvironment() }),
+  );
   if (result.exitCode !== 0) {
     throw (
-      connectionError(result.tail) ??
+      (await engineError(result.tail)) ??
       new BottleError('registry-failed', `cannot pull ${reference}: ${lastLine(result)}`, {
         hint: 'check the network, or name an image that the engine has with registry-image',
       })

@@ -14,7 +14,7 @@ export interface BindOptions {
   readonly record: PackRecord;
   /** Its state when it had just been verified. */
   readonly verified?: string | undefined;
-  readonly build: Pick<BuildOptions, 'image' | 'context' | 'file' | 'target' | 'buildArgs'>;
+  readonly build: Pick<BuildOptions, 'image' | 'context' | 'file' | 'target' | 'buildArgs' | 'extraArgs'>;
   readonly platform: GuestPlatform;
   /** Also demand that the local image has the layers and the runtime config of the one that was packed. */
   readonly prove: boolean;
@@ -75,10 +75,10 @@ async function buildAsClaudeBottle(options: BindOptions): Promise<Image> {
   return image;
 }
 
-async function build({ build: options, signal, onProgress }: BindOptions): Promise<Image> {
+async function build({ build: options, platform, signal, onProgress }: BindOptions): Promise<Image> {
   onProgress({ type: 'start', stage: 'build', detail: options.image });
   const image = await buildImage(
-    { ...options, keepsAttestations: true },
+    { ...options, platform, keepsAttestations: true },
     { signal, onLine: (line) => onProgress({ type: 'output', stage: 'build', line }) },
   );
   onProgress({ type: 'done', stage: 'build', detail: `${options.image} ${id16(image.id)}` });

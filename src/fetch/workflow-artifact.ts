@@ -6,8 +6,8 @@ import { BUNDLE_SUFFIX, publishedName } from '../identity/published-name.ts';
 import { shownText } from '../identity/shown-text.ts';
 import { apiRequest, readApi, repositoryPath } from '../remote/github.ts';
 import {
-  type ArtifactFilter,
   type ListedArtifact as Artifact,
+  type ArtifactFilter,
   listArtifacts,
 } from '../remote/github-artifacts.ts';
 import type { HttpRequest } from '../remote/http.ts';

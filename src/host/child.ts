@@ -235,7 +235,10 @@ function kill(pid: number, signal: NodeJS.Signals): void {
   }
 }
 
-/** Cuts output into lines. What a carriage return ends is progress, soon overwritten: passed on, not kept. */
+/**
+ * Cuts output into lines. Text that more text follows behind a carriage return is progress, soon overwritten: passed on, not
+ * kept. A carriage return before a line feed or at the very end overwrites nothing.
+ */
 class LineReader {
   readonly #onLine: ((line: string) => void) | undefined;
   readonly #partial = new Map<Readable, string>();
@@ -248,30 +251,31 @@ class LineReader {
   read(stream: Readable): void {
     stream.setEncoding('utf8');
     stream.on('data', (text: string) => {
-      const segments = ((this.#partial.get(stream) ?? '') + text).split(/(?<=\r\n|\r|\n)/);
+      const segments = ((this.#partial.get(stream) ?? '') + text).split(/(?<=\n)|(?<=\r)(?=[^\r\n])/);
       const last = segments.at(-1) ?? '';
-      const isPartial = !/[\r\n]$/.test(last) && last.length <= MAX_LINE_CHARS;
+      // A carriage return at the end of a chunk may be the first half of a line's end.
+      const isPartial = !last.endsWith('\n') && last.length <= MAX_LINE_CHARS;
       this.#partial.set(stream, isPartial ? last : '');
       for (const segment of isPartial ? segments.slice(0, -1) : segments) {
-        this.#add(segment);
+        this.#add(segment, { isOverwritten: segment.endsWith('\r') });
       }
     });
   }
 
   finish(): readonly string[] {
     for (const rest of this.#partial.values()) {
-      this.#add(rest);
+      this.#add(rest, { isOverwritten: false });
     }
     this.#partial.clear();
     return this.tail;
   }
 
-  #add(segment: string): void {
+  #add(segment: string, { isOverwritten }: { isOverwritten: boolean }): void {
     const line = printable(segment).slice(0, MAX_LINE_CHARS).trimEnd();
     if (line === '') {
       return;
     }
-    if (!segment.endsWith('\r')) {
+    if (!isOverwritten) {
       this.tail.push(line);
       if (this.tail.length > TAIL_LINES) {
         this.tail.shift();

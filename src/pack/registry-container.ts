@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { docker } from '../docker/command.ts';
+import { docker, dockerEnvironment } from '../docker/command.ts';
 import { listOwned, OWNER_LABEL, removeContainer, removeNetwork } from '../docker/container.ts';
 import { inspectIfThere, pullImage } from '../docker/image.ts';
 import { BottleError } from '../errors.ts';
@@ -130,6 +130,7 @@ async function explained(error: BottleError, name: string): Promise<BottleError>
     ['container', 'logs', '--tail', String(LOG_LINES), name],
     {
       timeoutMs: LOGS_TIMEOUT_MS,
+      env: dockerEnvironment(),
     },
   );
   const logs = [...stdout.split('\n'), ...tail].filter((line) => line !== '');

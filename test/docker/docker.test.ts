@@ -6,20 +6,24 @@ import { fakeDocker } from '../helpers/fake-docker.ts';
 import { tempDir } from '../helpers/temp-dir.ts';
 
 const IID_FILE = '/private/image-id';
+const PLATFORM = 'linux/amd64';
 const ALWAYS = ['build', '--force-rm', '--tag', 'agent:1', '--iidfile', IID_FILE];
 
 describe('the arguments of docker build', () => {
   test.each<[string, Partial<BuildOptions>, string[]]>([
-    ['a context alone', {}, []],
-    ['a Dockerfile', { file: 'sub/Dockerfile' }, ['--file', 'sub/Dockerfile']],
-    ['a stage', { target: 'agent' }, ['--target', 'agent']],
-    ['a platform', { platform: 'linux/arm64' }, ['--platform', 'linux/arm64']],
-    ['build arguments', { buildArgs: ['A=1', 'B'] }, ['--build-arg', 'A=1', '--build-arg', 'B']],
-    ['secrets', { secrets: ['id=t,src=token'] }, ['--secret', 'id=t,src=token']],
-    ['further arguments, last', { target: 'a', extraArgs: ['--pull'] }, ['--target', 'a', '--pull']],
+    ['a context alone', {}, ['--platform', PLATFORM]],
+    ['a Dockerfile', { file: 'sub/Dockerfile' }, ['--file', 'sub/Dockerfile', '--platform', PLATFORM]],
+    ['a stage', { target: 'agent' }, ['--target', 'agent', '--platform', PLATFORM]],
+    [
+      'build arguments',
+      { buildArgs: ['A=1', 'B'] },
+      ['--platform', PLATFORM, '--build-arg', 'A=1', '--build-arg', 'B'],
+    ],
+    ['secrets', { secrets: ['id=t,src=token'] }, ['--platform', PLATFORM, '--secret', 'id=t,src=token']],
+    ['further arguments, last', { extraArgs: ['--pull'] }, ['--platform', PLATFORM, '--pull']],
   ])('of %s', (_what, options, expected) => {
-    const args = dockerBuildArgs({ image: 'agent:1', context: 'dir', ...options }, IID_FILE);
-    expect(args).toEqual([...ALWAYS, ...expected, '--', 'dir']);
+    const given = { image: 'agent:1', context: 'dir', platform: PLATFORM, ...options } as const;
+    expect(dockerBuildArgs(given, IID_FILE)).toEqual([...ALWAYS, ...expected, '--', 'dir']);
   });
 
   test.each([
@@ -38,14 +42,16 @@ describe('the arguments of docker build', () => {
       image: 'agent:1',
       file: value,
       target: value,
-      platform: value,
+      platform: PLATFORM,
       buildArgs: [value],
       secrets: [value],
       context: value,
-    };
+    } as const;
     expect(dockerBuildArgs(options, IID_FILE)).toEqual([
       ...ALWAYS,
-      ...['--file', '--target', '--platform', '--build-arg', '--secret'].flatMap((flag) => [flag, value]),
+      ...['--file', '--target'].flatMap((flag) => [flag, value]),
+      ...['--platform', PLATFORM],
+      ...['--build-arg', '--secret'].flatMap((flag) => [flag, value]),
       ...['--', value],
     ]);
   });

@@ -33,6 +33,16 @@ test('only the last 20 lines are kept, without progress that was overwritten and
   expect(tail.slice(0, 3)).toEqual(['done', 'next', '1']);
 });
 
+test.each([
+  ['at once', `printf 'one\\r\\ntwo\\r\\nthree\\r\\n'`],
+  ['in two halves', `printf 'one\\r'; sleep 0.2; printf '\\ntwo\\r'; sleep 0.2; printf '\\nthree\\r\\n'`],
+  ['twice translated', `printf 'one\\r\\r\\ntwo\\r\\r\\nthree\\r\\r\\n'`],
+  ['only half at the end', `printf 'one\\r\\ntwo\\r\\nthree\\r'`],
+  ['with progress before', `printf 'one\\r\\ntwo\\r\\n1%%\\r2%%\\rthree\\r\\n'`],
+])('lines that end in CR LF, %s, are kept', async (_, script) => {
+  expect((await runChild('sh', sh(script))).tail).toEqual(['one', 'two', 'three']);
+});
+
 test('output without end does not fill the memory', async () => {
   const before = process.memoryUsage().rss;
   await runChild('sh', sh('head -c 200000000 /dev/zero | tr "\\0" x; seq 1 5000000'));

@@ -1,0 +1,94 @@
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { runCli } from '../helpers/cli.ts';
+import { fakeDocker } from '../helpers/fake-docker.ts';
+import { tempDir } from '../helpers/temp-dir.ts';
+
+/** `claude-bottle doctor` with a docker command that is this script. */
+async function doctor(script: string) {
+  const dir = await tempDir();
+  const docker = await fakeDocker(dir, '*', script);
+  const result = await runCli(['doctor', '--store', join(dir, 'store')], { ...docker.env, HOME: dir });
+  const lines = result.stdout.split('\n');
+  const from = lines.findIndex((line) => line.includes(' docker '));
+  const to = lines.findIndex((line, index) => index > from && /^\w/.test(line));
+  return { ...result, docker: lines.slice(from, to).join('\n') };
+}
+
+describe('an engine that cannot be used is named once, with the words of docker', () => {
+  const tunnel = [
+    'error during connect: Get "http://docker.example.com/v1.24/info": command [ssh -- box docker system dial-stdio]',
+    ' has exited with exit status 255: stderr=ssh: connect to host box port 22: Connection refused',
+  ];
+
+  test.each([
+    ['LF', `printf '%s\\n' '${tunnel[0]}' '${tunnel[1]}' >&2; exit 1`],
+    ['CR LF', `printf '%s\\r\\n' '${tunnel[0]}' '${tunnel[1]}' >&2; exit 1`],
+    ['a late LF', `printf '%s\\r\\n%s\\r' '${tunnel[0]}' '${tunnel[1]}' >&2; sleep 0.3; echo >&2; exit 1`],
+    ['CR alone', `printf '%s\\r\\n%s\\r' '${tunnel[0]}' '${tunnel[1]}' >&2; exit 1`],
+  ])('by ssh, with lines that end in %s', async (_, script) => {
+    const { exitCode, docker, stdout } = await doctor(script);
+    expect(exitCode).toBe(78);
+    expect(docker).toContain('cannot reach the Docker daemon: error during connect');
+    expect(docker).toContain('|  has exited with exit status 255: stderr=ssh: connect to host box port 22');
+    expect(docker).toContain('fix: start Docker, or point DOCKER_HOST');
+    expect(stdout.match(/Connection refused/g)).toHaveLength(1);
+    expect(stdout).not.toContain('image ID');
+  });
+
+  test('in a context that is not there', async () => {
+    const { docker, stdout } = await doctor(
+      `echo 'Failed to initialize: unable to resolve docker endpoint: context "x": context not found' >&2; exit 1`,
+    );
+    expect(docker).toContain('docker info failed (exit code 1)');
+    expect(docker).toContain('| Failed to initialize');
+    expect(docker).toContain('fix: choose a context that docker context ls lists, or unset DOCKER_CONTEXT');
+    expect(stdout.match(/context not found/g)).toHaveLength(1);
+  });
+
+  test('because it is podman', async () => {
+    const { exitCode, docker } = await doctor(
+      `case "$1" in --version|version) echo 'podman version 4.3.1' ;; *) echo 'Error: template: info:1:2' >&2; exit 125 ;; esac`,
+    );
+    expect(exitCode).toBe(78);
+    expect(docker).toContain('the docker command is podman (podman version 4.3.1)');
+    expect(docker).toContain(
+      'fix: install Docker, and put its docker command before the one of podman on PATH',
+    );
+  });
+
+  test('though it says nothing', async () => {
+    const { docker } = await doctor('exit 3');
+    expect(docker).toContain('docker info failed (exit code 3)');
+    expect(docker).toContain('fix: run it by hand: docker info --format');
+  });
+});
+
+test('the image of podman is not taken for one of docker', async () => {
+  const dir = await tempDir();
+  const id = '1'.repeat(64);
+  const docker = await fakeDocker(
+    dir,
+    '*',
+    `case "$1" in --version) echo 'podman version 5.0.0' ;; image) echo '[{"Id": "${id}", "Os": "linux"}]' ;; *) exit 0 ;; esac`,
+  );
+  const args = ['pack', '--no-build', '--context', dir, '--store', join(dir, 'store'), '--no-kvm-check'];
+  const { exitCode, stderr } = await runCli(args, { ...docker.env, HOME: dir, TMPDIR: dir });
+  expect(exitCode, stderr).toBe(78);
+  expect(stderr).toContain('error: the docker command is podman (podman version 5.0.0)');
+});
+
+test('a platform in the environment does not decide what is built', async () => {
+  const dir = await tempDir();
+  const docker = await fakeDocker(
+    dir,
+    '*',
+    'test "$1" = build || exit 0; env | grep DOCKER_DEFAULT_PLATFORM >&2; exit 1',
+  );
+  const args = ['pack', '--context', dir, '--store', join(dir, 'store'), '--platform', 'linux/amd64'];
+  const env = { ...docker.env, HOME: dir, TMPDIR: dir, DOCKER_DEFAULT_PLATFORM: 'linux/arm64' };
+  const { stderr } = await runCli([...args, '--no-kvm-check'], env);
+  expect(stderr).toContain('docker build failed (exit code 1)');
+  expect(stderr).not.toContain('DOCKER_DEFAULT_PLATFORM');
+  expect(await docker.calls()).toContainEqual(expect.stringMatching(/^build .*--platform linux\/amd64/));
+});
