@@ -42,16 +42,19 @@ export class BottleError extends Error {
   readonly hint: string | undefined;
   /** Lines to show below the message, such as the end of a build log. */
   readonly details: readonly string[];
+  /** The permission that a workflow's job lacks, as YAML has it: `packages: write`. */
+  readonly permission: string | undefined;
 
   constructor(
     code: ErrorCode,
     message: string,
-    options: { hint?: string; details?: readonly string[]; cause?: unknown } = {},
+    options: { hint?: string; details?: readonly string[]; permission?: string; cause?: unknown } = {},
   ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
     this.hint = options.hint;
     this.details = options.details ?? [];
+    this.permission = options.permission;
   }
 
   get exitCode(): number {

@@ -94,8 +94,9 @@ export async function requireReleaseAccess({ http, github, repository, tag }: Re
     }
     // Whatever else is wrong with it, publishing does not depend on it.
     if (error.status === 401 || (error.status === 403 && /not accessible by/i.test(error.body))) {
-      throw new BottleError('authentication', `this job may not write the releases of ${repository}`, {
-        hint: 'add to the job: permissions: contents: write',
+      throw new BottleError('authentication', `this job cannot write releases of ${repository}`, {
+        hint: 'add permissions: contents: write to the job',
+        permission: 'contents: write',
         cause: error,
       });
     }

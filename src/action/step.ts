@@ -5,7 +5,7 @@ import { type Job, readJob } from './job.ts';
 import { createRunnerLog, type RunnerLog } from './log.ts';
 import { outputsOf, type PackedPlatform, type Published } from './outputs.ts';
 import { run } from './run.ts';
-import { failureSummary, publishSummary, summaryOf } from './summary.ts';
+import { failureSummary, summaryOf } from './summary.ts';
 import { takeToolkit } from './toolkit.ts';
 import { judgeRun } from './trust.ts';
 import { takeVariables } from './variables.ts';
@@ -39,7 +39,6 @@ export async function runMainStep(): Promise<number> {
     let published: Published = {};
     const onResult = async (result: PackedPlatform) => {
       results.push(result);
-      await writeSummary(summaryOf(result, job.runId));
     };
     const onPublished = (part: Published) => {
       published = { ...published, ...part };
@@ -49,7 +48,7 @@ export async function runMainStep(): Promise<number> {
       await Promise.race([work, outOfTime.promise]);
     } finally {
       setOutputs(outputsOf(results, published));
-      await writeSummary(publishSummary(results, published));
+      await writeSummary(summaryOf({ results, published }));
     }
     clearTimeout(timeout);
     return 0;

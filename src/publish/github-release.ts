@@ -513,8 +513,9 @@ function releaseError(error: unknown, { repository, tag }: ReleaseOptions): unkn
     });
   }
   if (status === 404 || (status === 403 && /not accessible by/i.test(body))) {
-    return new BottleError('authentication', `the token may not write the releases of ${repository}`, {
-      hint: 'add to the job: permissions: contents: write',
+    return new BottleError('authentication', `this job cannot write releases of ${repository}`, {
+      hint: 'add permissions: contents: write to the job',
+      permission: 'contents: write',
       cause: error,
     });
   }

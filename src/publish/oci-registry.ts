@@ -247,18 +247,23 @@ export function publishError(
   name: OciRepositoryName,
   { registryHost }: GitHubSite,
 ): BottleError {
-  const isGitHub = name.registry === registryHost;
-  const [code, hint] =
-    error.code !== 'authentication'
-      ? (['upload-failed', 'run the job again; what has been sent is not sent again'] as const)
-      : ([
-          'authentication',
-          isGitHub
-            ? 'add to the job: permissions: packages: write; if the package is there already, it must also give this repository the role Write (Package settings, Manage Actions access)'
-            : (error.hint ?? `log in before: docker login ${name.registry}`),
-        ] as const);
-  return new BottleError(code, `cannot publish to ${formatName(name)}: ${error.message}`, {
-    hint,
+  if (error.code !== 'authentication') {
+    return new BottleError('upload-failed', `cannot publish to ${formatName(name)}: ${error.message}`, {
+      hint: 'run the job again; what has been sent is not sent again',
+      cause: error,
+    });
+  }
+  const message = `this job cannot write to ${formatName(name)}`;
+  if (name.registry !== registryHost) {
+    return new BottleError('authentication', `${message}: ${error.message}`, {
+      hint: error.hint ?? `log in before this step: docker login ${name.registry}`,
+      cause: error,
+    });
+  }
+  return new BottleError('authentication', message, {
+    hint: 'add permissions: packages: write to the job. If it has that, the package belongs to another repository: on its page, Package settings, Manage Actions access, give this one the role Write',
+    permission: 'packages: write',
+    details: [error.message],
     cause: error,
   });
 }

@@ -62,7 +62,7 @@ describe.each(['fs', 'azurite'] as const)('the action, with blobs in %s', (blobS
     expect(stagesOf(third)).toEqual(['inputs', 'restore', 'confirm']);
     expect(await docker.calls()).toEqual([]);
     expect(third.outputs['sidecar-sha256']).toBe(first.outputs['sidecar-sha256']);
-    expect(third.summary).toContain('nothing was built');
+    expect(third.summary).toContain('Up to date: nothing was packed');
     expect(await same.left()).toEqual(ONLY_RESULTS);
   });
 });
@@ -114,7 +114,7 @@ describe('the action', () => {
     expect(result.outcome).toBe('failure');
     expect(result.outputs).toMatchObject({ 'error-code': 'build-failed', 'cache-match': 'none' });
     expect(JSON.parse(result.outputs.results ?? '')).toMatchObject([{ platform: 'linux/amd64' }]);
-    expect(result.summary).toContain('linux/amd64: packed');
+    expect(result.summary).toContain('| linux/amd64 |');
     expect(result.summary).toContain('build-failed');
     expect(await job.left()).toEqual(ONLY_RESULTS);
   });
@@ -196,7 +196,7 @@ describe('what fails', () => {
       expect.objectContaining({ level: 'error', title: `claude-bottle-pack: ${code}` }),
     ]);
     expect(result.annotations[0]?.message).toContain(text);
-    expect(result.summary).toContain('To do:');
+    expect(result.summary).toContain('**Try:**');
     expect(await docker.calls()).toEqual([]);
     expect(await job.left()).toEqual([]);
   });

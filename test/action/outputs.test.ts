@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { outputsOf, type PackedPlatform, type Published } from '../../src/action/outputs.ts';
-import { failureSummary, publishSummary, summaryOf } from '../../src/action/summary.ts';
+import { failureSummary, summaryOf } from '../../src/action/summary.ts';
 import { BottleError } from '../../src/errors.ts';
 
 const HEX = 'a'.repeat(64);
@@ -121,54 +121,74 @@ describe('outputs', () => {
 });
 
 describe('the job summary', () => {
-  test('says what was packed, from what, how long it took and how to fetch it', () => {
-    const summary = summaryOf(PACKED, '7');
+  const summaryFor = (result: PackedPlatform, published: Published = {}) =>
+    summaryOf({ results: [result], published });
+
+  test('says what was packed, how long it took, how to fetch it, and until when', () => {
+    const summary = summaryFor(PACKED);
     for (const part of [
-      'linux/amd64: packed',
-      HEX,
-      'b'.repeat(64),
+      '## Packed\n',
+      '| linux/amd64 | 500 MB | [artifact](https://github.com/o/r/actions/runs/7/artifacts/42) until 2026-04-02 |',
+      '\nnpx claude-bottle-pack fetch --from run:1658821493\n',
+      'Took **1 s**',
       'no usable sidecar for these inputs',
-      '| pack | 1.2 s | 500 MB |',
-      '2026-04-02',
-      `claude-bottle fetch --from run:7 --platform linux/amd64 --sha256 ${HEX}`,
     ]) {
       expect(summary).toContain(part);
+    }
+    const [, folded = ''] = summary.split('<details>');
+    for (const part of [HEX, 'b'.repeat(64), '| pack | 1.2 s | 500 MB |']) {
+      expect(folded).toContain(part);
     }
   });
 
   test('says what is published where, who signed it, and the one command that gets it', () => {
-    const summary = publishSummary([PACKED], PUBLISHED);
+    const summary = summaryFor(PACKED, PUBLISHED);
     for (const part of [
+      '## Published: <code>claude-bottle fetch</code> gets it now',
+      '<code>ghcr.io/o/r/smolmachine</code> · [release v1',
+      '| <code>o/r</code> pack.yml |',
+      '\nnpx claude-bottle-pack fetch\n',
       `ghcr.io/o/r/smolmachine&#64;sha256:${'d'.repeat(64)}`,
-      'https://github.com/o/r/.github/workflows/pack.yml',
-      '\nclaude-bottle fetch\n',
     ]) {
       expect(summary).toContain(part);
     }
+    expect(summary.match(/claude-bottle-pack fetch/g)).toHaveLength(1);
     const elsewhere = { ...PUBLISHED.registry, name: 'registry.example/agent', isDefault: false };
-    expect(publishSummary([PACKED], { registry: elsewhere })).toContain(
-      '\nclaude-bottle fetch --from oci:registry.example/agent\n',
+    expect(summaryFor(PACKED, { registry: elsewhere })).toContain(
+      '\nnpx claude-bottle-pack fetch --from oci:registry.example/agent\n',
     );
-    expect(publishSummary([PACKED], {})).toBe('');
+  });
+
+  test('is empty when nothing was made', () => {
+    expect(summaryOf({ results: [], published: {} })).toBe('');
   });
 
   test('of a draft says what it waits for, and no command that would fail', () => {
     const release = { ...PUBLISHED.release, isDraft: true, missingPlatforms: ['linux/arm64' as const] };
-    const summary = publishSummary([{ ...PACKED, signer: undefined }], { release });
+    const summary = summaryFor({ ...PACKED, signer: undefined }, { release });
     expect(summary).toContain('a draft that waits for linux/arm64');
     expect(summary).toContain('nobody');
-    expect(summary).not.toContain('claude-bottle fetch');
+    expect(summary).not.toContain('npx');
+  });
+
+  test('of a missing permission has the lines to add, and where to read more', () => {
+    const error = new BottleError('authentication', 'this job cannot write to ghcr.io/acme/tools', {
+      permission: 'packages: write',
+      hint: 'add it',
+      details: ['registry answered 401'],
+    });
+    const summary = failureSummary(error);
+    expect(summary).toMatch(/^## this job cannot write to ghcr\.io\/acme\/tools\n/);
+    expect(summary).toContain('```yaml\npermissions:\n  contents: read\n  packages: write\n```');
+    expect(summary).toContain('registry answered 401');
+    expect(summary).toMatch(/troubleshooting\.md#authentication/);
   });
 
   test('shows text from elsewhere as text', () => {
     const error = new BottleError('build-failed', '<img src=x> [a](javascript:1) | `b`\n# c', {
       hint: '<script>',
     });
-    for (const markdown of [
-      summaryOf(PACKED, '7'),
-      publishSummary([PACKED], PUBLISHED),
-      failureSummary(error),
-    ]) {
+    for (const markdown of [summaryOf({ results: [PACKED], published: PUBLISHED }), failureSummary(error)]) {
       expect(markdown).not.toMatch(/<b>|<img|<script|\[a\]|`c`|`b`|\n# c/);
     }
   });

@@ -61,8 +61,8 @@ describe.skipIf(LACKS_REGISTRY)('a job that publishes', () => {
     expect(outputs['release-url']).toContain(TAG);
     for (const text of [
       outputs['oci-digest'],
-      `${REPOSITORY}/.github/workflows/pack.yml`,
-      'claude-bottle fetch\n',
+      `<code>${REPOSITORY}</code> pack.yml`,
+      '\nnpx claude-bottle-pack fetch\n',
     ]) {
       expect(summary).toContain(text);
     }
@@ -185,7 +185,7 @@ describe.skipIf(LACKS_REGISTRY)('a job that publishes', () => {
     });
     expect(result.outcome, result.log).toBe('success');
     expect(result.outputs['bundle-path']).toBe('');
-    expect(result.summary).toContain(`claude-bottle fetch --from oci:${host}/team/agent`);
+    expect(result.summary).toContain(`npx claude-bottle-pack fetch --from oci:${host}/team/agent`);
     expect(messages(result, 'warning')).toContain(`${host}/team/agent is published and private`);
     const told = new Set(tokens?.requests.map(({ authorization }) => authorization));
     expect(told).toEqual(new Set([undefined, basicOf(PUBLISHER)]));

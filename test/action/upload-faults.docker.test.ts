@@ -62,7 +62,7 @@ async function expectFailed(job: ActionJob, result: StepResult, message: RegExp)
   expect(shown(result)).toEqual([expect.stringMatching(/^error: claude-bottle-pack: upload-failed: /)]);
   const [shownMessage = ''] = shown(result);
   expect(shownMessage).toMatch(message);
-  expect(result.summary).toMatch(/^### Failed: <code>upload-failed<\/code>/);
+  expect(result.summary).toMatch(/troubleshooting\.md#upload-failed/);
   expect(result.log).not.toMatch(/^ +at /m);
   const [sidecar = ''] = sidecars(job);
   expect((await fs.stat(sidecar)).size).toBeGreaterThan(1000);
