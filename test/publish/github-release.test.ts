@@ -464,7 +464,7 @@ describe('what GitHub refuses', () => {
     const work = bed.publish([await bed.addSidecar()], { token, repository: repository.fullName });
     expect(await failureOf(work)).toMatchObject({
       code: 'authentication',
-      message: `the token may not write the releases of ${repository.fullName}`,
+      message: `this job cannot write releases of ${repository.fullName}`,
       hint: expect.stringContaining('contents: write'),
     });
   });

@@ -499,7 +499,7 @@ registryTest('whoever may only read cannot publish, and is told what to change',
   expect(await failureOf(publish(registry.host, await samples()))).toMatchObject({
     code: 'authentication',
     exitCode: 77,
-    message: expect.stringContaining(`cannot publish to ${registry.host}/${REPOSITORY}: `),
+    message: `this job cannot write to ${registry.host}/${REPOSITORY}`,
     hint: expect.stringContaining('packages: write'),
   });
 });
