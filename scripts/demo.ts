@@ -8,7 +8,8 @@ import { PACK_RECORD_VERSION, type PackRecord, runtimeConfigSha256 } from '../sr
 import { parseGuestPlatform } from '../src/identity/platform.ts';
 import type { FlatImage } from '../src/pack/flatten.ts';
 import { withEmbeddedHop } from '../src/pack/hop.ts';
-import { findSmolvm, packCreate } from '../src/pack/smolvm.ts';
+import { packCreate } from '../src/pack/pack-create.ts';
+import { findSmolvm } from '../src/pack/smolvm.ts';
 import { formatRecord } from '../src/sidecar/file.ts';
 import { verifySidecar } from '../src/sidecar/verify.ts';
 
@@ -163,6 +164,7 @@ async function packLayout(scratch: string, store: string, smolvmPart: string): P
       reference,
       output: join(scratch, 'packed'),
       platform: 'linux/amd64',
+      layer: { sizeBytes: flat.layer.sizeBytes, inodes: 1 },
       scratch,
       onLine: (line) => console.log(`   ${line}`),
     }),

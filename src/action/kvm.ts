@@ -1,7 +1,8 @@
+import * as fs from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { getExecOutput } from '@actions/exec';
-import { BottleError, hasErrno } from '../errors.ts';
-import { KVM_DEVICE, KVM_RULE, KVM_RULE_FILE, requireVirtualization } from '../pack/smolvm.ts';
+import { BottleError } from '../errors.ts';
+import { KVM_DEVICE, KVM_RULE, KVM_RULE_FILE, kvmError, kvmState } from '../pack/virtualization.ts';
 
 /** udev works through its events after `udevadm trigger` has returned. */
 const UDEV_TIMEOUT_MS = 5_000;
@@ -21,27 +22,32 @@ export function requireLinuxRunner(): void {
 }
 
 /**
- * Sees to it that this user may open the KVM device. GitHub's own x64 Linux runners have it, but only for its group: a
+ * Makes sure that smolvm may open the KVM device. GitHub's own x64 Linux runners have it, but only for its group: a
  * udev rule opens it for all. Such a machine is gone after the job; others are their owner's to change.
  * @throws BottleError `kvm-unavailable`
  */
 export async function prepareKvm(device = KVM_DEVICE): Promise<void> {
   requireLinuxRunner();
-  const failure = await kvmFailure(device);
-  if (failure === undefined) {
+  const state = await kvmState(device);
+  if (state === 'open') {
     return;
   }
-  if (!hasErrno(failure.cause, 'EACCES')) {
-    throw new BottleError('kvm-unavailable', failure.message, { hint: WHERE_KVM_IS, cause: failure.cause });
+  if (state === 'missing') {
+    throw new BottleError('kvm-unavailable', kvmError(state, device).message, { hint: WHERE_KVM_IS });
   }
-  if (process.env.RUNNER_ENVIRONMENT !== 'github-hosted' || !(await canSudo())) {
-    throw failure;
+  const isHosted = process.env.RUNNER_ENVIRONMENT === 'github-hosted';
+  if (isHosted && state === 'closed-to-vm') {
+    await fs.chmod(device, 0o666);
+    return;
+  }
+  if (!isHosted || !(await canSudo())) {
+    throw kvmError(state, device);
   }
   await sudo(['tee', KVM_RULE_FILE], `${KVM_RULE}\n`);
   await sudo(['udevadm', 'control', '--reload-rules']);
   await sudo(['udevadm', 'trigger', '--name-match=kvm']);
   const deadline = Date.now() + UDEV_TIMEOUT_MS;
-  while (await kvmFailure(device)) {
+  while ((await kvmState(device)) !== 'open') {
     if (Date.now() > deadline) {
       throw new BottleError(
         'kvm-unavailable',
@@ -50,18 +56,6 @@ export async function prepareKvm(device = KVM_DEVICE): Promise<void> {
       );
     }
     await sleep(UDEV_POLL_MS);
-  }
-}
-
-async function kvmFailure(device: string): Promise<BottleError | undefined> {
-  try {
-    await requireVirtualization(device);
-    return undefined;
-  } catch (error) {
-    if (error instanceof BottleError) {
-      return error;
-    }
-    throw error;
   }
 }
 

@@ -1,6 +1,6 @@
 import { sweepKilledRuns } from '../pack/pack.ts';
 import { findSmolvm, requireSupported, type Smolvm } from '../pack/smolvm.ts';
-import { warningsTo } from '../progress.ts';
+import { memoryWarning } from '../pack/virtualization.ts';
 import type { ActionInputs } from './inputs.ts';
 import { prepareKvm } from './kvm.ts';
 import type { RunnerLog } from './log.ts';
@@ -29,12 +29,16 @@ export function setUpSmolvmOnce(
     await sweepKilledRuns(signal, onProgress);
     if (kvmCheck) {
       await prepareKvm();
+      const warning = memoryWarning();
+      if (warning !== undefined) {
+        log.warning('Little memory', warning);
+      }
     } else {
       log.warning('KVM not checked', 'kvm-check is false: this is for a smolvm that starts no machine');
     }
     const path = 'path' in smolvm ? smolvm.path : await installSmolvm(smolvm, onProgress);
     const found = await findSmolvm(path);
-    requireSupported(found, warningsTo(onProgress));
+    requireSupported(found);
     return found;
   };
   return {

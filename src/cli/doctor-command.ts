@@ -4,7 +4,8 @@ import { engineFacts } from '../docker/command.ts';
 import { BottleError, isDamage } from '../errors.ts';
 import { formatBytes, freeBytes } from '../host/disk.ts';
 import { scratchParent } from '../host/private-dir.ts';
-import { findSmolvm, glibcVersion, judgeVersion, requireVirtualization } from '../pack/smolvm.ts';
+import { findSmolvm, NEWEST_TESTED_VERSION, versionNote, versionRefusal } from '../pack/smolvm.ts';
+import { memoryBytes, memoryWarning, requireVirtualization } from '../pack/virtualization.ts';
 import { githubSite } from '../remote/github.ts';
 import { redacted } from '../remote/url.ts';
 import { readSidecar } from '../sidecar/verify.ts';
@@ -39,6 +40,7 @@ export async function runDoctor(
     ['image ID', () => checkImageId(engine)],
     ['smolvm', checkSmolvm],
     ['machine', checkVirtualization],
+    ['memory', checkMemory],
     ['scratch', () => checkDisk(scratchParent(), 'TMPDIR')],
     ['store', async () => await checkStore(storeDir(options.store))],
     ['umask', checkUmask],
@@ -134,13 +136,20 @@ async function checkProxy(): Promise<Finding> {
 }
 
 async function checkSmolvm(): Promise<Finding> {
-  const smolvm = await findSmolvm();
-  const { refusal, warning } = judgeVersion(smolvm.version, glibcVersion());
-  return {
-    state: refusal !== undefined ? 'fail' : warning !== undefined ? 'warn' : 'ok',
-    detail: refusal ?? warning ?? `${smolvm.version}, ${smolvm.path}`,
-    fix: (refusal ?? warning) && 'install a newer smolvm',
-  };
+  const { version, path } = await findSmolvm();
+  const refusal = versionRefusal(version);
+  const note = versionNote(version);
+  if (refusal !== undefined) {
+    return { state: 'fail', detail: refusal, fix: `install smolvm ${NEWEST_TESTED_VERSION}` };
+  }
+  return { state: note.startsWith('newer') ? 'warn' : 'ok', detail: `${version}, ${note}; ${path}` };
+}
+
+async function checkMemory(): Promise<Finding> {
+  const warning = memoryWarning();
+  return warning === undefined
+    ? { state: 'ok', detail: formatBytes(memoryBytes()) }
+    : { state: 'warn', detail: warning, fix: 'pack on a larger machine if it ends like that' };
 }
 
 async function checkVirtualization(): Promise<Finding> {

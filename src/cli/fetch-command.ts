@@ -227,7 +227,7 @@ async function requireUsable(record: PackRecord, onWarning: (message: string) =>
   if (smolvm === undefined) {
     return;
   }
-  requireSupported(smolvm, onWarning);
+  requireSupported(smolvm);
   if (isOlder(smolvm.version, record.smolvm.version)) {
     onWarning(
       `packed with smolvm ${record.smolvm.version}, and ${smolvm.version} is installed: update it if a start fails`,

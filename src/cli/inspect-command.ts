@@ -23,6 +23,7 @@ export async function runInspect(file: string, output: Output): Promise<number> 
     ['entrypoint', manifest.entrypoint && JSON.stringify(manifest.entrypoint)],
     ['cmd', manifest.cmd && JSON.stringify(manifest.cmd)],
     ['workdir', manifest.workdir ?? undefined],
+    ['user', manifest.user ?? undefined],
     ['env', manifest.env?.join(' ')],
     ...assets.layers.map((layer): [string, string] => [
       'layer',

@@ -9,7 +9,8 @@ import type { InputsRecord } from '../identity/inputs-key.ts';
 import { type GuestPlatform, hostGuestPlatform, parseGuestPlatform } from '../identity/platform.ts';
 import { type Hop, packImage, sweepKilledRuns } from '../pack/pack.ts';
 import { REGISTRY_IMAGE } from '../pack/registry-container.ts';
-import { findSmolvm, requireSupported, requireVirtualization, type Smolvm } from '../pack/smolvm.ts';
+import { findSmolvm, requireSupported, type Smolvm } from '../pack/smolvm.ts';
+import { memoryWarning, requireVirtualization } from '../pack/virtualization.ts';
 import { warningsTo } from '../progress.ts';
 import { copySidecar } from '../sidecar/file.ts';
 import { storeDir } from '../store/location.ts';
@@ -251,9 +252,13 @@ async function packIntoStore(
 
 async function preflight(kvmCheck: boolean, onWarning: (message: string) => void): Promise<Smolvm> {
   const smolvm = await findSmolvm();
-  requireSupported(smolvm, onWarning);
+  requireSupported(smolvm);
   if (kvmCheck) {
     await requireVirtualization();
+    const warning = memoryWarning();
+    if (warning !== undefined) {
+      onWarning(warning);
+    }
   } else {
     onWarning('--no-kvm-check: not looking whether smolvm can start a virtual machine here');
   }

@@ -5,7 +5,8 @@ import { formatBytes } from '../host/disk.ts';
 import { parseId16 } from '../identity/image-id.ts';
 import { githubSite } from '../remote/github.ts';
 import { readBundle, verifyFile } from '../sidecar/file.ts';
-import type { VerifyOptions } from '../sidecar/report.ts';
+import { visible } from '../sidecar/footer.ts';
+import type { AssetsMember, VerifyOptions } from '../sidecar/report.ts';
 import { storeDir } from '../store/location.ts';
 import { Store, type StoredSidecar } from '../store/store.ts';
 import { acceptedBranches, readMemory } from '../trust/trust-memory.ts';
@@ -29,7 +30,7 @@ interface Verdict {
   readonly sha256?: string;
   readonly sizeBytes?: number;
   readonly imageId?: string;
-  readonly members?: unknown;
+  readonly members?: readonly AssetsMember[];
   /** Who packed it, proved by the bundle that is beside it; null where there is none, and need not be. */
   readonly provenance?: Provenance | null;
   readonly error?: string;
@@ -183,9 +184,10 @@ function report(output: Output, value: unknown, verdicts: readonly Verdict[]): v
     value,
     verdicts.length === 0
       ? ['the store has no sidecars']
-      : verdicts.map(({ path, exit, sha256, sizeBytes, provenance, error, quarantinedAs }) => {
+      : verdicts.map(({ path, exit, sha256, sizeBytes, members, provenance, error, quarantinedAs }) => {
           if (exit === 0) {
             const signer = provenance ? `  signed by ${provenance.signer}` : '';
+            warnOfLinks(output, path, members);
             return `ok       ${path}  ${formatBytes(sizeBytes ?? 0)}  sha256:${sha256}${signer}`;
           }
           return quarantinedAs === undefined
@@ -193,4 +195,13 @@ function report(output: Output, value: unknown, verdicts: readonly Verdict[]): v
             : `damaged  ${path}  ${error}; moved to ${quarantinedAs}`;
         }),
   );
+}
+
+/** Links that are no damage, but for which no machine can be made from the sidecar. */
+function warnOfLinks(output: Output, path: string, members: readonly AssetsMember[] = []): void {
+  const links = members.flatMap(({ refusedLinks = [] }) => refusedLinks);
+  if (links.length > 0) {
+    const message = `${path}: smolvm refuses this sidecar for links that lead above the root or are the root: ${links.map(visible).join(', ')}`;
+    output.onProgress({ type: 'warning', message });
+  }
 }

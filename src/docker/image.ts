@@ -1,6 +1,7 @@
+import type { Readable } from 'node:stream';
 import * as z from 'zod/mini';
 import { BottleError } from '../errors.ts';
-import { type ChildOptions, runChild } from '../host/child.ts';
+import { type ChildOptions, runChild, streamChild } from '../host/child.ts';
 import { type Digest, type ImageId, isDigest, parseImageId } from '../identity/image-id.ts';
 import { type GuestPlatform, parseGuestPlatform } from '../identity/platform.ts';
 import {
@@ -197,6 +198,16 @@ export async function loadImage(archive: AsyncIterable<Buffer>, options: ChildOp
   const env = dockerEnvironment();
   const result = await spawnDocker(() => runChild('docker', args, { ...options, env, input: archive }));
   await assertSuccess(args, result);
+}
+
+/** Streams an image, all its layers included, as an image archive. */
+export async function saveImage(
+  id: ImageId,
+  consume: (archive: Readable) => Promise<void>,
+  options: ChildOptions,
+): Promise<void> {
+  const args = ['image', 'save', id];
+  assertSuccess(args, await spawnDocker(() => streamChild('docker', args, consume, options)));
 }
 
 export async function pullImage(reference: string, options: ChildOptions): Promise<void> {

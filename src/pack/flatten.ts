@@ -1,7 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import * as fs from 'node:fs/promises';
 import { dirname } from 'node:path';
-import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Container, createContainer, exportContainer, removeContainer } from '../docker/container.ts';
 import { type Image, runtimeConfig } from '../docker/image.ts';
@@ -10,18 +9,13 @@ import { requireFreeBytes } from '../host/disk.ts';
 import { thisOwner } from '../host/owner.ts';
 import type { Digest } from '../identity/image-id.ts';
 import type { GuestPlatform } from '../identity/platform.ts';
-import { readTar, type TarEntry } from '../tar/read.ts';
-import { END_OF_ARCHIVE } from '../tar/write.ts';
+import { LayerFilter, type LayerFindings } from './layer.ts';
+import { EngineTraces, HIDDEN_FILES, imageSeconds, readOwnPaths } from './own-paths.ts';
 
 /** https://github.com/opencontainers/image-spec/blob/v1.1.1/media-types.md */
 export const MANIFEST_MEDIA_TYPE = 'application/vnd.oci.image.manifest.v1+json';
 const CONFIG_MEDIA_TYPE = 'application/vnd.oci.image.config.v1+json';
 const LAYER_MEDIA_TYPE = 'application/vnd.oci.image.layer.v1.tar';
-
-/** The guest tars the layer once more with busybox, which knows neither extended attributes nor larger numbers. */
-const CAPABILITY_KEY = 'SCHILY.xattr.security.capability';
-const MAX_OWNER_ID = 0o7777777;
-const MAX_LOSSY_PATHS = 5;
 
 const SPOOL_CHUNK_BYTES = 1024 * 1024;
 
@@ -36,8 +30,9 @@ export interface FlatImage {
 
 export interface Flattened {
   readonly flat: FlatImage;
-  /** Some paths of what smolvm does not keep: file capabilities, and owners beyond an old tar's seven octal digits. */
-  readonly lossyPaths: readonly string[];
+  readonly findings: LayerFindings;
+  /** Files that every container hides; whether the image has its own is not known, and none is in the layer. */
+  readonly leftOut: readonly string[];
 }
 
 export interface FlattenOptions {
@@ -51,35 +46,28 @@ export interface FlattenOptions {
   readonly onWarning: (message: string) => void;
 }
 
-/**
- * Turns an image into one with a single layer, the file system that a container of it starts with. Entries pass
- * through byte for byte in constant memory; only what the engine adds to every container is left out.
- */
+/** Turns an image into one with a single layer, the file system that a container of it starts with. */
 export async function flattenImage(options: FlattenOptions): Promise<Flattened> {
-  const { image, platform, layerPath, signal } = options;
+  const { image, platform, layerPath } = options;
   const name = `cbp-flatten-${randomBytes(8).toString('hex')}`;
   try {
     await secondAfter(image);
     const container = await createContainer(image.id, { name, owner: thisOwner(), platform });
     await requireFreeBytes(dirname(layerPath), container.sizeBytes, 'the flattened image');
-    const spool = await LayerSpool.create(layerPath, (doneBytes) =>
-      options.onBytes(doneBytes, container.sizeBytes),
-    );
-    try {
-      const isStub = stubTest(container, image);
-      let lossyPaths: string[] = [];
-      await exportContainer(
-        name,
-        async (tar) => {
-          lossyPaths = await copyEntries(tar, isStub, spool);
-        },
-        { signal },
-      );
-      const layer = { path: layerPath, ...(await spool.finish()) };
-      return { flat: describeImage(image, layer), lossyPaths };
-    } finally {
-      await spool.close();
+    const traces = new EngineTraces(container, image);
+    const first = await exportLayer(name, container, new LayerFilter(traces, imageSeconds(image)), options);
+    if (traces.suspects.length === 0) {
+      return { ...described(image, layerPath, first), leftOut: HIDDEN_FILES };
     }
+    // The engine may have put directories in the place of the image's links: only its layers tell.
+    const own = await readOwnPaths(image, options.signal);
+    const second = await exportLayer(
+      name,
+      container,
+      new LayerFilter(traces, imageSeconds(image), own),
+      options,
+    );
+    return { ...described(image, layerPath, second), leftOut: [] };
   } finally {
     const failure = await removeContainer(name);
     if (failure !== undefined) {
@@ -88,31 +76,37 @@ export async function flattenImage(options: FlattenOptions): Promise<Flattened> 
   }
 }
 
-/** Returns some paths of what smolvm does not keep. */
-async function copyEntries(
-  tar: Readable,
-  isStub: (entry: TarEntry) => boolean,
-  spool: LayerSpool,
-): Promise<string[]> {
-  const lossyPaths: string[] = [];
-  let isDropped = false;
-  for await (const part of readTar(tar)) {
-    if (part.kind === 'header') {
-      isDropped = isStub(part.entry);
-      if (isLossy(part.entry) && lossyPaths.length < MAX_LOSSY_PATHS) {
-        lossyPaths.push(part.entry.path);
-      }
-    }
-    if (!isDropped) {
-      await spool.write(part.kind === 'header' ? part.raw : part.chunk);
-    }
-  }
-  await spool.write(END_OF_ARCHIVE);
-  return lossyPaths;
+interface WrittenLayer {
+  readonly digest: Digest;
+  readonly sizeBytes: number;
+  readonly findings: LayerFindings;
 }
 
-function isLossy({ pax, uid, gid }: TarEntry): boolean {
-  return pax.has(CAPABILITY_KEY) || uid > MAX_OWNER_ID || gid > MAX_OWNER_ID;
+async function exportLayer(
+  name: string,
+  container: Container,
+  filter: LayerFilter,
+  { layerPath, signal, onBytes }: FlattenOptions,
+): Promise<WrittenLayer> {
+  const spool = await LayerSpool.create(layerPath, (doneBytes) => onBytes(doneBytes, container.sizeBytes));
+  try {
+    await exportContainer(
+      name,
+      async (tar) => {
+        for await (const bytes of filter.apply(tar)) {
+          await spool.write(bytes);
+        }
+      },
+      { signal },
+    );
+    return { ...(await spool.finish()), findings: filter.findings };
+  } finally {
+    await spool.close();
+  }
+}
+
+function described(image: Image, path: string, { findings, digest, sizeBytes }: WrittenLayer) {
+  return { flat: describeImage(image, { path, digest, sizeBytes }), findings };
 }
 
 /** Times in a tar are whole seconds: what the container gets must not be as old as what the image has. */
@@ -121,36 +115,6 @@ async function secondAfter(image: Image): Promise<void> {
   if (waitMs > 0 && waitMs <= 1000) {
     await sleep(waitMs);
   }
-}
-
-function imageSeconds(image: Image): number {
-  return Math.floor(Date.parse(image.created ?? '') / 1000) || 0;
-}
-
-/**
- * `docker create` puts mount points into every container (moby, daemon/initlayer): it replaces these files, so
- * that neither `docker run` nor `docker export` shows what the image has there, and makes these directories where
- * the image has none. A directory of the image's own is told by its age.
- */
-const STUB_FILES = ['.dockerenv', 'dev/console', 'etc/hostname', 'etc/hosts', 'etc/resolv.conf'];
-const STUB_LINK = { path: 'etc/mtab', linkPath: '/proc/mounts' };
-const STUB_DIRECTORIES = ['dev/pts', 'dev/shm', 'proc', 'sys'];
-
-function stubTest(container: Container, image: Image): (entry: TarEntry) => boolean {
-  const isNew = ({ mtimeSeconds }: TarEntry) =>
-    mtimeSeconds >= container.createdSeconds && mtimeSeconds > imageSeconds(image);
-  return (entry) => {
-    switch (entry.type) {
-      case 'file':
-        return STUB_FILES.includes(entry.path) && entry.sizeBytes === 0;
-      case 'symlink':
-        return entry.path === STUB_LINK.path && entry.linkPath === STUB_LINK.linkPath;
-      case 'directory':
-        return STUB_DIRECTORIES.includes(entry.path) && isNew(entry);
-      default:
-        return false;
-    }
-  };
 }
 
 /** https://github.com/opencontainers/image-spec/blob/v1.1.1/config.md */
@@ -206,7 +170,7 @@ class LayerSpool {
 
   static async create(path: string, onBytes: (doneBytes: number) => void): Promise<LayerSpool> {
     try {
-      return new LayerSpool(await fs.open(path, 'wx', 0o600), path, onBytes);
+      return new LayerSpool(await fs.open(path, 'w', 0o600), path, onBytes);
     } catch (error) {
       throw writeError(path, error);
     }

@@ -1,11 +1,13 @@
 import { once } from 'node:events';
 import { createReadStream } from 'node:fs';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { hasErrno } from '../errors.ts';
 import { type Digest, id16, isDigest } from '../identity/image-id.ts';
 import { type FlatImage, MANIFEST_MEDIA_TYPE } from './flatten.ts';
+import { isOwnPeer } from './peer.ts';
 
 const REPOSITORY = 'claude-bottle';
 const BLOB_MEDIA_TYPE = 'application/octet-stream';
@@ -27,32 +29,80 @@ interface Content {
 }
 
 /**
- * Serves one image from inside this process while `use` runs: a read-only OCI registry on 127.0.0.1 and a random
- * port, closed with all its connections afterwards. Any local user can reach it, so it has no lists and
- * its one tag is the id16 of the served image: a web page that rebinds its name to 127.0.0.1 knows neither that nor a
- * digest.
+ * Serves one image from inside this process while `use` runs: a read-only OCI registry on a random port of 127.0.0.1
+ * and ::1, closed with all its connections afterwards. It answers only processes of our own user and, where we are
+ * root, of the users that smolvm starts its VMs as. It has no lists, and its one tag is the id16 of the served image: a
+ * web page that rebinds its name to 127.0.0.1 knows neither that nor a digest.
  * https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#endpoints (end-1 to end-3)
  */
 export async function withEmbeddedHop<T>(
   image: FlatImage,
   use: (reference: string) => Promise<T>,
 ): Promise<T> {
-  const server = createServer(
-    { maxHeaderSize: MAX_HEADER_BYTES, requestTimeout: REQUEST_TIMEOUT_MS },
-    oneByOne(registry(image)),
-  );
-  server.maxConnections = MAX_CONNECTIONS;
-  server.listen({ host: '127.0.0.1', port: 0 });
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
+  const { servers, port } = await listen(forOwnPeers(oneByOne(registry(image))));
   try {
     return await use(`localhost:${port}/${REPOSITORY}@${image.manifestDigest}`);
   } finally {
-    const closed = once(server, 'close');
-    server.close();
-    server.closeAllConnections();
-    await closed;
+    await Promise.all(servers.map(close));
   }
+}
+
+/** `localhost` is ::1 first, where another user could otherwise take our port; many containers have no ::1. */
+async function listen(handle: Handler): Promise<{ servers: Server[]; port: number }> {
+  for (;;) {
+    const v4 = newServer(handle);
+    await listenOn(v4, '127.0.0.1', 0);
+    const { port } = v4.address() as AddressInfo;
+    const v6 = newServer(handle);
+    try {
+      await listenOn(v6, '::1', port);
+      return { servers: [v4, v6], port };
+    } catch (error) {
+      if (hasErrno(error, 'EADDRNOTAVAIL', 'EAFNOSUPPORT')) {
+        return { servers: [v4], port };
+      }
+      await close(v4);
+      if (!hasErrno(error, 'EADDRINUSE')) {
+        throw error;
+      }
+    }
+  }
+}
+
+function newServer(handle: Handler): Server {
+  const server = createServer(
+    { maxHeaderSize: MAX_HEADER_BYTES, requestTimeout: REQUEST_TIMEOUT_MS },
+    handle,
+  );
+  server.maxConnections = MAX_CONNECTIONS;
+  return server;
+}
+
+async function listenOn(server: Server, host: string, port: number): Promise<void> {
+  server.listen({ host, port });
+  await once(server, 'listening');
+}
+
+async function close(server: Server): Promise<void> {
+  const closed = once(server, 'close');
+  server.close();
+  server.closeAllConnections();
+  await closed;
+}
+
+/** A connection is judged once, and one of a stranger ends without an answer. */
+function forOwnPeers(handle: Handler): Handler {
+  const verdicts = new WeakMap<Socket, Promise<boolean>>();
+  return async (request, response) => {
+    const { socket } = request;
+    const verdict = verdicts.get(socket) ?? isOwnPeer(socket);
+    verdicts.set(socket, verdict);
+    if (await verdict) {
+      handle(request, response);
+    } else {
+      socket.destroy();
+    }
+  };
 }
 
 /**

@@ -9,10 +9,12 @@ import { type OnProgress, warningsTo } from '../progress.ts';
 import type { SidecarReport } from '../sidecar/report.ts';
 import { verifySidecar } from '../sidecar/verify.ts';
 import { removeNotedTags, type Served, withContainerHop } from './container-hop.ts';
-import { type FlatImage, flattenImage } from './flatten.ts';
+import { type FlatImage, type Flattened, flattenImage } from './flatten.ts';
 import { withEmbeddedHop } from './hop.ts';
+import type { Found, LayerFindings } from './layer.ts';
+import { type LayerSize, packCreate, reapPackCreate, storageWarning } from './pack-create.ts';
 import { sweepContainers } from './registry-container.ts';
-import { packCreate, reapPackCreate, type Smolvm } from './smolvm.ts';
+import type { Smolvm } from './smolvm.ts';
 
 /**
  * What smolvm writes while it packs a one-layer image, in sizes of that layer: the layer and its export on the
@@ -50,13 +52,15 @@ export async function packImage(options: PackOptions): Promise<PackedSidecar> {
   return await withPrivateDir(
     scratchParent(),
     async (scratch) => {
-      const flat = await flatten(options, scratch);
+      const { flat, findings } = await flatten(options, scratch);
+      const layer = { sizeBytes: flat.layer.sizeBytes, inodes: findings.inodes };
+      warnOfLimits(options, layer);
       const packSpace = PACK_SPACE_FACTOR * flat.layer.sizeBytes;
       await requireFreeBytes(scratch, packSpace, 'smolvm pack create');
       await requireFreeBytes(options.outDir, flat.layer.sizeBytes, 'the sidecar');
 
       const packed = await withHop(flat, options, scratch, async (served) => ({
-        path: await pack(served.reference, options, scratch),
+        path: await pack(served.reference, layer, options, scratch),
         layerDigest: served.layerDigest,
       }));
 
@@ -91,10 +95,10 @@ async function clearScratch(scratch: string, onProgress: OnProgress): Promise<vo
   await removeNotedTags(scratch, warningsTo(onProgress));
 }
 
-async function flatten(options: PackOptions, scratch: string): Promise<FlatImage> {
+async function flatten(options: PackOptions, scratch: string): Promise<Flattened> {
   const { image, onProgress } = options;
   onProgress({ type: 'start', stage: 'flatten', detail: `${image.layers.length} layers into one` });
-  const { flat, lossyPaths } = await flattenImage({
+  const flattened = await flattenImage({
     image,
     platform: options.platform,
     layerPath: join(scratch, 'layer.tar'),
@@ -103,14 +107,38 @@ async function flatten(options: PackOptions, scratch: string): Promise<FlatImage
       onProgress({ type: 'bytes', stage: 'flatten', doneBytes, totalBytes, isEstimate: true }),
     onWarning: warningsTo(onProgress),
   });
-  onProgress({ type: 'done', stage: 'flatten', sizeBytes: flat.layer.sizeBytes });
-  if (lossyPaths.length > 0) {
-    onProgress({
-      type: 'warning',
-      message: `smolvm keeps neither file capabilities nor owners above 2097151: ${lossyPaths.join(', ')}`,
-    });
+  const { flat, findings, leftOut } = flattened;
+  const without = leftOut.length === 0 ? '' : `, without ${leftOut.join(', ')}, which Docker hides`;
+  const detail = `${findings.inodes.toLocaleString('en')} files${without}`;
+  onProgress({ type: 'done', stage: 'flatten', sizeBytes: flat.layer.sizeBytes, detail });
+  for (const message of lossWarnings(findings)) {
+    onProgress({ type: 'warning', message });
   }
-  return flat;
+  return flattened;
+}
+
+/** What `smolvm pack create` does not keep, in every tested version. */
+function lossWarnings({ capabilities, specialFiles, changedLinks }: LayerFindings): string[] {
+  const listed = ({ count, examples }: Found) =>
+    `${examples.join(', ')}${count > examples.length ? ` and ${count - examples.length} more` : ''}`;
+  return [
+    ...(capabilities.count > 0 ? [`smolvm does not keep file capabilities: ${listed(capabilities)}`] : []),
+    ...(specialFiles.count > 0
+      ? [`smolvm turns devices and FIFOs into empty files: ${listed(specialFiles)}`]
+      : []),
+    ...(changedLinks.count > 0
+      ? [
+          `smolvm refuses links that lead above the root or are the root: changed to the same place inside it: ${listed(changedLinks)}`,
+        ]
+      : []),
+  ];
+}
+
+function warnOfLimits({ smolvm, onProgress }: PackOptions, layer: LayerSize): void {
+  const message = storageWarning(smolvm, layer);
+  if (message !== undefined) {
+    onProgress({ type: 'warning', message });
+  }
 }
 
 async function withHop<T>(
@@ -140,13 +168,19 @@ async function withHop<T>(
   );
 }
 
-async function pack(reference: string, options: PackOptions, scratch: string): Promise<string> {
+async function pack(
+  reference: string,
+  layer: LayerSize,
+  options: PackOptions,
+  scratch: string,
+): Promise<string> {
   const { smolvm, onProgress } = options;
   onProgress({ type: 'start', stage: 'pack', detail: `smolvm ${smolvm.version}` });
   const { path, sizeBytes } = await packCreate(smolvm, {
     reference,
     output: join(options.outDir, id16(options.image.id)),
     platform: options.platform,
+    layer,
     cpus: options.cpus,
     memMib: options.memMib,
     scratch,

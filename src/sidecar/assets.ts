@@ -1,14 +1,13 @@
 import { createHash } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
-import * as zlib from 'node:zlib';
 import { contentOf, readTar, type TarEntry, TarError } from '../tar/read.ts';
 import { damaged } from './footer.ts';
+import { frameContents } from './frame-reader.ts';
+import { linkInsideRoot } from './links.ts';
 import type { SidecarManifest } from './manifest.ts';
 import type { AssetsMember, SidecarContents, VerifyOptions } from './report.ts';
 
 const READ_CHUNK_BYTES = 256 * 1024;
-/** smolvm writes with level 3, whose window is 2 MiB; a frame that asks for more memory is not its own. */
-const MAX_WINDOW_LOG = 24;
 /** smolvm measures the agent's root file system before it packs it, so that the member may be larger. */
 const AGENT_ROOTFS_SLACK_BYTES = 256 * 1024 * 1024;
 /** Headers and padding of the outer tar. */
@@ -16,14 +15,15 @@ const TAR_OVERHEAD_BYTES = 1024 * 1024;
 /** smolvm unpacks no more (SMOLVM_PACK_MAX_ENTRIES, SMOLVM_PACK_MAX_EXTRACT_BYTES). */
 const MAX_LAYER_ENTRIES = 2_000_000;
 const MAX_DECLARED_BYTES = 128 * 1024 ** 3;
+const MAX_REFUSED_LINKS = 5;
 
 /**
  * Unpacks the assets in constant memory and checks every entry: no member but those that the manifest names, each
  * no larger than declared, the layer exactly as large, and no path in the layer that leads out of it.
  *
- * The layer's bytes have no digest to be compared with. smolvm's guest unpacks what it pulls and makes a tar of its
- * own from the directory, whereas the digest in the manifest is that of the blob it pulled, or of a mere name.
- * Source: smolvm, crates/smolvm-agent/src/storage.rs, export of a layer.
+ * The manifest's digest of a layer is only compared, not demanded: smolvm's guest unpacks what it pulls and makes a tar
+ * of its own, whereas the digest is that of the blob it pulled. From 1.16.2 on, a layer that was merged or read from an
+ * archive has the digest of its tar.
  */
 export async function checkAssets(
   file: FileHandle,
@@ -38,26 +38,17 @@ export async function checkAssets(
     autoClose: false,
     highWaterMark: READ_CHUNK_BYTES,
   });
-  const decoder = zlib.createZstdDecompress({
-    chunkSize: READ_CHUNK_BYTES,
-    params: { [zlib.constants.ZSTD_d_windowLogMax]: MAX_WINDOW_LOG },
-  });
-  source.on('error', (error) => decoder.destroy(error));
-  source.pipe(decoder);
   try {
-    const parts = readTar(limited(decoder, declared, signal));
+    const parts = readTar(limited(frameContents(source), declared, signal));
     for await (const part of parts) {
       if (part.kind === 'header') {
         const { entry } = part;
         checkMember(entry, declared, seen);
-        const isLayer = declared.get(entry.path)?.kind === 'layer';
-        const layer = isLayer ? await checkLayer(contentOf(entry, parts), signal) : undefined;
+        const { kind, digest } = declared.get(entry.path) ?? {};
+        const layer =
+          kind === 'layer' ? await checkLayer(contentOf(entry, parts), digest, signal) : undefined;
         seen.set(entry.path, { path: entry.path, sizeBytes: entry.realSizeBytes, ...layer });
       }
-    }
-    if (decoder.bytesWritten !== footer.assetsBytes) {
-      const surplus = footer.assetsBytes - decoder.bytesWritten;
-      throw damaged('assets', `${surplus} bytes follow the zstd frame`);
     }
   } catch (error) {
     if (error instanceof TarError) {
@@ -69,7 +60,6 @@ export async function checkAssets(
     throw error;
   } finally {
     source.destroy();
-    decoder.destroy();
   }
   for (const [path, { kind }] of declared) {
     if (kind !== 'directory' && !seen.has(path)) {
@@ -82,6 +72,8 @@ export async function checkAssets(
 interface DeclaredMember {
   readonly kind: 'agent' | 'layer' | 'template' | 'directory';
   readonly maxBytes: number;
+  /** Of a layer. */
+  readonly digest?: string;
 }
 
 function declaredMembers({ assets }: SidecarManifest): Map<string, DeclaredMember> {
@@ -92,7 +84,7 @@ function declaredMembers({ assets }: SidecarManifest): Map<string, DeclaredMembe
   });
   for (const layer of assets.layers) {
     declared.set(layer.path.split('/').slice(0, -1).join('/'), { kind: 'directory', maxBytes: 0 });
-    declared.set(layer.path, { kind: 'layer', maxBytes: layer.size });
+    declared.set(layer.path, { kind: 'layer', maxBytes: layer.size, digest: layer.digest });
   }
   if (assets.storage_template) {
     declared.set(assets.storage_template.path, { kind: 'template', maxBytes: assets.storage_template.size });
@@ -125,8 +117,9 @@ function checkMember(
 
 async function checkLayer(
   content: AsyncIterable<Buffer>,
+  digest: string | undefined,
   signal: AbortSignal | undefined,
-): Promise<{ entries: number; sha256: string }> {
+): Promise<Omit<AssetsMember, 'path' | 'sizeBytes'>> {
   const hash = createHash('sha256');
   const hashed = async function* () {
     for await (const chunk of content) {
@@ -136,6 +129,7 @@ async function checkLayer(
     }
   };
   let entries = 0;
+  const refusedLinks: string[] = [];
   for await (const part of readTar(hashed())) {
     if (part.kind === 'header') {
       entries += 1;
@@ -144,12 +138,17 @@ async function checkLayer(
       if (paths.some((path) => path.startsWith('/') || path.split('/').includes('..'))) {
         throw damaged('layer', `the entry ${JSON.stringify(paths.join(' -> '))} leads out of the layer`);
       }
+      const isRefused = entry.type === 'symlink' && linkInsideRoot(entry.path, entry.linkPath) !== undefined;
+      if (isRefused && refusedLinks.length < MAX_REFUSED_LINKS) {
+        refusedLinks.push(`${entry.path} -> ${entry.linkPath}`);
+      }
       if (entries > MAX_LAYER_ENTRIES) {
         throw damaged('layer', `more than ${MAX_LAYER_ENTRIES} entries`);
       }
     }
   }
-  return { entries, sha256: hash.digest('hex') };
+  const sha256 = hash.digest('hex');
+  return { entries, sha256, hasDigest: digest === `sha256:${sha256}`, refusedLinks };
 }
 
 /** Ends a stream that holds more than is declared, such as a small file of many zeros. */

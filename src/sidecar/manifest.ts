@@ -17,8 +17,8 @@ const asset = z.looseObject({ path: memberPath, size: sizeBytes });
  */
 const manifestSchema = z.looseObject({
   image: z.string(),
-  /** The digest of the image config. */
-  digest,
+  /** The digest of the image config, or `packed` when smolvm packed an archive. */
+  digest: z.string(),
   /** Of the guest, `os/architecture`. */
   platform: z.string(),
   cpus: z.int(),
@@ -28,12 +28,16 @@ const manifestSchema = z.looseObject({
   cmd: optional(z.array(z.string())),
   env: optional(z.array(z.string())),
   workdir: optional(z.nullable(z.string())),
+  /** Of the image, since 1.16. */
+  user: optional(z.nullable(z.string())),
   assets: z.looseObject({
     libraries: z.array(z.unknown()),
     agent_rootfs: asset,
     layers: z.array(z.looseObject({ digest, path: memberPath, size: sizeBytes })),
     storage_template: optional(z.nullable(asset)),
     overlay_template: optional(z.nullable(asset)),
+    /** Files of the machine that was packed. */
+    workspace_seed: optional(z.nullable(asset)),
   }),
   mode: optional(z.string()),
   /** Of the machine that packed. */
@@ -46,6 +50,8 @@ const manifestSchema = z.looseObject({
   cuda: optional(z.boolean()),
   overlay_logical_size: optional(z.nullable(sizeBytes)),
   storage_logical_size: optional(z.nullable(sizeBytes)),
+  /** The memory of a running machine, with host directories, ports and keys to attach again. */
+  checkpoint: optional(z.unknown()),
   secret_refs: optional(z.union([z.array(z.unknown()), z.record(z.string(), z.unknown())])),
 });
 

@@ -54,4 +54,8 @@ export interface AssetsMember {
   readonly entries?: number;
   /** Of a layer: 64 hex digits, of the tar. */
   readonly sha256?: string;
+  /** Of a layer: whether that is the digest which the manifest gives it. */
+  readonly hasDigest?: boolean;
+  /** Of a layer: some links for which smolvm refuses to make a machine from this sidecar. */
+  readonly refusedLinks?: readonly string[];
 }

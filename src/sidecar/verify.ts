@@ -3,16 +3,17 @@ import { constants } from 'node:fs';
 import * as fs from 'node:fs/promises';
 import * as zlib from 'node:zlib';
 import { BottleError, fileError, hasErrno } from '../errors.ts';
+import { isDigest } from '../identity/image-id.ts';
 import { GUEST_PLATFORMS, type GuestPlatform } from '../identity/platform.ts';
 import { damaged, decodeFooter, FOOTER_BYTES, printable } from './footer.ts';
+import { isFrameMagic } from './frame-reader.ts';
 import { parseManifest, type SidecarManifest } from './manifest.ts';
 import type { ExpectedSidecar, FileHash, SidecarContents, SidecarReport, VerifyOptions } from './report.ts';
 
 const READ_CHUNK_BYTES = 1024 * 1024;
 const MAX_CPUS = 255;
 const MAX_MEM_MIB = 1024 * 1024;
-/** https://datatracker.ietf.org/doc/html/rfc8878#section-3.1.1 */
-const ZSTD_MAGIC = Buffer.from([0x28, 0xb5, 0x2f, 0xfd]);
+const MAGIC_BYTES = 4;
 
 /**
  * Checks a sidecar from end to end through one open file. smolvm itself checks next to nothing of this when it makes
@@ -96,8 +97,8 @@ async function readAt(file: fs.FileHandle, position: number, length: number): Pr
 }
 
 async function requireZstd(file: fs.FileHandle): Promise<void> {
-  const magic = await readAt(file, 0, ZSTD_MAGIC.length);
-  if (!magic.equals(ZSTD_MAGIC)) {
+  const magic = await readAt(file, 0, MAGIC_BYTES);
+  if (!isFrameMagic(magic)) {
     throw damaged('assets', `they begin with ${magic.toString('hex')}, a zstd frame with 28b52ffd`);
   }
 }
@@ -105,10 +106,16 @@ async function requireZstd(file: fs.FileHandle): Promise<void> {
 /** What a packed manifest may ask of the machine it starts: smolvm would grant more than claude-bottle means to. */
 function requirePolicy(manifest: SidecarManifest, expectedPlatform: GuestPlatform | undefined): void {
   const { cpus, mem, mode = 'container', network, gpu, cuda, secret_refs: secretRefs = [] } = manifest;
+  const { checkpoint = null } = manifest;
+  const { workspace_seed: seed = null, overlay_template: overlay = null } = manifest.assets;
   const layers = manifest.assets.layers.length;
   const platforms: readonly string[] = expectedPlatform ? [expectedPlatform] : GUEST_PLATFORMS;
   const rules: ReadonlyArray<readonly [field: string, found: unknown, ok: boolean, expected: string]> = [
     ['mode', mode, mode === 'container', '"container"'],
+    ['digest', manifest.digest, isDigest(manifest.digest), 'sha256:<64 hex digits>, of an image config'],
+    ['checkpoint', checkpoint, checkpoint === null, 'none'],
+    ['assets.workspace_seed', seed, seed === null, 'none'],
+    ['assets.overlay_template', overlay, overlay === null, 'none'],
     ['secret_refs', secretRefs, Object.keys(secretRefs).length === 0, 'none'],
     ['network', network, network !== true, 'false'],
     ['gpu', gpu, gpu !== true, 'false'],

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { createZstdDecompress } from 'node:zlib';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { type Image, inspectImage } from '../../src/docker/image.ts';
-import { type FlatImage, flattenImage } from '../../src/pack/flatten.ts';
+import { type FlatImage, type Flattened, flattenImage } from '../../src/pack/flatten.ts';
 import { verifySidecar } from '../../src/sidecar/verify.ts';
 import { readTar } from '../../src/tar/read.ts';
 import { bench } from '../helpers/bench.ts';
@@ -25,7 +25,11 @@ beforeAll(async () => {
 });
 
 async function flatten(image: Image, layerPath: string): Promise<FlatImage> {
-  const { flat } = await flattenImage({
+  return (await flattened(image, layerPath)).flat;
+}
+
+async function flattened(image: Image, layerPath: string): Promise<Flattened> {
+  return await flattenImage({
     image,
     platform: 'linux/amd64',
     layerPath,
@@ -35,7 +39,6 @@ async function flatten(image: Image, layerPath: string): Promise<FlatImage> {
       throw new Error(message);
     },
   });
-  return flat;
 }
 
 /** Takes the layer out of a sidecar, for a look at what a VM would start with. */
@@ -126,7 +129,7 @@ describe('the real Debian image', () => {
       expect(result.exitCode, result.stderr).toBe(0);
       expect(await left()).toEqual([]);
       const packed = await listTar(await layerOf(out, join(dir, 'layer.tar')));
-      // The guest tars the layer once more, with busybox: no capabilities, no owners above 2097151.
+      // The guest tars the layer once more, with busybox: no capabilities.
       const lost = [...seen].filter(
         ([, { capability, uid, gid }]) => capability !== undefined || uid > LAST_ID || gid > LAST_ID,
       );
@@ -140,7 +143,7 @@ describe('the real Debian image', () => {
         ).toBe(true);
       }
       for (const [path] of lost) {
-        expect(result.stderr).toMatch(new RegExp(`smolvm keeps neither file capabilities .*${path}`));
+        expect(result.stderr).toMatch(new RegExp(`smolvm does not keep file capabilities: .*${path}`));
       }
     },
   );
@@ -179,13 +182,13 @@ describe('the real Debian image', () => {
 });
 
 describe('an image of one file', () => {
-  test('gets nothing of what docker create adds but the directories that may have been its own', async () => {
+  test('gets nothing of what docker create adds', async () => {
     const dir = await tempDir();
     const context = await busyboxContext(dir, 'FROM scratch\nCOPY bin/busybox /busybox\n');
     await run('docker', ['build', '--quiet', '--tag', 'claude-bottle-test/one-file:1', context]);
     const layerPath = join(dir, 'layer.tar');
     await flatten(await inspectImage('claude-bottle-test/one-file:1'), layerPath);
-    expect([...(await listTar(layerPath)).keys()].sort()).toEqual(['busybox', 'dev', 'etc']);
+    expect([...(await listTar(layerPath)).keys()].sort()).toEqual(['busybox']);
   });
 
   test('keeps its own empty mount points', async () => {
@@ -199,6 +202,59 @@ describe('an image of one file', () => {
     const layerPath = join(dir, 'layer.tar');
     await flatten(await inspectImage('claude-bottle-test/mount-points:1'), layerPath);
     const paths = [...(await listTar(layerPath)).keys()].sort();
-    expect(paths).toEqual(['dev', 'dev/pts', 'dev/shm', 'etc', 'proc', 'sys']);
+    expect(paths).toEqual(['dev', 'dev/pts', 'dev/shm', 'proc', 'sys']);
+  });
+
+  test('keeps links in the place of directories that every container has, and its own files in them', async () => {
+    const dir = await tempDir();
+    const context = await busyboxContext(dir, 'FROM scratch\nCOPY bin/busybox /busybox\nCOPY tree /\n');
+    const tree = join(context, 'tree');
+    await fs.mkdir(join(tree, 'usr/etc'), { recursive: true });
+    await fs.writeFile(join(tree, 'usr/etc/hosts'), '127.0.0.1 localhost\n');
+    await fs.symlink('usr/etc', join(tree, 'etc'));
+    await fs.mkdir(join(tree, 'dev'));
+    await fs.utimes(join(tree, 'dev'), 1_600_000_000, 1_600_000_000);
+    await run('docker', ['build', '--quiet', '--tag', 'claude-bottle-test/usr-etc:1', context]);
+    const layerPath = join(dir, 'layer.tar');
+    await flatten(await inspectImage('claude-bottle-test/usr-etc:1'), layerPath);
+    const listed = await listTar(layerPath);
+    expect([...listed.keys()].sort()).toEqual(['busybox', 'dev', 'etc', 'usr', 'usr/etc', 'usr/etc/hosts']);
+    expect(listed.get('etc')).toMatchObject({ type: 'symlink', target: 'usr/etc' });
+  });
+
+  test('keeps its own hosts and mtab where its layers are read', async () => {
+    const dir = await tempDir();
+    const context = await busyboxContext(dir, 'FROM scratch\nCOPY tree /\n');
+    await fs.mkdir(join(context, 'tree/etc'), { recursive: true });
+    await fs.writeFile(join(context, 'tree/etc/hosts'), '127.0.0.1 localhost\n');
+    await fs.symlink('../proc/mounts', join(context, 'tree/etc/mtab'));
+    await run('docker', ['build', '--quiet', '--tag', 'claude-bottle-test/own-etc:1', context]);
+    const layerPath = join(dir, 'layer.tar');
+    await flatten(await inspectImage('claude-bottle-test/own-etc:1'), layerPath);
+    const listed = await listTar(layerPath);
+    expect(listed.get('etc/hosts')).toMatchObject({ type: 'file', size: 20 });
+    expect(listed.get('etc/mtab')).toMatchObject({ type: 'symlink', target: '../proc/mounts' });
+  });
+
+  test('has its links that lead above the root changed to the same place inside it', async () => {
+    const dir = await tempDir();
+    const context = await busyboxContext(dir, 'FROM scratch\nCOPY tree /\n');
+    const long = `${'../'.repeat(60)}bin/sh`;
+    await fs.mkdir(join(context, 'tree/etc'), { recursive: true });
+    await fs.symlink(long, join(context, 'tree/etc/deep'));
+    await fs.symlink('/', join(context, 'tree/etc/root'));
+    await fs.symlink(`/bin/${'n'.repeat(120)}`, join(context, 'tree/etc/good'));
+    await run('docker', ['build', '--quiet', '--tag', 'claude-bottle-test/links:1', context]);
+    const layerPath = join(dir, 'layer.tar');
+    const { findings } = await flattened(await inspectImage('claude-bottle-test/links:1'), layerPath);
+    expect(findings.changedLinks).toEqual({
+      count: 2,
+      examples: ['etc/deep -> ../bin/sh', 'etc/root -> ..'],
+    });
+    const listed = await listTar(layerPath);
+    expect(listed.get('etc/deep')?.target).toBe('../bin/sh');
+    expect(listed.get('etc/root')?.target).toBe('..');
+    expect(listed.get('etc/good')?.target).toBe(`/bin/${'n'.repeat(120)}`);
+    expect(findings.inodes).toBe(listed.size);
   });
 });

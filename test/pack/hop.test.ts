@@ -1,6 +1,7 @@
 import { execFile, spawn, spawnSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
+import { existsSync, readFileSync } from 'node:fs';
 import * as fs from 'node:fs/promises';
 import { Agent, get, type IncomingMessage } from 'node:http';
 import { connect, type Socket } from 'node:net';
@@ -21,6 +22,8 @@ const MIB = 1024 * 1024;
 const LAYER_BYTES = 32 * MIB;
 const CLIENT_TIMEOUT_MS = 60_000;
 const ABSENT = `sha256:${'0'.repeat(64)}`;
+const hasIpv6 =
+  existsSync('/proc/net/if_inet6') && readFileSync('/proc/net/if_inet6', 'latin1').includes(' lo');
 const onLinux = test.skipIf(process.platform !== 'linux');
 const run = promisify(execFile);
 
@@ -200,15 +203,38 @@ describe('what it refuses', () => {
     });
   });
 
-  onLinux('listens on 127.0.0.1 alone', async () => {
+  onLinux('listens on 127.0.0.1 and ::1, where localhost is looked for first, and nowhere else', async () => {
     await withPort(async (port) => {
       // All of 127.0.0.0/8 is this machine: a wildcard listener would answer here too.
-      for (const host of ['127.0.0.2', '::1']) {
-        const [error] = await once(connect({ host, port }), 'error');
-        expect(error).toHaveProperty('code', expect.stringMatching(/ECONNREFUSED|EADDRNOTAVAIL/));
+      const [error] = await once(connect({ host: '127.0.0.2', port }), 'error');
+      expect(error).toHaveProperty('code', 'ECONNREFUSED');
+      for (const host of hasIpv6 ? ['127.0.0.1', '[::1]'] : ['127.0.0.1']) {
+        expect((await fetch(`http://${host}:${port}/v2/`)).status, host).toBe(200);
       }
     });
   });
+
+  test.skipIf(process.platform !== 'linux' || process.getuid?.() !== 0)(
+    'answers no other user than ours and those of VMs',
+    async () => {
+      await withPort(async (port) => {
+        const status = async (uid: number, host: string) => {
+          const ask = `fetch('http://${host}:${port}/v2/').then((r) => r.status, () => 'none').then(console.log)`;
+          const { stdout } = await run('setpriv', [
+            ...['--reuid', String(uid), '--regid', String(uid), '--clear-groups'],
+            ...[process.execPath, '--eval', ask],
+          ]);
+          return stdout.trim();
+        };
+        for (const host of hasIpv6 ? ['127.0.0.1', '[::1]'] : ['127.0.0.1']) {
+          expect(await status(0, host)).toBe('200');
+          expect(await status(2_000_003, host), 'as which smolvm starts a VM').toBe('200');
+          expect(await status(65_534, host)).toBe('none');
+          expect(await status(1000, host)).toBe('none');
+        }
+      });
+    },
+  );
 });
 
 describe('ranges', () => {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import * as fs from 'node:fs/promises';
 import { join } from 'node:path';
-import { zstdCompressSync, zstdDecompressSync } from 'node:zlib';
+import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import { expect, test } from 'vitest';
 import { verifySidecar } from '../../src/sidecar/verify.ts';
 import {
@@ -11,7 +11,7 @@ import {
   writeAssets,
 } from '../doubles/smolvm/sidecar-writer.ts';
 import { failureOf } from '../helpers/failure.ts';
-import { type Sample, writeSample } from '../helpers/sample-sidecar.ts';
+import { type Sample, tar, writeSample } from '../helpers/sample-sidecar.ts';
 import { tempDir } from '../helpers/temp-dir.ts';
 
 const deep = { deep: true };
@@ -207,6 +207,51 @@ test('stops at endless zeros behind the end of the archive', async () => {
   expect((await failureOf(verifySidecar(path, {}, deep))).message).toContain('unpack to more than');
 });
 
+/** A frame without content, with four bytes that a reader skips. */
+const SKIPPABLE = Buffer.from('5f2a4d180400000061626364', 'hex');
+
+test('reads frames cut anywhere, empty frames, checksums and skippable frames as one stream', async () => {
+  const dir = await tempDir();
+  const path = join(dir, 'sidecar');
+  const { manifest } = await writeSample(path);
+  const whole = await verifySidecar(path, {}, deep);
+  const tar = zstdDecompressSync((await fs.readFile(path)).subarray(0, whole.footer.assetsBytes));
+  const params = { [constants.ZSTD_c_checksumFlag]: 1 };
+  const frames = Array.from({ length: Math.ceil(tar.length / 7001) }, (_, index) =>
+    zstdCompressSync(tar.subarray(index * 7001, (index + 1) * 7001), index % 2 === 0 ? { params } : {}),
+  );
+  frames.splice(2, 0, SKIPPABLE, zstdCompressSync(Buffer.alloc(0)));
+  await fs.writeFile(join(dir, 'assets'), Buffer.concat([SKIPPABLE, ...frames, SKIPPABLE]));
+  await joinSidecar(path, { assetsPath: join(dir, 'assets'), manifest });
+  expect((await verifySidecar(path, {}, deep)).members).toEqual(whole.members);
+});
+
+test('names the links for which smolvm would refuse the sidecar', async () => {
+  const dir = await tempDir();
+  const root = join(dir, 'links');
+  await fs.mkdir(join(root, 'etc'), { recursive: true });
+  await fs.symlink('../../bin/sh', join(root, 'etc/deep'));
+  await fs.symlink('/', join(root, 'etc/root'));
+  await fs.symlink('/bin/sh', join(root, 'etc/good'));
+  const source = tar(root);
+  const path = join(dir, 'sidecar');
+  await writeSample(path, ({ members, manifest }) => ({
+    members: members.map((member) => (member.path.startsWith('layers/') ? { ...member, source } : member)),
+    manifest: {
+      ...manifest,
+      assets: {
+        ...manifest.assets,
+        layers: manifest.assets.layers.map((layer) => ({ ...layer, size: source.length })),
+      },
+    },
+  }));
+  const layer = (await verifySidecar(path, {}, deep)).members?.find(({ entries }) => entries !== undefined);
+  expect(layer).toMatchObject({
+    hasDigest: false,
+    refusedLinks: ['etc/deep -> ../../bin/sh', 'etc/root -> /'],
+  });
+});
+
 test('refuses a zstd stream that is cut or goes on after its end, or no zstd stream at all', async () => {
   const dir = await tempDir();
   const path = join(dir, 'sidecar');
@@ -220,8 +265,8 @@ test('refuses a zstd stream that is cut or goes on after its end, or no zstd str
   expect((await failureOf(verifySidecar(path, {}, deep))).code).toBe('sidecar-damaged');
 
   const surpluses: Array<[what: string, surplus: Buffer]> = [
-    ['7 bytes follow', Buffer.from('surplus')],
-    ['bytes follow', zstdCompressSync(Buffer.from('another frame'))],
+    ['begin no zstd frame', Buffer.from('surplus!')],
+    ['data behind the end marker', zstdCompressSync(Buffer.from('another frame'))],
   ];
   for (const [message, surplus] of surpluses) {
     await fs.writeFile(join(dir, 'assets'), Buffer.concat([assets, surplus]));

@@ -224,12 +224,26 @@ describe('a manifest', () => {
     ['secret_refs', [{ name: 'TOKEN' }]],
     ['secret_refs', { TOKEN: { env: 'GH_TOKEN' } }],
     ['platform', 'windows/amd64'],
+    ['digest', 'packed'],
+    ['checkpoint', { host_mounts: ['/home'] }],
   ])('with %s %j is refused', async (key, value) => {
     const path = join(await tempDir(), 'bad');
     await writeSample(path, ({ manifest }) => ({ manifest: { ...manifest, [key]: value } }));
     const error = await failureOf(verifySidecar(path));
     expect(error).toMatchObject({ code: 'sidecar-refused', exitCode: 65 });
     expect(error.message).toContain(key);
+  });
+
+  test.each(['workspace_seed', 'overlay_template'])('with assets.%s is refused', async (key) => {
+    const path = join(await tempDir(), 'bad');
+    await writeSample(path, ({ manifest }) => ({
+      manifest: { ...manifest, assets: { ...manifest.assets, [key]: { path: 'x.tar', size: 1 } } },
+    }));
+    const error = await failureOf(verifySidecar(path));
+    expect(error).toMatchObject({
+      code: 'sidecar-refused',
+      message: expect.stringContaining(`assets.${key}`),
+    });
   });
 
   test('cannot write escape sequences or whole pages into a message', async () => {
