@@ -4,6 +4,8 @@ import { formatBytes } from '../host/disk.ts';
 import type { OnProgress } from '../progress.ts';
 
 const STAGE_COLUMNS = 8;
+/** A line break could begin one with the text behind it. */
+const MAYBE_COMMAND = /::|##\[|[\r\n\u0085\u2028\u2029]/;
 
 export interface StageTime {
   readonly stage: string;
@@ -28,7 +30,7 @@ export interface RunnerLog {
 
 /**
  * The runner's log: a group for each stage. The runner looks for commands in every line that we print, also in the
- * middle of one (`##[set-output …]`), so what others wrote is printed between `::stop-commands::<token>` and
+ * middle of one (`##[set-output …]`), so a line that could be one is printed between `::stop-commands::<token>` and
  * `::<token>::`, with a token that nobody can know beforehand.
  */
 export function createRunnerLog(write: (text: string) => void): RunnerLog {
@@ -60,22 +62,13 @@ export function createRunnerLog(write: (text: string) => void): RunnerLog {
     stage = undefined;
     inGroup = false;
   };
+  /** Spares the two lines around what could not be a command. */
   const text = (line: string) => {
     openGroup();
-    if (token === undefined) {
+    if (MAYBE_COMMAND.test(line) && token === undefined) {
       token = randomBytes(16).toString('hex');
       write(`::stop-commands::${token}\n`);
     }
-    write(`${line}\n`);
-  };
-  /** Spares the two lines around it where nothing in our own words could be a command. */
-  const ownText = (line: string) => {
-    if (/::|##\[/.test(line)) {
-      text(line);
-      return;
-    }
-    obeyCommands();
-    openGroup();
     write(`${line}\n`);
   };
   const annotate = (command: typeof core.notice) => (title: string, message: string) => {
@@ -106,7 +99,7 @@ export function createRunnerLog(write: (text: string) => void): RunnerLog {
           startedAt.set(event.stage, performance.now());
           stage = event.stage;
           if (event.detail !== undefined) {
-            ownText(event.detail);
+            text(event.detail);
           }
           break;
         case 'output':
@@ -122,7 +115,7 @@ export function createRunnerLog(write: (text: string) => void): RunnerLog {
             `${seconds.toFixed(1)} s`.padStart(8),
             size.padStart(8),
           ];
-          ownText([...columns, event.detail ?? ''].join('  ').trimEnd());
+          text([...columns, event.detail ?? ''].join('  ').trimEnd());
           obeyCommands();
           break;
         }

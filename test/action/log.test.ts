@@ -45,8 +45,15 @@ describe("the runner's log", () => {
     expect(output).toContain('##[save-state name=path;]/evil');
   });
 
+  test('leaves lines alone that cannot be a command', async () => {
+    const output = await printed(`log.text('Step 1/3 : FROM scratch'); log.text('done');`);
+    expect(output).toBe('Step 1/3 : FROM scratch\ndone\n');
+  });
+
   test('stops with another token each time', async () => {
-    const output = await printed(`log.text('a'); log.notice('t', 'b'); log.text('c'); log.notice('t', 'd');`);
+    const output = await printed(
+      `log.text('::a'); log.notice('t', 'b'); log.text('::c'); log.notice('t', 'd');`,
+    );
     const tokens = [...output.matchAll(/^::stop-commands::(\w{32})$/gm)].map(([, token]) => token);
     expect(new Set(tokens).size).toBe(2);
   });
