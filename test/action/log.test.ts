@@ -65,7 +65,7 @@ describe("the runner's log", () => {
 
   test('ends the group of a stage that failed', async () => {
     const output = await printed(
-      `log.onProgress({ type: 'start', stage: 'pack' }); log.text('a'); log.closeGroup(); log.closeGroup();`,
+      `log.onProgress({ type: 'start', stage: 'pack' }); log.text('::a'); log.closeGroup(); log.closeGroup();`,
     );
     expect(obeyed(output)).toEqual(['::group::Pack', '::endgroup::']);
   });
