@@ -3,7 +3,6 @@ import type { BindCommandOptions } from './bind-command.ts';
 import type { DoctorOptions } from './doctor-command.ts';
 import type { ExportCommandOptions } from './export-command.ts';
 import type { FetchCommandOptions } from './fetch-command.ts';
-import type { ImportCommandOptions } from './import-command.ts';
 import type { KeyCommandOptions } from './key-command.ts';
 import type { LockCommandOptions } from './lock-command.ts';
 import type { LsCommandOptions } from './ls-command.ts';
@@ -37,7 +36,6 @@ export function addCommands(program: Command, start: Start): void {
   addLs(program, start);
   addPrune(program, start);
   addExport(program, start);
-  addImport(program, start);
   addInspect(program, start);
   addVerify(program, start);
   addDoctor(program, start);
@@ -263,57 +261,22 @@ function addExport(program: Command, start: Start): void {
   buildOptions(
     program
       .command('export')
-      .description("write this checkout's sidecars to one file, for a machine without a network")
+      .description("copy this checkout's sidecars into a directory, for a machine without a network")
+      .argument('<dir>', 'where to: a sidecar, its pack record and its signature are three files')
       .argument('[id]', "an image ID, or its first 16 hex digits, in place of this checkout's"),
     { hasPlatform: false },
   )
     .option('--platform <platform>', 'only this guest platform (default: those that the store has)')
-    .option('--out <file>', 'the file (default: smolmachine-KEY.oci.tar)')
     .addOption(storeOption())
     .addOption(jsonOption())
     .addHelpText(
       'after',
-      examples(['claude-bottle export --out agent.oci.tar', 'what the store has for this checkout']),
+      examples(['claude-bottle export /media/stick', 'what the store has for this checkout']),
     )
-    .action((id: string | undefined, options: ExportCommandOptions) =>
+    .action((dir: string, id: string | undefined, options: ExportCommandOptions) =>
       start(async ({ output, signal }) => {
         const { runExport } = await import('./export-command.ts');
-        return await runExport(id, options, output, signal);
-      }),
-    );
-}
-
-function addImport(program: Command, start: Start): void {
-  trustOptions(
-    buildOptions(
-      program
-        .command('import')
-        .description('fetch from a file that export has written, on a machine without a network')
-        .argument('<file>', 'an OCI image layout in a tar'),
-    ),
-  )
-    .option('--repo <owner/name>', "repository whose sidecar it must be (default: the checkout's origin)")
-    .option('--github-url <url>', "GitHub server (default: the origin's, or https://github.com)")
-    .option('--sha256 <hex>', 'accept only the sidecar with this SHA-256')
-    .option('--commit <hash>', 'accept only what was packed from this commit')
-    .option('--prove', 'bind only if layers and runtime config are those of the image that was packed')
-    .option('--image <name>', 'image to build (default: $CLAUDE_BOTTLE_IMAGE or claude-bottle:latest)')
-    .addOption(storeOption())
-    .option('--dry-run', 'say what would be imported')
-    .option('--no-bind', 'only store it; claude-bottle bind does the rest')
-    .option('--print-path', 'print nothing but the path of the sidecar')
-    .addOption(jsonOption())
-    .addHelpText(
-      'after',
-      `${examples(['claude-bottle import agent.oci.tar', 'in a checkout of the same commit'])}
-
-The trust roots in the file verify nothing by themselves, since whoever made the file chose them: what is built in
-verifies, or what --trusted-root names.`,
-    )
-    .action((file: string, options: ImportCommandOptions) =>
-      start(async ({ output, signal }) => {
-        const { runImport } = await import('./import-command.ts');
-        return await runImport(file, options, output, signal);
+        return await runExport(dir, id, options, output, signal);
       }),
     );
 }
@@ -396,10 +359,7 @@ function buildOptions(command: Command, { hasPlatform = true } = {}): Command {
 
 function sourceOptions(command: Command): Command {
   return command
-    .option(
-      '--from <source>',
-      'only from oci:REFERENCE, release:TAG, run:ID, file:PATH, layout:FILE or https://…',
-    )
+    .option('--from <source>', 'only from oci:REFERENCE, release:TAG, run:ID, file:PATH or https://…')
     .option('--repo <owner/name>', "repository whose sidecars are wanted (default: the checkout's origin)")
     .option('--github-url <url>', "GitHub server (default: the origin's, or https://github.com)")
     .option('--token <token>', 'GitHub token; better in GH_TOKEN, where no other user sees it')

@@ -1,6 +1,5 @@
 import { BottleError } from '../errors.ts';
 import { releaseSource } from '../fetch/github-release.ts';
-import { layoutSource } from '../fetch/oci-layout.ts';
 import { ociSource } from '../fetch/oci-registry.ts';
 import { fileSource, urlSource } from '../fetch/plain-file.ts';
 import type { Source, SourceAddress, Wanted } from '../fetch/source.ts';
@@ -90,7 +89,5 @@ function sourceAt(address: SourceAddress, tools: RegistryTools): Source {
       return urlSource(address.url, tools);
     case 'file':
       return fileSource(address.path);
-    case 'layout':
-      return layoutSource(address.path, tools);
   }
 }

@@ -85,7 +85,6 @@ export type SourceAddress =
   | { readonly kind: 'release'; readonly tag: string }
   | { readonly kind: 'run'; readonly runId: string }
   | { readonly kind: 'file'; readonly path: string }
-  | { readonly kind: 'layout'; readonly path: string }
   | { readonly kind: 'https'; readonly url: string };
 
 export function parseSourceAddress(text: string): SourceAddress {
@@ -102,13 +101,11 @@ export function parseSourceAddress(text: string): SourceAddress {
       break;
     case 'file':
       return { kind: 'file', path: rest };
-    case 'layout':
-      return { kind: 'layout', path: rest };
     case 'https':
     case 'http':
       return { kind: 'https', url: text };
   }
   throw new BottleError('usage', `not a source: ${JSON.stringify(text)}`, {
-    hint: 'use oci:REFERENCE, release:TAG, run:ID, file:PATH, layout:FILE or https://…',
+    hint: 'use oci:REFERENCE, release:TAG, run:ID, file:PATH or https://…',
   });
 }

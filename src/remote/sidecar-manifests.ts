@@ -108,27 +108,21 @@ export function typeProbes(): readonly Published[] {
 }
 
 /** Content of `type` that belongs to `subject`. */
-export function referrer(
+function referrer(
   { mediaType, digest, size }: OciDescriptor,
   type: string,
   content: {
     readonly bytes: Buffer;
     readonly annotations?: Readonly<Record<string, string>>;
-    readonly fileName?: string;
   },
 ): Published {
-  const { bytes, annotations, fileName } = content;
+  const { bytes, annotations } = content;
   const manifest = prettyJson({
     schemaVersion: 2,
     mediaType: IMAGE_TYPE,
     artifactType: type,
     config: descriptorOf(EMPTY_CONFIG_TYPE, EMPTY_CONFIG),
-    layers: [
-      {
-        ...descriptorOf(type, bytes),
-        ...(fileName !== undefined && { annotations: { [TITLE_ANNOTATION]: fileName } }),
-      },
-    ],
+    layers: [descriptorOf(type, bytes)],
     subject: { mediaType, digest, size },
     annotations,
   });

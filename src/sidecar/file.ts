@@ -143,46 +143,53 @@ export interface CopyOptions {
 }
 
 /**
- * Copies a sidecar with its record and bundle to `target` and beside it. Each file appears whole or not at all, and the
- * record last, so that no record is beside another sidecar.
+ * Copies a sidecar with its record and bundle to `target` and beside it. Everything is on disk before a name appears, and
+ * the record's name comes last, so that it is never beside another sidecar.
  */
 export async function copySidecar(
-  { path, record, report, bundle }: SidecarFile & (VerifiedSidecar | PackedSidecar),
+  { path, record, report, bundle }: VerifiedSidecar | PackedSidecar,
   target: string,
   { signal, onBytes }: CopyOptions,
 ): Promise<void> {
   const dir = dirname(target);
   const content = report ?? (record as PackRecord).sidecar;
-  const put = (file: string, source: Readable) => putFile(file, source, signal);
+  const files: Array<readonly [name: string, source: Readable]> = [
+    [target, Readable.from(checkedStream(path, content, onBytes))],
+  ];
+  if (bundle !== undefined) {
+    files.push([bundlePathOf(target), Readable.from([bundle])]);
+  }
+  if (record !== undefined) {
+    files.push([recordPathOf(target), Readable.from([Buffer.from(formatRecord(record))])]);
+  }
   try {
     await requireFreeBytes(dir, content.sizeBytes, 'the sidecar');
-    await fs.rm(recordPathOf(target), { force: true });
-    await put(target, Readable.from(checkedStream(path, content, onBytes)));
-    await fs.rm(bundlePathOf(target), { force: true });
-    if (bundle !== undefined) {
-      await put(bundlePathOf(target), Readable.from([bundle]));
+    for (const [name, source] of files) {
+      await removeAbandoned(dir, tempPrefixOf(name));
+      await pipeline(source, createWriteStream(tempOf(name), { flags: 'wx', flush: true }), { signal });
     }
-    if (record !== undefined) {
-      await put(recordPathOf(target), Readable.from([Buffer.from(formatRecord(record))]));
+    await fs.rm(recordPathOf(target), { force: true });
+    await fs.rm(bundlePathOf(target), { force: true });
+    for (const [name] of files) {
+      await fs.rename(tempOf(name), name);
     }
     await syncDirectory(dir);
   } catch (error) {
     signal.throwIfAborted();
     throw error instanceof BottleError ? error : fileError(`cannot write ${target}`, error);
+  } finally {
+    for (const [name] of files) {
+      await fs.rm(tempOf(name), { force: true });
+    }
   }
 }
 
-async function putFile(target: string, source: Readable, signal: AbortSignal): Promise<void> {
-  const dir = dirname(target);
-  const prefix = `.${basename(target)}.`;
-  await removeAbandoned(dir, prefix);
-  const temp = join(dir, `${prefix}${thisOwner()}.part`);
-  try {
-    await pipeline(source, createWriteStream(temp, { flags: 'wx', flush: true }), { signal });
-    await fs.rename(temp, target);
-  } finally {
-    await fs.rm(temp, { force: true });
-  }
+function tempPrefixOf(path: string): string {
+  return `.${basename(path)}.`;
+}
+
+function tempOf(path: string): string {
+  return join(dirname(path), `${tempPrefixOf(path)}${thisOwner()}.part`);
 }
 
 /** Removes what a killed process has left. A private directory would need links, which a USB stick lacks. */
