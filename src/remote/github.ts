@@ -1,9 +1,7 @@
-import * as fs from 'node:fs/promises';
-import { homedir } from 'node:os';
-import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import * as z from 'zod/mini';
+import type * as z from 'zod/mini';
 import { BottleError } from '../errors.ts';
+import { readChild } from '../host/child.ts';
 import type { Credential, HttpClient, HttpRequest } from './http.ts';
 import { bodyError, HttpError } from './http-error.ts';
 import { checkedUrl, redacted } from './url.ts';
@@ -12,7 +10,7 @@ import { checkedUrl, redacted } from './url.ts';
 const API_VERSION = '2022-11-28';
 /** A release of a thousand assets has about 2 MB. */
 const MAX_ANSWER_BYTES = 8 * 1024 * 1024;
-const MAX_HOSTS_FILE_BYTES = 1024 * 1024;
+const GH_TIMEOUT_MS = 5_000;
 const DEFAULT_SERVER = 'https://github.com';
 
 const API_HEADERS = { accept: 'application/vnd.github+json', 'x-github-api-version': API_VERSION };
@@ -58,9 +56,7 @@ export async function githubSite({
   }
   const apiUrl = apiUrlOf(server, env);
   const token = requireHeaderText(
-    givenToken ||
-      tokenOfEnvironment(server, Boolean(chosen), env) ||
-      (await tokenOfHostsFile(server.host, env)),
+    givenToken || tokenOfEnvironment(server, Boolean(chosen), env) || (await tokenOfGh(server.host, env)),
   );
   return {
     serverUrl: server.origin,
@@ -105,36 +101,21 @@ function tokenOfEnvironment(server: URL, isChosen: boolean, env: NodeJS.ProcessE
   return tokens.find(Boolean);
 }
 
-const hostSchema = z.object({
-  oauth_token: z.optional(z.string()),
-  user: z.optional(z.string()),
-  users: z.optional(z.record(z.string(), z.nullable(z.object({ oauth_token: z.optional(z.string()) })))),
-});
-
-/** Where gh keeps its logins, unless it keeps the tokens in the system's keyring. */
-async function tokenOfHostsFile(host: string, env: NodeJS.ProcessEnv): Promise<string | undefined> {
-  const configHome = env.XDG_CONFIG_HOME || join(env.HOME || homedir(), '.config');
-  const path = join(env.GH_CONFIG_DIR || join(configHome, 'gh'), 'hosts.yml');
-  const text = await readSmallFile(path);
-  if (text === undefined) {
+/**
+ * The login of gh, which keeps it in the system's keyring or in a file. It is asked without the tokens of the environment,
+ * which it would print for any host, and only where it is found on PATH.
+ */
+async function tokenOfGh(host: string, env: NodeJS.ProcessEnv): Promise<string | undefined> {
+  if (!env.PATH) {
     return undefined;
   }
-  const { parse } = await import('yaml');
-  let hosts: unknown;
+  const { GH_TOKEN, GITHUB_TOKEN, GH_ENTERPRISE_TOKEN, GITHUB_ENTERPRISE_TOKEN, ...rest } = env;
   try {
-    hosts = parse(text, { logLevel: 'error' });
-  } catch {
-    return undefined;
-  }
-  const entry = z.record(z.string(), z.unknown()).safeParse(hosts).data?.[host];
-  const { oauth_token: token, user = '', users } = hostSchema.safeParse(entry).data ?? {};
-  return token || users?.[user]?.oauth_token;
-}
-
-async function readSmallFile(path: string): Promise<string | undefined> {
-  try {
-    const { size } = await fs.stat(path);
-    return size > MAX_HOSTS_FILE_BYTES ? undefined : await fs.readFile(path, 'utf8');
+    const asked = await readChild('gh', ['auth', 'token', '--hostname', host], {
+      env: { ...rest, GH_PROMPT_DISABLED: '1' },
+      timeoutMs: GH_TIMEOUT_MS,
+    });
+    return asked.exitCode === 0 ? asked.stdout : undefined;
   } catch {
     return undefined;
   }

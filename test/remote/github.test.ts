@@ -1,5 +1,5 @@
 import * as fs from 'node:fs/promises';
-import { join } from 'node:path';
+import { delimiter, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import * as z from 'zod/mini';
 import { githubSite, readApi, repositoryPath, type SiteOptions } from '../../src/remote/github.ts';
@@ -104,44 +104,39 @@ describe('the token', () => {
   });
 });
 
-describe("gh's logins", () => {
-  const users = 'github.com:\n    users:\n        ann:\n            oauth_token: of-ann\n        bob:\n';
-  const cases: Array<[string, string, string | undefined]> = [
-    ['one login', 'github.com:\n    oauth_token: plain\n    user: ann\n    git_protocol: https\n', 'plain'],
-    ['several users', `${users}    user: ann\n`, 'of-ann'],
-    ['a user whose token is in the keyring', `${users}    user: bob\n`, undefined],
-    ['another host', 'ghe.example:\n    oauth_token: other\n', undefined],
-    ['a host that ends alike', 'notgithub.com:\n    oauth_token: other\n', undefined],
-    ['a host that is odd, beside another', 'x: 1\ngithub.com:\n    oauth_token: plain\n', 'plain'],
-    ['no map', '- github.com\n', undefined],
-    ['no YAML', '"github.com\n', undefined],
-    ['nothing', '', undefined],
-  ];
-
-  it.each(cases)('are read from a file with %s', async (_, text, token) => {
+describe('the login of gh', () => {
+  /** A gh that is logged in to ghe.example. */
+  async function withGh(script: string): Promise<NodeJS.ProcessEnv> {
     const dir = await tempDir();
-    await fs.writeFile(join(dir, 'hosts.yml'), text);
-    expect((await site({ env: { GH_CONFIG_DIR: dir } })).token).toBe(token);
-  });
+    await fs.writeFile(join(dir, 'gh'), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+    return { PATH: `${dir}${delimiter}${process.env.PATH}` };
+  }
+  const LOGIN = '[ "$*" = "auth token --hostname ghe.example" ] && echo own';
 
-  it('are looked for where gh looks', async () => {
-    const home = await tempDir();
-    for (const path of ['xdg/gh', '.config/gh']) {
-      await fs.mkdir(join(home, path), { recursive: true });
-      await fs.writeFile(join(home, path, 'hosts.yml'), `github.com:\n  oauth_token: ${path}\n`);
-    }
-    const env = { HOME: home, GH_CONFIG_DIR: '' };
-    expect((await site({ env })).token).toBe('.config/gh');
-    expect((await site({ env: { ...env, XDG_CONFIG_HOME: join(home, 'xdg') } })).token).toBe('xdg/gh');
-    expect((await site({ env: { ...env, GH_TOKEN: 'gh' } })).token).toBe('gh');
-  });
-
-  it('are for a server that only the checkout names, too: the user has logged in there', async () => {
-    const dir = await tempDir();
-    await fs.writeFile(join(dir, 'hosts.yml'), 'ghe.example:\n    oauth_token: own\n');
-    const env = { GH_CONFIG_DIR: dir, GH_TOKEN: 'gh' };
+  it('is asked for, also for a server that only the checkout names: the user has logged in there', async () => {
+    const env = { ...(await withGh(LOGIN)), GH_TOKEN: 'gh' };
     expect((await site({ remoteHost: 'ghe.example', env })).token).toBe('own');
+    expect((await site({ remoteHost: 'other.example', env })).token).toBeUndefined();
+    expect((await site({ env })).token).toBe('gh');
   });
+
+  it('is asked for without the tokens of the environment, which gh would print for any host', async () => {
+    const env = await withGh('echo "$GH_TOKEN$GITHUB_TOKEN$GH_ENTERPRISE_TOKEN$GITHUB_ENTERPRISE_TOKEN-"');
+    const tokens = {
+      GH_TOKEN: 'a',
+      GITHUB_TOKEN: 'b',
+      GH_ENTERPRISE_TOKEN: 'c',
+      GITHUB_ENTERPRISE_TOKEN: 'd',
+    };
+    expect((await site({ remoteHost: 'ghe.example', env: { ...env, ...tokens } })).token).toBe('-');
+  });
+
+  it.each(['exit 1', 'echo half; exit 1', 'kill -9 $$', 'exit 0'])(
+    'counts as none after: %s',
+    async (script) => {
+      expect((await site({ env: await withGh(script) })).token).toBeUndefined();
+    },
+  );
 });
 
 describe('paths on GitHub', () => {
