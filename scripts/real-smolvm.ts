@@ -6,7 +6,7 @@ import { existsSync } from 'node:fs';
 import * as fs from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { unpackWheel } from '../src/action/smolvm-wheel.ts';
+import { makeTemplates, unpackWheel } from '../src/action/smolvm-wheel.ts';
 import { hasErrno } from '../src/errors.ts';
 import { sweepPrivateDirs, withPrivateDir } from '../src/host/private-dir.ts';
 
@@ -42,6 +42,7 @@ export async function realSmolvm(version: RealVersion): Promise<string> {
       const fresh = join(parent, version);
       await fs.mkdir(fresh);
       await unpackWheel({ version, sha256: WHEELS[version] }, fresh);
+      await makeTemplates(fresh);
       await fs.rename(fresh, dir).catch((error: unknown) => {
         // Another caller was faster, and its copy is as good.
         if (!hasErrno(error, 'ENOTEMPTY', 'EEXIST')) {

@@ -1,46 +1,56 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import * as fs from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import * as toolCache from '@actions/tool-cache';
 import { BottleError, fileError, hasErrno } from '../errors.ts';
-import { findSmolvm } from '../pack/smolvm.ts';
+import type { ChildOptions } from '../host/child.ts';
+import { findSmolvm, NEWEST_TESTED_VERSION } from '../pack/smolvm.ts';
 import type { OnProgress } from '../progress.ts';
 import { requireLinuxRunner } from './kvm.ts';
+import { makeTemplates, unpackWheel } from './smolvm-wheel.ts';
 
 const RELEASES = 'https://github.com/smol-machines/smolvm/releases';
 
-export const DEFAULT_SMOLVM_VERSION = '1.9.3';
-/** From `checksums.sha256` of the release; upstream signs nothing, so these lines are the trust. */
-const DEFAULT_SHA256: Readonly<Record<string, string>> = {
-  'linux-x86_64': '072e49e41b9bc4d6d3c0806e051ddf94e2af7e4d21915b040fe7e3f185fe0104',
-  'linux-arm64': '2d32c1dbe1e9cf88395ea2c099ec04de0828f76e1f28ceb69ae20cce8c62a83e',
+export const DEFAULT_SMOLVM_VERSION = NEWEST_TESTED_VERSION;
+/** Of the wheels of the default version; upstream signs nothing, so these lines are the trust. */
+const WHEEL_SHA256: Readonly<Record<string, string>> = {
+  'linux-x86_64': '81b104e2622aa0b187b6b7054397c391151b83db2638a16d0e54c517684f0dc2',
+  'linux-arm64': '5cdd53c71369f149639f00197ce9deaafd204d2bda03b323b1ae3ee35ba4cf8b',
+  'darwin-arm64': 'af690651bd2d2e329f3ab15d35acd7037a3a94581b3f79c08d1df867e8ef54f9',
 };
 
 export interface SmolvmRelease {
   /** X.Y.Z */
   readonly version: string;
-  /** Of the release's tarball for this platform, in lower case; only the default version has a known one. */
+  /** Of the release's tarball for this platform, in lower case. The default version needs none: it comes as a wheel. */
   readonly sha256?: string | undefined;
 }
 
 /**
- * The path of `smolvm`, from the runner's tool cache or from its release, whose hash is checked before anything of
- * it is unpacked or run.
- * @throws BottleError `usage`, `smolvm-untrusted`, `smolvm-unsupported`, `not-found`, `network-failed`
+ * The path of `smolvm`, from the runner's tool cache, from the wheel of the default version, or from the release of
+ * another. The hash is checked before anything of it is unpacked or run.
+ * @throws BottleError `usage`, `smolvm-untrusted`, `smolvm-unsupported`, `smolvm-missing`, `not-found`, `network-failed`
  */
-export async function installSmolvm(release: SmolvmRelease, onProgress: OnProgress): Promise<string> {
+export async function installSmolvm(
+  release: SmolvmRelease,
+  { onProgress, signal }: { readonly onProgress: OnProgress; readonly signal?: AbortSignal },
+): Promise<string> {
   requireLinuxRunner();
   const { version } = release;
-  const platform = releasePlatform();
-  const name = releaseName(version);
   const sha256 = releaseSha256(release);
   // A build with another hash is another tool, whatever its version.
-  const build = `${platform}-${sha256}`;
+  const build = `${releasePlatform()}-${sha256}`;
   onProgress({ type: 'start', stage: 'smolvm', detail: version });
   const found = toolCache.find('smolvm', version, build);
-  const dir = found === '' ? await addToToolCache(version, name, build, sha256) : found;
+  const isWheel = release.sha256 === undefined;
+  const add = isWheel ? addWheel : addRelease;
+  const dir = found === '' ? await add(version, build, sha256, { signal }) : found;
+  if (isWheel) {
+    await makeTemplates(dir, { signal });
+  }
   const smolvm = await findSmolvm(join(dir, 'smolvm'));
   if (smolvm.version !== version) {
     throw new BottleError(
@@ -53,7 +63,23 @@ export async function installSmolvm(release: SmolvmRelease, onProgress: OnProgre
   return smolvm.path;
 }
 
-async function addToToolCache(version: string, name: string, build: string, sha256: string): Promise<string> {
+async function addWheel(
+  version: string,
+  build: string,
+  sha256: string,
+  options: Pick<ChildOptions, 'signal'>,
+): Promise<string> {
+  const dir = await fs.mkdtemp(join(process.env.RUNNER_TEMP ?? tmpdir(), 'smolvm-'));
+  try {
+    await unpackWheel({ version, sha256 }, dir, options);
+    return await toolCache.cacheDir(dir, 'smolvm', version, build);
+  } finally {
+    await fs.rm(dir, { recursive: true, force: true });
+  }
+}
+
+async function addRelease(version: string, build: string, sha256: string): Promise<string> {
+  const name = releaseName(version);
   const url = `${RELEASES}/download/v${version}/${name}.tar.gz`;
   const tarball = await download(url);
   const unpacked = `${tarball}.d`;
@@ -70,7 +96,7 @@ async function addToToolCache(version: string, name: string, build: string, sha2
 }
 
 function releasePlatform(): string {
-  return process.arch === 'arm64' ? 'linux-arm64' : 'linux-x86_64';
+  return `${process.platform}-${process.arch === 'arm64' ? 'arm64' : 'x86_64'}`;
 }
 
 function releaseName(version: string): string {
@@ -79,7 +105,7 @@ function releaseName(version: string): string {
 
 /** @throws BottleError `usage` when it is neither known nor given */
 export function releaseSha256({ version, sha256 }: SmolvmRelease): string {
-  const known = version === DEFAULT_SMOLVM_VERSION ? DEFAULT_SHA256[releasePlatform()] : undefined;
+  const known = version === DEFAULT_SMOLVM_VERSION ? WHEEL_SHA256[releasePlatform()] : undefined;
   const expected = sha256 ?? known;
   if (expected === undefined) {
     throw new BottleError('usage', `the SHA-256 of smolvm ${version} is not known here`, {

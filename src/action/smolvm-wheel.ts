@@ -1,4 +1,4 @@
-import { createReadStream } from 'node:fs';
+import { createReadStream, existsSync } from 'node:fs';
 import * as fs from 'node:fs/promises';
 import { join } from 'node:path';
 import { createZstdDecompress } from 'node:zlib';
@@ -31,7 +31,7 @@ export interface SmolvmWheel {
 
 /**
  * Turns smolvm's wheel of the Python package index into a directory like an unpacked release: `smolvm`, `smolvm-bin`,
- * `lib/`, `agent-rootfs/` and the disk templates. pip downloads it and checks its hash before anything is unpacked.
+ * `lib/`, `agent-rootfs/`, and in newer ones compressed disk templates. pip downloads it and checks its hash before anything is unpacked.
  * @param dir an empty directory
  * @throws BottleError `smolvm-missing`, `smolvm-untrusted`, `smolvm-unsupported`, `network-failed`
  */
@@ -121,8 +121,10 @@ async function layOut(wheel: string, dir: string, options: Pick<ChildOptions, 's
   for (const name of names.filter((file) => /^lib\w+\.(so|dylib)/.test(file))) {
     await fs.rename(join(wheel, name), join(dir, 'lib', name));
   }
+  for (const name of TEMPLATES.map((file) => `${file}.zst`).filter((file) => names.includes(file))) {
+    await fs.rename(join(wheel, name), join(dir, name));
+  }
   await unpackAgent(wheel, names, join(dir, 'agent-rootfs'), options);
-  await makeTemplates(wheel, names, dir, options);
 }
 
 /** A zstd stream in newer wheels, a plain tar in older ones. */
@@ -144,28 +146,28 @@ async function unpackAgent(
 }
 
 /**
- * Plain and small ones: smolvm would expand its compressed ones of 20 and 10 GiB first, which takes half a minute on a
- * fresh runner. Without mkfs.ext4 the compressed ones stay.
+ * Puts disk templates of 512 MiB beside smolvm, where there are none: it would expand its compressed ones of 20 and
+ * 10 GiB first, which takes half a minute on a fresh runner. Without mkfs.ext4 it has to.
  */
-async function makeTemplates(
-  wheel: string,
-  names: readonly string[],
-  dir: string,
-  options: Pick<ChildOptions, 'signal'>,
-): Promise<void> {
+export async function makeTemplates(dir: string, options: Pick<ChildOptions, 'signal'> = {}): Promise<void> {
   for (const name of TEMPLATES) {
     const path = join(dir, name);
-    await fs.writeFile(path, '');
-    await fs.truncate(path, TEMPLATE_BYTES);
+    if (existsSync(path)) {
+      continue;
+    }
+    const unfinished = `${path}.${process.pid}`;
     try {
-      const args = ['-q', '-F', '-m', '0', '-L', 'smolvm', path];
+      await fs.writeFile(unfinished, '');
+      await fs.truncate(unfinished, TEMPLATE_BYTES);
+      const args = ['-q', '-F', '-m', '0', '-L', 'smolvm', unfinished];
       requireSuccess('mkfs.ext4', await readChild('mkfs.ext4', args, { ...options, env: withSbin() }));
+      await fs.rename(unfinished, path);
     } catch (error) {
-      await fs.rm(path, { force: true });
-      if (!hasErrno(error, 'ENOENT') || !names.includes(`${name}.zst`)) {
+      if (!hasErrno(error, 'ENOENT') || !existsSync(`${path}.zst`)) {
         throw error;
       }
-      await fs.rename(join(wheel, `${name}.zst`), `${path}.zst`);
+    } finally {
+      await fs.rm(unfinished, { force: true });
     }
   }
 }

@@ -36,7 +36,7 @@ export function setUpSmolvmOnce(
     } else {
       log.warning('KVM not checked', 'kvm-check is false: this is for a smolvm that starts no machine');
     }
-    const path = 'path' in smolvm ? smolvm.path : await installSmolvm(smolvm, onProgress);
+    const path = 'path' in smolvm ? smolvm.path : await installSmolvm(smolvm, { onProgress, signal });
     const found = await findSmolvm(path);
     requireSupported(found);
     return found;

@@ -56,7 +56,7 @@ async function publish(
 async function install(release: { version: string; sha256?: string }, more: NodeJS.ProcessEnv = {}) {
   return await callInChild(
     'src/action/smolvm-release.ts',
-    `installSmolvm(${JSON.stringify(release)}, progress)`,
+    `installSmolvm(${JSON.stringify(release)}, { onProgress: progress })`,
     {
       env: { ...env, ...more },
     },
@@ -117,36 +117,6 @@ describe('what is not the pinned release', () => {
     expect(result).toMatchObject({ code: 'smolvm-untrusted', message: expect.stringContaining(found) });
     expect(result.message).toContain(expected);
     await expectNothingTrusted(result);
-  });
-
-  test('fails for the default version too, whatever the environment says', async () => {
-    const found = await publish('1.9.3');
-    const names = [
-      'SMOLVM_SHA256',
-      'SMOLVM_VERSION',
-      'SKIP_VERIFY',
-      'NO_VERIFY',
-      'INSECURE',
-      'TRUST',
-      'TEST',
-      'DEBUG',
-    ];
-    const values = ['1', 'true', found];
-    for (const value of values) {
-      const hooks = Object.fromEntries(
-        names.flatMap((name) => [
-          [`CLAUDE_BOTTLE_${name}`, value],
-          [`INPUT_${name}`, value],
-        ]),
-      );
-      const result = await install(
-        { version: '1.9.3' },
-        { ...hooks, CLAUDE_BOTTLE_SMOLVM_URL: 'https://evil.example/', CLAUDE_BOTTLE_STORE: dir },
-      );
-      expect(result.code).toBe('smolvm-untrusted');
-      await expectNothingTrusted(result);
-    }
-    expect(github.refused).toEqual([]);
   });
 
   test('is not even asked for without a known hash', async () => {
