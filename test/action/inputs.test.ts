@@ -135,7 +135,7 @@ describe('inputs that cannot be', () => {
     ['mem', '63', '64 to 1048576'],
     ['timeout-minutes', '1441', '1 to 1440'],
     ['retention-days', '-1', '1 to 400'],
-    ['smolvm-version', 'latest', '1.9.3'],
+    ['smolvm-version', 'latest', '1.32.2'],
     ['smolvm-sha256', 'ABC', '64 hex'],
     ['smolvm-path', '/no/such/smolvm', 'executable'],
     ['artifact-name', '../x', 'letters'],
