@@ -1,4 +1,4 @@
-import { splitWords, UnclearError } from './dockerfile-words.ts';
+import { firstWord, isBlank, splitWords, UnclearError } from './dockerfile-words.ts';
 
 export interface Instruction {
   /** Counted from 1. */
@@ -18,7 +18,6 @@ export interface DockerfileLines {
   readonly instructions: readonly Instruction[];
 }
 
-const DIRECTIVE = /^#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(.+?)\s*$/;
 const HEREDOC = /^\d*<<(-?)([^<]+)$/;
 const WITH_HEREDOC = /^(?:onbuild\s+)?(?:add|copy|run)\s/i;
 
@@ -95,11 +94,14 @@ function readDirectives(lines: readonly string[]): { syntax: string | undefined;
 function directivesOf(lines: readonly string[]): Map<string, string> {
   const seen = new Map<string, string>();
   for (const line of lines) {
-    const [, name = '', value = ''] = line.trimStart().match(DIRECTIVE) ?? [];
-    if (!['syntax', 'escape', 'check'].includes(name.toLowerCase())) {
+    const equals = line.indexOf('=');
+    const start = line.slice(0, Math.max(0, equals)).trim();
+    const name = start.startsWith('#') ? start.slice(1).trim().toLowerCase() : '';
+    const value = line.slice(equals + 1).trim();
+    if (!['syntax', 'escape', 'check'].includes(name) || value === '') {
       break;
     }
-    seen.set(name.toLowerCase(), value);
+    seen.set(name, value);
   }
   return seen;
 }
@@ -136,17 +138,19 @@ function behindHeredoc(lines: readonly string[], start: number, { name, stripsTa
 
 function readFlags(text: string): { flags: string[]; behind: string } {
   const flags: string[] = [];
-  let behind = text;
+  let start = 0;
   for (;;) {
-    behind = behind.trimStart();
-    // Quotes in flags are read with the backslash, whatever the escape directive says.
-    const word = behind.startsWith('--') ? splitWords(behind, '\\')[0] : undefined;
-    if (word === undefined) {
-      return { flags, behind: behind.trimEnd() };
+    while (isBlank(text.charAt(start))) {
+      start += 1;
     }
-    behind = behind.slice(word.length);
+    if (!text.startsWith('--', start)) {
+      return { flags, behind: text.slice(start).trim() };
+    }
+    // Quotes in flags are read with the backslash, whatever the escape directive says.
+    const word = firstWord(text, start);
+    start += word.length;
     if (word === '--') {
-      return { flags, behind: behind.trim() };
+      return { flags, behind: text.slice(start).trim() };
     }
     flags.push(withoutQuotes(word));
   }

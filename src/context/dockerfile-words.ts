@@ -7,35 +7,83 @@ export class UnclearError extends Error {
  * The variables that a line can use. With null one is declared and has no value. What is missing or undefined may
  * have one that we do not know: the base image can set it.
  */
-export type Variables = ReadonlyMap<string, string | null | undefined>;
+export type Value = string | null | undefined;
+
+export interface Variables {
+  get(name: string): Value;
+}
+
+/** The variables of a stage, with those of the stage that it begins from behind them: no copy for each stage. */
+export class StageVariables implements Variables {
+  readonly #own = new Map<string, Value>();
+  readonly #base: StageVariables | undefined;
+
+  constructor(base: StageVariables | undefined) {
+    this.#base = base;
+  }
+
+  has(name: string): boolean {
+    return this.#holder(name) !== undefined;
+  }
+
+  get(name: string): Value {
+    const holder = this.#holder(name);
+    return holder === undefined ? undefined : holder.#own.get(name);
+  }
+
+  set(name: string, value: Value): void {
+    this.#own.set(name, value);
+  }
+
+  #holder(name: string): StageVariables | undefined {
+    let scope: StageVariables | undefined = this;
+    while (scope !== undefined && !scope.#own.has(name)) {
+      scope = scope.#base;
+    }
+    return scope;
+  }
+}
 
 /** Cuts at whitespace outside of quotes; quotes and escapes stay in the words. */
 export function splitWords(text: string, escapeChar: string): string[] {
   const words: string[] = [];
-  let word = '';
+  let index = 0;
+  while (index < text.length) {
+    if (isBlank(text.charAt(index))) {
+      index += 1;
+    } else {
+      const word = text.slice(index, endOfWord(text, index, escapeChar));
+      words.push(word);
+      index += word.length;
+    }
+  }
+  return words;
+}
+
+/** The word that begins at `start`, read with the backslash. */
+export function firstWord(text: string, start: number): string {
+  return text.slice(start, endOfWord(text, start, '\\'));
+}
+
+function endOfWord(text: string, start: number, escapeChar: string): number {
   let quote: string | undefined;
-  for (let index = 0; index < text.length; index += 1) {
+  for (let index = start; index < text.length; index += 1) {
     const char = text.charAt(index);
     if (char === escapeChar && quote !== "'") {
-      word += char + text.charAt(index + 1);
       index += 1;
-      continue;
-    }
-    if (quote === undefined && /\s/.test(char)) {
-      if (word !== '') {
-        words.push(word);
-      }
-      word = '';
-      continue;
-    }
-    if (quote === undefined && (char === '"' || char === "'")) {
+    } else if (quote === undefined && isBlank(char)) {
+      return index;
+    } else if (quote === undefined && (char === '"' || char === "'")) {
       quote = char;
     } else if (char === quote) {
       quote = undefined;
     }
-    word += char;
   }
-  return word === '' ? words : [...words, word];
+  return text.length;
+}
+
+export function isBlank(char: string): boolean {
+  return /\s/.test(char);
 }
 
 /**
@@ -48,11 +96,16 @@ export function expandWord(text: string, variables: Variables, escapeChar: strin
   return expansion.readUntil(undefined);
 }
 
+const NAME = /[A-Za-z_]\w*/y;
+/** No Dockerfile that somebody wrote comes near it, and each costs a frame of the stack. */
+const MAX_DEPTH = 100;
+
 class Expansion {
   readonly #text: string;
   readonly #variables: Variables;
   readonly #escape: string;
   #index = 0;
+  #depth = 0;
   #isUnused = false;
 
   constructor(text: string, variables: Variables, escapeChar: string) {
@@ -126,7 +179,7 @@ class Expansion {
       this.#next();
       return this.#valueOf(name);
     }
-    const operator = this.#text.slice(this.#index).match(/^:?[-+]/)?.[0];
+    const operator = /^:?[-+]/.exec(this.#text.slice(this.#index, this.#index + 2))?.[0];
     if (name === '' || operator === undefined) {
       throw new UnclearError(`this form of \${} is not known here: ${this.#text}`);
     }
@@ -142,13 +195,19 @@ class Expansion {
   #readReplacement(isUsed: boolean): string {
     const isUnused = this.#isUnused;
     this.#isUnused = isUnused || !isUsed;
+    this.#depth += 1;
+    if (this.#depth > MAX_DEPTH) {
+      throw new UnclearError('variables stand in one another too deeply');
+    }
     const replacement = this.readUntil('}');
+    this.#depth -= 1;
     this.#isUnused = isUnused;
     return replacement;
   }
 
   #readName(): string {
-    const name = this.#text.slice(this.#index).match(/^[A-Za-z_]\w*/)?.[0] ?? '';
+    NAME.lastIndex = this.#index;
+    const name = NAME.exec(this.#text)?.[0] ?? '';
     this.#index += name.length;
     return name;
   }

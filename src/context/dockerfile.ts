@@ -7,8 +7,15 @@ import {
   parseJsonForm,
   readLines,
 } from './dockerfile-lines.ts';
-import { expandWord, splitWords, UnclearError } from './dockerfile-words.ts';
-import { globToRegExp, isGlob } from './glob.ts';
+import {
+  expandWord,
+  StageVariables,
+  splitWords,
+  UnclearError,
+  type Value,
+  type Variables,
+} from './dockerfile-words.ts';
+import { isGlob, parseGlob } from './glob.ts';
 
 /** A place in the build context that an instruction names. */
 export interface ContextSource {
@@ -38,6 +45,8 @@ const IS_REMOTE = /^(?:[a-z][a-z0-9+.-]*:\/\/|[\w.-]+@[\w.-]+:)/i;
 const INDIFFERENT = new Set(
   'CMD ENTRYPOINT EXPOSE HEALTHCHECK LABEL MAINTAINER SHELL STOPSIGNAL USER VOLUME WORKDIR'.split(' '),
 );
+/** What is more was not written to be built. */
+const MAX_STAGES = 1_000;
 const COPY_FLAGS = 'from chown chmod link parents exclude checksum keep-git-dir unpack'.split(' ');
 const RUN_FLAGS = ['mount', 'network', 'security', 'device'];
 const MOUNT_TYPES_WITHOUT_CONTEXT = ['cache', 'tmpfs', 'secret', 'ssh'];
@@ -72,7 +81,7 @@ interface Stage {
   readonly name: string | undefined;
   /** By itself or by the stages below: then no base image sets variables. */
   readonly isFromScratch: boolean;
-  readonly variables: Map<string, string | null | undefined>;
+  readonly variables: StageVariables;
   /** The stages that FROM and `from=` name, or images, or numbers; undefined is one that we cannot tell. */
   readonly needs: (Stage | string | undefined)[];
   readonly sources: ContextSource[];
@@ -82,8 +91,10 @@ interface Stage {
 class StageReader {
   readonly #options: DockerfileOptions;
   readonly #escape: string;
-  readonly #globals: Map<string, string | null | undefined>;
+  readonly #globals: Map<string, Value>;
   readonly #stages: Stage[] = [];
+  /** The last of each name. */
+  readonly #named = new Map<string, Stage>();
 
   constructor(options: DockerfileOptions, escapeChar: string) {
     this.#options = options;
@@ -114,7 +125,11 @@ class StageReader {
 
   #dispatch(instruction: Instruction, stage: Stage | undefined): void {
     if (instruction.name === 'FROM') {
-      this.#stages.push(this.#startStage(instruction));
+      const started = this.#startStage(instruction);
+      this.#stages.push(started);
+      if (started.name !== undefined) {
+        this.#named.set(started.name, started);
+      }
     } else if (instruction.name === 'ARG') {
       this.#declareArgs(instruction, stage);
     } else if (stage === undefined) {
@@ -138,11 +153,14 @@ class StageReader {
       throw new UnclearError(`line ${line}: FROM is not understood`);
     }
     const base = this.#expandReference(image, this.#globals);
-    const parent = this.#stages.findLast((stage) => stage.name !== undefined && stage.name === base);
+    if (this.#stages.length === MAX_STAGES) {
+      throw new UnclearError(`there are more than ${MAX_STAGES} stages`);
+    }
+    const parent = base === undefined ? undefined : this.#named.get(base);
     return {
       name: name?.toLowerCase(),
       isFromScratch: parent?.isFromScratch ?? base === 'scratch',
-      variables: new Map(parent?.variables),
+      variables: new StageVariables(parent?.variables),
       needs: base === undefined ? [undefined] : parent === undefined ? [] : [parent],
       sources: [],
       reasons: [],
@@ -171,7 +189,7 @@ class StageReader {
     }
   }
 
-  #globalOf(name: string): string | null | undefined {
+  #globalOf(name: string): Value {
     return this.#globals.has(name) ? this.#globals.get(name) : null;
   }
 
@@ -196,6 +214,7 @@ class StageReader {
     const words =
       parseJsonForm(instruction.text) ?? instruction.text.split(/\s+/).filter((word) => !isHeredoc(word));
     const hasParents = flags.some(([name, value]) => name === 'parents' && value !== 'false');
+    const instructionText = shown(instruction);
     const isRemote = (text: string) => instruction.name === 'ADD' && IS_REMOTE.test(text);
     for (const word of words.slice(0, -1)) {
       if (isRemote(word)) {
@@ -203,15 +222,16 @@ class StageReader {
       }
       const path = expandWord(word, stage.variables, this.#escape);
       if (!isRemote(path)) {
-        stage.sources.push(copySource(path, hasParents, shown(instruction)));
+        stage.sources.push(copySource(path, hasParents, instructionText));
       }
     }
   }
 
   #readRun(instruction: Instruction, stage: Stage): void {
+    const instructionText = shown(instruction);
     for (const [name, value] of parseFlags(instruction, RUN_FLAGS)) {
       if (name === 'mount') {
-        this.#readMount(value, stage, shown(instruction));
+        this.#readMount(value, stage, instructionText);
       }
     }
   }
@@ -248,7 +268,7 @@ class StageReader {
   }
 
   /** Undefined when it depends on something that we do not know. */
-  #expandIfClear(text: string, variables: Map<string, string | null | undefined>): string | undefined {
+  #expandIfClear(text: string, variables: Variables): string | undefined {
     try {
       return expandWord(text, variables, this.#escape);
     } catch (error) {
@@ -259,7 +279,7 @@ class StageReader {
     }
   }
 
-  #expandReference(text: string, variables: Map<string, string | null | undefined>): string | undefined {
+  #expandReference(text: string, variables: Variables): string | undefined {
     return this.#expandIfClear(text, variables)?.toLowerCase();
   }
 
@@ -286,8 +306,7 @@ class StageReader {
 
   #find(reference: string): Stage | undefined {
     return (
-      this.#stages.findLast(({ name }) => name === reference) ??
-      (/^\d+$/.test(reference) ? this.#stages[Number(reference)] : undefined)
+      this.#named.get(reference) ?? (/^\d+$/.test(reference) ? this.#stages[Number(reference)] : undefined)
     );
   }
 }
@@ -296,11 +315,7 @@ class StageReader {
  * Those of the target; the builder's own platform is not known here.
  * https://docs.docker.com/reference/dockerfile/#automatic-platform-args-in-the-global-scope
  */
-function platformArgs({
-  platform,
-  target,
-  buildArgs,
-}: DockerfileOptions): Map<string, string | null | undefined> {
+function platformArgs({ platform, target, buildArgs }: DockerfileOptions): Map<string, Value> {
   const [os = '', arch = ''] = platform.split('/');
   const automatic: Record<string, string | undefined> = {
     TARGETPLATFORM: platform,
@@ -331,8 +346,8 @@ function copySource(text: string, hasParents: boolean, instruction: string): Con
   if (path.includes('\\')) {
     throw new UnclearError(`a backslash in a path is not understood here: ${text}`);
   }
-  if (path.split('/').some((segment) => globToRegExp(segment) === undefined)) {
-    throw new UnclearError(`not a pattern: ${text}`);
+  if (path.split('/').some((segment) => parseGlob(segment) === undefined)) {
+    throw new UnclearError(`${text} is not a valid pattern`);
   }
   if (!hasParents) {
     return { instruction, path, isGlob: isGlob(path) };

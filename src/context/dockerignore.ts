@@ -1,6 +1,6 @@
 import { posix } from 'node:path';
 import { BottleError } from '../errors.ts';
-import { globToRegExp, isGlob } from './glob.ts';
+import { isGlob, parseGlob } from './glob.ts';
 
 interface Pattern {
   readonly isException: boolean;
@@ -93,11 +93,11 @@ function matcher(pattern: string, name: string): (path: string) => boolean {
     const prefix = pattern.slice(0, -2);
     return (path) => path.startsWith(prefix);
   }
-  const regExp = globToRegExp(pattern);
-  if (regExp === undefined) {
-    throw new BottleError('usage', `${name}: not a pattern: ${JSON.stringify(pattern)}`, {
-      hint: 'mend that line; docker build refuses it too',
+  const glob = parseGlob(pattern);
+  if (glob === undefined) {
+    throw new BottleError('usage', `${name} has an invalid pattern: ${JSON.stringify(pattern)}`, {
+      hint: 'correct that line; docker build refuses it too',
     });
   }
-  return (path) => regExp.test(path);
+  return (path) => glob.matches(path);
 }

@@ -15,7 +15,7 @@ import { BottleError, fileError, hasErrno } from '../errors.ts';
 import type { ContextEntry, FileEntry, SpecialBit } from '../identity/inputs-key.ts';
 import type { ContextSource } from './dockerfile.ts';
 import type { Dockerignore, IgnoreMatches } from './dockerignore.ts';
-import { globToRegExp } from './glob.ts';
+import { parseGlob } from './glob.ts';
 
 const CHUNK_BYTES = 256 * 1024;
 const TURN_MS = 20;
@@ -218,8 +218,8 @@ class SourceMatcher {
 
 function segmentMatcher(segment: string, isGlob: boolean): (name: string) => boolean {
   // Go knows no `**` in file names: it is two stars.
-  const regExp = isGlob ? globToRegExp(segment.replaceAll(/\*+/g, '*')) : undefined;
-  return regExp === undefined ? (name) => name === segment : (name) => regExp.test(name);
+  const glob = isGlob ? parseGlob(segment.replaceAll(/\*+/g, '*')) : undefined;
+  return glob === undefined ? (name) => name === segment : (name) => glob.matches(name);
 }
 
 function typeOf(entry: Dirent): ContextEntry['type'] | undefined {

@@ -207,7 +207,7 @@ describe('unclear is', () => {
     ['an unknown mount', 'FROM a\nRUN --mount=type=new,target=/a b', /mount type new/],
     ['a heredoc without an end', 'FROM a\nRUN <<EOF\nCOPY a /\n', /heredoc EOF has no end/],
     ['a quote without an end', 'FROM a\nCOPY "a b" /', /quote has no end/],
-    ['a malformed pattern', 'FROM a\nCOPY a[b /', /not a pattern/],
+    ['a malformed pattern', 'FROM a\nCOPY a[b /', /not a valid pattern/],
     ['a file without stages', '# nothing\n', /no FROM/],
   ])('%s', (_what, text, reason) => {
     expect(view(text).reasons.join('\n')).toMatch(reason);
