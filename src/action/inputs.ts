@@ -4,6 +4,7 @@ import { isAbsolute, relative, resolve, sep } from 'node:path';
 import { BottleError, hasErrno } from '../errors.ts';
 import { parseImageReference } from '../identity/image-reference.ts';
 import { type GuestPlatform, parseGuestPlatform } from '../identity/platform.ts';
+import { isTagName } from '../identity/ref-name.ts';
 import { quoted } from '../identity/shown-text.ts';
 import type { Hop } from '../pack/pack.ts';
 import { REGISTRY_IMAGE } from '../pack/registry-container.ts';
@@ -106,7 +107,7 @@ export async function readInputs(get: (name: string) => string, workspace: strin
 }
 
 interface Grammar {
-  readonly pattern: RegExp;
+  readonly pattern: Pick<RegExp, 'test'>;
   readonly hint: string;
 }
 
@@ -137,8 +138,8 @@ const VERSION: Grammar = {
 };
 const SHA256: Grammar = { pattern: /^[0-9a-f]{64}$/, hint: 'use 64 hex digits in lower case' };
 const TAG: Grammar = {
-  pattern: /^(?!.*(?:\.\.|@\{|\/\/|\/$))[A-Za-z0-9][\w./+@-]{0,199}$/,
-  hint: 'use the name of a tag, such as v1.2.0: letters, digits, _ . / + @ -',
+  pattern: { test: isTagName },
+  hint: 'use the name of a tag as git takes it, such as v1.2.0 or @acme/agent@1.2.0',
 };
 const HOST: Grammar = {
   pattern: /^[A-Za-z0-9][\w.-]{0,252}(:\d{1,5})?$/,
@@ -275,6 +276,11 @@ async function inWorkspace(
     if (hasErrno(error, 'ENOENT', 'ENOTDIR', 'ELOOP')) {
       const hint = 'check the name, and that actions/checkout has run before';
       throw new BottleError('usage', `the input ${name} names nothing that is there: ${path}`, { hint });
+    }
+    if (hasErrno(error, 'ENAMETOOLONG')) {
+      throw new BottleError('usage', `the input ${name} is longer than a path can be: ${quoted(path)}`, {
+        hint: 'use names of at most 255 bytes',
+      });
     }
     throw error;
   }

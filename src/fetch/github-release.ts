@@ -13,8 +13,8 @@ import { damagedRecord, parseRecord } from './record.ts';
 import { remoteFile } from './remote-file.ts';
 import { type Offer, type Source, type SourceTools, type Wanted, withoutRepository } from './source.ts';
 
-/** A commit has one or two. */
-const MAX_TAGS = 5;
+/** A commit of a repository with many packages has a tag for each; every one costs a question. */
+const MAX_TAGS = 25;
 
 const assetSchema = z.object({
   id: z.int(),
@@ -45,7 +45,12 @@ export function releaseSource(tag: string | undefined, tools: SourceTools): Sour
       }
       const name = publishedName(wanted.platform, wanted.key);
       const tried: string[] = [];
+      let untried = 0;
       for await (const each of tag === undefined ? likelyTags(repository, wanted, tools) : [tag]) {
+        if (tried.length === MAX_TAGS) {
+          untried += 1;
+          continue;
+        }
         tried.push(each);
         const offer =
           (await offerOfPages(repository, each, name, tools)) ??
@@ -58,7 +63,12 @@ export function releaseSource(tag: string | undefined, tools: SourceTools): Sour
         tried.length === 0
           ? `${repository} has no release`
           : `${repository} has no ${name} in ${tried.length === 1 ? 'release' : 'releases'} ${tried.join(', ')}`;
-      return { skipped: github.credential ? missing : `${missing}; for a private repository set GH_TOKEN` };
+      const reasons = [
+        missing,
+        ...(untried > 0 ? [`${untried} more tags of this commit were not asked: --from release:TAG`] : []),
+        ...(github.credential ? [] : ['for a private repository set GH_TOKEN']),
+      ];
+      return { skipped: reasons.join('; ') };
     },
     nearest: async ({ repository, platform }) =>
       repository === undefined
@@ -67,12 +77,21 @@ export function releaseSource(tag: string | undefined, tools: SourceTools): Sour
   };
 }
 
+/** The tags of the checked-out commit, of several the one of the latest release first; and the latest release's. */
 async function* likelyTags(repository: string, wanted: Wanted, tools: SourceTools): AsyncGenerator<string> {
-  const tags = (await wanted.tags()).slice(0, MAX_TAGS);
-  yield* tags;
+  const tags = await wanted.tags();
+  if (tags.length === 1) {
+    yield* tags;
+  }
   const latest = await latestTag(repository, tools);
-  if (latest !== undefined && !tags.includes(latest)) {
+  const others = tags.length === 1 ? [] : tags;
+  if (latest === undefined || !tags.includes(latest)) {
+    yield* others.slice(0, MAX_TAGS - 1);
+    yield* latest === undefined ? [] : [latest];
+    yield* others.slice(MAX_TAGS - 1);
+  } else if (tags.length > 1) {
     yield latest;
+    yield* others.filter((tag) => tag !== latest);
   }
 }
 

@@ -85,7 +85,9 @@ export function requireIdentity(identity: Identity, policy: Policy): void {
  * can change what is there under its name.
  */
 function isSigner(signer: string, { serverUrl, repository, signerWorkflow }: Policy): boolean {
-  const workflow = signer.slice(0, Math.max(0, signer.lastIndexOf('@')));
+  // A ref may hold an @ too, such as refs/tags/@acme/agent@1.2.0; the name of a file holds no slash.
+  const at = signer.includes('@refs/') ? signer.indexOf('@refs/') : signer.lastIndexOf('@');
+  const workflow = signer.slice(0, Math.max(0, at));
   if (signerWorkflow !== undefined) {
     return (signerWorkflow.includes('@') ? signer : workflow) === `${serverUrl}/${signerWorkflow}`;
   }

@@ -117,6 +117,13 @@ describe('inputs that are given', () => {
     });
   });
 
+  test.each(['@acme/agent@1.2.0', 'v1#b', 'é-1', "it's", '$(id)'])(
+    'name a tag as git takes it: %s',
+    async (tag) => {
+      expect((await read({ 'release-tag': tag })).publish.releaseTag).toBe(tag);
+    },
+  );
+
   test('may name an image instead of something to build', async () => {
     expect((await read({ image: 'ghcr.io/me/agent:1' })).source).toEqual({ image: 'ghcr.io/me/agent:1' });
   });
@@ -147,6 +154,11 @@ describe('inputs that cannot be', () => {
     ['release-platforms', 'linux/arm64', 'all platforms'],
     ['release-tag', 'v1..2', 'v1.2.0'],
     ['release-tag', 'v1/', 'v1.2.0'],
+    ['release-tag', 'a b', 'as git takes it'],
+    ['release-tag', '-x', 'as git takes it'],
+    ['release-tag', 'v1\u001b[31m', 'as git takes it'],
+    ['context', 'a'.repeat(256), '255 bytes'],
+    ['file', `agent/${'é'.repeat(200)}`, '255 bytes'],
     ['oci-ref', 'acme/agent', 'HOST/NAME'],
     ['oci-ref', 'ghcr.io/Acme/agent', 'lower case'],
     ['oci-ref', 'ghcr.io/acme/agent:1', 'tags of its own'],
@@ -198,7 +210,6 @@ describe('inputs that cannot be', () => {
     'cpus',
     'publish',
     'oci-ref',
-    'release-tag',
   ])('a hostile %s is refused', async (name) => {
     for (const value of hostile) {
       await refusal({ [name]: value, ...(name === 'registry-image' && { hop: 'container' }) });

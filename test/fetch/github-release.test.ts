@@ -76,6 +76,19 @@ describe('the releases of a public repository', () => {
     );
   });
 
+  it('are found for every tag of a commit that has many, and what was not asked is said', async () => {
+    const repository = bed.github.addRepository(REPOSITORY);
+    repository.addRelease('@acme/agent@1.2.0', ASSETS);
+    const many = Array.from({ length: 20 }, (_, index) => `@acme/pkg-${index}@1.0.0`);
+    const tags = async () => [...many, '@acme/agent@1.2.0'];
+    expect((await offer(undefined, undefined, { tags })).address).toBe('release:@acme/agent@1.2.0');
+    const tooMany = async () => Array.from({ length: 40 }, (_, index) => `é#${index}`);
+    const miss = await skipped(undefined, undefined, { platform: 'linux/arm64', tags: tooMany });
+    expect(miss).toMatch(
+      /releases é#0, .*, @acme\/agent@1\.2\.0; 16 more tags .* not asked: --from release:TAG/,
+    );
+  });
+
   it('are the latest for a commit without a tag, and the address names its tag', async () => {
     const repository = bed.github.addRepository(REPOSITORY);
     repository.addRelease('cli/v1', ASSETS);
@@ -120,7 +133,9 @@ describe('the releases of a public repository', () => {
   it('are skipped when there are none', async () => {
     bed.github.addRepository(REPOSITORY);
     expect(await skipped(undefined, bed.github.addToken())).toBe(`${REPOSITORY} has no release`);
-    expect(await skipped(undefined, undefined, { repository: undefined })).toMatch(/no remote/);
+    expect(await skipped(undefined, undefined, { repository: undefined })).toMatch(
+      /not known which repository/,
+    );
   });
 });
 

@@ -118,6 +118,14 @@ describe('a bundle of the workflow that is expected', () => {
       {},
     ],
     [
+      'a tag with an @ in it',
+      {
+        9: 'https://github.com/acme/agents/.github/workflows/pack.yml@refs/tags/@acme/agent@1.2.0',
+        14: 'refs/tags/@acme/agent@1.2.0',
+      },
+      {},
+    ],
+    [
       'a workflow that was named',
       { 9: 'https://github.com/tools/ci/.github/workflows/pack.yml@0123456789' },
       { signerWorkflow: 'tools/ci/.github/workflows/pack.yml' },

@@ -1,0 +1,16 @@
+const MAX_BYTES = 250;
+
+/**
+ * Whether a tag can have this name.
+ * https://git-scm.com/docs/git-check-ref-format
+ */
+export function isTagName(name: string): boolean {
+  return (
+    name !== '' &&
+    Buffer.byteLength(name) <= MAX_BYTES &&
+    !/[\p{Cc} ~^:?*[\\]|\.\.|@\{/u.test(name) &&
+    !name.startsWith('-') &&
+    !name.endsWith('.') &&
+    name.split('/').every((part) => part !== '' && !part.startsWith('.') && !part.endsWith('.lock'))
+  );
+}
