@@ -12,6 +12,7 @@ const DEFAULTS: Record<string, string> = {
   hop: 'embedded',
   'kvm-check': 'true',
   cache: 'auto',
+  restore: 'false',
   upload: 'true',
   'artifact-name': 'smolmachine',
   'timeout-minutes': '60',
