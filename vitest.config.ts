@@ -4,6 +4,7 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     exclude: ['test/**/*.docker.test.ts'],
+    globalSetup: 'test/helpers/build.ts',
     testTimeout: 60_000,
     // Most of them wait: for a server that is slow on purpose, for a child, for a limit of time.
     maxWorkers: 4,

@@ -4,6 +4,7 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/**/*.docker.test.ts'],
+    globalSetup: 'test/helpers/build.ts',
     fileParallelism: false,
     testTimeout: 300_000,
     hookTimeout: 600_000,

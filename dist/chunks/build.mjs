@@ -1,7 +1,7 @@
 import { t as BottleError } from "./errors.mjs";
 import { i as noteChild, o as runChild } from "./child.mjs";
-import { c as withPrivateDir, o as scratchParent } from "./lock.mjs";
-import { a as ending, l as spawnDocker, r as connectionError } from "./command.mjs";
+import { i as withPrivateDir, n as scratchParent } from "./private-dir.mjs";
+import { a as ending, d as spawnDocker, i as dockerEnvironment, o as engineError } from "./command.mjs";
 import { r as inspectIfThere } from "./image.mjs";
 import * as fs from "node:fs/promises";
 import { join } from "node:path";
@@ -16,7 +16,7 @@ function dockerBuildArgs(options, iidFile) {
 		...["--iidfile", iidFile],
 		...optional("--file", options.file),
 		...optional("--target", options.target),
-		...optional("--platform", options.platform),
+		...["--platform", options.platform],
 		...pairs("--build-arg", options.buildArgs),
 		...pairs("--secret", options.secrets),
 		...options.extraArgs ?? [],
@@ -30,34 +30,55 @@ function dockerBuildArgs(options, iidFile) {
 */
 async function buildImage(options, { signal, onLine }) {
 	return await withPrivateDir(scratchParent(), async (dir) => {
-		const iidFile = join(dir, "image-id");
-		const step = new BuildStep();
-		const result = await spawnDocker(() => runChild("docker", dockerBuildArgs(options, iidFile), {
-			signal,
-			onSpawn: noteChild(dir),
-			env: {
-				...process.env,
-				...options.env,
-				...!options.keepsAttestations && { BUILDX_NO_DEFAULT_ATTESTATIONS: "1" }
-			},
-			onLine: (line) => {
-				step.read(line);
-				onLine?.(line);
-			}
-		}));
-		if (result.exitCode !== 0) throw connectionError(result.tail) ?? buildError(result, step);
-		return await inspectBuilt((await fs.readFile(iidFile, "utf8")).trim(), options.image);
+		const run = async (more) => {
+			const iidFile = join(dir, "image-id");
+			const extraArgs = [...options.extraArgs ?? [], ...more];
+			const step = new BuildStep();
+			const result = await spawnDocker(() => runChild("docker", dockerBuildArgs({
+				...options,
+				extraArgs
+			}, iidFile), {
+				signal,
+				onSpawn: noteChild(dir),
+				env: dockerEnvironment({
+					...options.env,
+					...!options.keepsAttestations && { BUILDX_NO_DEFAULT_ATTESTATIONS: "1" }
+				}),
+				onLine: (line) => {
+					step.read(line);
+					onLine?.(line);
+				}
+			}));
+			if (result.exitCode !== 0) throw await engineError(result.tail) ?? buildError(result, step);
+			return (await fs.readFile(iidFile, "utf8")).trim();
+		};
+		const writtenId = await run([]);
+		const built = await findBuilt(writtenId, options.image);
+		if (built !== void 0) return built;
+		return await requireLoaded(await run(["--load"]).catch((error) => {
+			signal?.throwIfAborted();
+			throw new BottleError("build-failed", `docker build made ${writtenId}, and the engine does not have it`, {
+				hint: "run it again if another build moved the tag meanwhile; otherwise choose a builder of this engine: unset BUILDX_BUILDER, or docker buildx use default",
+				cause: error
+			});
+		}), options.image);
 	});
 }
 /**
 * With the containerd image store and without attestations, buildx writes the digest of the config, and the engine
 * finds no image by that (docker/buildx pull request 3952). Then the tag leads to the image, if it is still ours.
 */
-async function inspectBuilt(writtenId, tag) {
+async function findBuilt(writtenId, tag) {
 	const built = await inspectIfThere(writtenId) ?? await inspectIfThere(tag);
-	if (built === void 0) throw new BottleError("build-failed", `docker build made ${writtenId}, but the engine does not have it`, { hint: "this builder keeps what it builds: unset BUILDX_BUILDER, or have it load what it builds (--load)" });
-	if (![built.id, built.configDigest].includes(writtenId)) throw new BottleError("build-failed", `docker build made ${writtenId}, but ${tag} is ${built.id}`, { hint: "run it again if another build moved the tag meanwhile; otherwise update Docker to 28 or newer" });
-	return built;
+	return [built?.id, built?.configDigest].includes(writtenId) ? built : void 0;
+}
+/** The containerd image store gives an image that is handed over an ID of its own, and does not tell its config's. */
+async function requireLoaded(writtenId, tag) {
+	const built = await findBuilt(writtenId, tag);
+	const loaded = built ?? await inspectIfThere(tag);
+	if (loaded !== void 0 && (loaded === built || loaded.configDigest === void 0)) return loaded;
+	const found = loaded === void 0 ? "the engine does not have it" : `${tag} is ${loaded.id}`;
+	throw new BottleError("build-failed", `docker build --load made ${writtenId}, and ${found}`, { hint: "run it again if another build moved the tag meanwhile; otherwise unset BUILDX_BUILDER" });
 }
 /** Follows the build output of both builders: "Step 2/5 : RUN …" and "#7 [stage 2/5] RUN …". */
 var BuildStep = class {
@@ -74,7 +95,7 @@ function buildError(result, step) {
 	const needsBuildKit = result.tail.some((line) => /unknown flag: --secret|requires BuildKit|buildx component is missing/.test(line));
 	const isForeign = result.tail.some((line) => /exec format error/i.test(line));
 	return new BottleError("build-failed", `docker build failed${step} (${ending(result)})`, {
-		hint: needsBuildKit ? "build secrets need BuildKit: install the buildx component of the Docker client" : isForeign ? "a program for another architecture was run: register QEMU first (docker/setup-qemu-action), or build on such a machine" : "mend the Dockerfile or its context; the last lines of the build are above",
+		hint: needsBuildKit ? "build secrets need BuildKit: install the buildx component of the Docker client" : isForeign ? "a program for another architecture was run: register QEMU first (docker/setup-qemu-action), or build on such a machine" : "correct the Dockerfile or its context; the last lines of the build are above",
 		details: result.tail
 	});
 }

@@ -5,21 +5,40 @@ import { a as readChild } from "./child.mjs";
 const SHORT_TIMEOUT_MS = 6e4;
 const CLEAN_UP_TIMEOUT_MS = 5e3;
 /**
+* The environment of every docker command. Builds take values from it (`--build-arg NAME`, `--secret env=NAME`), so it is
+* ours, without the variables that decide what comes out: the platform is always named, and the output is read.
+*/
+function dockerEnvironment(more = {}) {
+	const { DOCKER_DEFAULT_PLATFORM: _, ...env } = process.env;
+	return {
+		...env,
+		BUILDKIT_PROGRESS: "plain",
+		DOCKER_CLI_HINTS: "false",
+		...more
+	};
+}
+/**
 * Runs a short docker command and returns its standard output. A `signal` is only for commands that look: what one
 * makes on the engine would otherwise appear after we have cleaned up.
 */
 async function docker(args, { signal } = {}) {
-	const result = await spawnDocker(() => readChild("docker", args, {
+	const options = {
 		timeoutMs: SHORT_TIMEOUT_MS,
-		signal
-	}));
-	assertSuccess(args, result);
+		signal,
+		env: dockerEnvironment()
+	};
+	const result = await spawnDocker(() => readChild("docker", args, options));
+	await assertSuccess(args, result);
 	return result.stdout;
 }
 async function cleanUp(args) {
 	try {
-		const result = await readChild("docker", args, { timeoutMs: CLEAN_UP_TIMEOUT_MS });
-		const isGone = result.tail.some((line) => /no such|not found|already in progress/i.test(line));
+		const options = {
+			timeoutMs: CLEAN_UP_TIMEOUT_MS,
+			env: dockerEnvironment()
+		};
+		const result = await readChild("docker", args, options);
+		const isGone = result.tail.some((line) => /no such|not found|is already in progress/i.test(line));
 		return result.exitCode === 0 || isGone ? void 0 : `docker ${args.join(" ")}: ${lastLine(result)}`;
 	} catch (error) {
 		return `docker ${args.join(" ")}: ${error instanceof Error ? error.message : error}`;
@@ -36,20 +55,44 @@ async function spawnDocker(spawn) {
 		throw error;
 	}
 }
-function assertSuccess(args, result) {
+async function assertSuccess(args, result) {
 	if (result.exitCode === 0) return;
 	const missing = /.*no such image: (?<image>\S+)/is.exec(result.tail.join("\n"))?.groups?.image;
 	if (missing !== void 0) throw new BottleError("not-found", `the Docker engine has no image ${missing}`, { hint: "build or pull it first, and check the name" });
-	throw connectionError(result.tail) ?? new BottleError("docker-failed", `docker ${args.slice(0, 2).join(" ")} failed (${ending(result)})`, {
-		hint: noSpace(result.tail) ? "free disk space on the Docker engine" : "see what docker says above",
+	throw await engineError(result.tail) ?? new BottleError("docker-failed", `docker ${commandName(args)} failed (${ending(result)})`, {
+		hint: hintFor(result.tail, args),
 		details: result.tail
 	});
 }
-function connectionError(lines) {
+/** `image inspect`, `info` */
+function commandName(args) {
+	return /^\S+(?: [a-z]+)?/.exec(args.join(" "))?.[0] ?? "";
+}
+function hintFor(lines, args) {
+	if (noSpace(lines)) return "free disk space on the Docker engine";
+	if (lines.some((line) => /context not found|unable to resolve docker endpoint/i.test(line))) return "choose a context that docker context ls lists, or unset DOCKER_CONTEXT";
+	return lines.length === 0 ? `run it by hand: docker ${args.join(" ")}` : "the lines above are what docker says";
+}
+/** A failure that is about the engine, and not about what it was asked for. */
+async function engineError(lines) {
+	const details = lines.length > 1 ? lines : [];
 	for (const line of lines) {
 		if (/permission denied.*(docker daemon|docker API)|docker\.sock.*permission denied/i.test(line)) return new BottleError("docker-not-permitted", `this user may not use the Docker daemon: ${line}`, { hint: "add the user to the docker group (sudo usermod -aG docker \"$USER\") and log in again" });
-		if (/cannot connect to the docker daemon|failed to connect to the docker API/i.test(line)) return new BottleError("docker-unreachable", `cannot reach the Docker daemon: ${line}`, { hint: "start Docker, or point DOCKER_HOST at a running one" });
+		if (/cannot connect to the docker daemon|failed to connect to the docker API|error during connect/i.test(line)) return new BottleError("docker-unreachable", `cannot reach the Docker daemon: ${line}`, {
+			hint: "start Docker, or point DOCKER_HOST at a running one",
+			details
+		});
 	}
+	return await podmanError();
+}
+/** Podman calls itself docker on some systems, and answers differently. Undefined for docker itself. */
+async function podmanError() {
+	const options = {
+		timeoutMs: CLEAN_UP_TIMEOUT_MS,
+		env: dockerEnvironment()
+	};
+	const { stdout } = await readChild("docker", ["--version"], options).catch(() => ({ stdout: "" }));
+	return /podman/i.test(stdout) ? new BottleError("docker-missing", `the docker command is podman (${stdout.trim()})`, { hint: "install Docker, and put its docker command before the one of podman on PATH" }) : void 0;
 }
 function noSpace(lines) {
 	return lines.some((line) => /no space left on device/i.test(line));
@@ -72,4 +115,4 @@ async function engineFacts(signal) {
 		store: answer.includes("io.containerd.snapshotter") ? "containerd" : "classic"
 	};
 }
-export { ending as a, noSpace as c, docker as i, spawnDocker as l, cleanUp as n, engineFacts as o, connectionError as r, lastLine as s, assertSuccess as t };
+export { ending as a, lastLine as c, spawnDocker as d, dockerEnvironment as i, noSpace as l, cleanUp as n, engineError as o, docker as r, engineFacts as s, assertSuccess as t, podmanError as u };

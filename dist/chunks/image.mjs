@@ -1,9 +1,9 @@
 import { t as BottleError } from "./errors.mjs";
 import { _ as string, f as object, g as refine, h as record, i as array, l as nullable, p as optional, y as unknown } from "./schemas.mjs";
-import { o as runChild } from "./child.mjs";
+import { o as runChild, s as streamChild } from "./child.mjs";
 import { i as parseImageId, n as isDigest } from "./image-id.mjs";
 import { r as parseGuestPlatform } from "./platform.mjs";
-import { a as ending, c as noSpace, i as docker, l as spawnDocker, n as cleanUp, r as connectionError, s as lastLine, t as assertSuccess } from "./command.mjs";
+import { a as ending, c as lastLine, d as spawnDocker, i as dockerEnvironment, l as noSpace, n as cleanUp, o as engineError, r as docker, t as assertSuccess, u as podmanError } from "./command.mjs";
 // src/docker/image.ts
 /** What an image config's `config` may hold, by the OCI image specification and Docker's additions to it. */
 const RUNTIME_KEYS = [...[
@@ -51,10 +51,14 @@ async function inspectImage(reference, signal) {
 	], { signal });
 	const parsed = inspectSchema.safeParse(parseJson(stdout));
 	const found = parsed.data?.[0];
-	if (found === void 0) throw new BottleError("docker-failed", `docker image inspect ${reference} answered something unknown`, {
-		hint: "run it by hand and compare; the engine may be too old or not Docker",
-		cause: parsed.error
-	});
+	if (found === void 0 || !isDigest(found.Id)) {
+		const podman = await podmanError();
+		if (podman !== void 0) throw podman;
+		throw new BottleError("docker-failed", `docker image inspect ${reference} answered something unknown`, {
+			hint: "run it by hand and compare; the engine may be too old or not Docker",
+			cause: parsed.error
+		});
+	}
 	const id = parseImageId(found.Id);
 	const hasContainerdStore = found.Descriptor?.digest === id;
 	const annotated = found.Descriptor?.annotations?.[CONFIG_DIGEST_ANNOTATION];
@@ -126,6 +130,7 @@ async function pushImage(reference, options) {
 		reference
 	], {
 		...options,
+		env: dockerEnvironment({ DOCKER_CONTENT_TRUST: "0" }),
 		onLine: (line) => {
 			pushed = /digest: (sha256:[0-9a-f]{64}) size: \d+/.exec(line)?.[1] ?? pushed;
 			options.onLine?.(line);
@@ -144,19 +149,33 @@ async function loadImage(archive, options) {
 		"load",
 		"--quiet"
 	];
+	const env = dockerEnvironment();
 	const result = await spawnDocker(() => runChild("docker", args, {
 		...options,
+		env,
 		input: archive
 	}));
-	assertSuccess(args, result);
+	await assertSuccess(args, result);
+}
+/** Streams an image, all its layers included, as an image archive. */
+async function saveImage(id, consume, options) {
+	const args = [
+		"image",
+		"save",
+		id
+	];
+	assertSuccess(args, await spawnDocker(() => streamChild("docker", args, consume, options)));
 }
 async function pullImage(reference, options) {
 	const result = await spawnDocker(() => runChild("docker", [
 		"image",
 		"pull",
 		reference
-	], options));
-	if (result.exitCode !== 0) throw connectionError(result.tail) ?? new BottleError("registry-failed", `cannot pull ${reference}: ${lastLine(result)}`, { hint: "check the network, or name an image that the engine has with registry-image" });
+	], {
+		...options,
+		env: dockerEnvironment()
+	}));
+	if (result.exitCode !== 0) throw await engineError(result.tail) ?? new BottleError("registry-failed", `cannot pull ${reference}: ${lastLine(result)}`, { hint: "check the network, or name an image that the engine has with registry-image" });
 }
 async function removeImage(reference) {
 	return await cleanUp([
@@ -166,4 +185,4 @@ async function removeImage(reference) {
 		reference
 	]);
 }
-export { loadImage as a, removeImage as c, inspectImage as i, runtimeConfig as l, imageHistory as n, pullImage as o, inspectIfThere as r, pushImage as s, guestPlatformOf as t, tagImage as u };
+export { loadImage as a, removeImage as c, tagImage as d, inspectImage as i, runtimeConfig as l, imageHistory as n, pullImage as o, inspectIfThere as r, pushImage as s, guestPlatformOf as t, saveImage as u };

@@ -1,4 +1,30 @@
 import { setImmediate } from "node:timers/promises";
+// src/sidecar/links.ts
+/**
+* What a link is to say so that smolvm accepts it; undefined when it may stay. A machine is not made from a sidecar in
+* which the text of one link climbs above the root, or is an absolute path to the root itself, though both mean
+* something to every kernel: above the root is the root.
+* @param path of the link, from the root
+*/
+function linkInsideRoot(path, target) {
+	const isAbsolute = target.startsWith("/");
+	const directory = namesIn(path).slice(0, -1);
+	const kept = [];
+	let depth = isAbsolute ? 0 : directory.length;
+	for (const name of namesIn(target)) if (name !== "..") {
+		depth += 1;
+		kept.push(name);
+	} else if (depth > 0) {
+		depth -= 1;
+		kept.push(name);
+	}
+	if (isAbsolute && depth === 0) return "../".repeat(directory.length).slice(0, -1) || ".";
+	if (kept.length === namesIn(target).length) return;
+	return isAbsolute ? `/${kept.join("/")}` : kept.join("/") || ".";
+}
+function namesIn(path) {
+	return path.split("/").filter((name) => name !== "" && name !== ".");
+}
 // src/tar/read.ts
 /**
 * A tar stream cut into entries, each with its raw header bytes, so that a caller can pass entries through
@@ -303,4 +329,4 @@ function padded(sizeBytes) {
 function isZero(block) {
 	return block.every((byte) => byte === 0);
 }
-export { contentOf as n, readTar as r, TarError as t };
+export { linkInsideRoot as i, contentOf as n, readTar as r, TarError as t };

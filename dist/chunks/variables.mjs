@@ -1,16 +1,17 @@
 import { n as error, s as notice, u as warning } from "./core.mjs";
 import { a as hasErrno, i as fileError } from "./errors.mjs";
-import { t as formatRecord } from "./record-file.mjs";
+import { c as formatRecord, d as recordPathOf } from "./file.mjs";
 import { t as formatBytes } from "./disk.mjs";
-import "./store.mjs";
 import { randomBytes } from "node:crypto";
 import * as fs from "node:fs/promises";
 import { join } from "node:path";
 // src/action/log.ts
 const STAGE_COLUMNS = 8;
+/** A line break could begin one with the text behind it. */
+const MAYBE_COMMAND = /::|##\[|[\r\n\u0085\u2028\u2029]/;
 /**
 * The runner's log: a group for each stage. The runner looks for commands in every line that we print, also in the
-* middle of one (`##[set-output …]`), so what others wrote is printed between `::stop-commands::<token>` and
+* middle of one (`##[set-output …]`), so a line that could be one is printed between `::stop-commands::<token>` and
 * `::<token>::`, with a token that nobody can know beforehand.
 */
 function createRunnerLog(write) {
@@ -38,22 +39,13 @@ function createRunnerLog(write) {
 		stage = void 0;
 		inGroup = false;
 	};
+	/** Spares the two lines around what could not be a command. */
 	const text = (line) => {
 		openGroup();
-		if (token === void 0) {
+		if (MAYBE_COMMAND.test(line) && token === void 0) {
 			token = randomBytes(16).toString("hex");
 			write(`::stop-commands::${token}\n`);
 		}
-		write(`${line}\n`);
-	};
-	/** Spares the two lines around it where nothing in our own words could be a command. */
-	const ownText = (line) => {
-		if (/::|##\[/.test(line)) {
-			text(line);
-			return;
-		}
-		obeyCommands();
-		openGroup();
 		write(`${line}\n`);
 	};
 	const annotate = (command) => (title, message) => {
@@ -82,7 +74,7 @@ function createRunnerLog(write) {
 					closeGroup();
 					startedAt.set(event.stage, performance.now());
 					stage = event.stage;
-					if (event.detail !== void 0) ownText(event.detail);
+					if (event.detail !== void 0) text(event.detail);
 					break;
 				case "output":
 					text(event.line);
@@ -101,7 +93,7 @@ function createRunnerLog(write) {
 						`${seconds.toFixed(1)} s`.padStart(8),
 						size.padStart(8)
 					];
-					ownText([...columns, event.detail ?? ""].join("  ").trimEnd());
+					text([...columns, event.detail ?? ""].join("  ").trimEnd());
 					obeyCommands();
 					break;
 				}
@@ -118,7 +110,7 @@ async function keepResult({ tempDir }, name, from, record) {
 	try {
 		const dir = await fs.mkdtemp(join(tempDir, RESULTS_PREFIX));
 		const path = join(dir, name);
-		const recordPath = `${path}.json`;
+		const recordPath = recordPathOf(path);
 		await fs.writeFile(recordPath, formatRecord(record));
 		if (from !== void 0) await move(from, path);
 		return {

@@ -101,7 +101,7 @@ describe('inspect', () => {
 test('a result that cannot be written is an error of its own, without a stack trace', async () => {
   const path = join(await tempDir(), 'sidecar');
   await writeSample(path);
-  const main = join(import.meta.dirname, '../../src/cli/main.ts');
+  const main = join(import.meta.dirname, '../../dist/cli.mjs');
   const script = 'exec "$1" "$2" inspect "$3" > /dev/full';
   const failed = promisify(execFile)('sh', ['-c', script, 'sh', process.execPath, main, path]);
   const error = (await failed.catch((reason: unknown) => reason)) as { code: number; stderr: string };
@@ -172,7 +172,7 @@ describe('doctor', () => {
     expect(byName.store).toMatchObject({ state: 'fail', detail: expect.stringContaining(ID16) });
     expect(byName.smolvm).toMatchObject({
       state: 'fail',
-      detail: expect.stringContaining('older than 1.1.3'),
+      detail: expect.stringContaining('older than 1.9.0'),
     });
   });
 });

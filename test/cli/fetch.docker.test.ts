@@ -394,7 +394,7 @@ test('every example of the help runs', async () => {
   await fs.copyFile(packed.path, join(dir, 'agent.smolmachine'));
   await fs.copyFile(`${packed.path}.json`, join(dir, 'agent.smolmachine.json'));
   const bin = await tempDir();
-  const main = join(import.meta.dirname, '../../src/cli/main.ts');
+  const main = join(import.meta.dirname, '../../dist/cli.mjs');
   await fs.writeFile(join(bin, 'claude-bottle'), `#!/bin/sh\nexec "${process.execPath}" "${main}" "$@"\n`, {
     mode: 0o755,
   });

@@ -81,7 +81,7 @@ describe('pack', () => {
   test('outlives whoever reads its output, and leaves nothing', async () => {
     const { tmp, store, left } = await bench();
     const script =
-      'node src/cli/main.ts pack --no-kvm-check --no-build --image "$1" --store "$2" 2>&1 | head -n 1';
+      'node dist/cli.mjs pack --no-kvm-check --no-build --image "$1" --store "$2" 2>&1 | head -n 1';
     const env = { ...process.env, TMPDIR: tmp, PATH: `${DOUBLE_DIR}:${process.env.PATH}` };
     await run('sh', ['-c', script, 'sh', IMAGE, store], { env });
     await waitUntil(async () => (await left()).length === 0, 'nothing left');
@@ -180,7 +180,7 @@ describe('what Docker refuses is told with a hint, and nothing is left', () => {
 
   test('a socket that this user may not open', async () => {
     const { dir } = await bench();
-    const script = ['src/cli/main.ts', 'pack', '--no-build', '--image', IMAGE, '--store', '/var/tmp/none'];
+    const script = ['dist/cli.mjs', 'pack', '--no-build', '--image', IMAGE, '--store', '/var/tmp/none'];
     const asNobody = ['--reuid=65534', '--regid=65534', '--clear-groups'];
     await fs.chmod(dir, 0o755);
     // Node and the project must be readable for nobody; the socket is not.

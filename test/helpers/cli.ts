@@ -17,9 +17,9 @@ export interface StartedCli {
   readonly ended: Promise<CliResult>;
 }
 
-/** Starts `claude-bottle` from its source, with the smolvm double first on PATH. */
+/** Starts `claude-bottle` as it is built, with the smolvm double first on PATH. */
 export function startCli(args: readonly string[], env: NodeJS.ProcessEnv = {}): StartedCli {
-  const child = spawn(process.execPath, [join(ROOT, 'src/cli/main.ts'), ...args], {
+  const child = spawn(process.execPath, [join(ROOT, 'dist/cli.mjs'), ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: {
       ...process.env,

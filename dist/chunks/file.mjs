@@ -1,0 +1,261 @@
+import { a as hasErrno, i as fileError, t as BottleError } from "./errors.mjs";
+import { C as _nonnegative, D as $constructor, E as $ZodISODateTime, T as _regex, _ as string, a as boolean, b as _isoDateTime, c as looseObject, g as refine, i as array, n as _enum, o as int, p as optional, s as literal, t as ZodMiniStringFormat } from "./schemas.mjs";
+import { n as shownText } from "./shown-text.mjs";
+import { t as GUEST_PLATFORMS } from "./platform.mjs";
+import { i as thisOwner, t as isAlive } from "./owner.mjs";
+import { n as isDigest } from "./image-id.mjs";
+import { r as requireFreeBytes } from "./disk.mjs";
+import { t as readSmallFile } from "./small-file.mjs";
+import { t as canonicalize } from "./canonicalize.mjs";
+import { r as verifySidecar } from "./verify.mjs";
+import { Readable } from "node:stream";
+import { createHash } from "node:crypto";
+import { constants as constants$1, createWriteStream } from "node:fs";
+import * as fs from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { pipeline } from "node:stream/promises";
+// node_modules/zod/v4/mini/iso.js
+const ZodMiniISODateTime = /*@__PURE__*/ $constructor("ZodMiniISODateTime", (inst, def) => {
+	$ZodISODateTime.init(inst, def);
+	ZodMiniStringFormat.init(inst, def);
+});
+// @__NO_SIDE_EFFECTS__
+function datetime(params) {
+	return _isoDateTime(ZodMiniISODateTime, params);
+}
+// src/host/sync.ts
+async function syncFile(path) {
+	const file = await fs.open(path, "r");
+	try {
+		await file.sync();
+	} finally {
+		await file.close();
+	}
+}
+/** Some file systems cannot sync a directory; then the rename is as durable as they make it. */
+async function syncDirectory(path) {
+	const dir = await fs.open(path, "r");
+	try {
+		await dir.sync();
+	} catch (error) {
+		if (!hasErrno(error, "EINVAL", "ENOTSUP", "EPERM", "EISDIR")) throw error;
+	} finally {
+		await dir.close();
+	}
+}
+const digest = string().check(refine(isDigest));
+const sha256 = string().check(_regex(/^[0-9a-f]{64}$/));
+const sizeBytes = int().check(_nonnegative());
+/**
+* The pack record: what is known of one sidecar and of the image that it was packed from. What a later version adds to it is
+* kept, since the record as a whole is what is signed.
+*/
+const packRecordSchema = looseObject({
+	version: literal(1),
+	platform: _enum(GUEST_PLATFORMS),
+	image: looseObject({
+		id: digest,
+		/** Absent where the engine does not tell: the containerd image store. */
+		configDigest: optional(digest),
+		/** Absent where the image has none: the classic image store. */
+		manifestDigest: optional(digest),
+		layers: array(digest),
+		/** `runtimeConfigSha256` of the image's environment, command, user and so on. */
+		runtimeConfigSha256: sha256
+	}),
+	/** The one-layer image that smolvm pulled; a sidecar's manifest names its config. */
+	flattened: looseObject({
+		configDigest: digest,
+		layerDigest: digest,
+		layerSizeBytes: sizeBytes
+	}),
+	sidecar: looseObject({
+		sha256,
+		sizeBytes,
+		crc32: string().check(_regex(/^[0-9a-f]{8}$/))
+	}),
+	smolvm: looseObject({
+		version: shownText,
+		cpus: optional(int()),
+		memMib: optional(int())
+	}),
+	hop: _enum(["embedded", "container"]),
+	packedAt: /* @__PURE__ */ datetime(),
+	/** What went into `docker build`; absent where an image was packed as it was found. */
+	inputs: optional(looseObject({
+		key: sha256,
+		dockerfileSha256: sha256,
+		target: optional(shownText),
+		buildArgsSha256: sha256,
+		entriesSha256: sha256,
+		/** Whether the key covers only what the Dockerfile can see, or the whole context. */
+		narrowed: boolean()
+	})),
+	/** The workflow run that published it. */
+	source: optional(looseObject({
+		repository: shownText,
+		repositoryId: optional(shownText),
+		commit: string().check(_regex(/^[0-9a-f]{40,64}$/)),
+		ref: shownText,
+		event: shownText,
+		runId: string().check(_regex(/^\d{1,20}$/)),
+		runAttempt: int()
+	}))
+});
+/** For where one that cannot be read counts as none; `fetch` says what is wrong with it (`parseRecord`). */
+function readableRecord(json) {
+	try {
+		return packRecordSchema.safeParse(JSON.parse(json)).data;
+	} catch {
+		return;
+	}
+}
+/** `owner/name`: GitHub's names differ in case only on paper. */
+function isSameRepository(one, other) {
+	return one.toLowerCase() === other.toLowerCase();
+}
+/** Equal for equal runtime configs, whatever the order of their keys (RFC 8785). */
+function runtimeConfigSha256(config) {
+	return createHash("sha256").update(canonicalize(config) ?? "").digest("hex");
+}
+// src/identity/published-name.ts
+/** A Sigstore bundle is published beside its sidecar under the name with this behind it. */
+const BUNDLE_SUFFIX = ".sigstore.json";
+/** Names of published sidecars: those of the action's workflow artifacts, and of a release's assets. */
+function publishedName(platform, key) {
+	return sidecarName(platform, key);
+}
+/** The same for any sidecar: one that was packed without its inputs has the image's ID in its name. */
+function publishedNameOf({ platform, inputs, image }) {
+	return sidecarName(platform, inputs?.key ?? image.id.replace("sha256:", ""));
+}
+function sidecarName(platform, hex) {
+	return `smolmachine-${platform.replace("/", "-")}-${hex.slice(0, 16)}.smolmachine`;
+}
+/** A sidecar of that name, its bundle or its record: the sidecar's name, and what is behind it. */
+const PUBLISHED_FILE = /^(smolmachine-linux-(?:amd64|arm64)-[0-9a-f]{16}\.smolmachine)(\.sigstore\.json|\.json)?$/;
+// src/sidecar/file.ts
+/** The most that is read of a pack record, and of a bundle. */
+const MAX_RECORD_BYTES = 1048576;
+const MAX_BUNDLE_BYTES = 4194304;
+const READ_CHUNK_BYTES = 262144;
+/** Read into by turns: more than are on their way at once. New ones would be garbage that is not collected before 64 MB. */
+const READ_BUFFERS = 32;
+/** Where the pack record of a sidecar is, beside it. */
+function recordPathOf(path) {
+	return `${path}.json`;
+}
+/** Where the Sigstore bundle of a sidecar is, beside it. */
+function bundlePathOf(path) {
+	return path + BUNDLE_SUFFIX;
+}
+/** Undefined when there is no record that can be read. */
+async function readRecord(path) {
+	const json = await readSmallFile(path, MAX_RECORD_BYTES).catch(() => void 0);
+	return json && readableRecord(json.toString());
+}
+function formatRecord(record) {
+	return `${JSON.stringify(record, void 0, 2)}\n`;
+}
+/** The Sigstore bundle beside a sidecar; undefined where there is none. */
+async function readBundle(path) {
+	try {
+		return await readSmallFile(bundlePathOf(path), MAX_BUNDLE_BYTES);
+	} catch (error) {
+		if (hasErrno(error, "ENOENT")) return;
+		throw fileError(`cannot read ${bundlePathOf(path)}`, error);
+	}
+}
+/** Verifies a file, against the pack record beside it where there is one. */
+async function verifyFile(path, options) {
+	const record = await readRecord(recordPathOf(path));
+	return {
+		path,
+		report: await verifySidecar(path, record === void 0 ? {} : expectedOf(record), options),
+		record
+	};
+}
+/** What a pack record promises of its sidecar. */
+function expectedOf(record) {
+	return {
+		platform: record.platform,
+		configDigest: record.flattened.configDigest,
+		sha256: record.sidecar.sha256
+	};
+}
+/**
+* The bytes of a file that was verified before. The last of them come only when all of them have the hash.
+* @throws BottleError `sidecar-damaged` when the file is not the one that was verified
+*/
+async function* checkedStream(path, { sha256, sizeBytes }, onBytes = () => {}) {
+	const hash = createHash("sha256");
+	const buffers = Array.from({ length: READ_BUFFERS }, () => Buffer.allocUnsafeSlow(READ_CHUNK_BYTES));
+	const file = await fs.open(path, constants$1.O_RDONLY | constants$1.O_NOFOLLOW | constants$1.O_NONBLOCK).catch((error) => {
+		throw fileError(`cannot read ${path}`, error);
+	});
+	try {
+		for (let doneBytes = 0, turn = 0; doneBytes < sizeBytes; turn = (turn + 1) % READ_BUFFERS) {
+			const length = Math.min(READ_CHUNK_BYTES, sizeBytes - doneBytes);
+			const { bytesRead, buffer } = await file.read(buffers[turn], 0, length);
+			const chunk = buffer.subarray(0, bytesRead);
+			hash.update(chunk);
+			doneBytes += bytesRead;
+			const found = doneBytes === sizeBytes || bytesRead === 0 ? hash.digest("hex") : sha256;
+			if (found !== sha256) throw changedSidecar(path, `the SHA-256 ${found}, not ${sha256}`);
+			yield chunk;
+			onBytes(doneBytes);
+		}
+	} catch (error) {
+		throw error instanceof BottleError ? error : fileError(`cannot read ${path}`, error);
+	} finally {
+		await file.close();
+	}
+}
+/** @param difference what the file has now, and what it had */
+function changedSidecar(path, difference) {
+	return new BottleError("sidecar-damaged", `${path} has changed since it was verified: it has ${difference}`, { hint: "pack or fetch it again; something else writes to that file" });
+}
+/**
+* Copies a sidecar with its record and bundle to `target` and beside it. Everything is on disk before a name appears, and
+* the record's name comes last, so that it is never beside another sidecar.
+*/
+async function copySidecar({ path, record, report, bundle }, target, { signal, onBytes }) {
+	const dir = dirname(target);
+	const content = report ?? record.sidecar;
+	const files = [[target, Readable.from(checkedStream(path, content, onBytes))]];
+	if (bundle !== void 0) files.push([bundlePathOf(target), Readable.from([bundle])]);
+	if (record !== void 0) files.push([recordPathOf(target), Readable.from([Buffer.from(formatRecord(record))])]);
+	try {
+		await requireFreeBytes(dir, content.sizeBytes, "the sidecar");
+		for (const [name, source] of files) {
+			await removeAbandoned(dir, tempPrefixOf(name));
+			await pipeline(source, createWriteStream(tempOf(name), {
+				flags: "wx",
+				flush: true
+			}), { signal });
+		}
+		await fs.rm(recordPathOf(target), { force: true });
+		await fs.rm(bundlePathOf(target), { force: true });
+		for (const [name] of files) await fs.rename(tempOf(name), name);
+		await syncDirectory(dir);
+	} catch (error) {
+		signal.throwIfAborted();
+		throw error instanceof BottleError ? error : fileError(`cannot write ${target}`, error);
+	} finally {
+		for (const [name] of files) await fs.rm(tempOf(name), { force: true });
+	}
+}
+function tempPrefixOf(path) {
+	return `.${basename(path)}.`;
+}
+function tempOf(path) {
+	return join(dirname(path), `${tempPrefixOf(path)}${thisOwner()}.part`);
+}
+/** Removes what a killed process has left. A private directory would need links, which a USB stick lacks. */
+async function removeAbandoned(dir, prefix) {
+	for (const name of await fs.readdir(dir)) {
+		const owner = name.startsWith(prefix) && /^([0-9a-z-]+)\.part$/.exec(name.slice(prefix.length))?.[1];
+		if (owner && !isAlive(owner)) await fs.rm(join(dir, name), { force: true });
+	}
+}
+export { datetime as C, syncFile as S, isSameRepository as _, checkedStream as a, runtimeConfigSha256 as b, formatRecord as c, recordPathOf as d, verifyFile as f, publishedNameOf as g, publishedName as h, changedSidecar as i, readBundle as l, PUBLISHED_FILE as m, MAX_RECORD_BYTES as n, copySidecar as o, BUNDLE_SUFFIX as p, bundlePathOf as r, expectedOf as s, MAX_BUNDLE_BYTES as t, readRecord as u, packRecordSchema as v, syncDirectory as x, readableRecord as y };

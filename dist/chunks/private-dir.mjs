@@ -1,0 +1,76 @@
+import { a as hasErrno, i as fileError } from "./errors.mjs";
+import { i as thisOwner, t as isAlive } from "./owner.mjs";
+import { randomBytes } from "node:crypto";
+import * as fs from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { tmpdir } from "node:os";
+// src/host/private-dir.ts
+const PREFIX = "cbp-";
+const OWNER_SUFFIX = ".owner";
+/** Sizes are those of whole images, and /tmp is often a RAM disk: /var/tmp is where the FHS puts large files. */
+function scratchParent() {
+	return resolve(process.env.TMPDIR || (process.platform === "linux" ? "/var/tmp" : tmpdir()));
+}
+/**
+* Runs `use` with a new directory of mode 0700 in `parent` and removes it afterwards, whatever happens. When the
+* process is killed, a later `sweepPrivateDirs` removes it: the owner stands in a symbolic link beside the
+* directory, made before it, because a link appears together with its text.
+*/
+async function withPrivateDir(parent, use, beforeRemove) {
+	const dir = join(parent, PREFIX + randomBytes(4).toString("hex"));
+	try {
+		await fs.symlink(thisOwner(), dir + OWNER_SUFFIX);
+		await fs.mkdir(dir, { mode: 448 });
+	} catch (error) {
+		await fs.rm(dir + OWNER_SUFFIX, { force: true });
+		throw fileError(`cannot make a working directory in ${parent}`, error);
+	}
+	try {
+		return await use(dir);
+	} finally {
+		await removeOwned(dir, beforeRemove).catch(() => {});
+	}
+}
+/** Removes the private directories in `parent` whose owner has ended. */
+async function sweepPrivateDirs(parent, { beforeRemove, onWarning }) {
+	for (const dir of await abandonedDirs(parent)) await removeOwned(dir, beforeRemove).catch((error) => onWarning(`cannot remove ${dir}, which a stopped run has left: ${error.message}`));
+}
+async function hasAbandonedDirs(parent) {
+	return (await abandonedDirs(parent)).length > 0;
+}
+/** The private directories in `parent` whose owner has ended. */
+async function abandonedDirs(parent) {
+	const links = (await namesIn(parent)).filter((name) => name.startsWith(PREFIX) && name.endsWith(OWNER_SUFFIX)).map((name) => join(parent, name));
+	const owners = await Promise.all(links.map(ownOwner));
+	return links.filter((_, index) => {
+		const owner = owners[index];
+		return owner !== void 0 && !isAlive(owner);
+	}).map((link) => link.slice(0, -6));
+}
+async function namesIn(parent) {
+	try {
+		return await fs.readdir(parent);
+	} catch (error) {
+		if (hasErrno(error, "ENOENT")) return [];
+		throw fileError(`cannot read ${parent}`, error);
+	}
+}
+/** The parent may be shared by users, like /var/tmp: what is not ours is not touched. */
+async function ownOwner(link) {
+	try {
+		const stat = await fs.lstat(link);
+		return stat.isSymbolicLink() && stat.uid === process.getuid?.() ? await fs.readlink(link) : void 0;
+	} catch {
+		return;
+	}
+}
+async function removeOwned(dir, beforeRemove) {
+	if (beforeRemove !== void 0) await beforeRemove(dir);
+	await fs.rm(dir, {
+		recursive: true,
+		force: true,
+		maxRetries: 3
+	});
+	await fs.rm(dir + OWNER_SUFFIX, { force: true });
+}
+export { withPrivateDir as i, scratchParent as n, sweepPrivateDirs as r, hasAbandonedDirs as t };
