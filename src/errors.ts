@@ -30,6 +30,7 @@ export const EXIT_CODES = {
   'build-failed': 1,
   'registry-failed': 1,
   'pack-failed': 1,
+  'smoke-test-failed': 1,
   'timed-out': 1,
 } as const;
 

@@ -8,6 +8,7 @@ import { isTagName } from '../identity/ref-name.ts';
 import { quoted } from '../identity/shown-text.ts';
 import type { Hop } from '../pack/pack.ts';
 import { REGISTRY_IMAGE } from '../pack/registry-container.ts';
+import { requireOwnPlatform, type SmokeTest } from '../pack/smoke-test.ts';
 import { ATTEST_MODES, type AttestMode } from '../publish/attest.ts';
 import { formatName, type OciRepositoryName, parseOciReference } from '../remote/oci-reference.ts';
 import { DEFAULT_SMOLVM_VERSION } from './smolvm-release.ts';
@@ -61,6 +62,7 @@ export interface ActionInputs {
   readonly hop: Hop;
   readonly smolvm: SmolvmInputs;
   readonly kvmCheck: boolean;
+  readonly smokeTest: SmokeTest | undefined;
   readonly cache: CacheInput;
   /** Whether the file of a sidecar in the runner cache is wanted on this runner. */
   readonly restore: boolean;
@@ -93,6 +95,7 @@ export async function readInputs(get: (name: string) => string, workspace: strin
     hop: readHop(read),
     smolvm: await readSmolvm(read),
     kvmCheck: read.choice('kvm-check', ['true', 'false']) === 'true',
+    smokeTest: readSmokeTest(read, platforms),
     cache: read.choice('cache', ['auto', 'true', 'false']),
     restore: read.choice('restore', ['false', 'true']) === 'true',
     upload: read.choice('upload', ['true', 'false']) === 'true',
@@ -144,6 +147,10 @@ const TAG: Grammar = {
 const HOST: Grammar = {
   pattern: /^[A-Za-z0-9][\w.-]{0,252}(:\d{1,5})?$/,
   hint: 'use one HOST or HOST:PORT a line',
+};
+const SMOKE_TEST: Grammar = {
+  pattern: /^[^\0]{1,4096}$/s,
+  hint: 'use up to 4096 characters, none of them NUL',
 };
 const TOKEN: Grammar = { pattern: /^[\x21-\x7e]{1,4096}$/, hint: 'give it github.token, or leave it out' };
 
@@ -233,6 +240,23 @@ function splitSecrets(text: string): string[] {
   return [...entries]
     .map(({ groups }) => groups?.quoted?.replaceAll('""', '"') ?? groups?.plain?.trim() ?? '')
     .filter((entry) => entry !== '');
+}
+
+function readSmokeTest(read: Reader, platforms: readonly GuestPlatform[]): SmokeTest | undefined {
+  const command = read.text('smoke-test', SMOKE_TEST);
+  const output = read.text('smoke-test-output', SMOKE_TEST);
+  if (command === undefined) {
+    if (output !== undefined) {
+      throw new BottleError('usage', 'the input smoke-test-output has no meaning without smoke-test', {
+        hint: 'add smoke-test with the command that prints it',
+      });
+    }
+    return undefined;
+  }
+  for (const platform of platforms) {
+    requireOwnPlatform(platform);
+  }
+  return { command, output };
 }
 
 async function readSource(read: Reader, workspace: string): Promise<ActionInputs['source']> {

@@ -6,6 +6,7 @@ import type { InputsKey } from '../identity/inputs-key.ts';
 import type { PackRecord } from '../identity/pack-record.ts';
 import type { GuestPlatform } from '../identity/platform.ts';
 import { packImage } from '../pack/pack.ts';
+import { runSmokeTest } from '../pack/smoke-test.ts';
 import { warningsTo } from '../progress.ts';
 import type { PackedSidecar } from '../sidecar/file.ts';
 import { describeInputs, obtainImage } from './image.ts';
@@ -90,8 +91,8 @@ interface Restored {
 async function runFor(platform: GuestPlatform, run: Run): Promise<PackedPlatform> {
   const { inputs, services, smolvm } = run;
   const { job, log, signal } = services;
-  const { cpus, memMib } = inputs;
-  const settings = { platform, smolvm: await smolvm.identify(), cpus, memMib };
+  const { cpus, memMib, smokeTest } = inputs;
+  const settings = { platform, smolvm: await smolvm.identify(), cpus, memMib, smokeTest };
   return await withPrivateDir(
     workParent(job),
     async (dir) => {
@@ -237,7 +238,10 @@ async function pack(
   { inputs, services, smolvm, platform, cache }: PlatformRun,
   image: Image,
 ): Promise<PackedSidecar> {
-  const { hop, cpus, memMib, timeoutMs } = inputs;
+  const { hop, cpus, memMib, timeoutMs, smokeTest } = inputs;
+  const { signal } = services;
+  const { onProgress } = services.log;
+  const prepared = await smolvm.prepare();
   const { report, record } = await packImage({
     hop,
     cpus,
@@ -245,11 +249,14 @@ async function pack(
     timeoutMs,
     image,
     platform,
-    smolvm: await smolvm.prepare(),
+    smolvm: prepared,
     outDir: cache.dir,
-    signal: services.signal,
-    onProgress: services.log.onProgress,
+    signal,
+    onProgress,
   });
+  if (smokeTest !== undefined) {
+    await runSmokeTest(report.path, smokeTest, { smolvm: prepared, timeoutMs, signal, onProgress });
+  }
   return { path: report.path, record };
 }
 

@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import { constants } from 'node:fs';
 import * as fs from 'node:fs/promises';
 import { join } from 'node:path';
@@ -8,6 +9,7 @@ import type { ImageId } from '../identity/image-id.ts';
 import type { InputsKey } from '../identity/inputs-key.ts';
 import { type PackRecord, runtimeConfigSha256 } from '../identity/pack-record.ts';
 import type { GuestPlatform } from '../identity/platform.ts';
+import type { SmokeTest } from '../pack/smoke-test.ts';
 import { type PackedSidecar, readRecord, verifyFile } from '../sidecar/file.ts';
 import type { Toolkit } from './toolkit.ts';
 
@@ -26,6 +28,8 @@ export interface PackSettings {
   readonly smolvm: { readonly version: string; readonly sha256: string };
   readonly cpus: number | undefined;
   readonly memMib: number | undefined;
+  /** What a machine made from the sidecar has passed. */
+  readonly smokeTest: SmokeTest | undefined;
 }
 
 /** The entry with a sidecar and its pack record. */
@@ -53,13 +57,15 @@ export function machineSize({
 }
 
 function prefix(kind: string, settings: PackSettings): string {
-  const { platform, smolvm } = settings;
+  const { platform, smolvm, smokeTest } = settings;
+  const passed = smokeTest && hash('sha256', JSON.stringify([smokeTest.command, smokeTest.output]));
   return [
     `claude-bottle-pack-v${FORMAT_VERSION}`,
     kind,
     platform.replace('/', '-'),
     `smolvm-${smolvm.version}-${smolvm.sha256.slice(0, 16)}`,
     ...machineSize(settings),
+    ...(passed === undefined ? [] : [`smoke-${passed.slice(0, 16)}`]),
   ].join('-');
 }
 

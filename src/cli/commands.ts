@@ -111,6 +111,11 @@ function addPack(program: Command, start: Start): void {
     .option('--cpus <n>', 'CPUs of the machine', wholeNumber(1, 255))
     .option('--mem <MiB>', 'memory of the machine', wholeNumber(64, 1024 * 1024))
     .option('--timeout <minutes>', 'limit for smolvm pack create', wholeNumber(1, 24 * 60), 60)
+    .option(
+      '--smoke-test <command>',
+      'start a machine from the sidecar and run this in it; store the sidecar only if it succeeds',
+    )
+    .option('--smoke-test-output <text>', 'what that command must print')
     .option('--force', 'pack also when the store has a verified sidecar')
     .option('--no-kvm-check', 'start smolvm without a usable /dev/kvm: for the test double')
     .addOption(jsonOption())
@@ -119,6 +124,7 @@ function addPack(program: Command, start: Start): void {
       examples(
         ['claude-bottle pack', 'build, pack, store'],
         ['claude-bottle pack --out agent.smolmachine -- --pull', 'with a fresh base image, and to a file'],
+        ['claude-bottle pack --smoke-test "claude --version"', 'only if that command succeeds in a machine'],
       ),
     )
     .action((buildArgs: string[], options: PackCommandOptions) =>

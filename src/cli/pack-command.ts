@@ -9,6 +9,7 @@ import type { InputsRecord } from '../identity/inputs-key.ts';
 import { type GuestPlatform, hostGuestPlatform, parseGuestPlatform } from '../identity/platform.ts';
 import { type Hop, packImage, sweepKilledRuns } from '../pack/pack.ts';
 import { REGISTRY_IMAGE } from '../pack/registry-container.ts';
+import { requireOwnPlatform, runSmokeTest, type SmokeTest } from '../pack/smoke-test.ts';
 import { findSmolvm, requireSupported, type Smolvm } from '../pack/smolvm.ts';
 import { memoryWarning, requireVirtualization } from '../pack/virtualization.ts';
 import { warningsTo } from '../progress.ts';
@@ -35,6 +36,8 @@ export interface PackCommandOptions extends BuildCommandOptions {
   readonly cpus?: number;
   readonly mem?: number;
   readonly timeout: number;
+  readonly smokeTest?: string;
+  readonly smokeTestOutput?: string;
   readonly force?: true;
   readonly kvmCheck: boolean;
   readonly extraArgs: readonly string[];
@@ -47,7 +50,7 @@ export async function runPack(
   signal: AbortSignal,
 ): Promise<number> {
   const { onProgress } = output;
-  const { name, wanted, hop } = await parseOptions(options);
+  const { name, wanted, hop, smokeTest } = await parseOptions(options);
   const store = await Store.open(storeDir(options.store));
   await store.sweep(warningsTo(onProgress));
   await sweepKilledRuns(signal, onProgress);
@@ -55,9 +58,17 @@ export async function runPack(
   const inputs = await describeInputs(options, wanted ?? hostGuestPlatform(), output, signal);
   const image = options.build ? await build(name, options, output, signal) : await inspectImage(name, signal);
   const platform = guestPlatformOf(image, wanted, options.build);
+  if (smokeTest !== undefined) {
+    requireOwnPlatform(platform);
+  }
   const hit = options.force ? undefined : await findInStore(store, image, platform, options, output, signal);
+  if (hit !== undefined && smokeTest !== undefined) {
+    const smolvm = await preflight(options.kvmCheck, warningsTo(onProgress));
+    await runSmokeTest(hit.path, smokeTest, { smolvm, timeoutMs: limitOf(options), signal, onProgress });
+  }
   const stored =
-    hit ?? (await packIntoStore(store, { ...options, image, platform, hop, inputs }, output, signal));
+    hit ??
+    (await packIntoStore(store, { ...options, image, platform, hop, inputs, smokeTest }, output, signal));
   if (options.out !== undefined) {
     await copySidecar(stored, resolve(options.out), { signal });
   }
@@ -112,6 +123,11 @@ async function parseOptions(options: PackCommandOptions) {
       });
     }
   }
+  if (options.smokeTestOutput !== undefined && options.smokeTest === undefined) {
+    throw new BottleError('usage', '--smoke-test-output has no meaning without --smoke-test', {
+      hint: 'add --smoke-test with the command that prints it',
+    });
+  }
   const hop: Hop =
     options.hop === 'embedded'
       ? { kind: 'embedded' }
@@ -120,6 +136,10 @@ async function parseOptions(options: PackCommandOptions) {
     name: imageName(options.image),
     wanted: options.platform === undefined ? undefined : parseGuestPlatform(options.platform),
     hop,
+    smokeTest:
+      options.smokeTest === undefined
+        ? undefined
+        : { command: options.smokeTest, output: options.smokeTestOutput },
   };
 }
 
@@ -209,21 +229,28 @@ async function findInStore(
   return found;
 }
 
+/** The limit for each run of smolvm. */
+function limitOf({ timeout }: Pick<PackCommandOptions, 'timeout'>): number {
+  return timeout * 60_000;
+}
+
 interface PackIntoStoreOptions extends Pick<PackCommandOptions, 'cpus' | 'mem' | 'timeout' | 'kvmCheck'> {
   readonly image: Image;
   readonly platform: GuestPlatform;
   readonly hop: Hop;
   readonly inputs: InputsRecord | undefined;
+  readonly smokeTest: SmokeTest | undefined;
 }
 
 async function packIntoStore(
   store: Store,
-  { image, platform, hop, inputs, cpus, mem, timeout, kvmCheck }: PackIntoStoreOptions,
+  { image, platform, hop, inputs, smokeTest, cpus, mem, kvmCheck, ...limits }: PackIntoStoreOptions,
   { onProgress }: Output,
   signal: AbortSignal,
 ): Promise<StoredSidecar> {
   const onWarning = warningsTo(onProgress);
   const smolvm = await preflight(kvmCheck, onWarning);
+  const timeoutMs = limitOf(limits);
   if (platform !== hostGuestPlatform()) {
     onWarning(`packing for ${platform}: the sidecar starts on such hosts only, not on this one`);
   }
@@ -235,11 +262,14 @@ async function packIntoStore(
       smolvm,
       cpus,
       memMib: mem,
-      timeoutMs: timeout * 60_000,
+      timeoutMs,
       outDir,
       signal,
       onProgress,
     });
+    if (smokeTest !== undefined) {
+      await runSmokeTest(report.path, smokeTest, { smolvm, timeoutMs, signal, onProgress });
+    }
     const record = { ...packed, ...(inputs && { inputs }) };
     signal.throwIfAborted();
     onProgress({ type: 'start', stage: 'store' });

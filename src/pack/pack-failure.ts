@@ -52,7 +52,8 @@ export function packFailure(
   );
 }
 
-function hintFor(text: string): string {
+/** What helps against what smolvm says. */
+export function hintFor(text: string): string {
   return HINTS.find(([pattern]) => pattern.test(text))?.[1] ?? DEFAULT_HINT;
 }
 

@@ -82,6 +82,25 @@ describe('the action', () => {
     expect(artifact?.name).toBe(`smolmachine-linux-amd64-${result.outputs.id16}.smolmachine`);
   });
 
+  test('neither saves nor uploads a sidecar that fails its smoke test, and takes one that has passed it', async () => {
+    const failed = await actionJob();
+    const result = await failed.run({ inputs: { 'smoke-test': 'echo broken; exit 3' } });
+    expect(result.outcome).toBe('failure');
+    expect(result.outputs['error-code']).toBe('smoke-test-failed');
+    expect(result.log).toContain('the smoke test "echo broken; exit 3" failed (exit code 3)');
+    expect(failed.results.artifacts()).toEqual([]);
+    expect(failed.results.cacheEntries()).toEqual([]);
+
+    const inputs = { 'smoke-test': 'echo whole', 'smoke-test-output': 'whole' };
+    const job = await actionJob();
+    expect((await job.run({ inputs })).outputs['cache-match']).toBe('none');
+    job.results.startRun();
+    expect((await job.run({ inputs })).outputs['cache-match']).toBe('inputs');
+    job.results.startRun();
+    expect((await job.run({ inputs: { 'smoke-test': 'true' } })).outputs['cache-match']).toBe('none');
+    expect((await job.run({ inputs: { 'smoke-test-output': 'x' } })).log).toContain('without smoke-test');
+  });
+
   test('packs through a registry container, with the size of machine that is asked for', async () => {
     const job = await actionJob();
     const { buildRegistryImage } = await import('../helpers/registry-image.ts');

@@ -52,6 +52,11 @@ const STAGES: Record<string, Stage> = {
     isThere: async () => (await containers('name=cbp-registry-', 'status=running')) !== '',
   },
   pack: { args: async () => packOf(SMALL), isThere: hasBuilderVm },
+  'smoke test': {
+    args: async () => [...packOf(SMALL), '--force', '--smoke-test', 'sleep 61'],
+    isThere: async ({ tmp }) =>
+      (await processesWith(`TMPDIR=${tmp}`)).some((line) => /^process \d+ (sh -c )?sleep 61 $/.test(line)),
+  },
   'pack through the container hop': {
     args: async () => [...packOf(SMALL), ...throughContainer()],
     isThere: hasBuilderVm,

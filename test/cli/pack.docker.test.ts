@@ -78,6 +78,28 @@ describe('pack', () => {
     expect(JSON.parse((await pack([...packSmall, '--cpus', '2', '--json'])).stdout).status).toBe('hit');
   });
 
+  test('stores only what passes its smoke test, and tests what is stored', async () => {
+    const { store, pack, left } = await bench();
+    const refused = await pack([...packSmall, '--smoke-test', 'echo wrong; exit 3']);
+    expect(refused.exitCode).toBe(1);
+    expect(refused.stderr).toContain('error: the smoke test "echo wrong; exit 3" failed (exit code 3)');
+    expect(refused.stderr).toContain('  | wrong');
+    expect((await fs.readdir(store)).filter((name) => !name.startsWith('.'))).toEqual([]);
+
+    const passed = await pack([
+      ...packSmall,
+      '--json',
+      '--smoke-test',
+      'echo right',
+      '--smoke-test-output',
+      'right',
+    ]);
+    expect(passed.exitCode, passed.stderr).toBe(0);
+    expect(JSON.parse(passed.stdout).status).toBe('packed');
+    expect((await pack([...packSmall, '--smoke-test', 'exit 4'])).stderr).toContain('failed (exit code 4)');
+    expect(await left()).toEqual([]);
+  });
+
   test('outlives whoever reads its output, and leaves nothing', async () => {
     const { tmp, store, left } = await bench();
     const script =

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import * as fs from 'node:fs/promises';
 import { join } from 'node:path';
@@ -23,10 +23,28 @@ export async function startBuilderVm(cacheDir: string): Promise<BuilderVm> {
     throw new SmolvmError('kvm permission denied: Cannot access /dev/kvm (permission denied).');
   }
   const name = `pack-${process.pid}-${BigInt(Date.now()) * 1_000_000n + (process.hrtime.bigint() % 1_000_000n)}`;
-  const dir = join(cacheDir, 'smolvm', 'vms', createHash('sha256').update(name).digest('hex').slice(0, 16));
+  const dir = vmDirectory(cacheDir, name);
   const diskDir = join(dir, 'disk');
   await fs.mkdir(diskDir, { recursive: true });
   await fs.writeFile(join(dir, 'name'), name);
+  const child = await startVm(dir, name);
+  const exited = new Promise<void>((resolve) => child.on('exit', () => resolve()));
+  const stop = async () => {
+    child.ref();
+    child.kill('SIGKILL');
+    await exited;
+    await fs.rm(dir, { recursive: true, force: true });
+  };
+  return { diskDir, stop };
+}
+
+/** Where smolvm keeps what belongs to one VM. */
+export function vmDirectory(cacheDir: string, name: string): string {
+  return join(cacheDir, 'smolvm', 'vms', createHash('sha256').update(name).digest('hex').slice(0, 16));
+}
+
+/** Starts the process that stands for a VM, and notes it. */
+export async function startVm(dir: string, name: string): Promise<ChildProcess> {
   const configPath = join(dir, 'boot-config.json');
   await fs.writeFile(configPath, JSON.stringify({ name, cpus: 4, mem: 8192 }));
 
@@ -37,16 +55,9 @@ export async function startBuilderVm(cacheDir: string): Promise<BuilderVm> {
     detached: true,
     stdio: 'ignore',
   });
-  const exited = new Promise<void>((resolve) => child.on('exit', () => resolve()));
   child.unref();
   await fs.writeFile(join(dir, 'agent.pid'), `${child.pid}\n${await startTimeOf(child.pid)}`);
-  const stop = async () => {
-    child.ref();
-    child.kill('SIGKILL');
-    await exited;
-    await fs.rm(dir, { recursive: true, force: true });
-  };
-  return { diskDir, stop };
+  return child;
 }
 
 /** Field 22 of proc(5) stat, in clock ticks since boot; the second field may hold spaces. */

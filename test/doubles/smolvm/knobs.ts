@@ -3,6 +3,7 @@ import { setTimeout } from 'node:timers/promises';
 const DEFAULT_VERSION = '1.9.3';
 
 const FAULTS = [
+  'no-boot',
   'no-kvm',
   'kvm-permission',
   'exit-1',

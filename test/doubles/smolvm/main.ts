@@ -1,6 +1,7 @@
 import { packCreateHelp, parsePackCreate } from './arguments.ts';
 import { describeError, Panic, UsageError } from './failures.ts';
 import { VERSION } from './knobs.ts';
+import { machine } from './machine.ts';
 import { packCreate } from './pack-create.ts';
 
 const HELP = 'Run microVMs\n\nUsage: smolvm <COMMAND>\n\nCommands:\n  pack  Package images: `pack create`\n';
@@ -13,14 +14,13 @@ async function main(argv: readonly string[]): Promise<number> {
     process.stderr.write("note: no packed assets found for 'smolvm-bin'\n");
   }
   try {
-    await runCommand(argv);
-    return 0;
+    return await runCommand(argv);
   } catch (error) {
     return reportError(error);
   }
 }
 
-async function runCommand([command, subcommand, ...rest]: readonly string[]): Promise<void> {
+async function runCommand([command, subcommand, ...rest]: readonly string[]): Promise<number> {
   if (command === '--version' || command === '-V') {
     process.stdout.write(`smolvm ${VERSION}\n`);
   } else if (command === '--help' || command === '-h') {
@@ -28,10 +28,13 @@ async function runCommand([command, subcommand, ...rest]: readonly string[]): Pr
   } else if (command === 'pack' && subcommand === 'create') {
     const args = parsePackCreate(rest);
     await (args === 'help' ? process.stdout.write(packCreateHelp()) : packCreate(args));
+  } else if (command === 'machine' && subcommand !== undefined) {
+    return await machine([subcommand, ...rest]);
   } else {
     const words = [command, subcommand].filter(Boolean).join(' ');
     throw new UsageError(`error: unrecognized subcommand '${words}'\n\nFor more information, try '--help'.`);
   }
+  return 0;
 }
 
 function reportError(error: unknown): number {

@@ -79,7 +79,7 @@ async function failPull(): Promise<void> {
   }
 }
 
-function cacheDirectory(): string {
+export function cacheDirectory(): string {
   const { SMOLVM_DATA_DIR: home, XDG_CACHE_HOME: cache } = process.env;
   return home ? join(home, '.cache') : cache || join(homedir(), '.cache');
 }
