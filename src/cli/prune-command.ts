@@ -22,7 +22,6 @@ const REASONS: Record<RemoveReason | KeepReason, string> = {
   'over-limit': 'over the size',
   'within-limits': 'within the limits',
   newest: 'among the last used',
-  open: 'open in a process',
   machine: 'a machine of smolvm was made from it',
   busy: 'another run works on it',
 };

@@ -3,10 +3,10 @@ import { basename, join } from 'node:path';
 import { fileError } from '../errors.ts';
 import { isLocked, tryLock } from '../host/lock.ts';
 import { namesIn } from './directory.ts';
-import { findOpen, findReferred } from './in-use.ts';
 import { type Content, fileKey, listContents } from './inventory.ts';
 import { readBindings, removeBinding } from './ledger.ts';
 import { id16OfName, type StoreLayout } from './location.ts';
+import { findMentioned } from './machines.ts';
 import { readUsedMs } from './used.ts';
 
 const QUARANTINE_MS = 7 * 24 * 60 * 60_000;
@@ -24,8 +24,8 @@ export interface PruneOptions {
 }
 
 export type RemoveReason = 'old' | 'over-limit';
-/** `open` in a process, `machine` of smolvm refers to it, `busy`: a process downloads it. */
-export type KeepReason = 'within-limits' | 'newest' | 'open' | 'machine' | 'busy';
+/** `machine`: smolvm's database mentions it. `busy`: a process downloads it. */
+export type KeepReason = 'within-limits' | 'newest' | 'machine' | 'busy';
 
 export interface PrunedSidecar<Reason> {
   readonly sha256: string | undefined;
@@ -147,14 +147,11 @@ async function findUsers(
   if (!isNeeded) {
     return users;
   }
-  const open = await findOpen(contents);
   const ids = contents.flatMap(({ names }) => names.map(({ id16 }) => id16));
-  const referred = await findReferred(ids);
+  const mentioned = await findMentioned(ids);
   for (const content of contents) {
-    if (content.names.some(({ id16 }) => referred.has(id16))) {
+    if (content.names.some(({ id16 }) => mentioned.has(id16))) {
       users.set(content, 'machine');
-    } else if (open.has(content)) {
-      users.set(content, 'open');
     } else if (content.sha256 !== undefined && (await isLocked(lockPath(content.sha256)))) {
       users.set(content, 'busy');
     }
