@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import * as core from '@actions/core';
 import { formatBytes } from '../host/disk.ts';
+import { shown } from '../identity/shown-text.ts';
 import type { OnProgress } from '../progress.ts';
 
 const STAGE_COLUMNS = 8;
@@ -21,7 +22,7 @@ export interface RunnerLog {
   command(line: string): void;
   notice(title: string, message: string): void;
   warning(title: string, message: string): void;
-  error(title: string, message: string): void;
+  error(title: string, message: string, hint?: string): void;
   /** Ends the group of a stage that has not come to its end. */
   closeGroup(): void;
   /** The stages that are done, in order, since this was asked last. */
@@ -69,11 +70,12 @@ export function createRunnerLog(write: (text: string) => void): RunnerLog {
       token = randomBytes(16).toString('hex');
       write(`::stop-commands::${token}\n`);
     }
-    write(`${line}\n`);
+    write(`${shown(line)}\n`);
   };
-  const annotate = (command: typeof core.notice) => (title: string, message: string) => {
+  const annotate = (command: typeof core.notice) => (title: string, message: string, hint?: string) => {
     obeyCommands();
-    command(message, { title });
+    const lines = [message, ...(hint === undefined ? [] : [`hint: ${hint}`])];
+    command(lines.map(shown).join('\n'), { title: shown(title) });
   };
   const warning = annotate(core.warning);
 

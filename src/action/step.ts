@@ -100,10 +100,7 @@ async function report(error: unknown, log: RunnerLog, signal: AbortSignal): Prom
   for (const line of known.details) {
     log.text(`  | ${line}`);
   }
-  log.error(
-    `claude-bottle-pack: ${known.code}`,
-    known.hint === undefined ? known.message : `${known.message}\nhint: ${known.hint}`,
-  );
+  log.error(`claude-bottle-pack: ${known.code}`, known.message, known.hint);
   core.setOutput('error-code', known.code);
   await writeSummary(failureSummary(known));
   return 1;

@@ -1,5 +1,6 @@
 import type { BottleError } from '../errors.ts';
 import { formatBytes } from '../host/disk.ts';
+import { shown } from '../identity/shown-text.ts';
 import type { PackedPlatform, Published } from './outputs.ts';
 
 const DOCS = 'https://github.com/org/claude-bottle-pack/blob/main/docs';
@@ -214,7 +215,7 @@ function code(text: string): string {
 
 /** Text from anywhere, shown as it is: neither Markdown nor HTML. */
 function escaped(text: string): string {
-  return text.replaceAll(/[^A-Za-z0-9 ,.;:/()'"=+-]/gu, (character) =>
+  return shown(text).replaceAll(/[^A-Za-z0-9 ,.;:/()'"=+-]/gu, (character) =>
     /[\p{L}\p{N}…’]/u.test(character) ? character : `&#${character.codePointAt(0)};`,
   );
 }

@@ -56,17 +56,20 @@ export async function runDoctor(
   output.result(
     { findings },
     findings.flatMap(({ name, state, detail, lines = [], fix }) => [
-      `${colored(state)}  ${name.padEnd(8)} ${detail}`,
+      `${state.padEnd(4)}  ${name.padEnd(8)} ${detail}`,
       ...lines.map((line) => `      | ${line}`),
       ...(fix === undefined ? [] : [`      fix: ${fix}`]),
     ]),
+    colored,
   );
   return findings.some(({ state }) => state === 'fail') ? 78 : 0;
 }
 
-function colored(state: Finding['state']): string {
+function colored(line: string): string {
   const color = { ok: 'green', warn: 'yellow', fail: 'red' } as const;
-  return styleText(color[state], state.padEnd(4), { stream: process.stdout });
+  return line.replace(/^(?:ok|warn|fail)\b/, (state) =>
+    styleText(color[state as Finding['state']], state, { stream: process.stdout }),
+  );
 }
 
 function failure(error: unknown): Finding {

@@ -1,13 +1,17 @@
 import { styleText } from 'node:util';
 import { type BottleError, hasErrno, stackOf } from '../errors.ts';
+import { shown, shownJson } from '../identity/shown-text.ts';
 import type { OnProgress } from '../progress.ts';
 import { createProgress } from './progress.ts';
 
-/** Results go to standard output, everything else to standard error. */
+/**
+ * Results go to standard output, everything else to standard error. Names, addresses and messages come from others: each
+ * line is made harmless here and in progress.ts, on its way out, and nowhere before.
+ */
 export interface Output {
   readonly onProgress: OnProgress;
   /** Prints `lines`, or with --json `value`. */
-  result(value: unknown, lines: readonly string[]): void;
+  result(value: unknown, lines: readonly string[], paint?: (line: string) => string): void;
   note(message: string): void;
   error(error: BottleError): void;
 }
@@ -24,10 +28,10 @@ export function terminalOutput({ json, debug, quiet }: OutputOptions): Output {
   outliveReaders();
   return {
     onProgress: progress.handle,
-    result(value, lines) {
+    result(value, lines, paint = (line) => line) {
       progress.clear();
       process.stdout.write(
-        json ? `${JSON.stringify(value, undefined, 2)}\n` : lines.map((line) => `${line}\n`).join(''),
+        json ? `${shownJson(value)}\n` : lines.map((line) => `${paint(shown(line))}\n`).join(''),
       );
     },
     note(message) {
@@ -35,20 +39,24 @@ export function terminalOutput({ json, debug, quiet }: OutputOptions): Output {
         return;
       }
       progress.clear();
-      process.stderr.write(`claude-bottle: ${message}\n`);
+      process.stderr.write(`claude-bottle: ${shown(message)}\n`);
     },
     error(error) {
       progress.clear();
       const { code, exitCode, message, hint, details } = error;
       if (json) {
         const failure = { code, exit: exitCode, message, hint, ...(details.length > 0 && { details }) };
-        process.stdout.write(`${JSON.stringify(failure, undefined, 2)}\n`);
+        process.stdout.write(`${shownJson(failure)}\n`);
       }
       const lines = [
-        `${styleText('red', 'claude-bottle: error:', { stream: process.stderr })} ${message}`,
-        ...details.map((line) => `  | ${line}`),
-        ...(hint === undefined ? [] : [`  hint: ${hint}`]),
-        ...(debug ? [stackOf(error)] : []),
+        `${styleText('red', 'claude-bottle: error:', { stream: process.stderr })} ${shown(message)}`,
+        ...details.map((line) => `  | ${shown(line)}`),
+        ...(hint === undefined ? [] : [`  hint: ${shown(hint)}`]),
+        ...(debug
+          ? stackOf(error)
+              .split('\n')
+              .map((line) => `  ${shown(line)}`)
+          : []),
       ];
       process.stderr.write(`${lines.join('\n')}\n`);
     },
@@ -60,7 +68,7 @@ function outliveReaders(): void {
   process.stderr.on('error', () => {});
   process.stdout.on('error', (error) => {
     if (!hasErrno(error, 'EPIPE', 'EIO')) {
-      process.stderr.write(`claude-bottle: error: cannot write the result: ${error.message}\n`);
+      process.stderr.write(`claude-bottle: error: cannot write the result: ${shown(error.message)}\n`);
       process.exitCode = 74;
     }
   });

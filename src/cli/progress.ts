@@ -1,6 +1,7 @@
 import type { WriteStream } from 'node:tty';
 import { stripVTControlCharacters, styleText } from 'node:util';
 import { formatBytes } from '../host/disk.ts';
+import { shown } from '../identity/shown-text.ts';
 import type { OnProgress, ProgressEvent } from '../progress.ts';
 
 const REDRAW_INTERVAL_MS = 100;
@@ -90,7 +91,7 @@ export function createProgress(
     clear,
     handle(event) {
       if (event.type === 'warning') {
-        print(`${styleText('yellow', 'claude-bottle: warning:', { stream })} ${event.message}`);
+        print(`${styleText('yellow', 'claude-bottle: warning:', { stream })} ${shown(event.message)}`);
         return;
       }
       if (quiet) {
@@ -119,7 +120,7 @@ export function createProgress(
             `${seconds.toFixed(1)} s`.padStart(8),
             size.padStart(8),
           ];
-          print([...columns, event.detail ?? ''].join('  ').trimEnd());
+          print(shown([...columns, event.detail ?? ''].join('  ').trimEnd()));
           stages.delete(event.stage);
           break;
         }
@@ -181,7 +182,7 @@ function formatTime(seconds: number): string {
 /** Drops parts that have no room: half a number is a wrong one. Only the first is cut. */
 function fitted(name: string, parts: readonly string[], columns: number): string {
   const [first = '', ...others] = parts.map((part) =>
-    stripVTControlCharacters(part).replaceAll(/\p{Cc}/gu, ' '),
+    shown(stripVTControlCharacters(part).replaceAll('\t', ' ')),
   );
   let line = cutTo(`${name.padEnd(STAGE_COLUMNS)} ${first}`.trimEnd(), columns);
   for (const part of others) {

@@ -60,7 +60,9 @@ describe("the runner's log", () => {
 
   test('has an annotation in one line, whatever is in it', async () => {
     const output = await printed(`log.warning('a,b:c', 'one\\n::error::two\\r%0A');`);
-    expect(output.trim().split('\n')).toEqual(['::warning title=a%2Cb%3Ac::one%0A::error::two%0D%250A']);
+    expect(output.trim().split('\n')).toEqual([
+      '::warning title=a%2Cb%3Ac::one\\u000a::error::two\\u000d%250A',
+    ]);
   });
 
   test('ends the group of a stage that failed', async () => {

@@ -29,7 +29,7 @@ test('a builder that keeps its image is told to hand it over, also when an older
     await run('docker', ['image', 'rm', '--force', tag, old]);
   });
   const context = await busyboxContext(join(dir, 'new'), 'FROM scratch\nCOPY bin /bin\nLABEL a=new\n');
-  const docker = await fakeDocker(dir, 'build *', KEEPING_BUILDER);
+  const docker = await fakeDocker(dir, 'build*', KEEPING_BUILDER);
   const args = ['pack', '--context', context, '--image', tag, '--store', join(dir, 'store'), '--json'];
   const result = await runCli([...args, '--no-kvm-check'], { ...docker.env, TMPDIR: dir });
   expect(result.exitCode, result.stderr).toBe(0);
