@@ -1,5 +1,4 @@
 import { formatBytes } from '../host/disk.ts';
-import { visible } from '../sidecar/footer.ts';
 import { unknownKeys } from '../sidecar/manifest.ts';
 import { readSidecar } from '../sidecar/verify.ts';
 import type { Output } from './output.ts';
@@ -35,7 +34,7 @@ export async function runInspect(file: string, output: Output): Promise<number> 
   ];
   output.result(
     { file, sizeBytes, footer, manifest },
-    rows.flatMap(([name, value]) => (value === undefined ? [] : [`${name.padEnd(11)} ${visible(value)}`])),
+    rows.flatMap(([name, value]) => (value === undefined ? [] : [`${name.padEnd(11)} ${value}`])),
   );
   return 0;
 }

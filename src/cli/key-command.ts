@@ -2,7 +2,6 @@ import { type BuildInputs, readBuildInputs } from '../context/build-inputs.ts';
 import { BottleError } from '../errors.ts';
 import type { ContextEntry } from '../identity/inputs-key.ts';
 import type { GuestPlatform } from '../identity/platform.ts';
-import { visible } from '../sidecar/footer.ts';
 import { type BuildCommandOptions, platformOf, warnAboutOnlyHere } from './build-options.ts';
 import type { Output } from './output.ts';
 
@@ -27,7 +26,7 @@ export async function runKey(
   const differences = against === undefined ? undefined : await compare(against, inputs, platform, context);
   const summary = { ...record, platform, reasons, ...(differences && { differences }) };
   if (!explain) {
-    output.result(summary, [key, ...(differences ?? []).map(visible)]);
+    output.result(summary, [key, ...(differences ?? [])]);
     return 0;
   }
   const scope = narrowed ? 'what the Dockerfile can see of the context' : 'the whole context';
@@ -35,9 +34,9 @@ export async function runKey(
     `key         ${key}`,
     `platform    ${platform}`,
     `covers      ${scope}`,
-    ...reasons.map((reason) => `because     ${visible(reason)}`),
-    ...(differences ?? []).map((line) => `differs     ${visible(line)}`),
-    ...entries.map((entry) => visible(entryLine(entry))),
+    ...reasons.map((reason) => `because     ${reason}`),
+    ...(differences ?? []).map((line) => `differs     ${line}`),
+    ...entries.map(entryLine),
   ]);
   return 0;
 }

@@ -5,7 +5,6 @@ import { formatBytes } from '../host/disk.ts';
 import { parseId16 } from '../identity/image-id.ts';
 import { githubSite } from '../remote/github.ts';
 import { readBundle, verifyFile } from '../sidecar/file.ts';
-import { visible } from '../sidecar/footer.ts';
 import type { AssetsMember, VerifyOptions } from '../sidecar/report.ts';
 import { storeDir } from '../store/location.ts';
 import { Store, type StoredSidecar } from '../store/store.ts';
@@ -201,7 +200,7 @@ function report(output: Output, value: unknown, verdicts: readonly Verdict[]): v
 function warnOfLinks(output: Output, path: string, members: readonly AssetsMember[] = []): void {
   const links = members.flatMap(({ refusedLinks = [] }) => refusedLinks);
   if (links.length > 0) {
-    const message = `${path}: smolvm refuses this sidecar for links that lead above the root or are the root: ${links.map(visible).join(', ')}`;
+    const message = `${path}: smolvm refuses this sidecar for links that lead above the root or are the root: ${links.join(', ')}`;
     output.onProgress({ type: 'warning', message });
   }
 }

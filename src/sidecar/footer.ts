@@ -1,4 +1,5 @@
 import { BottleError } from '../errors.ts';
+import { shown } from '../identity/shown-text.ts';
 
 /**
  * A sidecar is `<assets><manifest><footer>`: a zstd stream of a GNU tar, JSON, and these 64 bytes, little endian.
@@ -44,20 +45,15 @@ export function decodeFooter(footer: Buffer, fileBytes: number): SidecarFooter {
 
 /** @param check the part of the sidecar that is not as it must be */
 export function damaged(check: string, problem: string, cause?: unknown): BottleError {
-  return new BottleError('sidecar-damaged', `damaged sidecar, ${check}: ${printable(problem)}`, {
+  return new BottleError('sidecar-damaged', `damaged sidecar, ${check}: ${shortened(problem)}`, {
     hint: 'remove the file, and pack the image again',
     cause,
   });
 }
 
-/** For text that quotes a sidecar: whoever made it chose the words, and any escape sequences in them. */
-export function visible(text: string): string {
-  return text.replace(/\p{Cc}/gu, '?');
-}
-
-/** `visible`, and no longer than a message should be. */
-export function printable(text: string): string {
-  return visible(text).slice(0, MAX_PROBLEM_CHARS);
+/** Text that quotes a sidecar, no longer than a message should be. */
+export function shortened(text: string): string {
+  return shown(text).slice(0, MAX_PROBLEM_CHARS);
 }
 
 function requireField(field: string, expected: string | number, found: string | number): void {

@@ -5,7 +5,7 @@ import * as zlib from 'node:zlib';
 import { BottleError, fileError, hasErrno } from '../errors.ts';
 import { isDigest } from '../identity/image-id.ts';
 import { GUEST_PLATFORMS, type GuestPlatform } from '../identity/platform.ts';
-import { damaged, decodeFooter, FOOTER_BYTES, printable } from './footer.ts';
+import { damaged, decodeFooter, FOOTER_BYTES, shortened } from './footer.ts';
 import { isFrameMagic } from './frame-reader.ts';
 import { parseManifest, type SidecarManifest } from './manifest.ts';
 import type { ExpectedSidecar, FileHash, SidecarContents, SidecarReport, VerifyOptions } from './report.ts';
@@ -129,7 +129,7 @@ function requirePolicy(manifest: SidecarManifest, expectedPlatform: GuestPlatfor
     if (!ok) {
       throw new BottleError(
         'sidecar-refused',
-        `refused sidecar, policy: ${field} is ${printable(JSON.stringify(found))}, expected ${expected}`,
+        `refused sidecar, policy: ${field} is ${shortened(JSON.stringify(found))}, expected ${expected}`,
         { hint: 'do not start it; pack your own image' },
       );
     }
