@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { constants } from 'node:os';
 import { BottleError, hasErrno } from '../errors.ts';
+import { platformOf } from './build-options.ts';
 import type { CommandContext } from './commands.ts';
 import { type FetchCommandOptions, fetchAndBind } from './fetch-command.ts';
 
@@ -24,6 +25,8 @@ export async function runExec(
     });
   }
   process.env.BUILDX_NO_DEFAULT_ATTESTATIONS = '1';
+  // Its own build must come to the image that is bound.
+  process.env.DOCKER_DEFAULT_PLATFORM = platformOf(options);
   if (options.image !== undefined) {
     process.env.CLAUDE_BOTTLE_IMAGE = options.image;
   }

@@ -167,7 +167,7 @@ async function describeInputs(
 }
 
 async function requireDirectory(what: string, dir: string): Promise<void> {
-  const found = await stat(dir).catch(() => undefined);
+  const found = await stat(resolve(dir)).catch(() => undefined);
   if (!found?.isDirectory()) {
     throw new BottleError('usage', `the ${what} ${JSON.stringify(dir)} is not a directory`, {
       hint: 'name one that is there',

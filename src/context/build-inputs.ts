@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import * as fs from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { BottleError, fileError, hasErrno } from '../errors.ts';
-import { readPlainFile } from '../host/plain-file.ts';
+import { readSmallFile } from '../host/small-file.ts';
 import {
   buildArgsSha256,
   type ContextEntry,
@@ -151,7 +151,7 @@ async function readIfThere(path: string, roots?: readonly string[]): Promise<Buf
         hint: 'put the file itself there',
       });
     }
-    return await readPlainFile(target, MAX_FILE_BYTES, path);
+    return await readSmallFile(target, MAX_FILE_BYTES);
   } catch (error) {
     if (hasErrno(error, 'ENOENT')) {
       return undefined;
@@ -161,6 +161,12 @@ async function readIfThere(path: string, roots?: readonly string[]): Promise<Buf
 }
 
 function readError(path: string, error: unknown): BottleError {
+  if (hasErrno(error, 'EINVAL', 'EFBIG')) {
+    return new BottleError('usage', `${path} is not a regular file of at most ${MAX_FILE_BYTES} bytes`, {
+      hint: 'put the file itself there',
+      cause: error,
+    });
+  }
   const reason = error instanceof Error ? error.message : String(error);
   return hasErrno(error, 'ENAMETOOLONG')
     ? fileError(`cannot read ${path}`, error)

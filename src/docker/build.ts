@@ -133,7 +133,7 @@ class BuildStep {
   read(line: string): void {
     const match =
       /^Step (?<count>\d+\/\d+) : (?<instruction>.*)/.exec(line) ??
-      /^ > \[(?<count>[^\]]*\d+\/\d+)\] (?<instruction>.*):$/.exec(line);
+      /^ > \[(?<count>[^\]]*\d\/\d+)\] (?<instruction>.*):$/.exec(line);
     if (match?.groups !== undefined) {
       this.#latest = `step ${match.groups.count}, ${match.groups.instruction}`;
     }

@@ -58,7 +58,7 @@ export async function assertSuccess(args: readonly string[], result: ChildResult
   if (result.exitCode === 0) {
     return;
   }
-  const missing = /.*no such image: (?<image>\S+)/is.exec(result.tail.join('\n'))?.groups?.image;
+  const missing = /no such image: (?<image>\S+)/i.exec(result.tail.join('\n'))?.groups?.image;
   if (missing !== undefined) {
     throw new BottleError('not-found', `the Docker engine has no image ${missing}`, {
       hint: 'build or pull it first, and check the name',

@@ -1,6 +1,7 @@
 import * as fs from 'node:fs/promises';
 import * as z from 'zod/mini';
 import { BottleError, fileError, hasErrno } from '../errors.ts';
+import { readSmallFile } from '../host/small-file.ts';
 import type { InputsKey } from '../identity/inputs-key.ts';
 import { GUEST_PLATFORMS, type GuestPlatform } from '../identity/platform.ts';
 import type { Offer } from './source.ts';
@@ -37,29 +38,37 @@ export function lockedOf({ record, address }: Offer, key: InputsKey): Locked {
   return { ...(commit !== undefined && { commit }), key, sha256, sizeBytes, address };
 }
 
-/** @throws BottleError `not-found` when there is none, `sidecar-damaged` when it is none */
+/** @throws BottleError `not-found` when there is none, `sidecar-damaged` when it is not a lock file */
 export async function readLockFile(path: string): Promise<LockFile> {
   let text: string;
   try {
-    text = await fs.readFile(path, 'utf8');
+    text = (await readSmallFile(path, MAX_LOCK_FILE_BYTES)).toString();
   } catch (error) {
     if (hasErrno(error, 'ENOENT')) {
       throw new BottleError('not-found', `there is no lock file ${path}`, {
         hint: 'write one: claude-bottle lock',
       });
     }
+    if (hasErrno(error, 'EINVAL', 'EFBIG')) {
+      throw damagedLockFile(path, `is not a regular file of at most ${MAX_LOCK_FILE_BYTES} bytes`);
+    }
     throw fileError(`cannot read ${path}`, error);
   }
   const parsed = lockFileSchema.safeParse(parseJson(text));
-  if (text.length > MAX_LOCK_FILE_BYTES || !parsed.success) {
-    const problem = parsed.error?.issues[0];
-    throw new BottleError(
-      'sidecar-damaged',
-      `${path} is no lock file of version ${LOCK_FILE_VERSION}: ${problem?.path.join('.') || 'the whole'} is not as it must be`,
-      { hint: 'write it again: claude-bottle lock' },
+  if (!parsed.success) {
+    const field = parsed.error.issues[0]?.path.join('.') || 'the whole';
+    throw damagedLockFile(
+      path,
+      `is not a lock file of version ${LOCK_FILE_VERSION}, because ${field} is not valid`,
     );
   }
   return parsed.data;
+}
+
+function damagedLockFile(path: string, problem: string): BottleError {
+  return new BottleError('sidecar-damaged', `${path} ${problem}`, {
+    hint: 'write it again: claude-bottle lock',
+  });
 }
 
 /** @throws BottleError `not-trusted` when this checkout is not what was locked */

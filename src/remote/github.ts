@@ -170,7 +170,7 @@ export function uploadRequest(
   name: string,
 ): HttpRequest {
   const origin = uploadOrigin(new URL(serverUrl));
-  const url = URL.parse(uploadUrl.replace(/\{.*$/, ''));
+  const url = URL.parse(uploadUrl.split('{', 1)[0] ?? '');
   if (url?.origin !== origin) {
     const where = url === null ? 'nowhere' : redacted(url.href);
     throw new BottleError('not-trusted', `the release takes its files at ${where}, not at ${origin}`, {

@@ -381,7 +381,7 @@ describe('the lock file', () => {
     await fs.writeFile(join(checkout.dir, 'claude-bottle.lock'), '{"version": 2}');
     expect(await cli('fetch', '--locked')).toMatchObject({
       exitCode: 65,
-      stderr: expect.stringMatching(/no lock file of version 1: version/),
+      stderr: expect.stringMatching(/is not a lock file of version 1, because version is not valid/),
     });
   });
 });

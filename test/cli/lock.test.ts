@@ -59,5 +59,5 @@ test('a lock file that cannot be read is written anew', async () => {
   await fs.writeFile(path, '<<<<<<< conflict');
   const { stderr } = await lock(arm64.path, '--platform', 'linux/arm64');
   expect(Object.keys(await locked())).toEqual(['linux/arm64']);
-  expect(stderr).toMatch(/no lock file of version 1.*writing it anew/);
+  expect(stderr).toMatch(/is not a lock file of version 1.*writing it anew/);
 });

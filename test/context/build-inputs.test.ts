@@ -289,7 +289,10 @@ describe('fails', () => {
   test('on a directory for a Dockerfile, with its path', async () => {
     const dir = await sampleContext();
     const error = await failureOf(read(dir, { file: join(dir, 'src') }));
-    expect(error).toMatchObject({ code: 'usage', message: `${join(dir, 'src')} is not a plain file` });
+    expect(error).toMatchObject({
+      code: 'usage',
+      message: `${join(dir, 'src')} is not a regular file of at most 1048576 bytes`,
+    });
   });
 
   test.each(['Dockerfile', 'Dockerfile.dockerignore', '.dockerignore'])(
@@ -299,7 +302,10 @@ describe('fails', () => {
       await fs.rm(join(dir, name), { force: true });
       execFileSync('mkfifo', [join(dir, name)]);
       const error = await failureOf(read(dir));
-      expect(error).toMatchObject({ code: 'usage', message: `${join(dir, name)} is not a plain file` });
+      expect(error).toMatchObject({
+        code: 'usage',
+        message: `${join(dir, name)} is not a regular file of at most 1048576 bytes`,
+      });
     },
   );
 
