@@ -5,9 +5,10 @@ import type { ByteRange, HttpClient } from '../remote/http.ts';
 import type { FileHash } from '../sidecar/report.ts';
 import { SidecarHash } from '../sidecar/verify.ts';
 import { Connections, damaged, UnusableRangeError } from './connections.ts';
+import { copyMissing } from './local-copy.ts';
 import { PartFile } from './part-file.ts';
 import { type Reuse, reuseFrames } from './reuse.ts';
-import type { RemoteFile } from './source.ts';
+import type { LocalFile, RemoteFile } from './source.ts';
 
 export interface DownloadOptions {
   /** Private, this process's alone, and kept for the next one when this one is interrupted. */
@@ -29,7 +30,7 @@ export interface Download {
  * run goes on from it where the server allows that; what is not the promised file is deleted.
  * @throws BottleError `sidecar-damaged`, `cannot-write`, `network-failed` and what else a server answers
  */
-export async function download(file: RemoteFile, options: DownloadOptions): Promise<Download> {
+export async function download(file: RemoteFile | LocalFile, options: DownloadOptions): Promise<Download> {
   const part = await PartFile.open(options.dir, file);
   try {
     const hashed = await new Transfer(file, part, options).run();
@@ -45,7 +46,8 @@ export async function download(file: RemoteFile, options: DownloadOptions): Prom
 }
 
 class Transfer {
-  readonly #file: RemoteFile;
+  readonly #file: RemoteFile | LocalFile;
+  readonly #stage: 'download' | 'copy';
   readonly #part: PartFile;
   readonly #options: DownloadOptions;
   readonly #warn: (message: string) => void;
@@ -56,8 +58,9 @@ class Transfer {
   /** From other sidecars. */
   #reusedBytes = 0;
 
-  constructor(file: RemoteFile, part: PartFile, options: DownloadOptions) {
+  constructor(file: RemoteFile | LocalFile, part: PartFile, options: DownloadOptions) {
     this.#file = file;
+    this.#stage = file.kind === 'local' ? 'copy' : 'download';
     this.#part = part;
     this.#options = options;
     this.#warn = warningsTo(options.onProgress);
@@ -68,7 +71,7 @@ class Transfer {
     const { onProgress } = this.#options;
     const { sha256: expected, sizeBytes } = this.#file;
     await this.#reuseFrames();
-    onProgress({ type: 'start', stage: 'download' });
+    onProgress({ type: 'start', stage: this.#stage });
     let hashed = await this.#receive();
     if (hashed.sha256 !== expected && (this.#isResumed || this.#usedRanges || this.#reusedBytes > 0)) {
       this.#warn('the parts that are here do not make up the promised file; downloading the whole file');
@@ -78,7 +81,7 @@ class Transfer {
     if (hashed.sha256 !== expected) {
       throw damaged(`its SHA-256 is ${hashed.sha256}, expected ${expected}`);
     }
-    onProgress({ type: 'done', stage: 'download', sizeBytes: sizeBytes - this.#reusedBytes });
+    onProgress({ type: 'done', stage: this.#stage, sizeBytes: sizeBytes - this.#reusedBytes });
     return hashed;
   }
 
@@ -144,28 +147,39 @@ class Transfer {
 
   async #receiveAndHash(): Promise<FileHash> {
     const stop = new AbortController();
-    const hashing = this.#hash(AbortSignal.any([stop.signal, this.#options.signal]));
-    const connections = new Connections({
-      part: this.#part,
-      open: (range) => this.#open(range),
-      mayUseRanges: this.#trustsRanges,
-      onBytes: (doneBytes) => this.#report(doneBytes),
-    });
-    const work = [hashing, connections.receiveMissing()];
+    const signal = AbortSignal.any([stop.signal, this.#options.signal]);
+    const hashing = this.#hash(signal);
+    const filling = this.#fill(signal);
     try {
-      await Promise.all(work);
+      await Promise.all([hashing, filling]);
       return await hashing;
     } finally {
       stop.abort();
-      connections.stop();
-      await Promise.allSettled(work);
+      await Promise.allSettled([hashing, filling]);
     }
+  }
+
+  async #fill(signal: AbortSignal): Promise<void> {
+    const part = this.#part;
+    const file = this.#file;
+    const onBytes = (doneBytes: number) => this.#report(doneBytes);
+    if (file.kind === 'local') {
+      await copyMissing(file.path, part, { signal, onBytes });
+      return;
+    }
+    const open = async (range?: ByteRange) => {
+      this.#usedRanges ||= range !== undefined;
+      return await file.open(range);
+    };
+    const connections = new Connections({ part, open, mayUseRanges: this.#trustsRanges, onBytes });
+    signal.addEventListener('abort', () => connections.stop());
+    await connections.receiveMissing();
   }
 
   #report(doneBytes: number): void {
     this.#options.onProgress({
       type: 'bytes',
-      stage: 'download',
+      stage: this.#stage,
       doneBytes: doneBytes - this.#reusedBytes,
       totalBytes: this.#part.sizeBytes - this.#reusedBytes,
     });
@@ -178,10 +192,5 @@ class Transfer {
       hash.update(bytes);
     }
     return hash.digest();
-  }
-
-  async #open(range: ByteRange | undefined) {
-    this.#usedRanges ||= range !== undefined;
-    return await this.#file.open(range);
   }
 }

@@ -1,22 +1,14 @@
-import * as fs from 'node:fs/promises';
-import { join } from 'node:path';
 import { BottleError, type ErrorCode } from '../errors.ts';
-import { requireFreeBytes } from '../host/disk.ts';
 import type { ImageId } from '../identity/image-id.ts';
 import { isSameRepository, type PackRecord } from '../identity/pack-record.ts';
 import { type OnProgress, quarantinesTo, warningsTo } from '../progress.ts';
 import type { HttpClient } from '../remote/http.ts';
-import { expectedOf } from '../sidecar/file.ts';
-import type { FileHash } from '../sidecar/report.ts';
-import { verifySidecar } from '../sidecar/verify.ts';
 import { stampOf } from '../store/files.ts';
 import type { Store } from '../store/store.ts';
 import type { Provenance } from '../trust/verify.ts';
-import { type Download, download } from './download.ts';
-import { copySpan } from './file-span.ts';
 import { type Demands, requireWanted } from './policy.ts';
-import { damagedRecord } from './record.ts';
-import type { LocalFile, Offer, RemoteFile, Source, Wanted } from './source.ts';
+import { receive } from './receive.ts';
+import type { Offer, Source, Wanted } from './source.ts';
 import type { Judged } from './trust.ts';
 
 /** Failures of one source that leave the next one its chance. */
@@ -220,11 +212,12 @@ function missError(
 
 /** One process downloads; whoever waited for it finds what it has installed. */
 async function obtain(
-  { record, content }: Offer,
+  offer: Offer,
   bundle: Buffer | undefined,
   options: FetchOptions,
 ): Promise<InStore & { readonly status: 'hit' | 'fetched' }> {
   const { store, signal, onProgress } = options;
+  const { record } = offer;
   const { sha256, sizeBytes } = record.sidecar;
   return await store.withDownload(sha256, { signal, onWait: warningsTo(onProgress) }, async (dir) => {
     const exactly = { ...options.demands, sha256 };
@@ -239,7 +232,7 @@ async function obtain(
       signal,
       onQuarantine: quarantinesTo(onProgress),
     });
-    const received = await receive(content, record, dir, options);
+    const received = await receive(offer, { ...options, dir, bases: [] });
     signal.throwIfAborted();
     onProgress({ type: 'start', stage: 'install' });
     const imageId = record.image.id as ImageId;
@@ -253,63 +246,4 @@ async function obtain(
     onProgress({ type: 'done', stage: 'install', sizeBytes, detail: `verified, sha256 ${sha256}` });
     return { status: 'fetched', record, ...installed };
   });
-}
-
-/** Brings the bytes into `dir` and checks all of them, as far as that is not done while they come. */
-async function receive(
-  content: Offer['content'],
-  record: PackRecord,
-  dir: string,
-  options: FetchOptions,
-): Promise<string> {
-  const expected = expectedOf(record);
-  const copied = join(dir, 'sidecar');
-  await fs.rm(copied, { force: true });
-  if (content.kind === 'local') {
-    const { path, span } = content;
-    if (span.sizeBytes !== record.sidecar.sizeBytes) {
-      const expectedBytes = record.sidecar.sizeBytes;
-      throw damagedRecord(`${path} has ${span.sizeBytes} bytes, and its pack record says ${expectedBytes}`);
-    }
-    await requireFreeBytes(dir, span.sizeBytes, 'the sidecar');
-    const hashed = await receiveSpan(content, copied, options);
-    await verifySidecar(copied, expected, { hashed });
-    return copied;
-  }
-  const { path, hashed } = await receiveFrom(content, dir, options);
-  await verifySidecar(path, expected, { hashed });
-  return path;
-}
-
-async function receiveSpan(
-  { path, span }: LocalFile,
-  target: string,
-  { signal, onProgress }: FetchOptions,
-): Promise<FileHash> {
-  const { sizeBytes: totalBytes } = span;
-  onProgress({ type: 'start', stage: 'copy' });
-  const hashed = await copySpan(path, span, target, {
-    signal,
-    onBytes: (doneBytes) => onProgress({ type: 'bytes', stage: 'copy', doneBytes, totalBytes }),
-  });
-  onProgress({ type: 'done', stage: 'copy', sizeBytes: totalBytes });
-  return hashed;
-}
-
-async function receiveFrom(
-  file: RemoteFile,
-  dir: string,
-  { http, signal, onProgress }: FetchOptions,
-): Promise<Download> {
-  const { sizeBytes: totalBytes } = file;
-  const neededBytes = totalBytes - (await bytesIn(dir));
-  await requireFreeBytes(dir, Math.max(0, neededBytes), 'the sidecar');
-  return await download(file, { dir, signal, http, onProgress });
-}
-
-/** What a stopped run has left. Its file has holes, so that its size says nothing. */
-async function bytesIn(dir: string): Promise<number> {
-  const names = await fs.readdir(dir);
-  const stats = await Promise.all(names.map((name) => fs.stat(join(dir, name))));
-  return stats.reduce((sum, { blocks }) => sum + blocks * 512, 0);
 }

@@ -1,7 +1,8 @@
 import { unescape as percentDecoded } from 'node:querystring';
 import * as z from 'zod/mini';
+import { BottleError } from '../errors.ts';
 import type { PackRecord } from '../identity/pack-record.ts';
-import { BUNDLE_SUFFIX, publishedName } from '../identity/published-name.ts';
+import { BUNDLE_SUFFIX, FRAMES_SUFFIX, publishedName } from '../identity/published-name.ts';
 import { shownText } from '../identity/shown-text.ts';
 import { apiRequest, readApi, repositoryPath } from '../remote/github.ts';
 import type { HttpRequest } from '../remote/http.ts';
@@ -128,6 +129,7 @@ async function offerOfPages(
     content: remoteFile(http, { url }, { sha256, sizeBytes }),
     address: `release:${tag}`,
     bundles: () => readBundles(http, { url: url + BUNDLE_SUFFIX }),
+    frameIndex: async (maxBytes) => (await http.read({ url: url + FRAMES_SUFFIX }, maxBytes)).bytes,
   };
 }
 
@@ -163,6 +165,13 @@ async function offerOfApi(
       return bundle === undefined
         ? []
         : await readBundles(tools.http, assetRequest(repository, bundle, tools));
+    },
+    frameIndex: async (maxBytes) => {
+      const index = release?.assets.find((each) => each.name === name + FRAMES_SUFFIX);
+      if (index === undefined) {
+        throw new BottleError('not-found', `release ${tag} has no ${name}${FRAMES_SUFFIX}`);
+      }
+      return (await tools.http.read(assetRequest(repository, index, tools), maxBytes)).bytes;
     },
   };
 }

@@ -187,6 +187,7 @@ function offerOf({ digest, layer, record }: FoundImage, repository: OciRepositor
     },
     address: `oci:${address}`,
     bundles: async () => await readBundles(repository, digest),
+    frameIndex: async (maxBytes) => await repository.readBlob(`sha256:${record.frames?.sha256}`, maxBytes),
   };
 }
 

@@ -3,9 +3,9 @@ import { resolve } from 'node:path';
 import { BottleError, fileError, hasErrno } from '../errors.ts';
 import { readSmallFile } from '../host/small-file.ts';
 import type { PackRecord } from '../identity/pack-record.ts';
-import { BUNDLE_SUFFIX } from '../identity/published-name.ts';
+import { BUNDLE_SUFFIX, FRAMES_SUFFIX } from '../identity/published-name.ts';
 import { checkedUrl, redacted } from '../remote/url.ts';
-import { MAX_RECORD_BYTES, readBundle, recordPathOf } from '../sidecar/file.ts';
+import { framesPathOf, MAX_RECORD_BYTES, readBundle, recordPathOf } from '../sidecar/file.ts';
 import { readBundles } from './bundle.ts';
 import { damagedRecord, parseRecord } from './record.ts';
 import { remoteFile } from './remote-file.ts';
@@ -27,13 +27,17 @@ export function urlSource(address: string, { http }: Pick<SourceTools, 'http'>):
       recordUrl.pathname += '.json';
       const { bytes } = await http.read({ url: recordUrl.href }, MAX_RECORD_BYTES);
       const record = parseRecord(bytes, redacted(recordUrl.href));
-      const bundleUrl = new URL(url);
-      bundleUrl.pathname += BUNDLE_SUFFIX;
+      const beside = (suffix: string) => {
+        const besideUrl = new URL(url);
+        besideUrl.pathname += suffix;
+        return { url: besideUrl.href };
+      };
       return {
         record,
         content: remoteFile(http, { url }, record.sidecar),
         address,
-        bundles: () => readBundles(http, { url: bundleUrl.href }),
+        bundles: () => readBundles(http, beside(BUNDLE_SUFFIX)),
+        frameIndex: async (maxBytes) => (await http.read(beside(FRAMES_SUFFIX), maxBytes)).bytes,
       };
     },
   };
@@ -46,15 +50,20 @@ export function fileSource(file: string): Source {
     name: `file ${path}`,
     find: async () => {
       const record = await readRecordBeside(path);
-      const sizeBytes = await sizeOfFile(path);
+      const { sha256, sizeBytes } = record.sidecar;
+      const foundBytes = await sizeOfFile(path);
+      if (foundBytes !== sizeBytes) {
+        throw damagedRecord(`${path} has ${foundBytes} bytes, and its pack record says ${sizeBytes}`);
+      }
       return {
         record,
-        content: { kind: 'local', path, span: { offset: 0, sizeBytes } },
+        content: { kind: 'local', path, sizeBytes, sha256 },
         address: `file:${path}`,
         bundles: async () => {
           const bundle = await readBundle(path);
           return bundle === undefined ? [] : [bundle];
         },
+        frameIndex: (maxBytes) => readSmallFile(framesPathOf(path), maxBytes),
       };
     },
   };

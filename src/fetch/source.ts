@@ -32,6 +32,8 @@ export interface Offer {
   readonly address: string;
   /** The Sigstore bundles that are published beside it. */
   readonly bundles: () => Promise<readonly Buffer[]>;
+  /** Reads the frame index that is published beside it, of at most so many bytes; nothing of it is checked. */
+  readonly frameIndex: (maxBytes: number) => Promise<Buffer>;
 }
 
 export interface RemoteFile {
@@ -46,16 +48,13 @@ export interface RemoteFile {
   open(range?: ByteRange): Promise<HttpAnswer>;
 }
 
-/** A file on this machine, or what stands in one. */
+/** A file on this machine. */
 export interface LocalFile {
   readonly kind: 'local';
   readonly path: string;
-  readonly span: FileSpan;
-}
-
-export interface FileSpan {
-  readonly offset: number;
   readonly sizeBytes: number;
+  /** 64 hex digits. */
+  readonly sha256: string;
 }
 
 export function withoutRepository({ noRepository }: Wanted): Skipped {

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import * as z from 'zod/mini';
 import { BottleError } from '../errors.ts';
 import type { PackRecord } from '../identity/pack-record.ts';
-import { BUNDLE_SUFFIX, publishedName } from '../identity/published-name.ts';
+import { BUNDLE_SUFFIX, FRAMES_SUFFIX, publishedName } from '../identity/published-name.ts';
 import { shownText } from '../identity/shown-text.ts';
 import { apiRequest, readApi, repositoryPath } from '../remote/github.ts';
 import {
@@ -207,7 +207,14 @@ class Search {
       const bundle = await this.#beside(run, artifact.name + BUNDLE_SUFFIX);
       return bundle === undefined ? [] : [await this.#readText(bundle, MAX_BUNDLE_BYTES)];
     };
-    return { record, content, address: `run:${run.id}`, bundles };
+    const frameIndex = async (maxBytes: number) => {
+      const index = await this.#beside(run, artifact.name + FRAMES_SUFFIX);
+      if (index === undefined) {
+        throw new BottleError('not-found', `run ${run.id} has no ${artifact.name}${FRAMES_SUFFIX}`);
+      }
+      return await this.#readText(index, maxBytes);
+    };
+    return { record, content, address: `run:${run.id}`, bundles, frameIndex };
   }
 
   /**

@@ -5,6 +5,8 @@ import { GUEST_PLATFORMS, type GuestPlatform } from './platform.ts';
 /** The layout of `smolvm pack push`. Source: smolvm, crates/smolvm-registry/src/lib.rs and push.rs. */
 export const SIDECAR_MEDIA_TYPE = 'application/vnd.smolmachines.smolmachine.v1';
 export const SIDECAR_CONFIG_MEDIA_TYPE = 'application/vnd.smolmachines.machine.config.v1+json';
+/** Of the frame index, a layer behind the sidecar's: smolvm takes the first layer of the sidecar's type. */
+export const FRAMES_MEDIA_TYPE = 'application/vnd.claude-bottle.frames.v1+json';
 export const PACK_MODE_ANNOTATION = 'com.smolmachines.pack.mode';
 
 /** Of the manifest: name and tag. Of the layer: the file's name, without which `oras pull` leaves the layer out. */

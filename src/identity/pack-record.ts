@@ -37,6 +37,8 @@ export const packRecordSchema = z.looseObject({
     memMib: z.optional(z.int()),
   }),
   hop: z.enum(['embedded', 'container']),
+  /** The frame index, by which only what has changed is fetched. */
+  frames: z.optional(z.looseObject({ sha256, sizeBytes })),
   packedAt: z.iso.datetime(),
   /** What went into `docker build`; absent where an image was packed as it was found. */
   inputs: z.optional(

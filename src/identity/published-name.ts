@@ -5,6 +5,9 @@ import type { GuestPlatform } from './platform.ts';
 /** A Sigstore bundle is published beside its sidecar under the name with this behind it. */
 export const BUNDLE_SUFFIX = '.sigstore.json';
 
+/** And so is its frame index. */
+export const FRAMES_SUFFIX = '.frames';
+
 /** Names of published sidecars: those of the action's workflow artifacts, and of a release's assets. */
 export function publishedName(platform: GuestPlatform, key: InputsKey): string {
   return sidecarName(platform, key);
@@ -19,6 +22,6 @@ function sidecarName(platform: GuestPlatform, hex: string): string {
   return `smolmachine-${platform.replace('/', '-')}-${hex.slice(0, 16)}.smolmachine`;
 }
 
-/** A sidecar of that name, its bundle or its record: the sidecar's name, and what is behind it. */
+/** A sidecar of that name, its bundle, frame index or record: the sidecar's name, and what is behind it. */
 export const PUBLISHED_FILE =
-  /^(smolmachine-linux-(?:amd64|arm64)-[0-9a-f]{16}\.smolmachine)(\.sigstore\.json|\.json)?$/;
+  /^(smolmachine-linux-(?:amd64|arm64)-[0-9a-f]{16}\.smolmachine)(\.sigstore\.json|\.frames|\.json)?$/;

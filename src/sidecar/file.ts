@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, hash } from 'node:crypto';
 import { constants, createWriteStream } from 'node:fs';
 import * as fs from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
@@ -11,9 +11,10 @@ import { readSmallFile } from '../host/small-file.ts';
 import { syncDirectory } from '../host/sync.ts';
 import type { Digest } from '../identity/image-id.ts';
 import { type PackRecord, readableRecord } from '../identity/pack-record.ts';
-import { BUNDLE_SUFFIX } from '../identity/published-name.ts';
+import { BUNDLE_SUFFIX, FRAMES_SUFFIX } from '../identity/published-name.ts';
+import { formatFrameIndex, readFrameIndex } from './frame-index.ts';
 import type { ExpectedSidecar, SidecarReport, VerifyOptions } from './report.ts';
-import { verifySidecar } from './verify.ts';
+import { readSidecar, verifySidecar } from './verify.ts';
 
 /** The most that is read of a pack record, and of a bundle. */
 export const MAX_RECORD_BYTES = 1024 * 1024;
@@ -53,6 +54,11 @@ export function bundlePathOf(path: string): string {
   return path + BUNDLE_SUFFIX;
 }
 
+/** Where the frame index of a sidecar is, beside it. */
+export function framesPathOf(path: string): string {
+  return path + FRAMES_SUFFIX;
+}
+
 /** Undefined when there is no record that can be read. */
 export async function readRecord(path: string): Promise<PackRecord | undefined> {
   const json = await readSmallFile(path, MAX_RECORD_BYTES).catch(() => undefined);
@@ -72,6 +78,29 @@ export async function readBundle(path: string): Promise<Buffer | undefined> {
       return undefined;
     }
     throw fileError(`cannot read ${bundlePathOf(path)}`, error);
+  }
+}
+
+/**
+ * Makes the frame index of a sidecar from its bytes.
+ * @returns undefined for a sidecar whose record names none
+ * @throws BottleError `sidecar-damaged` when it is not the one that the record names
+ */
+export async function makeFrameIndex({ path, record }: PackedSidecar): Promise<Buffer | undefined> {
+  if (record.frames === undefined) {
+    return undefined;
+  }
+  const { footer } = await readSidecar(path);
+  const file = await fs.open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  try {
+    const index = await readFrameIndex(file, footer.assetsBytes);
+    const bytes = index && formatFrameIndex(index);
+    if (bytes === undefined || hash('sha256', bytes) !== record.frames.sha256) {
+      throw changedSidecar(path, 'other frames');
+    }
+    return bytes;
+  } finally {
+    await file.close();
   }
 }
 
@@ -143,7 +172,7 @@ export interface CopyOptions {
 }
 
 /**
- * Copies a sidecar with its record and bundle to `target` and beside it. Everything is on disk before a name appears, and
+ * Copies a sidecar with its record, frame index and bundle to `target` and beside it. Everything is on disk before a name appears, and
  * the record's name comes last, so that it is never beside another sidecar.
  */
 export async function copySidecar(
@@ -156,6 +185,10 @@ export async function copySidecar(
   const files: Array<readonly [name: string, source: Readable]> = [
     [target, Readable.from(checkedStream(path, content, onBytes))],
   ];
+  const frames = record && (await makeFrameIndex({ path, record }));
+  if (frames !== undefined) {
+    files.push([framesPathOf(target), Readable.from([frames])]);
+  }
   if (bundle !== undefined) {
     files.push([bundlePathOf(target), Readable.from([bundle])]);
   }
@@ -170,6 +203,7 @@ export async function copySidecar(
     }
     await fs.rm(recordPathOf(target), { force: true });
     await fs.rm(bundlePathOf(target), { force: true });
+    await fs.rm(framesPathOf(target), { force: true });
     for (const [name] of files) {
       await fs.rename(tempOf(name), name);
     }

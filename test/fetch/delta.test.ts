@@ -190,6 +190,28 @@ test('an interrupted update goes on without the index, and asks for nothing twic
   expect(bed.server.bytesSent - sentBytes).toBeLessThan(CHANGED_BYTES - 100_000);
 });
 
+test('of a file on this machine, only what no older sidecar has is copied', async () => {
+  const dir = await tempDir();
+  const path = join(dir, 'published');
+  // Zeros where the older sidecar has the same frames: what is not read is not noticed.
+  const published = Buffer.from(NEW.bytes);
+  const shared = NEW.frames[20];
+  published.fill(0, shared?.offset, (shared?.offset ?? 0) + (shared?.sizeBytes ?? 0));
+  await fs.writeFile(path, published);
+  const bed = await startBed({ local: path });
+  await bed.expectNew();
+  expect(bed.warnings).toEqual([]);
+});
+
+test('a file on this machine that is damaged where it is read is refused', async () => {
+  const path = join(await tempDir(), 'published');
+  const published = Buffer.from(NEW.bytes);
+  published.fill(0, 0, 1000);
+  await fs.writeFile(path, published);
+  const bed = await startBed({ local: path });
+  await expect(bed.download()).rejects.toMatchObject({ code: 'sidecar-damaged' });
+});
+
 interface Bed {
   readonly server: FaultServer;
   readonly bases: readonly string[];
@@ -201,7 +223,7 @@ interface Bed {
 
 /** A server that has a sidecar, and older ones on this machine. */
 async function startBed(
-  options: FaultServerOptions & { wanted?: FramedSidecar; bases?: readonly Buffer[] } = {},
+  options: FaultServerOptions & { wanted?: FramedSidecar; bases?: readonly Buffer[]; local?: string } = {},
 ): Promise<Bed> {
   const { wanted = NEW } = options;
   const server = await FaultServer.start(wanted.bytes, options);
@@ -222,7 +244,11 @@ async function startBed(
     const http = new HttpClient({ signal, idleTimeoutMs: 1000, firstRetryMs: 1 });
     onTestFinished(() => http.close());
     const sha256 = createHash('sha256').update(wanted.bytes).digest('hex');
-    const file = remoteFile(http, { url: server.url }, { sizeBytes: wanted.bytes.length, sha256 });
+    const facts = { sizeBytes: wanted.bytes.length, sha256 };
+    const file =
+      options.local === undefined
+        ? remoteFile(http, { url: server.url }, facts)
+        : { kind: 'local' as const, path: options.local, ...facts };
     const onProgress = (event: ProgressEvent) => {
       events.push(event);
       if (event.type === 'warning') {

@@ -60,6 +60,14 @@ describe('the releases of a public repository', () => {
     expect(asked('api')).toBe(0);
   });
 
+  it.each([undefined, 'a token'])('have the frame index beside the sidecar, with %s', async (login) => {
+    const assets = { ...ASSETS, [`${NAME}.frames`]: 'index' };
+    const repository = bed.github.addRepository(REPOSITORY, { isPrivate: login !== undefined });
+    repository.addRelease('v1', assets);
+    const { frameIndex } = await offer('v1', login && bed.github.addToken({ reads: [repository] }));
+    expect(String(await frameIndex(5))).toBe('index');
+  });
+
   it('get no token, though there is one', async () => {
     bed.github.addRepository(REPOSITORY).addRelease('v1', ASSETS);
     const { content } = await offer('v1', bed.github.addToken());

@@ -50,6 +50,14 @@ describe('a sidecar on any server', () => {
     expect(source.name).toBe(`${origin}/a.smolmachine?…`);
   });
 
+  it('has its frame index beside it, of no more than the bytes that are promised', async () => {
+    files['/a.smolmachine.frames'] = 'index';
+    const { frameIndex } = (await urlSource(`${origin}/a.smolmachine?sig=x`, { http }).find(WANTED)) as Offer;
+    expect(String(await frameIndex(5))).toBe('index');
+    expect(requests.at(-1)?.url).toBe('/a.smolmachine.frames?sig=x');
+    expect(await failureOf(frameIndex(4))).toMatchObject({ code: 'sidecar-damaged' });
+  });
+
   it('is not found without its record', async () => {
     delete files['/a.smolmachine.json'];
     const error = await failureOf(urlSource(`${origin}/a.smolmachine?sig=secret`, { http }).find(WANTED));
@@ -98,11 +106,23 @@ describe('a sidecar on this machine', () => {
   it('has its record beside it', async () => {
     const offer = {
       record: recordOf(SIDECAR),
-      content: { kind: 'local', path, span: { offset: 0, sizeBytes: expect.any(Number) } },
+      content: { kind: 'local', path, sizeBytes: SIDECAR.length, sha256: sha256(SIDECAR) },
       address: `file:${path}`,
     };
     expect(await fileSource(path).find(WANTED)).toMatchObject(offer);
     expect(await fileSource(relative(process.cwd(), path)).find(WANTED)).toMatchObject(offer);
+  });
+
+  it('is refused when its size is not that of its record', async () => {
+    await fs.truncate(path, 10);
+    expect(await failureOf(find())).toMatchObject({ code: 'sidecar-damaged' });
+  });
+
+  it('has its frame index beside it', async () => {
+    await fs.writeFile(`${path}.frames`, 'index');
+    const { frameIndex } = (await find()) as Offer;
+    expect(String(await frameIndex(5))).toBe('index');
+    await expect(frameIndex(4)).rejects.toThrow('more than 4 bytes');
   });
 
   it('is not found when it or its record is missing', async () => {

@@ -17,9 +17,19 @@ const NAMED: Demands = { sameInputs: true, knownSource: false };
 
 /** The refusal of a record, or undefined. */
 function refusalOf(record: PackRecord, demands: Demands, wanted = WANTED): BottleError | undefined {
-  const content: Offer['content'] = { kind: 'local', path: '/none', span: { offset: 0, sizeBytes: 1 } };
+  const content: Offer['content'] = { kind: 'local', path: '/none', ...record.sidecar };
   try {
-    requireWanted({ record, content, address: 'release:v1', bundles: async () => [] }, wanted, demands);
+    requireWanted(
+      {
+        record,
+        content,
+        address: 'release:v1',
+        bundles: async () => [],
+        frameIndex: async () => Buffer.of(),
+      },
+      wanted,
+      demands,
+    );
     return undefined;
   } catch (error) {
     if (error instanceof BottleError) {

@@ -74,6 +74,14 @@ describe('an artifact by its name', () => {
     expect(address).toBe(`run:${run.id}`);
   });
 
+  it('has its frame index beside it', async () => {
+    const { run } = publish();
+    const { frameIndex } = await offer();
+    expect(await failureOf(frameIndex(5))).toMatchObject({ code: 'not-found' });
+    repository.addArtifact(run, `${NAME}.frames`, 'index');
+    expect(String(await frameIndex(5))).toBe('index');
+  });
+
   it('of old needs no digest: its record tells what has to arrive', async () => {
     publish().sidecar.digest = null;
     expect((await offer()).content).toMatchObject({ sha256: sha256(SIDECAR) });
