@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto';
+import * as fs from 'node:fs/promises';
 import type { PackRecord } from '../identity/pack-record.ts';
 import {
   artifactExpiry,
@@ -6,7 +7,14 @@ import {
   uploadWorkflowArtifact,
   type WorkflowArtifact,
 } from '../publish/workflow-artifact.ts';
-import { bundlePathOf, formatRecord, type PackedSidecar, recordPathOf } from '../sidecar/file.ts';
+import {
+  bundlePathOf,
+  formatRecord,
+  framesPathOf,
+  makeFrameIndex,
+  type PackedSidecar,
+  recordPathOf,
+} from '../sidecar/file.ts';
 import { findEarlierUpload } from './earlier-upload.ts';
 import type { ActionInputs } from './inputs.ts';
 import type { Job } from './job.ts';
@@ -52,6 +60,11 @@ export async function upload(
   log.onProgress({ type: 'start', stage: 'upload', detail: path });
   const artifact = await send(path, sha256, inputs, services);
   await send(recordPathOf(path), hash('sha256', formatRecord(record)), inputs, services);
+  const frames = await makeFrameIndex(sidecar);
+  if (frames !== undefined) {
+    await fs.writeFile(framesPathOf(path), frames);
+    await send(framesPathOf(path), hash('sha256', frames), inputs, services);
+  }
   if (bundle !== undefined) {
     await send(bundlePathOf(path), hash('sha256', bundle), inputs, services);
   }

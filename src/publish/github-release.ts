@@ -15,6 +15,8 @@ import {
   changedSidecar,
   checkedStream,
   formatRecord,
+  framesPathOf,
+  makeFrameIndex,
   type PackedSidecar,
   recordPathOf,
 } from '../sidecar/file.ts';
@@ -158,8 +160,13 @@ async function localAssets(sidecars: readonly ReleaseSidecar[]): Promise<LocalAs
   const assets: LocalAsset[] = [];
   for (const [platform, group] of Map.groupBy(sidecars, ({ record }) => record.platform)) {
     const files: LocalAsset[] = [];
-    for (const { path, name, record, bundle } of group) {
+    for (const sidecar of group) {
+      const { path, name, record, bundle } = sidecar;
+      const frames = await makeFrameIndex(sidecar);
       files.push(await largeFile(name, path, record));
+      if (frames !== undefined) {
+        files.push(assetOf(framesPathOf(name), frames));
+      }
       if (bundle !== undefined) {
         files.push(assetOf(bundlePathOf(name), bundle));
       }

@@ -15,7 +15,7 @@ import { OciRepository, type RegistryTools, referrersTag } from '../remote/oci.t
 import { digestOf, IMAGE_TYPE, type OciDescriptor } from '../remote/oci-manifest.ts';
 import { formatName, type OciRepositoryName } from '../remote/oci-reference.ts';
 import { bundleManifest, recordOf, sidecarManifest } from '../remote/sidecar-manifests.ts';
-import { changedSidecar, checkedStream, type PackedSidecar } from '../sidecar/file.ts';
+import { changedSidecar, checkedStream, makeFrameIndex, type PackedSidecar } from '../sidecar/file.ts';
 import { readSidecar } from '../sidecar/verify.ts';
 import { addToIndex, updatePlatformIndex } from './oci-index.ts';
 
@@ -102,10 +102,11 @@ interface PushedSidecar {
 /** Blobs, manifest, bundle; no tag leads to them yet. */
 async function pushSidecar(
   place: OciRepository,
-  { path, record, bundle }: PackedSidecar,
+  sidecarFile: PackedSidecar,
   sharedTags: readonly string[],
   onProgress: OnProgress,
 ): Promise<PushedSidecar> {
+  const { path, record, bundle } = sidecarFile;
   const { platform, sidecar } = record;
   const layerDigest: Digest = `sha256:${sidecar.sha256}`;
   const tags = [...(record.inputs ? [keyTag(parseInputsKey(record.inputs.key))] : []), ...sharedTags];
@@ -124,6 +125,7 @@ async function pushSidecar(
     ...described,
     fileName: record.inputs ? publishedName(platform, parseInputsKey(record.inputs.key)) : basename(path),
     title: `${place.name.repository}:${tags[0] ?? 'latest'}`,
+    frames: await makeFrameIndex(sidecarFile),
   });
   await pushBlobs(place, blobs);
   const { digest } = descriptor;

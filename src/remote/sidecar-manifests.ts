@@ -2,6 +2,7 @@ import * as z from 'zod/mini';
 import type { Digest } from '../identity/image-id.ts';
 import {
   BUNDLE_TYPE,
+  FRAMES_MEDIA_TYPE,
   PACK_MODE_ANNOTATION,
   PACK_RECORD_ANNOTATION,
   SIDECAR_CONFIG_MEDIA_TYPE,
@@ -9,6 +10,7 @@ import {
   TITLE_ANNOTATION,
 } from '../identity/oci-names.ts';
 import { type PackRecord, readableRecord } from '../identity/pack-record.ts';
+import { FRAMES_SUFFIX } from '../identity/published-name.ts';
 import {
   digestOf,
   IMAGE_TYPE,
@@ -43,12 +45,16 @@ export interface SidecarToPublish {
   readonly fileName: string;
   /** NAME:TAG */
   readonly title: string;
+  /** The frame index. */
+  readonly frames?: Buffer | undefined;
 }
 
-/** In the layout of `smolvm pack push`: the sidecar is the only layer, its own manifest the config. */
-export function sidecarManifest({ record, config, mode, fileName, title }: SidecarToPublish): Published {
+/** In the layout of `smolvm pack push`: the sidecar is the first layer, its own manifest the config. */
+export function sidecarManifest(sidecar: SidecarToPublish): Published {
+  const { record, config, mode, fileName, title, frames } = sidecar;
   const configBytes = prettyJson(config);
   const { sha256, sizeBytes } = record.sidecar;
+  const titled = (name: string) => ({ annotations: { [TITLE_ANNOTATION]: name } });
   const [os = '', architecture = ''] = record.platform.split('/');
   const manifest = prettyJson({
     schemaVersion: 2,
@@ -60,8 +66,11 @@ export function sidecarManifest({ record, config, mode, fileName, title }: Sidec
         mediaType: SIDECAR_MEDIA_TYPE,
         digest: `sha256:${sha256}`,
         size: sizeBytes,
-        annotations: { [TITLE_ANNOTATION]: fileName },
+        ...titled(fileName),
       },
+      ...(frames === undefined
+        ? []
+        : [{ ...descriptorOf(FRAMES_MEDIA_TYPE, frames), ...titled(fileName + FRAMES_SUFFIX) }]),
     ],
     annotations: {
       [TITLE_ANNOTATION]: title,
@@ -70,7 +79,7 @@ export function sidecarManifest({ record, config, mode, fileName, title }: Sidec
     },
   });
   const descriptor = { ...descriptorOf(IMAGE_TYPE, manifest), platform: { os, architecture } };
-  return { descriptor, manifest, blobs: [configBytes] };
+  return { descriptor, manifest, blobs: [configBytes, ...(frames === undefined ? [] : [frames])] };
 }
 
 /** Of a manifest that somebody has published; undefined where it has none that can be read. */
@@ -99,7 +108,7 @@ export function typeProbes(): readonly Published[] {
     mediaType: IMAGE_TYPE,
     artifactType: SIDECAR_MEDIA_TYPE,
     config: descriptorOf(SIDECAR_CONFIG_MEDIA_TYPE, EMPTY_CONFIG),
-    layers: [descriptorOf(SIDECAR_MEDIA_TYPE, EMPTY_CONFIG)],
+    layers: [descriptorOf(SIDECAR_MEDIA_TYPE, EMPTY_CONFIG), descriptorOf(FRAMES_MEDIA_TYPE, EMPTY_CONFIG)],
     annotations: { [TITLE_ANNOTATION]: 'claude-bottle-pack: no sidecar, only a probe of the types' },
   });
   const descriptor = descriptorOf(IMAGE_TYPE, manifest);
