@@ -18,6 +18,7 @@ const GO_PROGRAMS = { 'oci-registry': join(import.meta.dirname, '../test/servers
 /** Commands that the tests call, each with the Debian package that holds it. */
 const TOOL_PACKAGES = {
   busybox: 'busybox-static',
+  cpio: 'cpio',
   'docker-registry': 'docker-registry',
   mmdebstrap: 'mmdebstrap',
   openssl: 'openssl',

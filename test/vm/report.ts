@@ -1,0 +1,54 @@
+import type { Ran } from './guest/commands.ts';
+
+export type Stage = 'embedded' | 'kill' | 'container' | 'smoke-test' | 'direct';
+
+/** What the nested machine is to do. */
+export interface Job {
+  readonly version: string;
+  readonly smolvmDir: string;
+  readonly image: string;
+  readonly registryImage: string;
+  /** Whether `smolvm machine exec` takes a user. */
+  readonly hasUserOption: boolean;
+  readonly stages: readonly Stage[];
+}
+
+export interface MachineReport {
+  readonly create: Ran;
+  /** One for each try: a boot that stalls is tried again. */
+  readonly starts: readonly Ran[];
+  readonly who?: Ran;
+  readonly listing?: Ran;
+  readonly stop?: Ran;
+  readonly remove?: Ran;
+}
+
+export interface ChainReport {
+  /** One for each try, as with `starts`. */
+  readonly packs: readonly Ran[];
+  readonly machine?: MachineReport;
+}
+
+export interface InterruptedReport {
+  readonly ran: Ran;
+  readonly left: readonly string[];
+}
+
+export interface SmokeTestReport {
+  readonly passed: readonly Ran[];
+  readonly failed: readonly Ran[];
+  readonly left: readonly string[];
+}
+
+/** What came of it; what is missing was not reached. */
+export interface Report {
+  version: string;
+  embedded?: ChainReport;
+  container?: ChainReport;
+  direct?: ChainReport;
+  sigterm?: InterruptedReport;
+  sigkill?: InterruptedReport;
+  smokeTest?: SmokeTestReport;
+  /** What is left behind after the last pack through a container. */
+  left?: readonly string[];
+}
