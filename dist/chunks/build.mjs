@@ -84,7 +84,7 @@ async function requireLoaded(writtenId, tag) {
 var BuildStep = class {
 	#latest;
 	read(line) {
-		const match = /^Step (?<count>\d+\/\d+) : (?<instruction>.*)/.exec(line) ?? /^ > \[(?<count>[^\]]*\d+\/\d+)\] (?<instruction>.*):$/.exec(line);
+		const match = /^Step (?<count>\d+\/\d+) : (?<instruction>.*)/.exec(line) ?? /^ > \[(?<count>[^\]]*\d\/\d+)\] (?<instruction>.*):$/.exec(line);
 		if (match?.groups !== void 0) this.#latest = `step ${match.groups.count}, ${match.groups.instruction}`;
 	}
 	toString() {

@@ -57,7 +57,7 @@ async function spawnDocker(spawn) {
 }
 async function assertSuccess(args, result) {
 	if (result.exitCode === 0) return;
-	const missing = /.*no such image: (?<image>\S+)/is.exec(result.tail.join("\n"))?.groups?.image;
+	const missing = /no such image: (?<image>\S+)/i.exec(result.tail.join("\n"))?.groups?.image;
 	if (missing !== void 0) throw new BottleError("not-found", `the Docker engine has no image ${missing}`, { hint: "build or pull it first, and check the name" });
 	throw await engineError(result.tail) ?? new BottleError("docker-failed", `docker ${commandName(args)} failed (${ending(result)})`, {
 		hint: hintFor(result.tail, args),

@@ -1,6 +1,6 @@
 import { a as hasErrno, i as fileError, t as BottleError } from "./errors.mjs";
 import { C as _nonnegative, D as $constructor, E as $ZodISODateTime, T as _regex, _ as string, a as boolean, b as _isoDateTime, c as looseObject, g as refine, i as array, n as _enum, o as int, p as optional, s as literal, t as ZodMiniStringFormat } from "./schemas.mjs";
-import { n as shownText } from "./shown-text.mjs";
+import { i as shownText } from "./shown-text.mjs";
 import { t as GUEST_PLATFORMS } from "./platform.mjs";
 import { i as thisOwner, t as isAlive } from "./owner.mjs";
 import { n as isDigest } from "./image-id.mjs";

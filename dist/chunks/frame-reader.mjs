@@ -1,6 +1,48 @@
-import { t as damaged } from "./footer.mjs";
+import { t as BottleError } from "./errors.mjs";
+import { n as shown } from "./shown-text.mjs";
 import { Readable } from "node:stream";
 import * as zlib from "node:zlib";
+const MAX_MANIFEST_BYTES = 16777216;
+const MAGIC = "SMOLPACK";
+const VERSION = 1;
+const MAX_PROBLEM_CHARS = 300;
+/** Stricter than smolvm, which accepts gaps and ignores most fields; every smolvm writes them like this. */
+function decodeFooter(footer, fileBytes) {
+	if (footer.toString("latin1", 0, 8) !== MAGIC) throw damaged("footer", `magic is ${footer.toString("hex", 0, 8)}, not "${MAGIC}": cut off, or no sidecar`);
+	requireField("version", VERSION, footer.readUInt32LE(8));
+	requireField("stub_size", 0, u64(footer, 12));
+	requireField("assets_offset", 0, u64(footer, 20));
+	const assetsBytes = u64(footer, 28);
+	requireField("manifest_offset", assetsBytes, u64(footer, 36));
+	const manifestBytes = u64(footer, 44);
+	if (manifestBytes > MAX_MANIFEST_BYTES) throw damaged("footer", `manifest_size is ${manifestBytes}, the most is ${MAX_MANIFEST_BYTES}`);
+	requireField("reserved", 0, u64(footer, 56));
+	const total = assetsBytes + manifestBytes + 64;
+	if (total !== fileBytes) throw damaged("footer", `it describes a file of ${total} bytes, this one has ${fileBytes}`);
+	return {
+		assetsBytes,
+		manifestBytes,
+		crc32: footer.readUInt32LE(52)
+	};
+}
+/** @param check the part of the sidecar that is not as it must be */
+function damaged(check, problem, cause) {
+	return new BottleError("sidecar-damaged", `damaged sidecar, ${check}: ${shortened(problem)}`, {
+		hint: "remove the file, and pack the image again",
+		cause
+	});
+}
+/** Text that quotes a sidecar, no longer than a message should be. */
+function shortened(text) {
+	return shown(text).slice(0, MAX_PROBLEM_CHARS);
+}
+function requireField(field, expected, found) {
+	if (found !== expected) throw damaged("footer", `${field} is ${JSON.stringify(found)}, expected ${JSON.stringify(expected)}`);
+}
+/** Sizes beyond 2^53 lose their last digits here and then fail the comparison with the file's size. */
+function u64(footer, offset) {
+	return Number(footer.readBigUInt64LE(offset));
+}
 // src/sidecar/frame-reader.ts
 /** https://datatracker.ietf.org/doc/html/rfc8878#section-3.1 */
 const ZSTD_MAGIC = 4247762216;
@@ -118,4 +160,4 @@ var ByteReader = class {
 		return true;
 	}
 };
-export { isFrameMagic as n, frameContents as t };
+export { shortened as a, decodeFooter as i, isFrameMagic as n, damaged as r, frameContents as t };

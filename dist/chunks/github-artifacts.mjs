@@ -1,6 +1,6 @@
 import { a as hasErrno, t as BottleError } from "./errors.mjs";
 import { C as _nonnegative, T as _regex, _ as string, a as boolean, c as looseObject, f as object, h as record, i as array, l as nullable, o as int, p as optional, r as _undefined, s as literal, u as nullish, v as union, y as unknown } from "./schemas.mjs";
-import { n as shownText, t as quoted } from "./shown-text.mjs";
+import { i as shownText, t as quoted } from "./shown-text.mjs";
 import { t as GUEST_PLATFORMS } from "./platform.mjs";
 import { a as readChild } from "./child.mjs";
 import { n as isDigest } from "./image-id.mjs";

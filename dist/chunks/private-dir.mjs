@@ -1,4 +1,4 @@
-import { a as hasErrno, i as fileError } from "./errors.mjs";
+import { a as hasErrno, i as fileError, t as BottleError } from "./errors.mjs";
 import { i as thisOwner, t as isAlive } from "./owner.mjs";
 import { randomBytes } from "node:crypto";
 import * as fs from "node:fs/promises";
@@ -22,7 +22,11 @@ async function withPrivateDir(parent, use, beforeRemove) {
 		await fs.symlink(thisOwner(), dir + OWNER_SUFFIX);
 		await fs.mkdir(dir, { mode: 448 });
 	} catch (error) {
-		await fs.rm(dir + OWNER_SUFFIX, { force: true });
+		await fs.rm(dir + OWNER_SUFFIX, { force: true }).catch(() => {});
+		if (hasErrno(error, "ENOENT", "ENOTDIR")) throw new BottleError("cannot-write", `there is no directory ${parent} for working files`, {
+			hint: "make it, or name another one by its absolute path with TMPDIR",
+			cause: error
+		});
 		throw fileError(`cannot make a working directory in ${parent}`, error);
 	}
 	try {

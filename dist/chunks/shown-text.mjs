@@ -7,4 +7,17 @@ const MAX_QUOTED_CHARS = 200;
 function quoted(text) {
 	return JSON.stringify(text.length > MAX_QUOTED_CHARS ? `${text.slice(0, MAX_QUOTED_CHARS)}…` : text);
 }
-export { shownText as n, quoted as t };
+/** What moves a cursor, hides text, turns it around, or is only half a character; a tab does none of that. */
+const UNSHOWN = /(?!\t)[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
+/** One line of text from anywhere, for a terminal or a log: characters that would do something are spelled out. */
+function shown(text) {
+	return text.replace(UNSHOWN, spelledOut);
+}
+/** JSON that a terminal can show. Its own line breaks stay; in its strings the characters are escaped as JSON does it. */
+function shownJson(value) {
+	return JSON.stringify(value, void 0, 2).replace(UNSHOWN, (character) => character === "\n" ? character : spelledOut(character));
+}
+function spelledOut(character) {
+	return character.replace(/[^]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`);
+}
+export { shownText as i, shown as n, shownJson as r, quoted as t };

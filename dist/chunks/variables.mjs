@@ -1,6 +1,7 @@
 import { n as error, s as notice, u as warning } from "./core.mjs";
 import { a as hasErrno, i as fileError } from "./errors.mjs";
 import { c as formatRecord, d as recordPathOf } from "./file.mjs";
+import { n as shown } from "./shown-text.mjs";
 import { t as formatBytes } from "./disk.mjs";
 import { randomBytes } from "node:crypto";
 import * as fs from "node:fs/promises";
@@ -46,11 +47,11 @@ function createRunnerLog(write) {
 			token = randomBytes(16).toString("hex");
 			write(`::stop-commands::${token}\n`);
 		}
-		write(`${line}\n`);
+		write(`${shown(line)}\n`);
 	};
-	const annotate = (command) => (title, message) => {
+	const annotate = (command) => (title, message, hint) => {
 		obeyCommands();
-		command(message, { title });
+		command([message, ...hint === void 0 ? [] : [`hint: ${hint}`]].map(shown).join("\n"), { title: shown(title) });
 	};
 	const warning$1 = annotate(warning);
 	return {

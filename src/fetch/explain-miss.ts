@@ -3,7 +3,8 @@ import { basename, dirname } from 'node:path';
 import type { BuildInputs } from '../context/build-inputs.ts';
 import { BottleError } from '../errors.ts';
 import { causeLine } from '../git/causes.ts';
-import { differencesSince } from '../git/differences.ts';
+import type { ComparedInputs } from '../git/comparison.ts';
+import { archivedEntries, differencesSince } from '../git/differences.ts';
 import { otherLineEndings, readWorkingFile } from '../git/working-file.ts';
 import { buildArgsSha256, entriesSha256 } from '../identity/inputs-key.ts';
 import type { PackRecord } from '../identity/pack-record.ts';
@@ -134,17 +135,24 @@ async function fileLines(
           `this clone does not have commit ${commit.slice(0, 12)}, so only what is not committed here is listed: git fetch --unshallow, or git fetch origin`,
         ]),
     ...(lines.length === 0 && (knowsCommit || commit === undefined)
-      ? [whyNothingDiffers(entriesThere, entries, lfsPointers)]
+      ? [await whyNothingDiffers(entriesThere, { context, entries, covers }, lfsPointers)]
       : []),
   ];
 }
 
 /** Here all files are those of the commit, and so they were not there. */
-function whyNothingDiffers(
+async function whyNothingDiffers(
   entriesThere: string,
-  entries: BuildInputs['entries'],
+  inputs: ComparedInputs,
   lfsPointers: ReadonlyMap<string, string>,
-): string {
+): Promise<string> {
+  const { entries } = inputs;
+  const archived = await archivedEntries(inputs);
+  if (archived.length < entries.length && entriesSha256(archived) === entriesThere) {
+    const kept = new Set(archived.map(({ path }) => path));
+    const missing = entries.filter(({ type, path }) => type !== 'directory' && !kept.has(path));
+    return `${missing[0]?.path} and all that .gitattributes marks with export-ignore was not there: install git on the runner before actions/checkout, which otherwise unpacks an archive`;
+  }
   const asPointers = entries.map((entry) => {
     const sha256 = entry.type === 'file' ? lfsPointers.get(entry.path) : undefined;
     return sha256 === undefined ? entry : { ...entry, sha256 };

@@ -1,6 +1,7 @@
 import { BottleError } from '../errors.ts';
 import { shellWord } from './command.ts';
-import { type Cause, type ComparedInputs, type Difference, onlyHere } from './differences.ts';
+import type { Cause, ComparedInputs, Difference } from './comparison.ts';
+import { onlyHere } from './differences.ts';
 
 type Words = (difference: Difference) => readonly [what: string, remedy: string];
 

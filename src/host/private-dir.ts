@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import * as fs from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { fileError, hasErrno } from '../errors.ts';
+import { BottleError, fileError, hasErrno } from '../errors.ts';
 import { isAlive, type Owner, thisOwner } from './owner.ts';
 
 const PREFIX = 'cbp-';
@@ -32,7 +32,13 @@ export async function withPrivateDir<T>(
     await fs.symlink(thisOwner(), dir + OWNER_SUFFIX);
     await fs.mkdir(dir, { mode: 0o700 });
   } catch (error) {
-    await fs.rm(dir + OWNER_SUFFIX, { force: true });
+    await fs.rm(dir + OWNER_SUFFIX, { force: true }).catch(() => {});
+    if (hasErrno(error, 'ENOENT', 'ENOTDIR')) {
+      throw new BottleError('cannot-write', `there is no directory ${parent} for working files`, {
+        hint: 'make it, or name another one by its absolute path with TMPDIR',
+        cause: error,
+      });
+    }
     throw fileError(`cannot make a working directory in ${parent}`, error);
   }
   try {

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import * as fs from 'node:fs/promises';
 import { delimiter, dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -220,6 +221,36 @@ describe('a miss names the file and its cause', () => {
     const inputs = await checkout.inputs();
     await fs.writeFile(record, JSON.stringify({ ...JSON.parse(await fs.readFile(record, 'utf8')), inputs }));
     expect(await differences()).toMatch(/those of the commit, so that there the build had others/);
+  });
+
+  test('files that an archive of the repository lacks', async () => {
+    const { checkout, cloned, differences, record } = await published(async ({ dir }) => {
+      await fs.writeFile(join(dir, '.gitattributes'), 'docs export-ignore\n');
+      await fs.mkdir(join(dir, 'docs'));
+      await fs.writeFile(join(dir, 'docs/a.md'), '');
+    });
+    await cloned();
+    await fs.rm(join(checkout.dir, 'docs'), { recursive: true });
+    const inputs = await checkout.inputs();
+    await fs.writeFile(record, JSON.stringify({ ...JSON.parse(await fs.readFile(record, 'utf8')), inputs }));
+    expect(await differences()).toMatch(
+      /^- docs\/a\.md and all that .* export-ignore was not there: install git/,
+    );
+  });
+
+  test('the content of Git LFS, where the build had pointers', async () => {
+    const { checkout, cloned, clone, differences, record } = await published(async ({ dir }) => {
+      await fs.writeFile(join(dir, '.gitattributes'), '*.bin filter=lfs\n');
+      const sha256 = createHash('sha256').update('content\n').digest('hex');
+      const pointer = `version https://git-lfs.github.com/spec/v1\noid sha256:${sha256}\nsize 8\n`;
+      await fs.writeFile(join(dir, 'model.bin'), pointer);
+    });
+    await cloned();
+    await fs.writeFile(join(clone, 'model.bin'), 'content\n');
+    expect(await checkout.inputs()).toMatchObject(JSON.parse(await fs.readFile(record, 'utf8')).inputs);
+    expect(await differences()).toMatch(
+      /^- model\.bin and all that Git LFS keeps were pointers there: set lfs: true/,
+    );
   });
 
   test('the target, the build arguments and the platform', async () => {

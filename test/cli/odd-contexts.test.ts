@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { sampleCheckout } from '../helpers/checkout.ts';
 import { runCli } from '../helpers/cli.ts';
+import { fakeDocker } from '../helpers/fake-docker.ts';
 import { tempDir } from '../helpers/temp-dir.ts';
 
 const MAIN = join(import.meta.dirname, '../../src/cli/main.ts');
@@ -83,6 +84,37 @@ test('a working directory that was deleted is named as the cause', async () => {
     );
     expect(status).toBe(66);
   }
+});
+
+test.each([
+  ['that is missing', '/nowhere/at/all'],
+  ['that is relative and missing', 'no/such/directory'],
+  ['that is a file', '/etc/passwd'],
+])('a TMPDIR %s is named with what to do', async (_, tmp) => {
+  const dir = await context();
+  const docker = await fakeDocker(dir, '*', 'exit 0');
+  const env = { TMPDIR: tmp, HOME: dir, ...docker.env };
+  const { exitCode, stderr } = await runCli(['pack', '--context', dir, '--no-kvm-check'], env);
+  expect(exitCode, stderr).toBe(73);
+  expect(stderr).toMatch(/there is no directory \/.* for working files\n {2}hint: make it, .* TMPDIR/);
+});
+
+test('two agents of one repository are told apart', async () => {
+  const { dir, commit, git } = await sampleCheckout();
+  for (const agent of ['one', 'two']) {
+    await fs.mkdir(join(dir, 'agents', agent), { recursive: true });
+    await fs.writeFile(join(dir, 'agents', agent, 'Dockerfile'), 'FROM scratch\nCOPY . /\n');
+  }
+  await fs.writeFile(join(dir, '.gitignore'), '*.log\n');
+  await commit();
+  await fs.writeFile(join(dir, 'agents/one/a.log'), '');
+  await git('rm', '--quiet', '-r', '--cached', 'agents/two');
+  const one = await runCli(['key', '--context', join(dir, 'agents/one')]);
+  expect(one.stderr.match(/only in this clone: .*/g)).toEqual([
+    expect.stringMatching(/: a\.log is ignored by git/),
+  ]);
+  const two = await runCli(['key', '--context', join(dir, 'agents/two')]);
+  expect(two.stderr).toMatch(/only in this clone: .*not tracked by git/);
 });
 
 test('a name that is not UTF-8 is told with its place, and may be in what is ignored', async () => {
