@@ -3,15 +3,13 @@ import { bindSidecar } from '../fetch/bind.ts';
 import { hostGuestPlatform } from '../identity/platform.ts';
 import { storeDir } from '../store/location.ts';
 import { Store } from '../store/store.ts';
-import { type BuildCommandOptions, imageName, readInputs } from './build-options.ts';
+import { imageName, readInputs } from './build-options.ts';
+import type { BindOptions } from './flags/bind.ts';
 import type { Output } from './output.ts';
 
-export interface BindCommandOptions extends Omit<BuildCommandOptions, 'platform'> {
-  readonly image?: string;
-  readonly prove?: true;
-  /** For the docker build that binds. */
+export interface BindCommandOptions extends BindOptions {
+  /** Further arguments for docker build. */
   readonly extraArgs?: readonly string[];
-  readonly store?: string;
 }
 
 /** `claude-bottle bind`: what fetch does after the download, for a sidecar that is in the store already. */

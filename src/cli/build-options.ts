@@ -2,16 +2,11 @@ import { type BuildInputs, readBuildInputs } from '../context/build-inputs.ts';
 import { parseImageReference } from '../identity/image-reference.ts';
 import { type GuestPlatform, hostGuestPlatform, parseGuestPlatform } from '../identity/platform.ts';
 import { warningsTo } from '../progress.ts';
+import type { FetchOptions } from './flags/fetch.ts';
 import type { Output } from './output.ts';
 
 /** What every command has that speaks of a build. */
-export interface BuildCommandOptions {
-  readonly context: string;
-  readonly file?: string;
-  readonly target?: string;
-  readonly buildArg: readonly string[];
-  readonly platform?: string;
-}
+export type BuildCommandOptions = Pick<FetchOptions, 'context' | 'file' | 'target' | 'buildArg' | 'platform'>;
 
 export function platformOf({ platform }: Pick<BuildCommandOptions, 'platform'>): GuestPlatform {
   return platform === undefined ? hostGuestPlatform() : parseGuestPlatform(platform);

@@ -11,14 +11,11 @@ import { redacted } from '../remote/url.ts';
 import { readSidecar } from '../sidecar/verify.ts';
 import { storeDir } from '../store/location.ts';
 import { Store } from '../store/store.ts';
+import type { DoctorOptions } from './flags/doctor.ts';
 import type { Output } from './output.ts';
 
 /** Room for an agent image of 2 GB, flattened and packed. */
 const COMFORTABLE_BYTES = 8e9;
-
-export interface DoctorOptions {
-  readonly store?: string;
-}
 
 interface Finding {
   readonly state: 'ok' | 'warn' | 'fail';

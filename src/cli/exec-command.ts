@@ -3,8 +3,8 @@ import { once } from 'node:events';
 import { constants } from 'node:os';
 import { BottleError, hasErrno } from '../errors.ts';
 import { platformOf } from './build-options.ts';
-import type { CommandContext } from './commands.ts';
 import { type FetchCommandOptions, fetchAndBind } from './fetch-command.ts';
+import type { CommandContext } from './output.ts';
 
 /** Misses that claude-bottle makes up for: it packs for itself, as it does without us. */
 const GOES_ON = [66, 69, 75];

@@ -8,12 +8,9 @@ import { publishedNameOf } from '../identity/published-name.ts';
 import { copySidecar, type PackedSidecar } from '../sidecar/file.ts';
 import { storeDir } from '../store/location.ts';
 import { Store } from '../store/store.ts';
-import { type BuildCommandOptions, readInputs } from './build-options.ts';
+import { readInputs } from './build-options.ts';
+import type { ExportCommandOptions } from './flags/export.ts';
 import type { Output } from './output.ts';
-
-export interface ExportCommandOptions extends BuildCommandOptions {
-  readonly store?: string;
-}
 
 /** `claude-bottle export`: copies sidecars of the store with their records and bundles, for a machine without a network. */
 export async function runExport(

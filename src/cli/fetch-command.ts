@@ -17,24 +17,15 @@ import { findSmolvm, requireSupported } from '../pack/smolvm.ts';
 import { warningsTo } from '../progress.ts';
 import { isDefaultStore, storeDir } from '../store/location.ts';
 import { Store } from '../store/store.ts';
-import { type BuildCommandOptions, imageName, platformOf, readInputs } from './build-options.ts';
+import { imageName, platformOf, readInputs } from './build-options.ts';
+import type { FetchOptions } from './flags/fetch.ts';
 import type { Output } from './output.ts';
-import { openSources, type SourceCommandOptions } from './sources.ts';
-import { type TrustCommandOptions, trustOf } from './trust-options.ts';
+import { openSources } from './sources.ts';
+import { trustOf } from './trust-options.ts';
 
-export interface FetchCommandOptions extends BuildCommandOptions, SourceCommandOptions, TrustCommandOptions {
-  readonly sha256?: string;
-  readonly commit?: string;
-  readonly locked?: true;
-  readonly offline?: true;
-  readonly dryRun?: true;
-  readonly bind: boolean;
-  readonly prove?: true;
-  /** For the docker build that binds. */
+export interface FetchCommandOptions extends FetchOptions {
+  /** Further arguments for the docker build that binds. */
   readonly extraArgs?: readonly string[];
-  readonly image?: string;
-  readonly store?: string;
-  readonly printPath?: true;
 }
 
 export interface FetchedAndBound {

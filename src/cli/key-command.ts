@@ -2,14 +2,9 @@ import { type BuildInputs, readBuildInputs } from '../context/build-inputs.ts';
 import { BottleError } from '../errors.ts';
 import type { ContextEntry } from '../identity/inputs-key.ts';
 import type { GuestPlatform } from '../identity/platform.ts';
-import { type BuildCommandOptions, platformOf, warnAboutOnlyHere } from './build-options.ts';
+import { platformOf, warnAboutOnlyHere } from './build-options.ts';
+import type { KeyCommandOptions } from './flags/key.ts';
 import type { Output } from './output.ts';
-
-export interface KeyCommandOptions extends BuildCommandOptions {
-  readonly explain?: boolean;
-  /** A file with a pack record. */
-  readonly against?: string;
-}
 
 /** `claude-bottle key`: prints the inputs key; with --explain, what it is made of. */
 export async function runKey(

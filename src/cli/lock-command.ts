@@ -10,18 +10,10 @@ import { judgeOffer } from '../fetch/trust.ts';
 import { GUEST_PLATFORMS, type GuestPlatform, parseGuestPlatform } from '../identity/platform.ts';
 import { storeDir } from '../store/location.ts';
 import { Store } from '../store/store.ts';
-import type { BuildCommandOptions } from './build-options.ts';
+import type { LockCommandOptions } from './flags/lock.ts';
 import type { Output } from './output.ts';
-import { openSources, type SourceCommandOptions } from './sources.ts';
-import { type TrustCommandOptions, trustOf } from './trust-options.ts';
-
-export interface LockCommandOptions
-  extends Omit<BuildCommandOptions, 'platform'>,
-    SourceCommandOptions,
-    TrustCommandOptions {
-  readonly store?: string;
-  readonly platform: readonly string[];
-}
+import { openSources } from './sources.ts';
+import { trustOf } from './trust-options.ts';
 
 /** `claude-bottle lock`: writes down which sidecar each platform has for this checkout, and where it is. */
 export async function runLock(

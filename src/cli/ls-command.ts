@@ -2,13 +2,10 @@ import { formatBytes } from '../host/disk.ts';
 import { storeDir } from '../store/location.ts';
 import { type ListedSidecar, Store } from '../store/store.ts';
 import { formatAge } from './age.ts';
+import type { LsCommandOptions } from './flags/ls.ts';
 import type { Output } from './output.ts';
 
 const COLUMNS = ['ID16', 'KEY', 'PLATFORM', 'SIZE', 'INSTALLED', 'BOUND TO'];
-
-export interface LsCommandOptions {
-  readonly store?: string;
-}
 
 /** `claude-bottle ls`: a line for each sidecar of the store. */
 export async function runLs(options: LsCommandOptions, output: Output): Promise<number> {

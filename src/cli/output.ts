@@ -16,6 +16,14 @@ export interface Output {
   error(error: BottleError): void;
 }
 
+/** What a verb works with once its line is understood. */
+export interface CommandContext {
+  readonly output: Output;
+  readonly signal: AbortSignal;
+  /** From now on signals do what they do by default: for a command that hands over to another program. */
+  readonly releaseSignals: () => void;
+}
+
 export interface OutputOptions {
   readonly json: boolean;
   readonly debug: boolean;
@@ -23,19 +31,20 @@ export interface OutputOptions {
   readonly quiet: boolean;
 }
 
-export function terminalOutput({ json, debug, quiet }: OutputOptions): Output {
-  const progress = createProgress(process.stderr, { quiet });
+/** @param flags becomes what the line says once it is parsed */
+export function terminalOutput(flags: OutputOptions): Output {
+  const progress = createProgress(process.stderr, flags);
   outliveReaders();
   return {
     onProgress: progress.handle,
     result(value, lines, paint = (line) => line) {
       progress.clear();
       process.stdout.write(
-        json ? `${shownJson(value)}\n` : lines.map((line) => `${paint(shown(line))}\n`).join(''),
+        flags.json ? `${shownJson(value)}\n` : lines.map((line) => `${paint(shown(line))}\n`).join(''),
       );
     },
     note(message) {
-      if (quiet) {
+      if (flags.quiet) {
         return;
       }
       progress.clear();
@@ -44,7 +53,7 @@ export function terminalOutput({ json, debug, quiet }: OutputOptions): Output {
     error(error) {
       progress.clear();
       const { code, exitCode, message, hint, details } = error;
-      if (json) {
+      if (flags.json) {
         const failure = { code, exit: exitCode, message, hint, ...(details.length > 0 && { details }) };
         process.stdout.write(`${shownJson(failure)}\n`);
       }
@@ -52,7 +61,7 @@ export function terminalOutput({ json, debug, quiet }: OutputOptions): Output {
         `${styleText('red', 'claude-bottle: error:', { stream: process.stderr })} ${shown(message)}`,
         ...details.map((line) => `  | ${shown(line)}`),
         ...(hint === undefined ? [] : [`  hint: ${shown(hint)}`]),
-        ...(debug
+        ...(flags.debug
           ? stackOf(error)
               .split('\n')
               .map((line) => `  ${shown(line)}`)

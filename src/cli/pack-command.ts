@@ -16,30 +16,12 @@ import { warningsTo } from '../progress.ts';
 import { copySidecar } from '../sidecar/file.ts';
 import { storeDir } from '../store/location.ts';
 import { Store, type StoredSidecar } from '../store/store.ts';
-import {
-  type BuildCommandOptions,
-  imageName,
-  platformOf,
-  readInputs,
-  warnAboutOnlyHere,
-} from './build-options.ts';
+import { imageName, platformOf, readInputs, warnAboutOnlyHere } from './build-options.ts';
+import type { PackOptions } from './flags/pack.ts';
 import type { Output } from './output.ts';
 
-export interface PackCommandOptions extends BuildCommandOptions {
-  readonly secret: readonly string[];
-  readonly image?: string;
-  readonly build: boolean;
-  readonly hop: Hop['kind'];
-  readonly registryImage?: string;
-  readonly store?: string;
-  readonly out?: string;
-  readonly cpus?: number;
-  readonly mem?: number;
-  readonly timeout: number;
-  readonly smokeTest?: string;
-  readonly smokeTestOutput?: string;
-  readonly force?: true;
-  readonly kvmCheck: boolean;
+export interface PackCommandOptions extends PackOptions {
+  /** Further arguments for docker build. */
   readonly extraArgs: readonly string[];
 }
 

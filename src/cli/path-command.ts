@@ -2,12 +2,9 @@ import { readBuildInputs } from '../context/build-inputs.ts';
 import { BottleError } from '../errors.ts';
 import { findKept } from '../store/kept.ts';
 import { openStoreDir, storeDir } from '../store/location.ts';
-import { type BuildCommandOptions, platformOf } from './build-options.ts';
+import { platformOf } from './build-options.ts';
+import type { PathCommandOptions } from './flags/path.ts';
 import type { Output } from './output.ts';
-
-export interface PathCommandOptions extends BuildCommandOptions {
-  readonly store?: string;
-}
 
 /** `claude-bottle path`: for scripts; it looks, and neither asks a source nor reads the sidecar from end to end. */
 export async function runPath(

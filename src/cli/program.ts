@@ -1,8 +1,8 @@
 import { Command, CommanderError } from 'commander';
 import packageJson from '../../package.json' with { type: 'json' };
 import { asBottleError, InterruptedError } from '../errors.ts';
-import { addCommands, type CommandContext, type CommandRun } from './commands.ts';
-import { terminalOutput } from './output.ts';
+import { type CommandContext, type OutputOptions, terminalOutput } from './output.ts';
+import { type Start, verbs } from './verbs.ts';
 
 const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
 
@@ -19,13 +19,8 @@ Exit codes:
 
 /** Runs one command line and returns the exit code. */
 export async function main(argv: readonly string[]): Promise<number> {
-  // What follows `--` belongs to another program.
-  const ours = argv.includes('--') ? argv.slice(0, argv.indexOf('--')) : argv;
-  const output = terminalOutput({
-    json: ours.includes('--json'),
-    debug: ours.includes('--debug'),
-    quiet: ours.includes('--quiet'),
-  });
+  const flags = { json: false, debug: false, quiet: false };
+  const output = terminalOutput(flags);
   const interruption = new AbortController();
   const stop = (signal: NodeJS.Signals) => {
     if (interruption.signal.aborted) {
@@ -44,17 +39,20 @@ export async function main(argv: readonly string[]): Promise<number> {
     process.on(signal, stop);
   }
   try {
-    return await run(argv, { output, signal: interruption.signal, releaseSignals });
+    return await run(argv, { output, signal: interruption.signal, releaseSignals }, flags);
   } finally {
     releaseSignals();
   }
 }
 
-async function run(argv: readonly string[], context: CommandContext): Promise<number> {
+async function run(argv: readonly string[], context: CommandContext, flags: OutputOptions): Promise<number> {
   const { output, signal } = context;
   let exitCode = 0;
   const program = createProgram(async (command) => {
     exitCode = await command(context);
+  });
+  program.hook('preAction', (_, command) => {
+    Object.assign(flags, command.optsWithGlobals());
   });
   try {
     await program.parseAsync(argv);
@@ -76,7 +74,7 @@ async function run(argv: readonly string[], context: CommandContext): Promise<nu
   }
 }
 
-function createProgram(start: (command: CommandRun) => Promise<void>): Command {
+function createProgram(start: Start): Command {
   const program = new Command('claude-bottle')
     .description('Prebuilt, verified .smolmachine sidecars, where claude-bottle looks for them.')
     .version(packageJson.version)
@@ -87,6 +85,8 @@ function createProgram(start: (command: CommandRun) => Promise<void>): Command {
     .showSuggestionAfterError()
     .showHelpAfterError('(claude-bottle --help lists what there is)')
     .addHelpText('after', EXIT_CODES_HELP);
-  addCommands(program, start);
+  for (const command of verbs(start)) {
+    program.addCommand(command.copyInheritedSettings(program));
+  }
   return program;
 }

@@ -38,10 +38,8 @@ interface Stage {
  * One line for each stage that is done. For the stage at work there is a moving line on a terminal, and elsewhere a
  * line every now and then.
  */
-export function createProgress(
-  stream: WriteStream,
-  { quiet = false, now = performance.now.bind(performance) }: ProgressOptions = {},
-): Progress {
+export function createProgress(stream: WriteStream, options: ProgressOptions = {}): Progress {
+  const { now = performance.now.bind(performance) } = options;
   const isTerminal = stream.isTTY === true;
   const stages = new Map<string, Stage>();
   let drawnAt = Number.NEGATIVE_INFINITY;
@@ -94,7 +92,7 @@ export function createProgress(
         print(`${styleText('yellow', 'claude-bottle: warning:', { stream })} ${shown(event.message)}`);
         return;
       }
-      if (quiet) {
+      if (options.quiet) {
         return;
       }
       const stage = (event.type !== 'start' && stages.get(event.stage)) || enter(event.stage);

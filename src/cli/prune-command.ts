@@ -5,17 +5,8 @@ import { storeDir } from '../store/location.ts';
 import type { KeepReason, PrunedSidecar, RemoveReason } from '../store/prune.ts';
 import { Store } from '../store/store.ts';
 import { formatAge } from './age.ts';
+import type { PruneCommandOptions } from './flags/prune.ts';
 import type { Output } from './output.ts';
-
-export interface PruneCommandOptions {
-  /** Milliseconds. */
-  readonly olderThan?: number;
-  /** Bytes. */
-  readonly maxSize?: number;
-  readonly keep: number;
-  readonly dryRun?: boolean;
-  readonly store?: string;
-}
 
 const REASONS: Record<RemoveReason | KeepReason, string> = {
   old: 'not used for longer',
@@ -28,7 +19,7 @@ const REASONS: Record<RemoveReason | KeepReason, string> = {
 
 /** `claude-bottle prune`: says of each sidecar whether it goes, and why. */
 export async function runPrune(
-  { olderThan, maxSize, keep, dryRun = false, store: dir }: PruneCommandOptions,
+  { olderThan, maxSize, keep, dryRun, store: dir }: PruneCommandOptions,
   output: Output,
 ): Promise<number> {
   if (olderThan === undefined && maxSize === undefined) {
@@ -43,7 +34,7 @@ export async function runPrune(
   const result = await store.prune({ olderThanMs: olderThan, maxBytes: maxSize, keep, dryRun });
   const now = Date.now();
   const { removed, kept, freedBytes, quarantineRemoved } = result;
-  output.result({ dryRun, ...result }, [
+  output.result({ dryRun: dryRun ?? false, ...result }, [
     ...removed.map((sidecar) => lineOf(dryRun ? 'would go' : 'removed', sidecar, now)),
     ...kept.map((sidecar) => lineOf('kept', sidecar, now)),
     ...quarantineRemoved.map((path) => `${(dryRun ? 'would go' : 'removed').padEnd(9)} ${path}`),

@@ -10,16 +10,12 @@ import { warningsTo } from '../progress.ts';
 import { githubSite } from '../remote/github.ts';
 import { HttpClient } from '../remote/http.ts';
 import type { RegistryTools } from '../remote/oci.ts';
+import type { FetchOptions } from './flags/fetch.ts';
 import type { Output } from './output.ts';
 
 /** What every command has that asks the sources. */
-export interface SourceCommandOptions {
-  readonly from?: string;
-  readonly repo?: string;
-  readonly githubUrl?: string;
-  readonly token?: string;
-  readonly allowTokenHost?: readonly string[];
-}
+export type SourceCommandOptions = Pick<FetchOptions, 'from' | 'repo' | 'githubUrl' | 'token'> &
+  Partial<Pick<FetchOptions, 'allowTokenHost'>>;
 
 export interface OpenSources {
   readonly tools: RegistryTools;

@@ -1,21 +1,16 @@
 import { BottleError } from '../errors.ts';
 import type { TrustOptions } from '../fetch/trust.ts';
 import { defaultBranchOf } from '../git/history.ts';
-import type { ProvenanceMode } from '../trust/decide.ts';
+import type { FetchOptions } from './flags/fetch.ts';
 
 /** Where a clone does not say what its remote's default branch is. */
 const USUAL_DEFAULT_BRANCH = 'main';
 
 /** What every command has that decides whom to trust. */
-export interface TrustCommandOptions {
-  readonly context: string;
-  readonly provenance: ProvenanceMode;
-  readonly allowOlder?: true;
-  readonly trustedRoot?: string;
-  readonly signerWorkflow?: string;
-  readonly allowSelfHosted?: true;
-  readonly branch: readonly string[];
-}
+export type TrustCommandOptions = Pick<
+  FetchOptions,
+  'context' | 'provenance' | 'allowOlder' | 'trustedRoot' | 'signerWorkflow' | 'allowSelfHosted' | 'branch'
+>;
 
 export async function trustOf(options: TrustCommandOptions): Promise<TrustOptions> {
   const { provenance, allowOlder = false, allowSelfHosted = false, signerWorkflow, trustedRoot } = options;

@@ -10,17 +10,9 @@ import { storeDir } from '../store/location.ts';
 import { Store, type StoredSidecar } from '../store/store.ts';
 import { acceptedBranches, readMemory } from '../trust/trust-memory.ts';
 import type { Provenance } from '../trust/verify.ts';
+import type { VerifyCommandOptions } from './flags/verify.ts';
 import type { Output } from './output.ts';
-import type { SourceCommandOptions } from './sources.ts';
-import { type TrustCommandOptions, trustOf } from './trust-options.ts';
-
-export interface VerifyCommandOptions
-  extends Omit<TrustCommandOptions, 'allowOlder'>,
-    Pick<SourceCommandOptions, 'repo' | 'githubUrl'> {
-  readonly all?: true;
-  readonly deep?: true;
-  readonly store?: string;
-}
+import { trustOf } from './trust-options.ts';
 
 interface Verdict {
   readonly path: string;

@@ -1,0 +1,10 @@
+import { buildOptions, examples, jsonOption, type OptionsOf, storeOption, verb } from '../options.ts';
+
+export function pathFlags() {
+  return buildOptions(verb('path', 'print the path of the stored sidecar of this checkout; asks no source'))
+    .addOption(storeOption())
+    .addOption(jsonOption())
+    .addHelpText('after', examples(['ls -l "$(claude-bottle path)"', 'in a script']));
+}
+
+export type PathCommandOptions = OptionsOf<typeof pathFlags>;
