@@ -11,7 +11,9 @@ const API_VERSION = '2022-11-28';
 /** A release of a thousand assets has about 2 MB. */
 const MAX_ANSWER_BYTES = 8 * 1024 * 1024;
 const GH_TIMEOUT_MS = 5_000;
-const DEFAULT_SERVER = 'https://github.com';
+const DEFAULT_HOST = 'github.com';
+/** For other hosts than the one that is asked about, and what would change how gh answers. */
+const NOT_FOR_GH = /^(GH|GITHUB)_((ENTERPRISE_)?TOKEN|HOST|DEBUG|FORCE_TTY)$/;
 
 const API_HEADERS = { accept: 'application/vnd.github+json', 'x-github-api-version': API_VERSION };
 
@@ -47,8 +49,10 @@ export async function githubSite({
   env,
 }: SiteOptions): Promise<GitHubSite> {
   const chosen = serverUrl || env.GITHUB_SERVER_URL;
-  const server = checkedUrl(chosen || (remoteHost ? `https://${remoteHost}` : DEFAULT_SERVER));
-  const isGuess = !chosen && !isGitHubsOwn(server);
+  // As gh has it: the checkout comes first, and GH_HOST says which other server is one of the user's.
+  const ghHost = env.GH_HOST?.replace(/^https:\/\/|\/+$/g, '').toLowerCase();
+  const server = checkedUrl(chosen || `https://${remoteHost || ghHost || DEFAULT_HOST}`);
+  const isGuess = !chosen && ![DEFAULT_HOST, ghHost].includes(server.host);
   if (givenToken && isGuess) {
     throw new BottleError('usage', `--token for ${server.host}, which only the checkout's remote names`, {
       hint: `if it is for that server, name it: --github-url ${server.origin}`,
@@ -56,12 +60,12 @@ export async function githubSite({
   }
   const apiUrl = apiUrlOf(server, env);
   const token = requireHeaderText(
-    givenToken || tokenOfEnvironment(server, Boolean(chosen), env) || (await tokenOfGh(server.host, env)),
+    givenToken || (isGuess ? '' : tokenOfEnvironment(server, env)) || (await tokenOfGh(server.host, env)),
   );
   return {
     serverUrl: server.origin,
     apiUrl,
-    registryHost: server.hostname === 'github.com' ? 'ghcr.io' : `containers.${server.hostname}`,
+    registryHost: server.hostname === DEFAULT_HOST ? 'ghcr.io' : `containers.${server.hostname}`,
     credential: token === undefined ? undefined : credentialFor(new URL(apiUrl).origin, token),
     token,
     isGuess,
@@ -73,7 +77,7 @@ function credentialFor(origin: string, token: string): Credential {
 }
 
 function apiUrlOf(server: URL, env: NodeJS.ProcessEnv): string {
-  const serverOfEnvironment = env.GITHUB_SERVER_URL || DEFAULT_SERVER;
+  const serverOfEnvironment = env.GITHUB_SERVER_URL || `https://${DEFAULT_HOST}`;
   if (env.GITHUB_API_URL && checkedUrl(serverOfEnvironment).origin === server.origin) {
     return checkedUrl(env.GITHUB_API_URL).href.replace(/\/+$/, '');
   }
@@ -82,37 +86,36 @@ function apiUrlOf(server: URL, env: NodeJS.ProcessEnv): string {
 
 /** Run by GitHub: github.com, or a subdomain of ghe.com (data residency). */
 function isGitHubsOwn({ hostname }: URL): boolean {
-  return hostname === 'github.com' || hostname.endsWith('.ghe.com');
+  return hostname === DEFAULT_HOST || hostname.endsWith('.ghe.com');
 }
 
 /**
- * As gh reads them: GH_TOKEN is for GitHub's own hosts, GH_ENTERPRISE_TOKEN for a server of one's own. On a runner of
- * such a server GITHUB_TOKEN is its token. None of them is for a host that only the checkout names: whoever made the
- * checkout would choose who gets the token.
+ * As gh reads them: GH_TOKEN is for GitHub's own hosts, GH_ENTERPRISE_TOKEN for other servers. On a runner of such a server
+ * GITHUB_TOKEN is its token. None of them is for a host that only the checkout names, *.ghe.com included: the person who
+ * made the checkout would choose who gets the token.
  */
-function tokenOfEnvironment(server: URL, isChosen: boolean, env: NodeJS.ProcessEnv): string | undefined {
+function tokenOfEnvironment(server: URL, env: NodeJS.ProcessEnv): string | undefined {
   const tokens = [env.GH_TOKEN, env.GITHUB_TOKEN];
-  if (!isGitHubsOwn(server)) {
-    if (!isChosen) {
-      return undefined;
-    }
-    tokens.unshift(env.GH_ENTERPRISE_TOKEN, env.GITHUB_ENTERPRISE_TOKEN);
+  const ofServer = [env.GH_ENTERPRISE_TOKEN, env.GITHUB_ENTERPRISE_TOKEN];
+  if (isGitHubsOwn(server)) {
+    return tokens.find(Boolean);
   }
-  return tokens.find(Boolean);
+  const isRunners = URL.parse(env.GITHUB_SERVER_URL ?? '')?.origin === server.origin;
+  return [...ofServer, ...(isRunners ? tokens : [])].find(Boolean);
 }
 
 /**
- * The login of gh, which keeps it in the system's keyring or in a file. It is asked without the tokens of the environment,
- * which it would print for any host, and only where it is found on PATH.
+ * The login of gh for this host, which it keeps in the system's keyring or in a file. It is asked without the tokens of the
+ * environment, which it would print for any host, and only where it is found on PATH.
  */
 async function tokenOfGh(host: string, env: NodeJS.ProcessEnv): Promise<string | undefined> {
   if (!env.PATH) {
     return undefined;
   }
-  const { GH_TOKEN, GITHUB_TOKEN, GH_ENTERPRISE_TOKEN, GITHUB_ENTERPRISE_TOKEN, ...rest } = env;
+  const rest = Object.fromEntries(Object.entries(env).filter(([name]) => !NOT_FOR_GH.test(name)));
   try {
     const asked = await readChild('gh', ['auth', 'token', '--hostname', host], {
-      env: { ...rest, GH_PROMPT_DISABLED: '1' },
+      env: { ...rest, GH_PROMPT_DISABLED: '1', GH_NO_UPDATE_NOTIFIER: '1' },
       timeoutMs: GH_TIMEOUT_MS,
     });
     return asked.exitCode === 0 ? asked.stdout : undefined;
@@ -200,7 +203,7 @@ export async function readApi<T>(
   schema: z.ZodMiniType<T>,
 ): Promise<T> {
   const answer = await http.readJson(apiRequest(site, path), MAX_ANSWER_BYTES).catch((error: unknown) => {
-    throw signOnError(error, site) ?? error;
+    throw loginError(error, site) ?? error;
   });
   return parseAnswer(answer, `${site.apiUrl}/${path}`, schema);
 }
@@ -216,7 +219,7 @@ export async function sendApi<T>(
   schema: z.ZodMiniType<T>,
 ): Promise<T> {
   const { body, url } = await http.send(request).catch((error: unknown) => {
-    throw signOnError(error, site) ?? error;
+    throw loginError(error, site) ?? error;
   });
   const answer = await text(body).catch((error: unknown) => {
     throw bodyError(error, url);
@@ -243,8 +246,13 @@ function parseAnswer<T>(answer: unknown, url: string, schema: z.ZodMiniType<T>):
   return data;
 }
 
-/** An organisation with single sign-on wants each token authorised once, on the page that the header names. */
-function signOnError(error: unknown, { serverUrl }: GitHubSite): BottleError | undefined {
+/** An organization with single sign-on wants each token authorized once, on the page that the header names. */
+function loginError(error: unknown, { serverUrl, token }: GitHubSite): BottleError | undefined {
+  if (error instanceof HttpError && error.status === 401 && token !== undefined) {
+    return error.explained(': the token has expired, was revoked, or is not for this server', {
+      hint: 'make a new token (GH_TOKEN, or gh auth login); a public repository needs none: unset GH_TOKEN',
+    });
+  }
   const header =
     error instanceof HttpError && error.status === 403 ? error.headers['x-github-sso'] : undefined;
   if (typeof header !== 'string') {
@@ -252,8 +260,8 @@ function signOnError(error: unknown, { serverUrl }: GitHubSite): BottleError | u
   }
   const page = URL.parse(/\burl=(\S+)/.exec(header)?.[1] ?? '');
   const where = page?.origin === serverUrl ? page.href : `${serverUrl}/settings/tokens (Configure SSO)`;
-  return new BottleError('authentication', 'the organisation wants the token authorised for single sign-on', {
-    hint: `authorise it at ${where}`,
+  return new BottleError('authentication', 'the organization wants the token authorized for single sign-on', {
+    hint: `authorize it at ${where}`,
     cause: error,
   });
 }

@@ -67,12 +67,25 @@ describe('the token', () => {
   it('is that of the own server for an own server', async () => {
     expect(await tokenAt('https://ghe.example', all)).toBe('gh-own');
     expect(await tokenAt('https://ghe.example', { ...all, GH_ENTERPRISE_TOKEN: '' })).toBe('github-own');
-    expect(await tokenAt('https://ghe.example', { GITHUB_TOKEN: 'github' })).toBe('github');
+    const onRunner = { GITHUB_TOKEN: 'github', GITHUB_SERVER_URL: 'https://ghe.example' };
+    expect(await tokenAt('https://ghe.example', onRunner)).toBe('github');
+    expect(await tokenAt('https://ghe.example', { GITHUB_TOKEN: 'github', GH_TOKEN: 'gh' })).toBeUndefined();
   });
 
   it('is not given to a server that only the checkout names', async () => {
-    expect((await site({ remoteHost: 'elsewhere.example', env: all })).credential).toBeUndefined();
+    for (const remoteHost of ['elsewhere.example', 'evil.ghe.com']) {
+      expect(await site({ remoteHost, env: all })).toMatchObject({ credential: undefined, isGuess: true });
+      expect((await site({ remoteHost, env: { ...all, GH_HOST: 'ghe.example' } })).token).toBeUndefined();
+    }
     expect((await site({ remoteHost: 'github.com', env: all })).token).toBe('gh');
+  });
+
+  it('is given to the server that GH_HOST names', async () => {
+    const env = { ...all, GH_HOST: 'acme.ghe.com' };
+    expect(await site({ remoteHost: 'acme.ghe.com', env })).toMatchObject({ token: 'gh', isGuess: false });
+    expect(await site({ env })).toMatchObject({ token: 'gh', serverUrl: 'https://acme.ghe.com' });
+    expect((await site({ remoteHost: 'github.com', env })).serverUrl).toBe('https://github.com');
+    expect((await site({ env: { ...all, GH_HOST: 'ghe.example' } })).token).toBe('gh-own');
   });
 
   it('that is given is refused for such a server, until the user names it', async () => {
