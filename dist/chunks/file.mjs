@@ -7,9 +7,11 @@ import { n as isDigest } from "./image-id.mjs";
 import { r as requireFreeBytes } from "./disk.mjs";
 import { t as readSmallFile } from "./small-file.mjs";
 import { t as canonicalize } from "./canonicalize.mjs";
-import { r as verifySidecar } from "./verify.mjs";
+import { t as parseJson } from "./json.mjs";
+import { r as damaged } from "./frame-reader.mjs";
+import { n as readSidecar, r as verifySidecar } from "./verify.mjs";
 import { Readable } from "node:stream";
-import { createHash } from "node:crypto";
+import { createHash, hash } from "node:crypto";
 import { constants as constants$1, createWriteStream } from "node:fs";
 import * as fs from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
@@ -80,6 +82,11 @@ const packRecordSchema = looseObject({
 		memMib: optional(int())
 	}),
 	hop: _enum(["embedded", "container"]),
+	/** The frame index, by which only what has changed is fetched. */
+	frames: optional(looseObject({
+		sha256,
+		sizeBytes
+	})),
 	packedAt: /* @__PURE__ */ datetime(),
 	/** What went into `docker build`; absent where an image was packed as it was found. */
 	inputs: optional(looseObject({
@@ -105,7 +112,7 @@ const packRecordSchema = looseObject({
 /** For where one that cannot be read counts as none; `fetch` says what is wrong with it (`parseRecord`). */
 function readableRecord(json) {
 	try {
-		return packRecordSchema.safeParse(JSON.parse(json)).data;
+		return packRecordSchema.safeParse(parseJson(json)).data;
 	} catch {
 		return;
 	}
@@ -121,6 +128,8 @@ function runtimeConfigSha256(config) {
 // src/identity/published-name.ts
 /** A Sigstore bundle is published beside its sidecar under the name with this behind it. */
 const BUNDLE_SUFFIX = ".sigstore.json";
+/** And so is its frame index. */
+const FRAMES_SUFFIX = ".frames";
 /** Names of published sidecars: those of the action's workflow artifacts, and of a release's assets. */
 function publishedName(platform, key) {
 	return sidecarName(platform, key);
@@ -132,8 +141,134 @@ function publishedNameOf({ platform, inputs, image }) {
 function sidecarName(platform, hex) {
 	return `smolmachine-${platform.replace("/", "-")}-${hex.slice(0, 16)}.smolmachine`;
 }
-/** A sidecar of that name, its bundle or its record: the sidecar's name, and what is behind it. */
-const PUBLISHED_FILE = /^(smolmachine-linux-(?:amd64|arm64)-[0-9a-f]{16}\.smolmachine)(\.sigstore\.json|\.json)?$/;
+/** A sidecar of that name, its bundle, frame index or record: the sidecar's name, and what is behind it. */
+const PUBLISHED_FILE = /^(smolmachine-linux-(?:amd64|arm64)-[0-9a-f]{16}\.smolmachine)(\.sigstore\.json|\.frames|\.json)?$/;
+/** Enough for a sidecar of 128 GiB, the most that smolvm unpacks. */
+const MAX_FRAME_INDEX_BYTES = 33554432;
+const READ_CHUNK_BYTES$1 = 1048576;
+/** One line of JSON: `{"version":1,"frames":[[sizeBytes,contentBytes,"sha256"],…]}`. */
+function formatFrameIndex({ frames }) {
+	const rows = frames.map(({ sizeBytes, contentBytes, sha256 }) => [
+		sizeBytes,
+		contentBytes,
+		sha256
+	]);
+	return Buffer.from(`${JSON.stringify({
+		version: 1,
+		frames: rows
+	})}\n`);
+}
+/**
+* Reads what `formatFrameIndex` writes, to the byte.
+* @throws BottleError `sidecar-damaged`
+*/
+function parseFrameIndex(bytes) {
+	if (bytes.length > 33554432) throw damagedIndex(`it has ${bytes.length} bytes, and at most ${MAX_FRAME_INDEX_BYTES} are allowed`);
+	let json;
+	try {
+		json = parseJson(bytes.toString("utf8"));
+	} catch (error) {
+		throw damagedIndex("it is not JSON", error);
+	}
+	const { version, frames: rows } = Object(json);
+	if (version !== 1 || !Array.isArray(rows)) throw damagedIndex(`it is not a frame index of version 1`);
+	const index = indexOf(rows.map(parseRow));
+	if (!formatFrameIndex(index).equals(bytes)) throw damagedIndex("it is not in its canonical form");
+	return index;
+}
+function parseRow(row, position) {
+	const [sizeBytes, contentBytes, sha256] = Array.isArray(row) ? row : [];
+	const isSize = (size, max) => Number.isInteger(size) && size >= 1 && size <= max;
+	if (!isSize(sizeBytes, 4210688) || !isSize(contentBytes, 4194304) || !/^[0-9a-f]{64}$/.test(String(sha256))) throw damagedIndex(`frame ${position} is not valid`);
+	return {
+		sizeBytes,
+		contentBytes,
+		sha256
+	};
+}
+/** Puts frames one after the other. */
+function indexOf(parts) {
+	let offset = 0;
+	return {
+		frames: parts.map((part) => {
+			const frame = {
+				offset,
+				...part
+			};
+			offset += part.sizeBytes;
+			return frame;
+		}),
+		framesBytes: offset
+	};
+}
+function damagedIndex(problem, cause) {
+	return new BottleError("sidecar-damaged", `damaged frame index: ${problem}`, {
+		hint: "fetch the sidecar again, or pack the image again",
+		cause
+	});
+}
+/**
+* The seek table of the zstd seekable format, a skippable frame that every zstd decoder passes over:
+* https://github.com/facebook/zstd/blob/dev/contrib/seekable_format/zstd_seekable_compression_format.md
+*/
+const SKIPPABLE_MAGIC = 407710302;
+const SEEKABLE_MAGIC = 2408770225;
+const SKIPPABLE_HEADER_BYTES = 8;
+const SEEK_TABLE_FOOTER_BYTES = 9;
+const SEEK_ENTRY_BYTES = 8;
+/**
+* Makes the frame index of a sidecar from its seek table and its bytes, or returns undefined where the sidecar was
+* not written in frames. Nobody's word is taken for a digest.
+*/
+async function readFrameIndex(file, assetsBytes, signal) {
+	const sizes = await readSeekTable(file, assetsBytes);
+	if (sizes === void 0) return;
+	const frames = [];
+	const chunk = Buffer.allocUnsafe(READ_CHUNK_BYTES$1);
+	let position = 0;
+	for (const { sizeBytes, contentBytes } of sizes) {
+		signal?.throwIfAborted();
+		const hash = createHash("sha256");
+		for (let left = sizeBytes; left > 0;) {
+			const { bytesRead } = await file.read(chunk, 0, Math.min(left, chunk.length), position);
+			if (bytesRead === 0) throw damaged("file", `it ended while it was read, at byte ${position}`);
+			hash.update(chunk.subarray(0, bytesRead));
+			position += bytesRead;
+			left -= bytesRead;
+		}
+		frames.push({
+			sizeBytes,
+			contentBytes,
+			sha256: hash.digest("hex")
+		});
+	}
+	return indexOf(frames);
+}
+/** The sizes of a sidecar's frames as its seek table lists them, unverified; undefined without such a table. */
+async function readSeekTable(file, assetsBytes) {
+	const footer = await readBefore(file, assetsBytes, SEEK_TABLE_FOOTER_BYTES);
+	if (footer?.readUInt32LE(5) !== SEEKABLE_MAGIC || footer[4] !== 0) return;
+	const count = footer.readUInt32LE(0);
+	const tableBytes = count * SEEK_ENTRY_BYTES + SEEK_TABLE_FOOTER_BYTES;
+	if (tableBytes > 33554432) return;
+	const table = await readBefore(file, assetsBytes, SKIPPABLE_HEADER_BYTES + tableBytes);
+	if (table?.readUInt32LE(0) !== SKIPPABLE_MAGIC || table.readUInt32LE(4) !== tableBytes) return;
+	const sizes = Array.from({ length: count }, (_, position) => {
+		const at = SKIPPABLE_HEADER_BYTES + position * SEEK_ENTRY_BYTES;
+		return {
+			sizeBytes: table.readUInt32LE(at),
+			contentBytes: table.readUInt32LE(at + 4)
+		};
+	});
+	const framesBytes = sizes.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+	return sizes.every(({ sizeBytes, contentBytes }) => sizeBytes >= 1 && sizeBytes <= 4210688 && contentBytes >= 1 && contentBytes <= 4194304) && framesBytes + table.length === assetsBytes ? sizes : void 0;
+}
+async function readBefore(file, end, length) {
+	if (end < length) return;
+	const bytes = Buffer.alloc(length);
+	const { bytesRead } = await file.read(bytes, 0, length, end - length);
+	return bytesRead === length ? bytes : void 0;
+}
 // src/sidecar/file.ts
 /** The most that is read of a pack record, and of a bundle. */
 const MAX_RECORD_BYTES = 1048576;
@@ -148,6 +283,10 @@ function recordPathOf(path) {
 /** Where the Sigstore bundle of a sidecar is, beside it. */
 function bundlePathOf(path) {
 	return path + BUNDLE_SUFFIX;
+}
+/** Where the frame index of a sidecar is, beside it. */
+function framesPathOf(path) {
+	return path + FRAMES_SUFFIX;
 }
 /** Undefined when there is no record that can be read. */
 async function readRecord(path) {
@@ -164,6 +303,24 @@ async function readBundle(path) {
 	} catch (error) {
 		if (hasErrno(error, "ENOENT")) return;
 		throw fileError(`cannot read ${bundlePathOf(path)}`, error);
+	}
+}
+/**
+* Makes the frame index of a sidecar from its bytes.
+* @returns undefined for a sidecar whose record names none
+* @throws BottleError `sidecar-damaged` when it is not the one that the record names
+*/
+async function makeFrameIndex({ path, record }) {
+	if (record.frames === void 0) return;
+	const { footer } = await readSidecar(path);
+	const file = await fs.open(path, constants$1.O_RDONLY | constants$1.O_NOFOLLOW | constants$1.O_NONBLOCK);
+	try {
+		const index = await readFrameIndex(file, footer.assetsBytes);
+		const bytes = index && formatFrameIndex(index);
+		if (bytes === void 0 || hash("sha256", bytes) !== record.frames.sha256) throw changedSidecar(path, "other frames");
+		return bytes;
+	} finally {
+		await file.close();
 	}
 }
 /** Verifies a file, against the pack record beside it where there is one. */
@@ -216,13 +373,18 @@ function changedSidecar(path, difference) {
 	return new BottleError("sidecar-damaged", `${path} has changed since it was verified: it has ${difference}`, { hint: "pack or fetch it again; something else writes to that file" });
 }
 /**
-* Copies a sidecar with its record and bundle to `target` and beside it. Everything is on disk before a name appears, and
+* Copies a sidecar with its record, frame index and bundle to `target` and beside it. Everything is on disk before a name appears, and
 * the record's name comes last, so that it is never beside another sidecar.
 */
 async function copySidecar({ path, record, report, bundle }, target, { signal, onBytes }) {
 	const dir = dirname(target);
 	const content = report ?? record.sidecar;
 	const files = [[target, Readable.from(checkedStream(path, content, onBytes))]];
+	const frames = record && await makeFrameIndex({
+		path,
+		record
+	});
+	if (frames !== void 0) files.push([framesPathOf(target), Readable.from([frames])]);
 	if (bundle !== void 0) files.push([bundlePathOf(target), Readable.from([bundle])]);
 	if (record !== void 0) files.push([recordPathOf(target), Readable.from([Buffer.from(formatRecord(record))])]);
 	try {
@@ -236,6 +398,7 @@ async function copySidecar({ path, record, report, bundle }, target, { signal, o
 		}
 		await fs.rm(recordPathOf(target), { force: true });
 		await fs.rm(bundlePathOf(target), { force: true });
+		await fs.rm(framesPathOf(target), { force: true });
 		for (const [name] of files) await fs.rename(tempOf(name), name);
 		await syncDirectory(dir);
 	} catch (error) {
@@ -258,4 +421,4 @@ async function removeAbandoned(dir, prefix) {
 		if (owner && !isAlive(owner)) await fs.rm(join(dir, name), { force: true });
 	}
 }
-export { datetime as C, syncFile as S, isSameRepository as _, checkedStream as a, runtimeConfigSha256 as b, formatRecord as c, recordPathOf as d, verifyFile as f, publishedNameOf as g, publishedName as h, changedSidecar as i, readBundle as l, PUBLISHED_FILE as m, MAX_RECORD_BYTES as n, copySidecar as o, BUNDLE_SUFFIX as p, bundlePathOf as r, expectedOf as s, MAX_BUNDLE_BYTES as t, readRecord as u, packRecordSchema as v, syncDirectory as x, readableRecord as y };
+export { isSameRepository as C, syncDirectory as D, runtimeConfigSha256 as E, syncFile as O, publishedNameOf as S, readableRecord as T, readSeekTable as _, checkedStream as a, PUBLISHED_FILE as b, formatRecord as c, readBundle as d, readRecord as f, parseFrameIndex as g, MAX_FRAME_INDEX_BYTES as h, changedSidecar as i, datetime as k, framesPathOf as l, verifyFile as m, MAX_RECORD_BYTES as n, copySidecar as o, recordPathOf as p, bundlePathOf as r, expectedOf as s, MAX_BUNDLE_BYTES as t, makeFrameIndex as u, BUNDLE_SUFFIX as v, packRecordSchema as w, publishedName as x, FRAMES_SUFFIX as y };

@@ -1,1 +1,1 @@
-export { t as MAX_BUNDLE_BYTES, n as MAX_RECORD_BYTES, r as bundlePathOf, i as changedSidecar, a as checkedStream, o as copySidecar, s as expectedOf, c as formatRecord, l as readBundle, u as readRecord, d as recordPathOf, f as verifyFile } from "./file.mjs";
+export { t as MAX_BUNDLE_BYTES, n as MAX_RECORD_BYTES, r as bundlePathOf, i as changedSidecar, a as checkedStream, o as copySidecar, s as expectedOf, c as formatRecord, l as framesPathOf, u as makeFrameIndex, d as readBundle, f as readRecord, p as recordPathOf, m as verifyFile } from "./file.mjs";

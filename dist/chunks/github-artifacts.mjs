@@ -5,6 +5,7 @@ import { t as GUEST_PLATFORMS } from "./platform.mjs";
 import { a as readChild } from "./child.mjs";
 import { n as isDigest } from "./image-id.mjs";
 import { _ as proxyFor, b as redacted, c as SilenceError, d as bodyError, f as isExpiredRedirect, g as unlessMissing, h as networkError, i as repositoryPath, l as SlownessError, m as mayPass, p as isUnreachable, r as readApi, s as HttpError, u as askedWaitMs, v as checkedUrl, y as isLoopback } from "./github.mjs";
+import { n as readableJson, t as parseJson } from "./json.mjs";
 import { t as version } from "./package.mjs";
 import * as http from "node:http";
 import { createHash } from "node:crypto";
@@ -42,6 +43,8 @@ function originOf(registry) {
 /** The layout of `smolvm pack push`. Source: smolvm, crates/smolvm-registry/src/lib.rs and push.rs. */
 const SIDECAR_MEDIA_TYPE = "application/vnd.smolmachines.smolmachine.v1";
 const SIDECAR_CONFIG_MEDIA_TYPE = "application/vnd.smolmachines.machine.config.v1+json";
+/** Of the frame index, a layer behind the sidecar's: smolvm takes the first layer of the sidecar's type. */
+const FRAMES_MEDIA_TYPE = "application/vnd.claude-bottle.frames.v1+json";
 const PACK_MODE_ANNOTATION = "com.smolmachines.pack.mode";
 /** Of the manifest: name and tag. Of the layer: the file's name, without which `oras pull` leaves the layer out. */
 const TITLE_ANNOTATION = "org.opencontainers.image.title";
@@ -174,7 +177,7 @@ var HttpClient = class {
 	async readJson(request, maxBytes) {
 		const { answer, bytes } = await this.read(request, maxBytes);
 		try {
-			return JSON.parse(bytes.toString("utf8"));
+			return parseJson(bytes.toString("utf8"));
 		} catch (error) {
 			throw new BottleError("network-failed", `${redacted(answer.url)} did not answer with JSON`, {
 				hint: "check that the address is right and that no proxy answers in its place",
@@ -455,7 +458,7 @@ function prettyJson(value) {
 function parseAnswer(schema, bytes, url) {
 	let json;
 	try {
-		json = JSON.parse(bytes.toString("utf8"));
+		json = parseJson(bytes.toString("utf8"));
 	} catch (error) {
 		throw unexpectedAnswer(url, error);
 	}
@@ -565,7 +568,7 @@ async function readIfThere(path) {
 }
 /** An empty file is what `touch` leaves, and what podman accepts. */
 function parseConfig(text) {
-	const { data } = configSchema.safeParse(text.trim() === "" ? {} : parseJson(text));
+	const { data } = configSchema.safeParse(text.trim() === "" ? {} : readableJson(text));
 	if (data === void 0) throw new Error("it is not a file of logins as docker and podman write it");
 	return data;
 }
@@ -638,7 +641,7 @@ async function askHelper(name, server, options) {
 		if (stdout.trim() === NOT_FOUND) return;
 		throw new Error(`${command} get ended with ${signal ?? `exit code ${exitCode}`}`);
 	}
-	const { data } = helperAnswerSchema.safeParse(parseJson(stdout));
+	const { data } = helperAnswerSchema.safeParse(readableJson(stdout));
 	if (data === void 0) throw new Error(`${command} get did not answer with a user name and a secret`);
 	const { Username: username, Secret: password } = data;
 	if (password === "") return;
@@ -646,13 +649,6 @@ async function askHelper(name, server, options) {
 		username,
 		password
 	};
-}
-function parseJson(text) {
-	try {
-		return JSON.parse(text);
-	} catch {
-		return;
-	}
 }
 // src/remote/oci-auth.ts
 const MAX_TOKEN_BYTES = 262144;
@@ -1140,4 +1136,4 @@ async function listArtifacts({ http, github }, repository, { runId, name, maxPag
 	}
 	return artifacts;
 }
-export { sharedTags as C, parseOciReference as E, registryRepository as S, originOf as T, TITLE_ANNOTATION as _, IMAGE_TYPE as a, keyTag as b, isIndex as c, rangeHeaders as d, BUNDLE_TYPE as f, SIDECAR_MEDIA_TYPE as g, SIDECAR_CONFIG_MEDIA_TYPE as h, RegistryAuth as i, prettyJson as l, PACK_RECORD_ANNOTATION as m, OciRepository as n, INDEX_TYPE as o, PACK_MODE_ANNOTATION as p, referrersTag as r, digestOf as s, listArtifacts as t, HttpClient as u, commitTag as v, formatName as w, platformTag as x, isBundleType as y };
+export { registryRepository as C, parseOciReference as D, originOf as E, platformTag as S, formatName as T, SIDECAR_MEDIA_TYPE as _, IMAGE_TYPE as a, isBundleType as b, isIndex as c, rangeHeaders as d, BUNDLE_TYPE as f, SIDECAR_CONFIG_MEDIA_TYPE as g, PACK_RECORD_ANNOTATION as h, RegistryAuth as i, prettyJson as l, PACK_MODE_ANNOTATION as m, OciRepository as n, INDEX_TYPE as o, FRAMES_MEDIA_TYPE as p, referrersTag as r, digestOf as s, listArtifacts as t, HttpClient as u, TITLE_ANNOTATION as v, sharedTags as w, keyTag as x, commitTag as y };

@@ -18,6 +18,6 @@ function shownJson(value) {
 	return JSON.stringify(value, void 0, 2).replace(UNSHOWN, (character) => character === "\n" ? character : spelledOut(character));
 }
 function spelledOut(character) {
-	return character.replace(/[^]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`);
+	return character.split("").map((unit) => unit.charCodeAt(0).toString(16).padStart(4, "0")).map((unit) => `\\u${unit}`).join("");
 }
 export { shownText as i, shown as n, shownJson as r, quoted as t };

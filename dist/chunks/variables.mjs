@@ -1,6 +1,6 @@
 import { n as error, s as notice, u as warning } from "./core.mjs";
 import { a as hasErrno, i as fileError } from "./errors.mjs";
-import { c as formatRecord, d as recordPathOf } from "./file.mjs";
+import { c as formatRecord, p as recordPathOf } from "./file.mjs";
 import { n as shown } from "./shown-text.mjs";
 import { t as formatBytes } from "./disk.mjs";
 import { randomBytes } from "node:crypto";

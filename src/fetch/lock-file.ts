@@ -3,6 +3,7 @@ import * as z from 'zod/mini';
 import { BottleError, fileError, hasErrno } from '../errors.ts';
 import { readSmallFile } from '../host/small-file.ts';
 import type { InputsKey } from '../identity/inputs-key.ts';
+import { readableJson } from '../identity/json.ts';
 import { GUEST_PLATFORMS, type GuestPlatform } from '../identity/platform.ts';
 import type { Offer } from './source.ts';
 
@@ -54,7 +55,7 @@ export async function readLockFile(path: string): Promise<LockFile> {
     }
     throw fileError(`cannot read ${path}`, error);
   }
-  const parsed = lockFileSchema.safeParse(parseJson(text));
+  const parsed = lockFileSchema.safeParse(readableJson(text));
   if (!parsed.success) {
     const field = parsed.error.issues[0]?.path.join('.') || 'the whole';
     throw damagedLockFile(
@@ -109,13 +110,5 @@ export async function writeLockFile(
     throw fileError(`cannot write ${path}`, error);
   } finally {
     await fs.rm(temp, { force: true });
-  }
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
   }
 }

@@ -1,4 +1,5 @@
 import { BottleError } from '../errors.ts';
+import { parseJson } from '../identity/json.ts';
 import { PACK_RECORD_VERSION, type PackRecord, packRecordSchema } from '../identity/pack-record.ts';
 
 /**
@@ -6,7 +7,7 @@ import { PACK_RECORD_VERSION, type PackRecord, packRecordSchema } from '../ident
  * @throws BottleError `sidecar-damaged`
  */
 export function parseRecord(content: Buffer | string, where: string): PackRecord {
-  const json = parseJson(content.toString(), where);
+  const json = recordJson(content.toString(), where);
   const { data, error } = packRecordSchema.safeParse(json);
   if (data !== undefined) {
     return data;
@@ -22,9 +23,9 @@ export function parseRecord(content: Buffer | string, where: string): PackRecord
   throw damagedRecord(`${where} is no pack record: ${issue?.path.join('.') || 'it'} is not as it has to be`);
 }
 
-function parseJson(text: string, where: string): unknown {
+function recordJson(text: string, where: string): unknown {
   try {
-    return JSON.parse(text);
+    return parseJson(text);
   } catch (error) {
     throw damagedRecord(`${where} is no pack record: it is not JSON`, undefined, error);
   }

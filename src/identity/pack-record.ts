@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import canonicalize from 'canonicalize';
 import * as z from 'zod/mini';
 import { isDigest } from './image-id.ts';
+import { parseJson } from './json.ts';
 import { GUEST_PLATFORMS } from './platform.ts';
 import { shownText } from './shown-text.ts';
 
@@ -76,7 +77,7 @@ export type PackRecord = Declared<z.infer<typeof packRecordSchema>>;
 /** For where one that cannot be read counts as none; `fetch` says what is wrong with it (`parseRecord`). */
 export function readableRecord(json: string): PackRecord | undefined {
   try {
-    return packRecordSchema.safeParse(JSON.parse(json)).data;
+    return packRecordSchema.safeParse(parseJson(json)).data;
   } catch {
     return undefined;
   }

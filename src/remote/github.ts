@@ -2,6 +2,7 @@ import { text } from 'node:stream/consumers';
 import type * as z from 'zod/mini';
 import { BottleError } from '../errors.ts';
 import { readChild } from '../host/child.ts';
+import { parseJson as parseJsonText } from '../identity/json.ts';
 import type { Credential, HttpClient, HttpRequest } from './http.ts';
 import { bodyError, HttpError } from './http-error.ts';
 import { checkedUrl, redacted } from './url.ts';
@@ -229,7 +230,7 @@ export async function sendApi<T>(
 
 function parseJson(text: string): unknown {
   try {
-    return text === '' ? undefined : JSON.parse(text);
+    return text === '' ? undefined : parseJsonText(text);
   } catch {
     return text;
   }

@@ -6,6 +6,7 @@ import { pipeline } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import packageJson from '../../package.json' with { type: 'json' };
 import { BottleError } from '../errors.ts';
+import { parseJson } from '../identity/json.ts';
 import {
   askedWaitMs,
   bodyError,
@@ -160,7 +161,7 @@ export class HttpClient {
   async readJson(request: HttpRequest, maxBytes: number): Promise<unknown> {
     const { answer, bytes } = await this.read(request, maxBytes);
     try {
-      return JSON.parse(bytes.toString('utf8'));
+      return parseJson(bytes.toString('utf8'));
     } catch (error) {
       throw new BottleError('network-failed', `${redacted(answer.url)} did not answer with JSON`, {
         hint: 'check that the address is right and that no proxy answers in its place',

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import * as z from 'zod/mini';
 import { BottleError } from '../errors.ts';
 import type { Digest } from '../identity/image-id.ts';
+import { parseJson } from '../identity/json.ts';
 import { redacted } from './url.ts';
 
 /** https://github.com/opencontainers/image-spec/blob/main/media-types.md */
@@ -73,7 +74,7 @@ export function prettyJson(value: unknown): Buffer {
 export function parseAnswer<T extends z.ZodMiniType>(schema: T, bytes: Buffer, url: string): z.infer<T> {
   let json: unknown;
   try {
-    json = JSON.parse(bytes.toString('utf8'));
+    json = parseJson(bytes.toString('utf8'));
   } catch (error) {
     throw unexpectedAnswer(url, error);
   }

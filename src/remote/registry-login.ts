@@ -4,6 +4,7 @@ import * as z from 'zod/mini';
 import { hasErrno } from '../errors.ts';
 import { readChild } from '../host/child.ts';
 import { homeDir } from '../host/home.ts';
+import { readableJson } from '../identity/json.ts';
 import { formatName, type OciRepositoryName } from './oci-reference.ts';
 
 /** A keychain may have to ask its owner first. */
@@ -124,7 +125,7 @@ async function readIfThere(path: string): Promise<string | undefined> {
 
 /** An empty file is what `touch` leaves, and what podman accepts. */
 function parseConfig(text: string): LoginConfig {
-  const { data } = configSchema.safeParse(text.trim() === '' ? {} : parseJson(text));
+  const { data } = configSchema.safeParse(text.trim() === '' ? {} : readableJson(text));
   if (data === undefined) {
     throw new Error('it is not a file of logins as docker and podman write it');
   }
@@ -226,7 +227,7 @@ async function askHelper(
     throw new Error(`${command} get ended with ${signal ?? `exit code ${exitCode}`}`);
   }
   // What it says is a secret: no message quotes it.
-  const { data } = helperAnswerSchema.safeParse(parseJson(stdout));
+  const { data } = helperAnswerSchema.safeParse(readableJson(stdout));
   if (data === undefined) {
     throw new Error(`${command} get did not answer with a user name and a secret`);
   }
@@ -235,12 +236,4 @@ async function askHelper(
     return undefined;
   }
   return username === TOKEN_USERNAME ? { identityToken: password } : { username, password };
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

@@ -1,5 +1,6 @@
 import * as z from 'zod/mini';
 import type { Digest } from '../identity/image-id.ts';
+import { parseJson } from '../identity/json.ts';
 import {
   BUNDLE_TYPE,
   FRAMES_MEDIA_TYPE,
@@ -158,8 +159,8 @@ const statementSchema = z.object({ predicateType: z.string() });
 /** Undefined when the bundle is unlike those that this project makes; whoever fetches it judges it. */
 function predicateTypeOf(bundle: Buffer): string | undefined {
   try {
-    const { dsseEnvelope } = bundleSchema.parse(JSON.parse(bundle.toString('utf8')));
-    const statement = JSON.parse(Buffer.from(dsseEnvelope.payload, 'base64').toString('utf8'));
+    const { dsseEnvelope } = bundleSchema.parse(parseJson(bundle.toString('utf8')));
+    const statement = parseJson(Buffer.from(dsseEnvelope.payload, 'base64').toString('utf8'));
     return statementSchema.parse(statement).predicateType;
   } catch {
     return undefined;

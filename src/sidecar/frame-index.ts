@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
 import { BottleError } from '../errors.ts';
+import { parseJson } from '../identity/json.ts';
 import { damaged } from './footer.ts';
 
 /** The frames of a sidecar's assets, each a zstd frame of its own: docs/sidecar-format.md, "Frames". */
@@ -48,7 +49,7 @@ export function parseFrameIndex(bytes: Buffer): FrameIndex {
   }
   let json: unknown;
   try {
-    json = JSON.parse(bytes.toString('utf8'));
+    json = parseJson(bytes.toString('utf8'));
   } catch (error) {
     throw damagedIndex('it is not JSON', error);
   }

@@ -1,5 +1,6 @@
 import * as z from 'zod/mini';
 import { isDigest } from '../identity/image-id.ts';
+import { parseJson } from '../identity/json.ts';
 import { damaged } from './footer.ts';
 
 const MAX_PROBLEMS = 3;
@@ -60,7 +61,7 @@ export type SidecarManifest = z.infer<typeof manifestSchema>;
 export function parseManifest(bytes: Buffer): SidecarManifest {
   let json: unknown;
   try {
-    json = JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes));
+    json = parseJson(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes));
   } catch (error) {
     throw damaged('manifest', 'not JSON', error);
   }

@@ -3,6 +3,7 @@ import { TrustedRoot } from '@sigstore/protobuf-specs';
 import { type TrustMaterial, toTrustMaterial } from '@sigstore/verify';
 import { BottleError, fileError, hasErrno } from '../errors.ts';
 import { readSmallFile } from '../host/small-file.ts';
+import { parseJson } from '../identity/json.ts';
 import github from './roots/github.json' with { type: 'json' };
 import publicGood from './roots/public-good.json' with { type: 'json' };
 
@@ -62,11 +63,11 @@ export function parseRoot(name: string, json: unknown): TrustRoot {
 
 function parseOneOrLines(text: string): unknown[] {
   try {
-    return [JSON.parse(text)];
+    return [parseJson(text)];
   } catch {
     return text
       .trim()
       .split('\n')
-      .map((line) => JSON.parse(line) as unknown);
+      .map((line) => parseJson(line) as unknown);
   }
 }

@@ -3,6 +3,7 @@ import { type Bundle, bundleFromJSON } from '@sigstore/bundle';
 import { toSignedEntity, Verifier } from '@sigstore/verify';
 import * as z from 'zod/mini';
 import { BottleError } from '../errors.ts';
+import { parseJson } from '../identity/json.ts';
 import { type Extension, readIdentity } from './certificate.ts';
 import { type Identity, type Policy, requireEqual, requireIdentity } from './policy.ts';
 import type { TrustRoot } from './roots.ts';
@@ -65,7 +66,7 @@ function parseBundle(bytes: Buffer): SignedBundle {
   let bundle: Bundle;
   try {
     // It also wants exactly one signature.
-    bundle = bundleFromJSON(JSON.parse(bytes.toString('utf8')));
+    bundle = bundleFromJSON(parseJson(bytes.toString('utf8')));
   } catch (cause) {
     throw distrust('what should be its bundle is no Sigstore bundle', DAMAGE_HINT, cause);
   }
@@ -164,7 +165,7 @@ const statementSchema = z.object({
 function subjectsOf({ content: { dsseEnvelope } }: SignedBundle): string[] {
   let json: unknown;
   try {
-    json = JSON.parse(dsseEnvelope.payload.toString('utf8'));
+    json = parseJson(dsseEnvelope.payload.toString('utf8'));
   } catch (cause) {
     throw distrust('its statement is no JSON', DAMAGE_HINT, cause);
   }
