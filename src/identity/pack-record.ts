@@ -8,6 +8,10 @@ import { shownText } from './shown-text.ts';
 
 export const PACK_RECORD_VERSION = 1;
 
+/** What can write a sidecar. */
+export const PACKERS = ['smolvm', 'direct'] as const;
+export type Packer = (typeof PACKERS)[number];
+
 const digest = z.string().check(z.refine(isDigest));
 const sha256 = z.string().check(z.regex(/^[0-9a-f]{64}$/));
 const sizeBytes = z.int().check(z.nonnegative());
@@ -37,7 +41,22 @@ export const packRecordSchema = z.looseObject({
     cpus: z.optional(z.int()),
     memMib: z.optional(z.int()),
   }),
-  hop: z.enum(['embedded', 'container']),
+  /** What wrote the sidecar; `smolvm` where it is absent. */
+  packer: z.optional(z.enum(PACKERS)),
+  /** Of packer smolvm. */
+  hop: z.optional(z.enum(['embedded', 'container'])),
+  /** The canonical form of the sidecar (docs/sidecar-format.md). */
+  format: z.optional(
+    z.looseObject({
+      version: z.int(),
+      /** The version of the zstd library: another one may compress the same content to other bytes. */
+      zstd: shownText,
+      /** SOURCE_DATE_EPOCH: no time in the layer is later. */
+      latestSeconds: z.optional(sizeBytes),
+      /** The smolvm whose agent and disk template are in a sidecar of packer direct. */
+      parts: z.optional(shownText),
+    }),
+  ),
   /** The frame index, by which only what has changed is fetched. */
   frames: z.optional(z.looseObject({ sha256, sizeBytes })),
   packedAt: z.iso.datetime(),

@@ -2,15 +2,17 @@ import { createHash, randomBytes } from 'node:crypto';
 import * as fs from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Container, createContainer, exportContainer, removeContainer } from '../docker/container.ts';
+import { createContainer, exportContainer, removeContainer } from '../docker/container.ts';
 import { type Image, runtimeConfig } from '../docker/image.ts';
 import { fileError } from '../errors.ts';
 import { requireFreeBytes } from '../host/disk.ts';
 import { thisOwner } from '../host/owner.ts';
 import type { Digest } from '../identity/image-id.ts';
 import type { GuestPlatform } from '../identity/platform.ts';
+import type { TarPart } from '../tar/read.ts';
+import { END_OF_ARCHIVE } from '../tar/write.ts';
 import { LayerFilter, type LayerFindings } from './layer.ts';
-import { EngineTraces, HIDDEN_FILES, imageSeconds, readOwnPaths } from './own-paths.ts';
+import { EngineTraces, HIDDEN_FILES, imageSeconds, type OwnPaths, readOwnPaths } from './own-paths.ts';
 
 /** https://github.com/opencontainers/image-spec/blob/v1.1.1/media-types.md */
 export const MANIFEST_MEDIA_TYPE = 'application/vnd.oci.image.manifest.v1+json';
@@ -19,13 +21,22 @@ const LAYER_MEDIA_TYPE = 'application/vnd.oci.image.layer.v1.tar';
 
 const SPOOL_CHUNK_BYTES = 1024 * 1024;
 
+export interface FlatLayer {
+  readonly digest: Digest;
+  readonly sizeBytes: number;
+}
+
+export interface StoredLayer extends FlatLayer {
+  readonly path: string;
+}
+
 /** An image of one uncompressed layer, with the exact bytes of its config and manifest. */
-export interface FlatImage {
+export interface FlatImage<Layer extends FlatLayer = StoredLayer> {
   readonly manifest: Buffer;
   readonly manifestDigest: Digest;
   readonly config: Buffer;
   readonly configDigest: Digest;
-  readonly layer: { readonly path: string; readonly digest: Digest; readonly sizeBytes: number };
+  readonly layer: Layer;
 }
 
 export interface Flattened {
@@ -35,78 +46,83 @@ export interface Flattened {
   readonly leftOut: readonly string[];
 }
 
-export interface FlattenOptions {
+export interface ExportOptions {
   readonly image: Image;
   readonly platform: GuestPlatform;
+  /** In seconds since 1970 (SOURCE_DATE_EPOCH): the image is described as no later than that. */
+  readonly latestSeconds?: number | undefined;
+  readonly signal: AbortSignal;
+  readonly onWarning: (message: string) => void;
+}
+
+export interface FlattenOptions extends ExportOptions {
   /** Where the layer is written. */
   readonly layerPath: string;
-  readonly signal: AbortSignal;
   /** The total is about what it will be. */
   readonly onBytes: (doneBytes: number, totalBytes: number) => void;
-  readonly onWarning: (message: string) => void;
 }
 
 /** Turns an image into one with a single layer, the file system that a container of it starts with. */
 export async function flattenImage(options: FlattenOptions): Promise<Flattened> {
-  const { image, platform, layerPath } = options;
+  const { layerPath: path, onBytes } = options;
+  const { value, ...found } = await exportImage(options, async (parts, sizeBytes) => {
+    await requireFreeBytes(dirname(path), sizeBytes, 'the flattened image');
+    const spool = await LayerSpool.create(path, (doneBytes) => onBytes(doneBytes, sizeBytes));
+    try {
+      for await (const part of parts) {
+        await spool.write(part.kind === 'header' ? part.raw : part.chunk);
+      }
+      await spool.write(END_OF_ARCHIVE);
+      return await spool.finish();
+    } finally {
+      await spool.close();
+    }
+  });
+  return { flat: describeImage(options, { path, ...value }), ...found };
+}
+
+export interface Exported<T> extends Omit<Flattened, 'flat'> {
+  readonly value: T;
+}
+
+/**
+ * Gives the file system that a container of an image starts with to `consume`, as parts of a tar.
+ * @param consume is called once more where the engine hides what the image has; what it did before is void. It also
+ *   gets about how many bytes there will be.
+ */
+export async function exportImage<T>(
+  { image, platform, signal, onWarning }: ExportOptions,
+  consume: (parts: AsyncIterable<TarPart>, sizeBytes: number) => Promise<T>,
+): Promise<Exported<T>> {
   const name = `cbp-flatten-${randomBytes(8).toString('hex')}`;
   try {
     await secondAfter(image);
     const container = await createContainer(image.id, { name, owner: thisOwner(), platform });
-    await requireFreeBytes(dirname(layerPath), container.sizeBytes, 'the flattened image');
     const traces = new EngineTraces(container, image);
-    const first = await exportLayer(name, container, new LayerFilter(traces, imageSeconds(image)), options);
+    const pass = async (own?: OwnPaths) => {
+      const filter = new LayerFilter(traces, imageSeconds(image), own);
+      const values: T[] = [];
+      await exportContainer(
+        name,
+        async (tar) => {
+          values.push(await consume(filter.apply(tar), container.sizeBytes));
+        },
+        { signal },
+      );
+      return { value: values[0] as T, findings: filter.findings };
+    };
+    const first = await pass();
     if (traces.suspects.length === 0) {
-      return { ...described(image, layerPath, first), leftOut: HIDDEN_FILES };
+      return { ...first, leftOut: HIDDEN_FILES };
     }
     // The engine may have put directories in the place of the image's links: only its layers tell.
-    const own = await readOwnPaths(image, options.signal);
-    const second = await exportLayer(
-      name,
-      container,
-      new LayerFilter(traces, imageSeconds(image), own),
-      options,
-    );
-    return { ...described(image, layerPath, second), leftOut: [] };
+    return { ...(await pass(await readOwnPaths(image, signal))), leftOut: [] };
   } finally {
     const failure = await removeContainer(name);
     if (failure !== undefined) {
-      options.onWarning(failure);
+      onWarning(failure);
     }
   }
-}
-
-interface WrittenLayer {
-  readonly digest: Digest;
-  readonly sizeBytes: number;
-  readonly findings: LayerFindings;
-}
-
-async function exportLayer(
-  name: string,
-  container: Container,
-  filter: LayerFilter,
-  { layerPath, signal, onBytes }: FlattenOptions,
-): Promise<WrittenLayer> {
-  const spool = await LayerSpool.create(layerPath, (doneBytes) => onBytes(doneBytes, container.sizeBytes));
-  try {
-    await exportContainer(
-      name,
-      async (tar) => {
-        for await (const bytes of filter.apply(tar)) {
-          await spool.write(bytes);
-        }
-      },
-      { signal },
-    );
-    return { ...(await spool.finish()), findings: filter.findings };
-  } finally {
-    await spool.close();
-  }
-}
-
-function described(image: Image, path: string, { findings, digest, sizeBytes }: WrittenLayer) {
-  return { flat: describeImage(image, { path, digest, sizeBytes }), findings };
 }
 
 /** Times in a tar are whole seconds: what the container gets must not be as old as what the image has. */
@@ -117,20 +133,34 @@ async function secondAfter(image: Image): Promise<void> {
   }
 }
 
-/** https://github.com/opencontainers/image-spec/blob/v1.1.1/config.md */
-function describeImage(image: Image, layer: FlatImage['layer']): FlatImage {
+/** When the image was made, in whole seconds, which every engine gives alike. */
+export function createdTime({
+  image,
+  latestSeconds = Number.POSITIVE_INFINITY,
+}: Pick<ExportOptions, 'image' | 'latestSeconds'>): string {
+  return new Date(Math.min(imageSeconds(image), latestSeconds) * 1000).toISOString();
+}
+
+/**
+ * Says nothing that differs between engines which have the same image.
+ * https://github.com/opencontainers/image-spec/blob/v1.1.1/config.md
+ */
+export function describeImage<Layer extends FlatLayer>(
+  options: Pick<ExportOptions, 'image' | 'latestSeconds'>,
+  layer: Layer,
+): FlatImage<Layer> {
+  const { image } = options;
+  const created = createdTime(options);
   const config = Buffer.from(
     JSON.stringify({
-      created: image.created,
+      created,
       author: image.author,
       architecture: image.architecture,
       variant: image.variant,
       os: image.os,
       config: runtimeConfig(image),
       rootfs: { type: 'layers', diff_ids: [layer.digest] },
-      history: [
-        { created: image.created, created_by: 'claude-bottle pack', comment: `flattened ${image.id}` },
-      ],
+      history: [{ created, created_by: 'claude-bottle pack', comment: 'flattened' }],
     }),
   );
   const manifest = Buffer.from(

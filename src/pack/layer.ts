@@ -1,6 +1,6 @@
 import { linkInsideRoot } from '../sidecar/links.ts';
-import { readTar, type TarEntry } from '../tar/read.ts';
-import { changedHeader, END_OF_ARCHIVE } from '../tar/write.ts';
+import { readTar, type TarEntry, type TarPart } from '../tar/read.ts';
+import { changedHeader } from '../tar/write.ts';
 import { type EngineTraces, isTracked, type OwnEntry, type OwnPaths } from './own-paths.ts';
 
 const CAPABILITY_KEY = 'SCHILY.xattr.security.capability';
@@ -47,12 +47,13 @@ export class LayerFilter {
     this.#own = own;
   }
 
-  async *apply(container: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  /** Without the end marker. */
+  async *apply(container: AsyncIterable<Buffer>): AsyncGenerator<TarPart> {
     let isDropped = false;
     for await (const part of readTar(container)) {
       if (part.kind === 'body') {
         if (!isDropped) {
-          yield part.chunk;
+          yield part;
         }
         continue;
       }
@@ -68,21 +69,20 @@ export class LayerFilter {
     for (const { entry, raw } of this.#deferred) {
       yield this.#passed(entry, raw);
     }
-    yield END_OF_ARCHIVE;
   }
 
-  *#ownEntry(path: string): Generator<Buffer> {
+  *#ownEntry(path: string): Generator<TarPart> {
     const own = this.#own?.get(path);
     if (own?.entry.type === 'hardlink') {
       this.#deferred.push(own);
     } else if (own !== undefined) {
       yield this.#passed(own.entry, own.raw);
-      yield own.content;
+      yield { kind: 'body', chunk: own.content };
     }
   }
 
-  /** The header as it goes into the layer. */
-  #passed(entry: TarEntry, raw: Buffer): Buffer {
+  /** The entry as it goes into the layer. */
+  #passed(entry: TarEntry, raw: Buffer): TarPart {
     const { path, type, linkPath } = entry;
     if (type !== 'hardlink') {
       this.findings.inodes += 1;
@@ -97,14 +97,20 @@ export class LayerFilter {
       const inside = linkInsideRoot(path, linkPath);
       if (inside !== undefined) {
         add(this.findings.changedLinks, `${path} -> ${inside}`);
-        return changedHeader(entry, raw, { linkPath: inside });
+        const changed = { ...entry, linkPath: inside, linkPathBytes: Buffer.from(inside) };
+        return { kind: 'header', entry: changed, raw: changedHeader(entry, raw, { linkPath: inside }) };
       }
     }
     if (type === 'directory' && isTracked(path) && this.#own === undefined && this.#traces.isNew(entry)) {
       // The engine has put something into it and so changed its time; the image's own is not known.
-      return changedHeader(entry, raw, { mtimeSeconds: this.#imageSeconds });
+      const mtimeSeconds = this.#imageSeconds;
+      return {
+        kind: 'header',
+        entry: { ...entry, mtimeSeconds },
+        raw: changedHeader(entry, raw, { mtimeSeconds }),
+      };
     }
-    return raw;
+    return { kind: 'header', entry, raw };
   }
 }
 

@@ -1,15 +1,21 @@
+import { hash } from 'node:crypto';
+import * as fs from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Image, runtimeConfig } from '../docker/image.ts';
+import { BottleError } from '../errors.ts';
 import { requireFreeBytes } from '../host/disk.ts';
 import { scratchParent, sweepPrivateDirs, withPrivateDir } from '../host/private-dir.ts';
-import { id16 } from '../identity/image-id.ts';
+import { type Digest, id16 } from '../identity/image-id.ts';
 import { PACK_RECORD_VERSION, type PackRecord, runtimeConfigSha256 } from '../identity/pack-record.ts';
 import type { GuestPlatform } from '../identity/platform.ts';
 import { type OnProgress, warningsTo } from '../progress.ts';
+import { type FrameIndex, formatFrameIndex } from '../sidecar/frame-index.ts';
+import { FORMAT_VERSION, ZSTD_VERSION } from '../sidecar/frames.ts';
+import { reframeSidecar } from '../sidecar/reframe.ts';
 import type { SidecarReport } from '../sidecar/report.ts';
 import { verifySidecar } from '../sidecar/verify.ts';
 import { removeNotedTags, type Served, withContainerHop } from './container-hop.ts';
-import { type FlatImage, type Flattened, flattenImage } from './flatten.ts';
+import { createdTime, type FlatImage, type FlatLayer, type Flattened, flattenImage } from './flatten.ts';
 import { withEmbeddedHop } from './hop.ts';
 import type { Found, LayerFindings } from './layer.ts';
 import { type LayerSize, packCreate, reapPackCreate, storageWarning } from './pack-create.ts';
@@ -26,24 +32,31 @@ export type Hop =
   | { readonly kind: 'embedded' }
   | { readonly kind: 'container'; readonly registryImage: string };
 
-export interface PackOptions {
+/** What is packed, by any packer. */
+export interface PackSubject {
   readonly image: Image;
   readonly platform: GuestPlatform;
-  readonly hop: Hop;
-  readonly smolvm: Smolvm;
   readonly cpus?: number | undefined;
   readonly memMib?: number | undefined;
-  /** For each run of smolvm. */
-  readonly timeoutMs: number;
+  /** In seconds since 1970 (SOURCE_DATE_EPOCH): the sidecar is dated no later than that. */
+  readonly latestSeconds?: number | undefined;
   /** A private directory for the sidecar, on the file system where it is going to stay. */
   readonly outDir: string;
   readonly signal: AbortSignal;
   readonly onProgress: OnProgress;
 }
 
+export interface PackOptions extends PackSubject {
+  readonly hop: Hop;
+  readonly smolvm: Smolvm;
+  /** For each run of smolvm. */
+  readonly timeoutMs: number;
+}
+
 export interface PackedSidecar {
   readonly report: SidecarReport;
   readonly record: PackRecord;
+  readonly frames: FrameIndex;
 }
 
 /** Image -> one layer -> registry on loopback -> `smolvm pack create` -> verified sidecar in `outDir`. */
@@ -64,20 +77,50 @@ export async function packImage(options: PackOptions): Promise<PackedSidecar> {
         layerDigest: served.layerDigest,
       }));
 
-      onProgress({ type: 'start', stage: 'verify' });
-      const report = await verifySidecar(
-        packed.path,
-        { platform: options.platform, configDigest: flat.configDigest, layerDigest: packed.layerDigest },
-        {
-          signal: options.signal,
-          onBytes: (doneBytes) => onProgress({ type: 'bytes', stage: 'verify', doneBytes }),
-        },
-      );
-      onProgress({ type: 'done', stage: 'verify', sizeBytes: report.sizeBytes });
-      return { report, record: packRecord(options, flat, report) };
+      return await finishSidecar(packed, flat, options);
     },
     (scratch) => clearScratch(scratch, onProgress),
   );
+}
+
+/** Verifies what smolvm has written, and writes it in frames. */
+async function finishSidecar(
+  packed: { readonly path: string; readonly layerDigest: Digest },
+  flat: FlatImage,
+  options: PackOptions,
+): Promise<PackedSidecar> {
+  const { platform, signal, onProgress } = options;
+  const { configDigest, manifestDigest } = flat;
+  const expected = { platform, configDigest, layerDigest: packed.layerDigest };
+  const onBytes = (doneBytes: number) => onProgress({ type: 'bytes', stage: 'verify', doneBytes });
+  onProgress({ type: 'start', stage: 'verify' });
+  const original = await verifySidecar(packed.path, expected, { signal, onBytes });
+  const path = join(options.outDir, `${id16(options.image.id)}.smolmachine`);
+  const changes = { image: sidecarImageName(manifestDigest), created: createdTime(options) };
+  const { hashed, frames } = await reframeSidecar(original, path, { changes, signal, onBytes });
+  await fs.rm(packed.path);
+  const report = await verifySidecar(path, expected, { signal, hashed });
+  onProgress({ type: 'done', stage: 'verify', sizeBytes: report.sizeBytes });
+  const record = packRecord(options, flat, { report, frames, smolvmVersion: options.smolvm.version });
+  return { report, frames, record: { ...record, packer: 'smolvm', hop: options.hop.kind } };
+}
+
+/** The value of SOURCE_DATE_EPOCH: https://reproducible-builds.org/specs/source-date-epoch/ */
+export function sourceDateEpoch({ SOURCE_DATE_EPOCH: value }: NodeJS.ProcessEnv): number | undefined {
+  if (value === undefined || value === '') {
+    return undefined;
+  }
+  if (!/^\d{1,11}$/.test(value)) {
+    throw new BottleError('usage', `SOURCE_DATE_EPOCH is ${JSON.stringify(value)}, not a number of seconds`, {
+      hint: 'set it to seconds since 1970, or unset it',
+    });
+  }
+  return Number(value);
+}
+
+/** The image's name in a manifest: without the port of a registry that is gone. */
+export function sidecarImageName(manifestDigest: Digest): string {
+  return `localhost/claude-bottle@${manifestDigest}`;
 }
 
 /** Removes what killed runs have left, on the Docker engine and on disk, and ends what they have left running. */
@@ -101,29 +144,37 @@ async function flatten(options: PackOptions, scratch: string): Promise<Flattened
   const flattened = await flattenImage({
     image,
     platform: options.platform,
+    latestSeconds: options.latestSeconds,
     layerPath: join(scratch, 'layer.tar'),
     signal: options.signal,
     onBytes: (doneBytes, totalBytes) =>
       onProgress({ type: 'bytes', stage: 'flatten', doneBytes, totalBytes, isEstimate: true }),
     onWarning: warningsTo(onProgress),
   });
-  const { flat, findings, leftOut } = flattened;
-  const without = leftOut.length === 0 ? '' : `, without ${leftOut.join(', ')}, which Docker hides`;
-  const detail = `${findings.inodes.toLocaleString('en')} files${without}`;
-  onProgress({ type: 'done', stage: 'flatten', sizeBytes: flat.layer.sizeBytes, detail });
-  for (const message of lossWarnings(findings)) {
+  const { flat, findings } = flattened;
+  onProgress({ type: 'done', stage: 'flatten', sizeBytes: flat.layer.sizeBytes, detail: filesIn(flattened) });
+  for (const message of lossWarnings(findings, 'smolvm')) {
     onProgress({ type: 'warning', message });
   }
   return flattened;
 }
 
-/** What `smolvm pack create` does not keep, in every tested version. */
-function lossWarnings({ capabilities, specialFiles, changedLinks }: LayerFindings): string[] {
+/** How many files a layer has, and which it lacks. */
+export function filesIn({ findings, leftOut }: Omit<Flattened, 'flat'>): string {
+  const without = leftOut.length === 0 ? '' : `, without ${leftOut.join(', ')}, which Docker hides`;
+  return `${findings.inodes.toLocaleString('en')} files${without}`;
+}
+
+/** What `smolvm pack create` does not keep, or what no machine gets, in every tested version. */
+export function lossWarnings(
+  { capabilities, specialFiles, changedLinks }: LayerFindings,
+  packer: 'smolvm' | 'direct',
+): string[] {
   const listed = ({ count, examples }: Found) =>
     `${examples.join(', ')}${count > examples.length ? ` and ${count - examples.length} more` : ''}`;
   return [
     ...(capabilities.count > 0 ? [`smolvm does not keep file capabilities: ${listed(capabilities)}`] : []),
-    ...(specialFiles.count > 0
+    ...(specialFiles.count > 0 && packer === 'smolvm'
       ? [`smolvm turns devices and FIFOs into empty files: ${listed(specialFiles)}`]
       : []),
     ...(changedLinks.count > 0
@@ -178,7 +229,7 @@ async function pack(
   onProgress({ type: 'start', stage: 'pack', detail: `smolvm ${smolvm.version}` });
   const { path, sizeBytes } = await packCreate(smolvm, {
     reference,
-    output: join(options.outDir, id16(options.image.id)),
+    output: join(options.outDir, `smolvm-${id16(options.image.id)}`),
     platform: options.platform,
     layer,
     cpus: options.cpus,
@@ -192,11 +243,23 @@ async function pack(
   return path;
 }
 
-function packRecord(options: PackOptions, flat: FlatImage, report: SidecarReport): PackRecord {
-  const { image, smolvm, cpus, memMib } = options;
+interface PackedParts {
+  readonly report: SidecarReport;
+  readonly frames: FrameIndex;
+  readonly smolvmVersion: string;
+  /** The version of the smolvm whose parts are in the sidecar. */
+  readonly parts?: string | undefined;
+}
+
+export function packRecord(
+  { image, platform, cpus, memMib, latestSeconds }: PackSubject,
+  flat: FlatImage<FlatLayer>,
+  { report, frames, smolvmVersion, parts }: PackedParts,
+): PackRecord {
+  const index = formatFrameIndex(frames);
   return {
     version: PACK_RECORD_VERSION,
-    platform: options.platform,
+    platform,
     image: {
       id: image.id,
       ...(image.configDigest && { configDigest: image.configDigest }),
@@ -211,11 +274,17 @@ function packRecord(options: PackOptions, flat: FlatImage, report: SidecarReport
     },
     sidecar: { sha256: report.sha256, sizeBytes: report.sizeBytes, crc32: report.crc32 },
     smolvm: {
-      version: smolvm.version,
+      version: smolvmVersion,
       ...(cpus !== undefined && { cpus }),
       ...(memMib !== undefined && { memMib }),
     },
-    hop: options.hop.kind,
+    format: {
+      version: FORMAT_VERSION,
+      zstd: ZSTD_VERSION,
+      ...(latestSeconds !== undefined && { latestSeconds }),
+      ...(parts !== undefined && { parts }),
+    },
+    frames: { sha256: hash('sha256', index), sizeBytes: index.length },
     packedAt: new Date().toISOString(),
   };
 }

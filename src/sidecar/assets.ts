@@ -62,7 +62,9 @@ export async function checkAssets(
     source.destroy();
   }
   for (const [path, { kind }] of declared) {
-    if (kind !== 'directory' && !seen.has(path)) {
+    // The manifest always names an agent, with no bytes where the sidecar does without.
+    const isOptional = kind === 'directory' || (kind === 'agent' && manifest.assets.agent_rootfs.size === 0);
+    if (!isOptional && !seen.has(path)) {
       throw damaged('assets', `the manifest names ${path}, which is not there`);
     }
   }

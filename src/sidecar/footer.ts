@@ -43,6 +43,17 @@ export function decodeFooter(footer: Buffer, fileBytes: number): SidecarFooter {
   return { assetsBytes, manifestBytes, crc32: footer.readUInt32LE(52) };
 }
 
+export function encodeFooter({ assetsBytes, manifestBytes, crc32 }: SidecarFooter): Buffer {
+  const footer = Buffer.alloc(FOOTER_BYTES);
+  footer.write(MAGIC, 'latin1');
+  footer.writeUInt32LE(VERSION, 8);
+  footer.writeBigUInt64LE(BigInt(assetsBytes), 28);
+  footer.writeBigUInt64LE(BigInt(assetsBytes), 36);
+  footer.writeBigUInt64LE(BigInt(manifestBytes), 44);
+  footer.writeUInt32LE(crc32, 52);
+  return footer;
+}
+
 /** @param check the part of the sidecar that is not as it must be */
 export function damaged(check: string, problem: string, cause?: unknown): BottleError {
   return new BottleError('sidecar-damaged', `damaged sidecar, ${check}: ${shortened(problem)}`, {

@@ -3,7 +3,7 @@ import type { FileHandle } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import * as zlib from 'node:zlib';
 import { fileError } from '../errors.ts';
-import { type FrameParts, MAX_FRAME_BYTES, MAX_FRAME_CONTENT_BYTES } from './frame-index.ts';
+import { type FrameParts, MAX_FRAME_CONTENT_BYTES } from './frame-index.ts';
 
 const zstdCompress = promisify(zlib.zstdCompress);
 
@@ -12,11 +12,12 @@ const zstdCompress = promisify(zlib.zstdCompress);
  * (docs/sidecar-format.md): with another one, FORMAT_VERSION has to be another one, too.
  */
 export const FORMAT_VERSION = 1;
-const MIN_FRAME_CONTENT_BYTES = 512 * 1024;
+const MIN_FRAME_CONTENT_BYTES = 768 * 1024;
 /** How many bytes follow the least ones, on average. */
 const CUT_DISTANCE_LOG = 19;
 const CUT_DISTANCE_BYTES = 2 ** CUT_DISTANCE_LOG;
 const ZSTD_LEVEL = 3;
+const OUTPUT_CHUNK_BYTES = 512 * 1024;
 
 /** For each byte value, the number that the rolling hash adds: the first four bytes of the value's SHA-256. */
 const GEAR = Uint32Array.from({ length: 256 }, (_, value) =>
@@ -41,6 +42,8 @@ interface FrameInFlight {
  * and writes them one after the other. Several are compressed at once, on the thread pool.
  */
 export class FrameWriter {
+  /** Gets the content of each frame, before it is compressed. */
+  onContent: ((content: Buffer) => void) | undefined;
   readonly #file: FileHandle;
   readonly #path: string;
   readonly #frames: FrameParts[] = [];
@@ -98,6 +101,7 @@ export class FrameWriter {
     }
     const [content, contentBytes] = [this.#content, this.#filledBytes];
     const compressed = compressFrame(content.subarray(0, contentBytes));
+    this.onContent?.(content.subarray(0, contentBytes));
     // A failure is thrown where the frame is written; until then it must not count as unhandled.
     compressed.catch(() => {});
     this.#inFlight.push({ content, contentBytes, compressed });
@@ -195,8 +199,8 @@ function isChosen(path: Buffer, sizeBytes: number): boolean {
 /** One frame with the size of its content and without a checksum. */
 async function compressFrame(content: Buffer): Promise<Buffer> {
   return await zstdCompress(content, {
-    // Room for the whole, so that the thread pool is asked once.
-    chunkSize: MAX_FRAME_BYTES,
+    // Room for what most frames become. More costs time: each frame gets new memory.
+    chunkSize: OUTPUT_CHUNK_BYTES,
     params: {
       [zlib.constants.ZSTD_c_compressionLevel]: ZSTD_LEVEL,
       [zlib.constants.ZSTD_c_checksumFlag]: 0,

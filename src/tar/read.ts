@@ -12,9 +12,9 @@ const MAX_EXTENSION_BYTES = 1024 * 1024;
 const MAX_EXTENSIONS = 8;
 const ZEROS = Buffer.alloc(256 * 1024);
 /** https://www.gnu.org/software/tar/manual/html_node/Old-GNU-Format.html */
-const SPARSE = { offset: 386, count: 4, isExtended: 482, realSize: 483 };
-const SPARSE_EXTENSION = { offset: 0, count: 21, isExtended: 504 };
-const EXTENT_BYTES = 24;
+export const SPARSE = { offset: 386, count: 4, isExtended: 482, realSize: 483 };
+export const SPARSE_EXTENSION = { offset: 0, count: 21, isExtended: 504 };
+export const EXTENT_BYTES = 24;
 const NEWLINE = 0x0a;
 
 export type TarType =
@@ -49,12 +49,18 @@ export interface TarExtent {
 export interface TarEntry {
   /** As stored, without a leading `./` or a trailing slash. */
   readonly path: string;
+  /** `path` as bytes: names need not be UTF-8. */
+  readonly pathBytes: Buffer;
   readonly type: TarType;
   readonly linkPath: string;
+  readonly linkPathBytes: Buffer;
   readonly mode: number;
   readonly uid: number;
   readonly gid: number;
   readonly mtimeSeconds: number;
+  /** Of a device; otherwise 0. */
+  readonly deviceMajor: number;
+  readonly deviceMinor: number;
   /** Bytes of content in the stream; for a sparse entry less than `realSizeBytes`. */
   readonly sizeBytes: number;
   readonly realSizeBytes: number;
@@ -238,8 +244,8 @@ class BlockReader {
 class Extensions {
   readonly raw: Buffer[] = [];
   readonly pax = new Map<string, string>();
-  longPath: string | undefined;
-  longLink: string | undefined;
+  /** A path from a pax header goes before one from a GNU header. */
+  readonly paths: { gnuPath?: Buffer; gnuLink?: Buffer; paxPath?: Buffer; paxLink?: Buffer } = {};
 
   add(typeFlag: string, header: Buffer, body: Buffer, sizeBytes: number): void {
     this.raw.push(header, body);
@@ -248,18 +254,23 @@ class Extensions {
     }
     const content = body.subarray(0, sizeBytes);
     if (typeFlag === 'L') {
-      this.longPath = text(content);
+      this.paths.gnuPath = textBytes(content);
     } else if (typeFlag === 'K') {
-      this.longLink = text(content);
+      this.paths.gnuLink = textBytes(content);
     } else if (typeFlag === 'x') {
       for (const [key, value] of paxRecords(content)) {
-        this.pax.set(key, value);
+        this.pax.set(key, value.toString('utf8'));
+        if (key === 'path') {
+          this.paths.paxPath = value;
+        } else if (key === 'linkpath') {
+          this.paths.paxLink = value;
+        }
       }
     }
   }
 }
 
-function* paxRecords(content: Buffer): Generator<[string, string]> {
+function* paxRecords(content: Buffer): Generator<[string, Buffer]> {
   let offset = 0;
   while (offset < content.length) {
     const space = content.indexOf(0x20, offset);
@@ -270,7 +281,7 @@ function* paxRecords(content: Buffer): Generator<[string, string]> {
     if (space < 0 || equals < 0 || equals >= end || !isWhole) {
       throw new TarError('damaged pax header');
     }
-    yield [content.toString('utf8', space + 1, equals), content.toString('utf8', equals + 1, end - 1)];
+    yield [content.toString('utf8', space + 1, equals), content.subarray(equals + 1, end - 1)];
     offset = end;
   }
 }
@@ -284,16 +295,21 @@ interface RawEntry {
 }
 
 function decodeEntry({ header, extensions, sparse, position }: RawEntry): TarEntry {
-  const { pax } = extensions;
+  const { pax, paths } = extensions;
   const typeFlag = String.fromCharCode(header[156] ?? 0);
   const type = TYPES[typeFlag];
   if (type === undefined) {
     throw new TarError(`unknown tar entry type ${JSON.stringify(typeFlag)} at byte ${position}`);
   }
   const hasPrefix = header.toString('latin1', 257, 263) === 'ustar\0';
-  const prefix = hasPrefix ? text(header.subarray(345, 500)) : '';
-  const name = text(header.subarray(0, 100));
-  const path = pax.get('path') ?? extensions.longPath ?? (prefix === '' ? name : `${prefix}/${name}`);
+  const pathBytes = trimmedPath(
+    paths.paxPath ??
+      paths.gnuPath ??
+      joined(hasPrefix ? textBytes(header.subarray(345, 500)) : EMPTY, textBytes(header.subarray(0, 100))),
+  );
+  const path = pathBytes.toString('utf8');
+  const linkPathBytes = paths.paxLink ?? paths.gnuLink ?? textBytes(header.subarray(157, 257));
+  const isDevice = type === 'character-device' || type === 'block-device';
   const sizeBytes = decimal(pax.get('size')) ?? number(header, 124, 12, position);
   const realSizeBytes = sparse?.realSizeBytes ?? sizeBytes;
   if (![sizeBytes, realSizeBytes].every((size) => Number.isSafeInteger(size) && size >= 0)) {
@@ -307,14 +323,17 @@ function decodeEntry({ header, extensions, sparse, position }: RawEntry): TarEnt
     throw new TarError(`the sparse map of tar entry ${path} does not fit its content`);
   }
   return {
-    // The look-behind keeps a path of a million slashes from taking a million squared steps.
-    path: path.replace(/^(\.\/)+/, '').replace(/(?<!\/)\/+$/, ''),
+    path,
+    pathBytes,
     type,
-    linkPath: pax.get('linkpath') ?? extensions.longLink ?? text(header.subarray(157, 257)),
+    linkPath: linkPathBytes.toString('utf8'),
+    linkPathBytes,
     mode: number(header, 100, 8, position),
     uid: Number(pax.get('uid') ?? number(header, 108, 8, position)),
     gid: Number(pax.get('gid') ?? number(header, 116, 8, position)),
     mtimeSeconds: Number(pax.get('mtime') ?? number(header, 136, 12, position)),
+    deviceMajor: isDevice ? number(header, 329, 8, position) : 0,
+    deviceMinor: isDevice ? number(header, 337, 8, position) : 0,
     sizeBytes,
     realSizeBytes,
     extents,
@@ -406,8 +425,33 @@ function decimal(digits: string | undefined): number | undefined {
 }
 
 function text(field: Buffer): string {
+  return textBytes(field).toString('utf8');
+}
+
+/** A copy: what it is taken from may be a large chunk. */
+function textBytes(field: Buffer): Buffer {
   const end = field.indexOf(0);
-  return field.toString('utf8', 0, end < 0 ? field.length : end);
+  return Buffer.from(field.subarray(0, end < 0 ? field.length : end));
+}
+
+const EMPTY = Buffer.alloc(0);
+const SLASH = 0x2f;
+const DOT = 0x2e;
+
+function joined(prefix: Buffer, name: Buffer): Buffer {
+  return prefix.length === 0 ? name : Buffer.concat([prefix, Buffer.of(SLASH), name]);
+}
+
+/** Without each `./` in front and without the slashes at the end. */
+function trimmedPath(path: Buffer): Buffer {
+  let [start, end] = [0, path.length];
+  while (path[start] === DOT && path[start + 1] === SLASH) {
+    start += 2;
+  }
+  while (end > start && path[end - 1] === SLASH) {
+    end -= 1;
+  }
+  return path.subarray(start, end);
 }
 
 function padded(sizeBytes: number): number {
