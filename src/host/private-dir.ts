@@ -83,7 +83,7 @@ async function namesIn(parent: string): Promise<string[]> {
   try {
     return await fs.readdir(parent);
   } catch (error) {
-    if (hasErrno(error, 'ENOENT')) {
+    if (hasErrno(error, 'ENOENT', 'ENOTDIR')) {
       return [];
     }
     throw fileError(`cannot read ${parent}`, error);
