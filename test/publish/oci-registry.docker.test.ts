@@ -420,7 +420,8 @@ registryTest('two jobs that publish at once both end up in the index, fifty time
   // Some writes of an index arrive late, after those of the other job.
   const isIndex = ({ method, url }: IncomingMessage) =>
     method === 'PUT' && /\/manifests\/sha-[0-9a-f]{40}$/.test(url ?? '');
-  const delayMs = (request: IncomingMessage) => (isIndex(request) ? Math.random() * 60 : 0);
+  let seen = 0;
+  const delayMs = (request: IncomingMessage) => (isIndex(request) ? (seen++ % 4) * 20 : 0);
   const registry = await startDockerRegistry({ delayMs });
   const children = await Promise.all(
     PLATFORMS.map(async (platform) => {

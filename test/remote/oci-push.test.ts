@@ -71,6 +71,7 @@ type Answers = Partial<
 
 /** A double of a registry that has nothing; whatever the test does not answer itself goes well. */
 async function startUploads(answers: Answers): Promise<LoopbackServer> {
+  let uploads = 0;
   return await startServer((request, response) => {
     const answer = answers[request.method as keyof Answers];
     if (answer !== undefined) {
@@ -78,7 +79,7 @@ async function startUploads(answers: Answers): Promise<LoopbackServer> {
     } else if (request.method === 'HEAD') {
       response.writeHead(404).end();
     } else if (request.method === 'POST') {
-      response.writeHead(202, { location: `/upload/${Math.random()}?_state=a%2Bb=` }).end();
+      response.writeHead(202, { location: `/upload/${uploads++}?_state=a%2Bb=` }).end();
     } else {
       request.resume().once('end', () => response.writeHead(201).end());
     }
