@@ -1,5 +1,6 @@
 import * as core from '@actions/core';
 import { asBottleError, BottleError, InterruptedError, stackOf } from '../errors.ts';
+import { takeUnsafeSettings } from '../host/unsafe-settings.ts';
 import { type ActionInputs, readInputs } from './inputs.ts';
 import { type Job, readJob } from './job.ts';
 import { createRunnerLog, type RunnerLog } from './log.ts';
@@ -30,6 +31,9 @@ export async function runMainStep(): Promise<number> {
   process.on('SIGINT', () => end(new InterruptedError('SIGINT'), CLEAN_UP_MS.SIGINT));
   process.on('SIGTERM', () => end(new InterruptedError('SIGTERM'), CLEAN_UP_MS.SIGTERM));
   try {
+    for (const warning of takeUnsafeSettings(process.env)) {
+      log.warning('Certificates', warning);
+    }
     const job = readJob(process.env);
     const toolkit = takeToolkit(log);
     const inputs = await takeInputs(job);

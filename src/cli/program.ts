@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import packageJson from '../../package.json' with { type: 'json' };
-import { asBottleError, InterruptedError } from '../errors.ts';
+import { asBottleError, BottleError, InterruptedError } from '../errors.ts';
+import { takeUnsafeSettings } from '../host/unsafe-settings.ts';
 import { type CommandContext, type OutputOptions, terminalOutput } from './output.ts';
 import { type Start, verbs } from './verbs.ts';
 
@@ -21,6 +22,9 @@ Exit codes:
 export async function main(argv: readonly string[]): Promise<number> {
   const flags = { json: false, debug: false, quiet: false };
   const output = terminalOutput(flags);
+  for (const warning of takeUnsafeSettings(process.env)) {
+    output.onProgress({ type: 'warning', message: warning });
+  }
   const interruption = new AbortController();
   const stop = (signal: NodeJS.Signals) => {
     if (interruption.signal.aborted) {
@@ -55,6 +59,7 @@ async function run(argv: readonly string[], context: CommandContext, flags: Outp
     Object.assign(flags, command.optsWithGlobals());
   });
   try {
+    requireWorkingDirectory();
     await program.parseAsync(argv);
     return exitCode;
   } catch (error) {
@@ -71,6 +76,18 @@ async function run(argv: readonly string[], context: CommandContext, flags: Outp
     );
     output.error(known);
     return known.exitCode;
+  }
+}
+
+/** Every path is read from there. */
+function requireWorkingDirectory(): void {
+  try {
+    process.cwd();
+  } catch (error) {
+    throw new BottleError('io', 'the working directory is not there any more', {
+      hint: 'change to a directory that is there, and try again',
+      cause: error,
+    });
   }
 }
 

@@ -40,7 +40,8 @@ interface Stage {
  */
 export function createProgress(stream: WriteStream, options: ProgressOptions = {}): Progress {
   const { now = performance.now.bind(performance) } = options;
-  const isTerminal = stream.isTTY === true;
+  // A line that moves is nothing for a terminal that cannot, nor for a log that a CI service makes of one.
+  const isTerminal = stream.isTTY === true && process.env.TERM !== 'dumb' && !process.env.CI;
   const stages = new Map<string, Stage>();
   let drawnAt = Number.NEGATIVE_INFINITY;
   let drawn: string | undefined;

@@ -100,10 +100,19 @@ async function ownOwner(link: string): Promise<Owner | undefined> {
   }
 }
 
+/**
+ * Where the directory of a link is gone, another user may have made one of the same name: its content would say which
+ * processes to end and which images to remove. Of such a directory only our link is removed.
+ */
 async function removeOwned(dir: string, beforeRemove: BeforeRemove | undefined): Promise<void> {
-  if (beforeRemove !== undefined) {
-    await beforeRemove(dir);
+  if (await isOwn(dir)) {
+    await beforeRemove?.(dir);
+    await fs.rm(dir, { recursive: true, force: true, maxRetries: 3 });
   }
-  await fs.rm(dir, { recursive: true, force: true, maxRetries: 3 });
   await fs.rm(dir + OWNER_SUFFIX, { force: true });
+}
+
+async function isOwn(dir: string): Promise<boolean> {
+  const stat = await fs.lstat(dir).catch(() => undefined);
+  return stat?.isDirectory() === true && stat.uid === process.getuid?.() && (stat.mode & 0o077) === 0;
 }

@@ -1,37 +1,26 @@
 import { lstat } from 'node:fs/promises';
-import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { BottleError, fileError, hasErrno } from '../errors.ts';
+import { homeDir } from '../host/home.ts';
 import type { Id16 } from '../identity/image-id.ts';
 
 const SIDECAR_SUFFIX = '.smolmachine.smolmachine';
 
 /** Where claude-bottle looks: fixed below the home directory, it knows no XDG_CACHE_HOME. */
-function defaultStoreDir(): string {
+function defaultStoreDir(): string | undefined {
   const home = homeDir();
-  if (home === '' || home === '/nonexistent') {
-    throw new BottleError(
-      'store-unsafe',
-      `no home directory (${JSON.stringify(home)}), so no default store`,
-      {
-        hint: 'set HOME, or name a directory with --store',
-      },
-    );
-  }
-  return join(home, '.cache', 'claude-bottle', 'smolmachines');
+  return home === undefined ? undefined : join(home, '.cache', 'claude-bottle', 'smolmachines');
 }
 
-/** A user without an entry in the password database and without HOME has none. */
-function homeDir(): string {
-  try {
-    return homedir();
-  } catch {
-    return '';
-  }
-}
-
+/** @throws BottleError `store-unsafe` without a home directory, unless the user names a store */
 export function storeDir(option: string | undefined): string {
-  return resolve(option || defaultStoreDir());
+  const dir = option || defaultStoreDir();
+  if (dir === undefined) {
+    throw new BottleError('store-unsafe', 'this user has no home directory, so there is no default store', {
+      hint: 'set HOME, or name a directory with --store',
+    });
+  }
+  return resolve(dir);
 }
 
 /** Whether claude-bottle looks there. */

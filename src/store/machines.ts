@@ -1,7 +1,7 @@
 import * as fs from 'node:fs/promises';
-import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { hasErrno } from '../errors.ts';
+import { homeDir } from '../host/home.ts';
 import type { Id16 } from '../identity/image-id.ts';
 import { sidecarName } from './location.ts';
 
@@ -25,12 +25,14 @@ export async function findMentioned(ids: readonly Id16[]): Promise<Set<Id16>> {
 /** Below what Rust's `dirs::data_local_dir` gives. */
 function machineDir(): string {
   const { XDG_DATA_HOME } = process.env;
+  // Without a home directory smolvm has no database either, and the path leads to nothing.
+  const home = homeDir() ?? '/nonexistent';
   const dataDir =
     process.platform === 'darwin'
-      ? join(homedir(), 'Library', 'Application Support')
+      ? join(home, 'Library', 'Application Support')
       : XDG_DATA_HOME?.startsWith('/')
         ? XDG_DATA_HOME
-        : join(homedir(), '.local', 'share');
+        : join(home, '.local', 'share');
   return join(dataDir, 'smolvm', 'server');
 }
 
