@@ -85,8 +85,14 @@ export function fetchOptions<A extends unknown[], O extends OptionValues>(comman
     .addOption(storeOption());
 }
 
+export function packerOption() {
+  return option('--packer <kind>', 'what writes the sidecar: smolvm, which needs KVM, or direct')
+    .choices(['smolvm', 'direct'] as const)
+    .default('smolvm' as const);
+}
+
 export function hopOption() {
-  return option('--hop <kind>', 'registry for smolvm')
+  return option('--hop <kind>', 'registry for packer smolvm')
     .choices(['embedded', 'container'] as const)
     .default('embedded' as const);
 }

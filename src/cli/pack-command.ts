@@ -7,10 +7,19 @@ import { id16 } from '../identity/image-id.ts';
 import { parseImageReference } from '../identity/image-reference.ts';
 import type { InputsRecord } from '../identity/inputs-key.ts';
 import { type GuestPlatform, hostGuestPlatform, parseGuestPlatform } from '../identity/platform.ts';
-import { type Hop, packImage, sweepKilledRuns } from '../pack/pack.ts';
+import { packDirect } from '../pack/direct.ts';
+import {
+  type Hop,
+  type PackedSidecar,
+  type PackSubject,
+  packImage,
+  sourceDateEpoch,
+  sweepKilledRuns,
+} from '../pack/pack.ts';
 import { REGISTRY_IMAGE } from '../pack/registry-container.ts';
 import { requireOwnPlatform, runSmokeTest, type SmokeTest } from '../pack/smoke-test.ts';
 import { findSmolvm, requireSupported, type Smolvm } from '../pack/smolvm.ts';
+import { findSmolvmParts, type SmolvmParts } from '../pack/smolvm-parts.ts';
 import { memoryWarning, requireVirtualization } from '../pack/virtualization.ts';
 import { warningsTo } from '../progress.ts';
 import { copySidecar } from '../sidecar/file.ts';
@@ -182,7 +191,7 @@ async function findInStore(
   store: Store,
   image: Image,
   platform: GuestPlatform,
-  { cpus, mem }: PackCommandOptions,
+  { packer, cpus, mem }: PackCommandOptions,
   { onProgress }: Output,
   signal: AbortSignal,
 ): Promise<StoredSidecar | undefined> {
@@ -201,6 +210,10 @@ async function findInStore(
       onProgress({ type: 'warning', message });
       return undefined;
     }
+    if (packer === 'direct' && found.record?.packer !== 'direct') {
+      onProgress({ type: 'warning', message: 'the sidecar in the store is of packer smolvm; packing again' });
+      return undefined;
+    }
     onProgress({
       type: 'done',
       stage: 'store',
@@ -216,7 +229,8 @@ function limitOf({ timeout }: Pick<PackCommandOptions, 'timeout'>): number {
   return timeout * 60_000;
 }
 
-interface PackIntoStoreOptions extends Pick<PackCommandOptions, 'cpus' | 'mem' | 'timeout' | 'kvmCheck'> {
+interface PackIntoStoreOptions
+  extends Pick<PackCommandOptions, 'packer' | 'cpus' | 'mem' | 'timeout' | 'kvmCheck'> {
   readonly image: Image;
   readonly platform: GuestPlatform;
   readonly hop: Hop;
@@ -226,30 +240,31 @@ interface PackIntoStoreOptions extends Pick<PackCommandOptions, 'cpus' | 'mem' |
 
 async function packIntoStore(
   store: Store,
-  { image, platform, hop, inputs, smokeTest, cpus, mem, kvmCheck, ...limits }: PackIntoStoreOptions,
+  options: PackIntoStoreOptions,
   { onProgress }: Output,
   signal: AbortSignal,
 ): Promise<StoredSidecar> {
+  const { image, platform, inputs, smokeTest, cpus, mem } = options;
   const onWarning = warningsTo(onProgress);
-  const smolvm = await preflight(kvmCheck, onWarning);
-  const timeoutMs = limitOf(limits);
+  const pack = await preparePacker(options, onWarning);
   if (platform !== hostGuestPlatform()) {
     onWarning(`packing for ${platform}: the sidecar starts on such hosts only, not on this one`);
   }
   return await store.withTemp(async (outDir) => {
-    const { report, record: packed } = await packImage({
+    const subject = {
       image,
       platform,
-      hop,
-      smolvm,
       cpus,
       memMib: mem,
-      timeoutMs,
+      latestSeconds: sourceDateEpoch(process.env),
       outDir,
       signal,
       onProgress,
-    });
+    };
+    const { report, record: packed } = await pack(subject);
     if (smokeTest !== undefined) {
+      const timeoutMs = limitOf(options);
+      const smolvm = await preflight(options.kvmCheck, onWarning);
       await runSmokeTest(report.path, smokeTest, { smolvm, timeoutMs, signal, onProgress });
     }
     const record = { ...packed, ...(inputs && { inputs }) };
@@ -260,6 +275,35 @@ async function packIntoStore(
     onProgress({ type: 'done', stage: 'store', sizeBytes, detail: `sha256 ${sha256}` });
     return { path, report, record };
   });
+}
+
+/** Finds what the packer needs before anything is made. */
+async function preparePacker(
+  { packer, hop, kvmCheck, ...limits }: PackIntoStoreOptions,
+  onWarning: (message: string) => void,
+): Promise<(subject: PackSubject) => Promise<PackedSidecar>> {
+  if (packer === 'direct') {
+    const parts = await installedParts();
+    if (parts === undefined) {
+      onWarning(
+        'no smolvm with an agent is installed here, so the sidecar has none: `smolvm machine create` takes it, `smolvm pack run` does not',
+      );
+    }
+    return (subject) => packDirect({ ...subject, parts });
+  }
+  const smolvm = await preflight(kvmCheck, onWarning);
+  return (subject) => packImage({ ...subject, hop, smolvm, timeoutMs: limitOf(limits) });
+}
+
+async function installedParts(): Promise<SmolvmParts | undefined> {
+  try {
+    return await findSmolvmParts(await findSmolvm());
+  } catch (error) {
+    if (error instanceof BottleError && error.code === 'smolvm-missing') {
+      return undefined;
+    }
+    throw error;
+  }
 }
 
 async function preflight(kvmCheck: boolean, onWarning: (message: string) => void): Promise<Smolvm> {

@@ -5,6 +5,7 @@ import {
   hopOption,
   jsonOption,
   type OptionsOf,
+  packerOption,
   storeOption,
   verb,
   wholeNumber,
@@ -20,6 +21,7 @@ export function packFlags() {
     .option('--secret <spec>', 'build secret as docker build takes it, may be repeated', collect, [])
     .option('--image <name>', 'image to build (default: $CLAUDE_BOTTLE_IMAGE or claude-bottle:latest)')
     .option('--no-build', 'pack the image as it is on the Docker engine')
+    .addOption(packerOption())
     .addOption(hopOption())
     .option('--registry-image <image>', 'image for --hop container (default: registry:2.8.3 by digest)')
     .addOption(storeOption())
@@ -39,6 +41,7 @@ export function packFlags() {
       'after',
       examples(
         ['claude-bottle pack', 'build, pack, store'],
+        ['claude-bottle pack --packer direct', 'without smolvm and KVM, the same bytes everywhere'],
         ['claude-bottle pack --out agent.smolmachine -- --pull', 'with a fresh base image, and to a file'],
         ['claude-bottle pack --smoke-test "claude --version"', 'only if that command succeeds in a machine'],
       ),
