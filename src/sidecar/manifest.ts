@@ -32,7 +32,7 @@ const manifestSchema = z.looseObject({
   /** Of the image, since 1.16. */
   user: optional(z.nullable(z.string())),
   assets: z.looseObject({
-    libraries: z.array(z.unknown()),
+    libraries: z.array(asset),
     agent_rootfs: asset,
     layers: z.array(z.looseObject({ digest, path: memberPath, size: sizeBytes })),
     storage_template: optional(z.nullable(asset)),

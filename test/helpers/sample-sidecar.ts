@@ -22,7 +22,10 @@ export async function sampleParts(dir: string): Promise<Sample> {
   await fs.symlink('motd', join(root, 'etc/issue'));
   const layer = tar(root);
   const hex = createHash('sha256').update(layer).digest('hex');
-  const agent = Buffer.alloc(10_240, 'agent');
+  const agentRoot = join(dir, 'agent-root');
+  await fs.mkdir(join(agentRoot, 'sbin'), { recursive: true });
+  await fs.writeFile(join(agentRoot, 'sbin/agent'), 'agent');
+  const agent = tar(agentRoot);
   return {
     members: [
       { path: 'agent-rootfs.tar', type: 'file', source: agent },
@@ -52,7 +55,7 @@ function sampleManifest(digest: string, path: string, size: number, agentSize: n
     gpu: false,
     cuda: false,
     assets: {
-      libraries: ['libkrun.so.1'],
+      libraries: [{ path: 'lib/libkrun.so.1', size: 8_138_576 }],
       agent_rootfs: { path: 'agent-rootfs.tar', size: agentSize },
       layers: [{ digest, path, size }],
       storage_template: { path: 'storage.ext4', size: STORAGE_BYTES },
