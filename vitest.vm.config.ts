@@ -4,6 +4,7 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/**/*.vm.test.ts'],
+    globalSetup: 'test/helpers/build.ts',
     fileParallelism: false,
     testTimeout: 60_000,
     hookTimeout: 30 * 60_000,

@@ -43,6 +43,8 @@ export async function runChain(
   await prepareNestedVm();
   const shared = await fs.mkdtemp(join(tmpdir(), 'claude-bottle-vm-'));
   try {
+    // The guest's ordinary user reads it too.
+    await fs.chmod(shared, 0o755);
     const smolvmDir = await realSmolvm(version);
     const { stdout: help } = await run(join(smolvmDir, 'smolvm'), ['machine', 'exec', '--help']);
     const hasUserOption = help.includes('--user');

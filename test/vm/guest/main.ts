@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, openSync } from 'node:fs';
 import * as fs from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -69,8 +69,8 @@ address = "/run/containerd/containerd.sock"
  * containerd is started apart, because dockerd waits only 15 seconds for one of its own.
  */
 async function startEngine(): Promise<void> {
-  const log = await fs.open(join(SHARED, 'dockerd.log'), 'w');
-  const stdio = ['ignore' as const, log.fd, log.fd];
+  const log = openSync(join(SHARED, 'dockerd.log'), 'w');
+  const stdio = ['ignore' as const, log, log];
   await fs.writeFile(join(SCRATCH, 'containerd.toml'), CONTAINERD_CONFIG);
   spawn('containerd', ['--config', join(SCRATCH, 'containerd.toml')], { stdio });
   await waitUntil(async () => existsSync('/run/containerd/containerd.sock'), 'containerd answers', 120_000);
@@ -135,12 +135,22 @@ async function interrupted(signal: NodeJS.Signals, args: readonly string[]): Pro
     (await processesWith(`TMPDIR=${TMP}`)).some((line) => line.includes('_boot-vm'));
   const ran = await pack(['--force', ...args], {
     onStart: async (pid) => {
-      await waitUntil(hasBuilder, 'a builder VM', 180_000);
+      await waitUntil(async () => !isRunning(pid) || (await hasBuilder()), 'a builder VM', 300_000);
       await sleep(BUILDER_BOOT_MS);
-      process.kill(pid, signal);
+      if (isRunning(pid)) {
+        process.kill(pid, signal);
+      }
     },
   });
   return { ran, left: await leftovers({ tmp: TMP, store: STORE }) };
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
 }
 
 async function main(): Promise<void> {
