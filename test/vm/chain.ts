@@ -59,13 +59,15 @@ export async function runChain(
       `exec node ${join(import.meta.dirname, 'guest/main.ts')}`,
     ].join('\n');
     const exitCode = await runInNestedVm({ script, shared, timeoutMs: TIMEOUT_MS });
+    const console = await fs.readFile(join(shared, 'console.log'), 'utf8');
     if (exitCode !== 0) {
-      const console = await fs.readFile(join(shared, 'console.log'), 'utf8');
       throw new Error(
         `the checks in the nested machine ended with exit code ${exitCode}:\n${console.slice(-8000)}`,
       );
     }
-    return JSON.parse(await fs.readFile(join(shared, 'report.json'), 'utf8'));
+    const complaints =
+      console.match(/^.*(?:out of memory|oom-kill|segfault|general protection|BUG:).*$/gim) ?? [];
+    return { ...JSON.parse(await fs.readFile(join(shared, 'report.json'), 'utf8')), complaints };
   } finally {
     await fs.rm(shared, { recursive: true, force: true });
   }

@@ -7,7 +7,7 @@ import { type Images, prepareImages, runChain } from './chain.ts';
 import { documentedDifferences, runtimePaths } from './documented.ts';
 import type { Ran } from './guest/commands.ts';
 import { differences, parseListing } from './listing.ts';
-import type { ChainReport, Report, Stage } from './report.ts';
+import { type ChainReport, type Report, STALLED, type Stage } from './report.ts';
 
 /**
  * The oldest supported version, one between and the newest. Before 1.28 a guest takes most of its 30 seconds to boot
@@ -46,7 +46,7 @@ describe.each(VERSIONS.filter(({ version }) => asked?.includes(version) ?? true)
 
     beforeAll(async () => {
       report = await runChain(version, stages, images);
-      console.error(durations(report));
+      console.error([durations(report), ...(report.complaints ?? [])].join('\n'));
     });
 
     /** The last of several tries, which counts. A version that may stall, and did each time, skips the test. */
@@ -129,8 +129,6 @@ describe.each(VERSIONS.filter(({ version }) => asked?.includes(version) ?? true)
     });
   },
 );
-
-const STALLED = /no boot progress|did not become ready/;
 
 function expectSuccess(ran: Ran | undefined): void {
   expect(ran?.exitCode, `${ran?.command}: ${ran?.stderr}`).toBe(0);

@@ -1,5 +1,11 @@
 import type { Ran } from './guest/commands.ts';
 
+/**
+ * What smolvm says when its virtual machine did not come up, or died, on an emulated processor that other programs keep
+ * from running. It is tried again.
+ */
+export const STALLED = /no boot progress|did not become ready|VM exited without shutdown acknowledgment/;
+
 export type Stage = 'embedded' | 'kill' | 'container' | 'smoke-test' | 'direct';
 
 /** What the nested machine is to do. */
@@ -43,6 +49,8 @@ export interface SmokeTestReport {
 /** What came of it; what is missing was not reached. */
 export interface Report {
   version: string;
+  /** What the kernel of the nested machine complains of. */
+  complaints?: readonly string[];
   embedded?: ChainReport;
   container?: ChainReport;
   direct?: ChainReport;

@@ -5,7 +5,7 @@ import { delimiter, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { leftovers, processesWith, waitUntil } from '../../helpers/leftovers.ts';
 import { LISTING_SCRIPT } from '../listing.ts';
-import type { InterruptedReport, Job, MachineReport, Report } from '../report.ts';
+import { type InterruptedReport, type Job, type MachineReport, type Report, STALLED } from '../report.ts';
 import { type Ran, type RunOptions, run, succeed } from './commands.ts';
 
 /**
@@ -25,7 +25,6 @@ const BOOT_TRIES = 4;
 const BUILDER_BOOT_MS = 2000;
 const PASSES = 'echo "mode $AGENT_MODE"';
 const FAILS = 'echo last words; exit 3';
-const STALLED = /no boot progress|did not become ready/;
 
 const job: Job = JSON.parse(await fs.readFile(join(SHARED, 'job.json'), 'utf8'));
 const report: Report = { version: job.version };
