@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    exclude: ['test/**/*.docker.test.ts', 'test/**/*.vm.test.ts'],
+    exclude: ['test/**/*.docker.test.ts', 'test/**/*.real.test.ts', 'test/**/*.vm.test.ts'],
     globalSetup: 'test/helpers/build.ts',
     testTimeout: 60_000,
     // Most of them wait: for a server that is slow on purpose, for a child, for a limit of time.

@@ -20,8 +20,10 @@ const TOOL_PACKAGES = {
   busybox: 'busybox-static',
   cpio: 'cpio',
   'docker-registry': 'docker-registry',
+  'mkfs.ext4': 'e2fsprogs',
   mmdebstrap: 'mmdebstrap',
   openssl: 'openssl',
+  pip3: 'python3-pip',
   python3: 'python3',
   skopeo: 'skopeo',
 };

@@ -6,6 +6,7 @@ const suites: Counts[] = [];
 try {
   const env = { ...process.env, ...bed.env };
   suites.push(await runSuite('vitest.config.ts', env));
+  suites.push(await runSuite('vitest.real.config.ts', env));
   if (bed.docker) {
     suites.push(await runSuite('vitest.docker.config.ts', env));
   }

@@ -1,11 +1,14 @@
 import { Command, CommanderError } from 'commander';
 import packageJson from '../../package.json' with { type: 'json' };
 import { asBottleError, BottleError, InterruptedError } from '../errors.ts';
+import { killChildrenNow } from '../host/child.ts';
 import { takeUnsafeSettings } from '../host/unsafe-settings.ts';
 import { type CommandContext, type OutputOptions, terminalOutput } from './output.ts';
 import { type Start, verbs } from './verbs.ts';
 
 const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
+/** Some senders signal a process and then its group: two equal signals within this time are one. */
+const SAME_SIGNAL_MS = 1000;
 
 const EXIT_CODES_HELP = `
 Exit codes:
@@ -26,10 +29,16 @@ export async function main(argv: readonly string[]): Promise<number> {
     output.onProgress({ type: 'warning', message: warning });
   }
   const interruption = new AbortController();
+  let first: { readonly signal: NodeJS.Signals; readonly at: number } | undefined;
   const stop = (signal: NodeJS.Signals) => {
-    if (interruption.signal.aborted) {
+    if (first?.signal === signal && performance.now() - first.at < SAME_SIGNAL_MS) {
+      return;
+    }
+    if (first !== undefined) {
+      killChildrenNow();
       process.exit(128 + SIGNALS[signal as keyof typeof SIGNALS]);
     }
+    first = { signal, at: performance.now() };
     output.note(`${signal}: cleaning up, once more to stop at once`);
     interruption.abort(new InterruptedError(signal));
   };

@@ -1,5 +1,5 @@
-import { spawn } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { execFileSync, spawn } from 'node:child_process';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
@@ -99,6 +99,7 @@ export async function streamChild(
 /** For `onSpawn`: notes the child in a private directory, so that it can be ended when this process is killed. */
 export function noteChild(dir: string): (pid: number) => void {
   return (pid) => {
+    notedDirs.add(dir);
     try {
       writeFileSync(join(dir, CHILD_FILE), ownerOf(pid));
     } catch (error) {
@@ -130,6 +131,45 @@ export async function endProcessesIn(dir: string): Promise<void> {
   await Promise.all(found.flat().map(endProcess));
 }
 
+/** Process groups of children that run. */
+const runningGroups = new Set<number>();
+/** Directories of children that may leave processes of their own behind. */
+const notedDirs = new Set<string>();
+
+/**
+ * Ends at once whatever a child of ours is or has started, for a process that cannot wait any longer. Files stay for
+ * the next run to remove.
+ */
+export function killChildrenNow(): void {
+  for (const pid of runningGroups) {
+    killGroup(pid, 'SIGKILL');
+  }
+  for (const pid of notedDirs.size === 0 ? [] : pidsNow()) {
+    const environment = environmentNow(pid);
+    if ([...notedDirs].some((dir) => environment.includes(dir))) {
+      kill(pid, 'SIGKILL');
+    }
+  }
+}
+
+function pidsNow(): number[] {
+  const names =
+    process.platform === 'linux'
+      ? readdirSync('/proc')
+      : execFileSync('ps', ['-axo', 'pid='], { encoding: 'utf8' }).split('\n');
+  return names.map(Number).filter((pid) => Number.isInteger(pid) && pid > 1 && pid !== process.pid);
+}
+
+function environmentNow(pid: number): string {
+  try {
+    return process.platform === 'linux'
+      ? readFileSync(`/proc/${pid}/environ`, 'utf8')
+      : execFileSync('ps', ['eww', '-o', 'command=', '-p', String(pid)], { encoding: 'utf8' });
+  } catch {
+    return '';
+  }
+}
+
 /** SIGTERM, and SIGKILL two seconds later. A negative pid means the process group, as for kill(2). */
 export async function endProcess(pid: number): Promise<void> {
   const owner = ownerOf(Math.abs(pid));
@@ -159,6 +199,7 @@ function start(command: string, args: readonly string[], options: ChildOptions):
     detached: true,
   });
   if (child.pid !== undefined) {
+    runningGroups.add(child.pid);
     try {
       options.onSpawn?.(child.pid);
     } catch (error) {
@@ -208,6 +249,7 @@ function start(command: string, args: readonly string[], options: ChildOptions):
       }
     });
   }).finally(() => {
+    runningGroups.delete(child.pid ?? 0);
     clearTimeout(timeout);
     if (killTimer !== undefined) {
       clearTimeout(killTimer);

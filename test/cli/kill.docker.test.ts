@@ -129,6 +129,30 @@ describe.each(Object.keys(STAGES))('stopped in the stage %s', (name) => {
   });
 });
 
+describe('signalled twice in the stage pack', () => {
+  test('within a second by the same signal, it leaves nothing', async () => {
+    const room = await bench();
+    const started = room.startPack(packOf(SMALL), SLOW);
+    await waitUntil(() => hasBuilderVm(room), 'the stage pack', 120_000);
+    started.process.kill('SIGTERM');
+    started.process.kill('SIGTERM');
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    started.process.kill('SIGTERM');
+    expect((await started.ended).exitCode).toBe(143);
+    expect(await room.left()).toEqual([]);
+  });
+
+  test('by another signal, it ends at once, and the builder VM with it', async () => {
+    const room = await bench();
+    const started = room.startPack(packOf(SMALL), SLOW);
+    await waitUntil(() => hasBuilderVm(room), 'the stage pack', 120_000);
+    started.process.kill('SIGTERM');
+    started.process.kill('SIGINT');
+    expect([130, 143]).toContain((await started.ended).exitCode);
+    await waitUntil(async () => !(await hasBuilderVm(room)), 'the end of the builder VM');
+  });
+});
+
 test('a sweep leaves alone what belongs to somebody else or to a run that is alive', async () => {
   const room = await bench();
   const foreign = ['container', 'create', '--pull', 'never', SMALL, 'x'];

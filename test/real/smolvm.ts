@@ -97,7 +97,7 @@ async function filesIn(dir: string): Promise<string[]> {
   return entries
     .filter((entry) => !entry.isDirectory())
     .map((entry) => join(entry.parentPath, entry.name).slice(dir.length + 1))
-    .map((path) => path.replace(/[0-9a-f]{16}/, 'HASH').replace(/uids\/\d+/, 'uids/UID'))
+    .map((path) => path.replace(/[0-9a-f]{16}/, 'HASH').replace(/pack-staging-\w+/, 'pack-staging-NAME'))
     .sort();
 }
 

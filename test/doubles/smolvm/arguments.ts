@@ -16,26 +16,34 @@ interface Flag {
 const FLAGS: readonly Flag[] = [
   { name: 'image', short: 'I', value: 'IMAGE', about: 'Container image to pack' },
   { name: 'output', short: 'o', value: 'PATH', about: 'Where to write the executable' },
-  { name: 'oci-platform', value: 'OS/ARCH', since: '0.1.17', about: 'Platform of the image' },
+  { name: 'oci-platform', value: 'OS/ARCH', about: 'Platform of the image' },
   { name: 'cpus', value: 'N', maximum: 0xff, about: 'Default number of vCPUs' },
   { name: 'mem', value: 'MiB', maximum: 0xffff_ffff, about: 'Default memory' },
-  { name: 'staging-dir', value: 'DIR', since: '1.2.0', about: 'Where to collect the assets' },
+  { name: 'staging-dir', value: 'DIR', about: 'Where to collect the assets' },
   { name: 'entrypoint', value: 'CMD', about: 'Override the entrypoint of the image' },
   { name: 'no-sign', about: 'Do not sign the executable (macOS)' },
   { name: 'single-file', about: 'Put everything into one file' },
-  { name: 'smolfile', short: 's', value: 'PATH', since: '0.2.0', about: 'Read the settings from a Smolfile' },
-  { name: 'gpu', since: '0.6.0', about: 'Enable GPU by default' },
-  { name: 'from-vm', value: 'NAME', since: '0.1.16', about: 'Pack a stopped machine' },
-  { name: 'rebase-from-image', since: '1.3.4', about: 'With --from-vm: onto its image' },
-  { name: 'proxy', value: 'URL', since: '0.8.1', about: 'Proxy for the pull' },
-  { name: 'no-proxy', value: 'HOSTS', since: '0.8.1', about: 'Hosts to reach without the proxy' },
+  { name: 'smolfile', short: 's', value: 'PATH', about: 'Read the settings from a Smolfile' },
+  { name: 'gpu', about: 'Enable GPU by default' },
+  { name: 'from-vm', value: 'VM_NAME', about: 'Pack a stopped machine' },
+  { name: 'rebase-from-image', about: 'With --from-vm: onto its image' },
+  { name: 'proxy', value: 'URL', about: 'Proxy for the pull' },
+  { name: 'no-proxy', value: 'LIST', about: 'Hosts to reach without the proxy' },
+  { name: 'include-workspace', since: '1.16.1', about: 'With --from-vm: its workspace, too' },
+  { name: 'storage', value: 'GiB', since: '1.20.0', about: 'Disk of the temporary machine' },
+  { name: 'error-format', value: 'ERROR_FORMAT', since: '1.28.0', about: 'How a failure is reported' },
+  { name: 'dns', value: 'IP', since: '1.28.0', about: 'Resolver of the temporary machine' },
+  { name: 'state-dir', value: 'PATH', since: '1.31.0', about: 'Keep all state below this directory' },
   { name: 'stub', value: 'PATH', hidden: true },
   { name: 'lib-dir', value: 'DIR', hidden: true },
   { name: 'rootfs-dir', value: 'DIR', hidden: true },
 ];
 
 /** These are accepted as smolvm accepts them, but the double cannot do what they ask for. */
-const NOT_DOUBLED = ['single-file', 'smolfile', 'from-vm', 'gpu', 'rebase-from-image'];
+const NOT_DOUBLED = [
+  ...['single-file', 'smolfile', 'from-vm', 'gpu', 'rebase-from-image', 'include-workspace'],
+  ...['proxy', 'no-proxy', 'dns'],
+];
 
 const USAGE = 'Usage: smolvm pack create [OPTIONS] --output <PATH>';
 
@@ -47,6 +55,9 @@ export interface PackCreateArguments {
   readonly memMib: number;
   readonly stagingDir: string | undefined;
   readonly entrypoint: string | undefined;
+  /** Without it, the manifest is asked for on the host before the machine starts. */
+  readonly storageGib: string | undefined;
+  readonly stateDir: string | undefined;
 }
 
 const DEFAULT_CPUS = 4;
@@ -91,18 +102,18 @@ function noValue(flag: Flag, inline: string | undefined): string {
 function takeValue(flag: Flag, inline: string | undefined, rest: string[]): string {
   const next = inline ?? (rest[0]?.startsWith('-') ? undefined : rest.shift());
   if (next === undefined || next === '') {
-    throw usage(`a value is required for '${show(flag)}' but none was supplied`);
+    throw wrongValue(`a value is required for '${show(flag)}' but none was supplied`);
   }
   const { maximum } = flag;
   if (maximum !== undefined && !(/^\d+$/.test(next) && Number(next) <= maximum)) {
-    throw usage(`invalid value '${next}' for '${show(flag)}': not a number in 0..=${maximum}`);
+    throw wrongValue(`invalid value '${next}' for '${show(flag)}': ${next} is not in 0..=${maximum}`);
   }
   return next;
 }
 
 function checked(values: ReadonlyMap<string, string>): PackCreateArguments {
   if (values.has('image') && values.has('from-vm')) {
-    throw usage("the argument '--image <IMAGE>' cannot be used with '--from-vm <NAME>'");
+    throw usage("the argument '--image <IMAGE>' cannot be used with '--from-vm <VM_NAME>'");
   }
   const image = values.get('image');
   const output = values.get('output');
@@ -123,6 +134,8 @@ function checked(values: ReadonlyMap<string, string>): PackCreateArguments {
     memMib: Number(values.get('mem') ?? DEFAULT_MEM_MIB),
     stagingDir: values.get('staging-dir'),
     entrypoint: values.get('entrypoint'),
+    storageGib: values.get('storage'),
+    stateDir: values.get('state-dir'),
   };
 }
 
@@ -142,6 +155,12 @@ function show({ name, value }: Flag): string {
   return value === undefined ? `--${name}` : `--${name} <${value}>`;
 }
 
+/** clap's usage in an error names what is required, not all that there is. */
 function usage(problem: string): UsageError {
-  return new UsageError(`error: ${problem}\n\n${USAGE}\n\nFor more information, try '--help'.`);
+  const words = 'Usage: smolvm pack create --output <PATH> --image <IMAGE>';
+  return new UsageError(`error: ${problem}\n\n${words}\n\nFor more information, try '--help'.`);
+}
+
+function wrongValue(problem: string): UsageError {
+  return new UsageError(`error: ${problem}\n\nFor more information, try '--help'.`);
 }

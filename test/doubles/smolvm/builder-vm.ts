@@ -16,17 +16,20 @@ export interface BuilderVm {
  * outlives a smolvm that is killed.
  */
 export async function startBuilderVm(cacheDir: string): Promise<BuilderVm> {
-  if (FAULT === 'no-kvm') {
-    throw new SmolvmError('kvm not available: KVM not available. Ensure KVM kernel module is loaded.');
-  }
-  if (FAULT === 'kvm-permission') {
-    throw new SmolvmError('kvm permission denied: Cannot access /dev/kvm (permission denied).');
-  }
   const name = `pack-${process.pid}-${BigInt(Date.now()) * 1_000_000n + (process.hrtime.bigint() % 1_000_000n)}`;
   const dir = vmDirectory(cacheDir, name);
   const diskDir = join(dir, 'disk');
   await fs.mkdir(diskDir, { recursive: true });
-  await fs.writeFile(join(dir, 'name'), name);
+  for (const [file, content] of [
+    ['name', name],
+    ['storage.raw', ''],
+    ['overlay.raw', ''],
+    ['vm.lock', ''],
+  ] as const) {
+    await fs.writeFile(join(dir, file), content);
+  }
+  // What it has made so far stays there.
+  failToStart();
   const child = await startVm(dir, name);
   const exited = new Promise<void>((resolve) => child.on('exit', () => resolve()));
   const stop = async () => {
@@ -58,6 +61,26 @@ export async function startVm(dir: string, name: string): Promise<ChildProcess> 
   child.unref();
   await fs.writeFile(join(dir, 'agent.pid'), `${child.pid}\n${await startTimeOf(child.pid)}`);
   return child;
+}
+
+function failToStart(): void {
+  switch (FAULT) {
+    case 'no-kvm':
+      throw new SmolvmError(
+        'kvm not available: KVM not available. Ensure KVM kernel module is loaded.\n' +
+          'Try: sudo modprobe kvm && sudo modprobe kvm_intel  # (or kvm_amd)',
+        'KVM_UNAVAILABLE',
+      );
+    case 'kvm-permission':
+      throw new SmolvmError(
+        "kvm permission denied: Cannot access /dev/kvm (permission denied).\nAdd your user to the 'kvm' group:\n\n" +
+          'sudo usermod -aG kvm $USER\n\nThen log out and log back in for the change to take effect.',
+      );
+    case 'no-boot':
+      throw new SmolvmError(
+        'agent operation failed: wait for agent: agent did not become ready within 30 seconds: no boot progress for 30 seconds',
+      );
+  }
 }
 
 /** Field 22 of proc(5) stat, in clock ticks since boot; the second field may hold spaces. */

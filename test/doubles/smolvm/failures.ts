@@ -8,7 +8,15 @@ const MAX_LIFE_MS = 10 * 60 * 1000;
 export class UsageError extends Error {}
 
 /** A failure of smolvm itself: `Error: <message>` and exit code 1. */
-export class SmolvmError extends Error {}
+export class SmolvmError extends Error {
+  /** As `--error-format json` gives it. */
+  readonly code: string;
+
+  constructor(message: string, code = 'SMOLVM_ERROR') {
+    super(message);
+    this.code = code;
+  }
+}
 
 /** A panic: exit code 101. */
 export class Panic extends Error {}

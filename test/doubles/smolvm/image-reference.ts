@@ -1,4 +1,5 @@
 import { isIP } from 'node:net';
+import { isSince } from './knobs.ts';
 
 export interface ImageReference {
   /** As given, with `:latest` where it has neither tag nor digest. */
@@ -54,5 +55,21 @@ export function loopbackAddress({ registry }: ImageReference): { host: string; p
     // Either puts the builder on its own network, where this address is the guest.
     throw new Error(`Get "https://${registry}/v2/": dial tcp 127.0.0.1:${port}: connect: connection refused`);
   }
+  if (deniesLoopback()) {
+    throw new Error(`Get "https://${registry}/v2/": dial tcp [::1]:${port}: connect: permission denied`);
+  }
   return { host, port: Number(port) };
+}
+
+/** The floor of libkrun since 1.13.0: the first variable that is set decides. */
+function deniesLoopback(): boolean {
+  const { env } = process;
+  if (!isSince('1.13.0')) {
+    return false;
+  }
+  if (env.SMOLVM_EGRESS_FLOOR) {
+    return env.SMOLVM_EGRESS_FLOOR === 'strict';
+  }
+  const isOn = (value: string | undefined) => value === '1' || value === 'true';
+  return !isOn(env.SMOLVM_EGRESS_ALLOW_PRIVATE) && !isOn(env.SMOLVM_ALLOW_HOST_LOOPBACK);
 }

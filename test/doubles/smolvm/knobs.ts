@@ -1,11 +1,12 @@
 import { setTimeout } from 'node:timers/promises';
 
-const DEFAULT_VERSION = '1.9.3';
+const DEFAULT_VERSION = '1.32.2';
 
 const FAULTS = [
   'no-boot',
   'no-kvm',
   'kvm-permission',
+  'no-boot',
   'exit-1',
   'segfault',
   'slow-layer',

@@ -1,6 +1,6 @@
 import { packCreateHelp, parsePackCreate } from './arguments.ts';
-import { describeError, Panic, UsageError } from './failures.ts';
-import { VERSION } from './knobs.ts';
+import { describeError, Panic, SmolvmError, UsageError } from './failures.ts';
+import { isSince, VERSION } from './knobs.ts';
 import { machine } from './machine.ts';
 import { packCreate } from './pack-create.ts';
 
@@ -10,13 +10,10 @@ process.exitCode = await main(process.argv.slice(2));
 
 async function main(argv: readonly string[]): Promise<number> {
   process.stderr.write('smolvm-double: this is a test double, not smolvm; no VM is started\n');
-  if (VERSION === '1.7.0') {
-    process.stderr.write("note: no packed assets found for 'smolvm-bin'\n");
-  }
   try {
     return await runCommand(argv);
   } catch (error) {
-    return reportError(error);
+    return reportError(error, argv.join(' ').includes('--error-format json'));
   }
 }
 
@@ -32,12 +29,15 @@ async function runCommand([command, subcommand, ...rest]: readonly string[]): Pr
     return await machine([subcommand, ...rest]);
   } else {
     const words = [command, subcommand].filter(Boolean).join(' ');
-    throw new UsageError(`error: unrecognized subcommand '${words}'\n\nFor more information, try '--help'.`);
+    const options = isSince('1.28.0') ? '[OPTIONS] ' : '';
+    throw new UsageError(
+      `error: unrecognized subcommand '${words}'\n\nUsage: smolvm ${options}<COMMAND>\n\nFor more information, try '--help'.`,
+    );
   }
   return 0;
 }
 
-function reportError(error: unknown): number {
+function reportError(error: unknown, asJson: boolean): number {
   if (error instanceof UsageError) {
     process.stderr.write(`${error.message}\n`);
     return 2;
@@ -46,6 +46,8 @@ function reportError(error: unknown): number {
     process.stderr.write(`\nthread 'main' panicked at src/cli/pack.rs:\n${error.message}\n`);
     return 101;
   }
-  process.stderr.write(`Error: ${describeError(error)}\n`);
+  const message = describeError(error);
+  const code = error instanceof SmolvmError ? error.code : 'SMOLVM_ERROR';
+  process.stderr.write(asJson ? `${JSON.stringify({ error: { code, message } })}\n` : `Error: ${message}\n`);
   return 1;
 }

@@ -1,5 +1,5 @@
 import * as fs from 'node:fs/promises';
-import { homedir, tmpdir } from 'node:os';
+import { homedir } from 'node:os';
 import { join } from 'node:path';
 import type { PackCreateArguments } from './arguments.ts';
 import { collectAssets } from './assets.ts';
@@ -8,37 +8,41 @@ import { attempt, die, Panic, SmolvmError, wait } from './failures.ts';
 import { delayStage, FAULT, isSince } from './knobs.ts';
 import { hostArchitecture, makeManifest } from './manifest.ts';
 import { writeOutputs } from './outputs.ts';
+import { probeManifest } from './probe.ts';
 import { type PulledImage, pullImage } from './pull.ts';
 
 /** No signal handler anywhere: what kills smolvm leaves all of this behind. */
 export async function packCreate(args: PackCreateArguments): Promise<void> {
   refuseSidecarName(args.output);
   process.stdout.write('Starting agent VM...\n');
-  const cacheDir = cacheDirectory();
-  const vm = await startBuilderVm(cacheDir);
+  const { cacheDir, dataDir } = stateDirectories(args.stateDir);
+  const staging = await makeStagingDir(args, cacheDir);
   try {
-    await delayStage();
-    const image = await pull(args, vm);
-    await delayStage();
-    const staging = await makeStagingDir(args, cacheDir);
+    await probeManifest(args);
+    await makeDatabase(dataDir);
+    const vm = await startBuilderVm(cacheDir);
     try {
+      await delayStage();
+      const image = await pull(args, vm);
+      await delayStage();
       const { assets, members, libraries } = await collectAssets(image, { staging, diskDir: vm.diskDir });
       await delayStage();
       const manifest = makeManifest(args, image, assets);
       await attempt('pack', () => writeOutputs(args.output, { members, libraries, manifest, staging }));
     } finally {
-      await fs.rm(staging, { recursive: true, force: true });
+      await vm.stop();
     }
   } finally {
-    await vm.stop();
+    await fs.rm(staging, { recursive: true, force: true });
   }
 }
 
 function refuseSidecarName(output: string): void {
-  if (isSince('1.7.0') && output.toLowerCase().endsWith('.smolmachine')) {
+  const [, stem] = /^(.*)\.smolmachine$/i.exec(output) ?? [];
+  if (stem !== undefined) {
     throw new SmolvmError(
       'config operation failed: pack create: --output names the executable stub, not the .smolmachine sidecar ' +
-        "(which is created automatically as '<output>.smolmachine'). Use --output <stem> instead.",
+        `(which is created automatically as '<output>.smolmachine'). Use --output ${stem} instead.`,
     );
   }
 }
@@ -80,13 +84,31 @@ async function failPull(): Promise<void> {
 }
 
 export function cacheDirectory(): string {
-  const { SMOLVM_DATA_DIR: home, XDG_CACHE_HOME: cache } = process.env;
-  return home ? join(home, '.cache') : cache || join(homedir(), '.cache');
+  return stateDirectories(undefined).cacheDir;
+}
+
+function stateDirectories(stateDir: string | undefined): { cacheDir: string; dataDir: string } {
+  const { SMOLVM_DATA_DIR: dataHome, XDG_CACHE_HOME: cache, XDG_DATA_HOME: data } = process.env;
+  const home = stateDir ?? dataHome;
+  return home
+    ? { cacheDir: join(home, '.cache'), dataDir: join(home, '.local/share') }
+    : { cacheDir: cache || join(homedir(), '.cache'), dataDir: data || join(homedir(), '.local/share') };
 }
 
 async function makeStagingDir({ stagingDir }: PackCreateArguments, cacheDir: string): Promise<string> {
-  const fromEnvironment = process.env.SMOLVM_PACK_STAGING || join(cacheDir, 'smolvm');
-  const parent = stagingDir ?? (isSince('1.2.0') ? fromEnvironment : tmpdir());
+  const parent = stagingDir ?? (process.env.SMOLVM_PACK_STAGING || join(cacheDir, 'smolvm'));
   await fs.mkdir(parent, { recursive: true });
-  return await fs.mkdtemp(join(parent, 'pack-staging-'));
+  const staging = await fs.mkdtemp(join(parent, 'pack-staging-'));
+  if (isSince('1.28.0')) {
+    await fs.writeFile(join(staging, '.in-use'), '');
+  }
+  return staging;
+}
+
+async function makeDatabase(dataDir: string): Promise<void> {
+  const dir = join(dataDir, 'smolvm/server');
+  await fs.mkdir(dir, { recursive: true });
+  for (const suffix of isSince('1.20.0') ? ['', '-shm', '-wal'] : ['']) {
+    await fs.writeFile(join(dir, `smolvm.db${suffix}`), '');
+  }
 }

@@ -29,6 +29,7 @@ export interface ImageConfig {
     readonly Cmd?: readonly string[] | null;
     readonly Env?: readonly string[] | null;
     readonly WorkingDir?: string;
+    readonly User?: string;
   };
 }
 
