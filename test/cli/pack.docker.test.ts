@@ -276,13 +276,13 @@ describe('what smolvm does wrong is told, and nothing is left', () => {
   });
 
   test.each([
-    ['1.0.9', 78, 'older than 1.1.3'],
-    ['0.9.0-beta', 78, 'older than 1.1.3'],
+    ['1.8.3', 78, 'older than 1.9.0'],
+    ['0.9.0-beta', 78, 'older than 1.9.0'],
     ['garbage', 78, 'not "smolvm X.Y.Z"'],
-    ['1.1.3', 0, 'older than 1.8.3'],
-    ['1.6.13', 0, 'older than 1.8.3'],
-    ['1.7.0', 0, 'older than 1.8.3'],
-    ['1.9.3', 0, ''],
+    ['1.9.1', 0, ''],
+    ['1.13.1', 0, ''],
+    ['1.22.2', 0, ''],
+    ['1.32.2', 0, ''],
   ])('version %s', async (version, exitCode, message) => {
     const { pack } = await bench();
     const result = await pack(packSmall, { SMOLVM_DOUBLE_VERSION: version });
