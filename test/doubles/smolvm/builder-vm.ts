@@ -76,10 +76,6 @@ function failToStart(): void {
         "kvm permission denied: Cannot access /dev/kvm (permission denied).\nAdd your user to the 'kvm' group:\n\n" +
           'sudo usermod -aG kvm $USER\n\nThen log out and log back in for the change to take effect.',
       );
-    case 'no-boot':
-      throw new SmolvmError(
-        'agent operation failed: wait for agent: agent did not become ready within 30 seconds: no boot progress for 30 seconds',
-      );
   }
 }
 

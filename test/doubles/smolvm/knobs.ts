@@ -3,7 +3,6 @@ import { setTimeout } from 'node:timers/promises';
 const DEFAULT_VERSION = '1.32.2';
 
 const FAULTS = [
-  'no-boot',
   'no-kvm',
   'kvm-permission',
   'no-boot',
