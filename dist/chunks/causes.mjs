@@ -55,72 +55,7 @@ function otherLineEndings({ bytes }) {
 	const unix = text.replaceAll("\r\n", "\n");
 	return [unix, unix.replaceAll("\n", "\r\n")].filter((form) => form !== text).map((form) => Buffer.from(form, "latin1"));
 }
-// src/git/differences.ts
-/**
-* What of a build context only this clone has, without a look at the contents of tracked files: ignored and untracked
-* names, `.git`, pointers of Git LFS, and what a sparse checkout leaves out. Undefined outside of a checkout.
-* @throws BottleError `git-failed`
-*/
-async function onlyHere(inputs) {
-	const tree = await findWorkTree(inputs.context);
-	if (tree === void 0) return;
-	return await withSubmodules(tree, inputs, async (comparison) => [
-		...comparison.strangers(),
-		...await comparison.pointers(),
-		...comparison.leftOut()
-	]);
-}
-/**
-* What makes a build context another one than a clone of `commit` has. Undefined outside of a checkout; without a
-* `commit`, or when this clone does not have it, the checked-out commit takes its place.
-* @throws BottleError `git-failed`
-*/
-async function differencesSince(commit, inputs) {
-	const tree = await findWorkTree(inputs.context);
-	if (tree === void 0) return;
-	const there = commit === void 0 ? void 0 : await readTree(tree, commit);
-	const lfsPointers = /* @__PURE__ */ new Map();
-	return {
-		differences: await withSubmodules(tree, inputs, async (comparison, isTop) => [
-			...comparison.strangers(),
-			...await comparison.contents(isTop ? lfsPointers : /* @__PURE__ */ new Map()),
-			...comparison.leftOut(),
-			...isTop && there !== void 0 ? comparison.committedSince(there) : []
-		]),
-		knowsCommit: there !== void 0,
-		lfsPointers
-	};
-}
-/** Looks at a checkout and at the submodules that are in it, at any depth. */
-async function withSubmodules(tree, inputs, look, isTop = true) {
-	const comparison = await Comparison.open(tree, inputs);
-	const differences = await look(comparison, isTop);
-	for (const { path, hash } of comparison.submodules()) {
-		const context = join(inputs.context, path);
-		const inside = await findWorkTree(context);
-		if (inside === void 0 || inside.top === tree.top) continue;
-		if (await headOf(inside) !== hash) differences.push({
-			path,
-			cause: "submodule",
-			count: 1
-		});
-		const entries = inputs.entries.filter((entry) => entry.path.startsWith(`${path}/`)).map((entry) => ({
-			...entry,
-			path: entry.path.slice(path.length + 1)
-		}));
-		const covers = (name) => inputs.covers(`${path}/${name}`);
-		const found = await withSubmodules(inside, {
-			context,
-			entries,
-			covers
-		}, look, false);
-		differences.push(...found.map((each) => ({
-			...each,
-			path: `${path}/${each.path}`
-		})));
-	}
-	return differences;
-}
+// src/git/comparison.ts
 /** Undefined when the clone does not have the commit. */
 async function readTree(tree, commit) {
 	if ((await git(tree, ["cat-file", "--batch-check=%(objecttype)"], {
@@ -413,6 +348,88 @@ function ancestorsOf(path) {
 	const names = path.split("/");
 	return names.slice(1).map((_, index) => names.slice(0, index + 1).join("/"));
 }
+// src/git/differences.ts
+/**
+* What of a build context only this clone has, without a look at the contents of tracked files: ignored and untracked
+* names, `.git`, pointers of Git LFS, and what a sparse checkout leaves out. Undefined outside of a checkout.
+* @throws BottleError `git-failed`
+*/
+async function onlyHere(inputs) {
+	const tree = await findWorkTree(inputs.context);
+	if (tree === void 0) return;
+	return await withSubmodules(tree, inputs, async (comparison) => [
+		...comparison.strangers(),
+		...await comparison.pointers(),
+		...comparison.leftOut()
+	]);
+}
+/**
+* What makes a build context another one than a clone of `commit` has. Undefined outside of a checkout; without a
+* `commit`, or when this clone does not have it, the checked-out commit takes its place.
+* @throws BottleError `git-failed`
+*/
+async function differencesSince(commit, inputs) {
+	const tree = await findWorkTree(inputs.context);
+	if (tree === void 0) return;
+	const there = commit === void 0 ? void 0 : await readTree(tree, commit);
+	const lfsPointers = /* @__PURE__ */ new Map();
+	return {
+		differences: await withSubmodules(tree, inputs, async (comparison, isTop) => [
+			...comparison.strangers(),
+			...await comparison.contents(isTop ? lfsPointers : /* @__PURE__ */ new Map()),
+			...comparison.leftOut(),
+			...isTop && there !== void 0 ? comparison.committedSince(there) : []
+		]),
+		knowsCommit: there !== void 0,
+		lfsPointers
+	};
+}
+/** The entries that an archive of the repository has: a checkout on a runner without git is one. */
+async function archivedEntries({ context, entries }) {
+	const tree = await findWorkTree(context);
+	if (tree === void 0) return [...entries];
+	const input = entries.map(({ path }) => `${tree.prefix}${path}\0`).join("");
+	const fields = (await git(tree, [
+		"check-attr",
+		"-z",
+		"--stdin",
+		"export-ignore"
+	], { input }))?.split("\0");
+	const ignored = new Set(entries.flatMap(({ path }, index) => isOn(fields?.[index * 3 + 2]) ? path : []));
+	const left = entries.filter(({ path }) => ![path, ...ancestorsOf(path)].some((each) => ignored.has(each)));
+	const inUse = new Set(left.flatMap(({ type, path }) => type === "directory" ? [] : ancestorsOf(path)));
+	return left.filter(({ type, path }) => type !== "directory" || inUse.has(path));
+}
+/** Looks at a checkout and at the submodules that are in it, at any depth. */
+async function withSubmodules(tree, inputs, look, isTop = true) {
+	const comparison = await Comparison.open(tree, inputs);
+	const differences = await look(comparison, isTop);
+	for (const { path, hash } of comparison.submodules()) {
+		const context = join(inputs.context, path);
+		const inside = await findWorkTree(context);
+		if (inside === void 0 || inside.top === tree.top) continue;
+		if (await headOf(inside) !== hash) differences.push({
+			path,
+			cause: "submodule",
+			count: 1
+		});
+		const entries = inputs.entries.filter((entry) => entry.path.startsWith(`${path}/`)).map((entry) => ({
+			...entry,
+			path: entry.path.slice(path.length + 1)
+		}));
+		const covers = (name) => inputs.covers(`${path}/${name}`);
+		const found = await withSubmodules(inside, {
+			context,
+			entries,
+			covers
+		}, look, false);
+		differences.push(...found.map((each) => ({
+			...each,
+			path: `${path}/${each.path}`
+		})));
+	}
+	return differences;
+}
 // src/git/causes.ts
 const WORDS = {
 	"git-directory": ({ path }) => ["is part of the build, and different in every clone", `add ${ignoreLine(path)} to .dockerignore`],
@@ -458,4 +475,4 @@ async function onlyHereLines(inputs) {
 function ignoreLine(path) {
 	return path.replaceAll(/[*?[\\]/g, String.raw`\$&`);
 }
-export { readWorkingFile as a, otherLineEndings as i, onlyHereLines as n, differencesSince as r, causeLine as t };
+export { otherLineEndings as a, differencesSince as i, onlyHereLines as n, readWorkingFile as o, archivedEntries as r, causeLine as t };

@@ -45,6 +45,8 @@ async function syncDirectory(path) {
 		await dir.close();
 	}
 }
+/** What can write a sidecar. */
+const PACKERS = ["smolvm", "direct"];
 const digest = string().check(refine(isDigest));
 const sha256 = string().check(_regex(/^[0-9a-f]{64}$/));
 const sizeBytes = int().check(_nonnegative());
@@ -81,7 +83,20 @@ const packRecordSchema = looseObject({
 		cpus: optional(int()),
 		memMib: optional(int())
 	}),
-	hop: _enum(["embedded", "container"]),
+	/** What wrote the sidecar; `smolvm` where it is absent. */
+	packer: optional(_enum(PACKERS)),
+	/** Of packer smolvm. */
+	hop: optional(_enum(["embedded", "container"])),
+	/** The canonical form of the sidecar (docs/sidecar-format.md). */
+	format: optional(looseObject({
+		version: int(),
+		/** The version of the zstd library: another one may compress the same content to other bytes. */
+		zstd: shownText,
+		/** SOURCE_DATE_EPOCH: no time in the layer is later. */
+		latestSeconds: optional(sizeBytes),
+		/** The smolvm whose agent and disk template are in a sidecar of packer direct. */
+		parts: optional(shownText)
+	})),
 	/** The frame index, by which only what has changed is fetched. */
 	frames: optional(looseObject({
 		sha256,
@@ -143,6 +158,8 @@ function sidecarName(platform, hex) {
 }
 /** A sidecar of that name, its bundle, frame index or record: the sidecar's name, and what is behind it. */
 const PUBLISHED_FILE = /^(smolmachine-linux-(?:amd64|arm64)-[0-9a-f]{16}\.smolmachine)(\.sigstore\.json|\.frames|\.json)?$/;
+/** The most content of one frame, and the most bytes that zstd makes of it (ZSTD_compressBound). */
+const MAX_FRAME_CONTENT_BYTES = 4194304;
 /** Enough for a sidecar of 128 GiB, the most that smolvm unpacks. */
 const MAX_FRAME_INDEX_BYTES = 33554432;
 const READ_CHUNK_BYTES$1 = 1048576;
@@ -216,6 +233,21 @@ const SEEKABLE_MAGIC = 2408770225;
 const SKIPPABLE_HEADER_BYTES = 8;
 const SEEK_TABLE_FOOTER_BYTES = 9;
 const SEEK_ENTRY_BYTES = 8;
+function seekTable({ frames }) {
+	const tableBytes = frames.length * SEEK_ENTRY_BYTES + SEEK_TABLE_FOOTER_BYTES;
+	const table = Buffer.alloc(SKIPPABLE_HEADER_BYTES + tableBytes);
+	table.writeUInt32LE(SKIPPABLE_MAGIC, 0);
+	table.writeUInt32LE(tableBytes, 4);
+	for (const [position, { sizeBytes, contentBytes }] of frames.entries()) {
+		const at = SKIPPABLE_HEADER_BYTES + position * SEEK_ENTRY_BYTES;
+		table.writeUInt32LE(sizeBytes, at);
+		table.writeUInt32LE(contentBytes, at + 4);
+	}
+	const footer = table.length - SEEK_TABLE_FOOTER_BYTES;
+	table.writeUInt32LE(frames.length, footer);
+	table.writeUInt32LE(SEEKABLE_MAGIC, footer + 5);
+	return table;
+}
 /**
 * Makes the frame index of a sidecar from its seek table and its bytes, or returns undefined where the sidecar was
 * not written in frames. Nobody's word is taken for a digest.
@@ -421,4 +453,4 @@ async function removeAbandoned(dir, prefix) {
 		if (owner && !isAlive(owner)) await fs.rm(join(dir, name), { force: true });
 	}
 }
-export { isSameRepository as C, syncDirectory as D, runtimeConfigSha256 as E, syncFile as O, publishedNameOf as S, readableRecord as T, readSeekTable as _, checkedStream as a, PUBLISHED_FILE as b, formatRecord as c, readBundle as d, readRecord as f, parseFrameIndex as g, MAX_FRAME_INDEX_BYTES as h, changedSidecar as i, datetime as k, framesPathOf as l, verifyFile as m, MAX_RECORD_BYTES as n, copySidecar as o, recordPathOf as p, bundlePathOf as r, expectedOf as s, MAX_BUNDLE_BYTES as t, makeFrameIndex as u, BUNDLE_SUFFIX as v, packRecordSchema as w, publishedName as x, FRAMES_SUFFIX as y };
+export { runtimeConfigSha256 as A, FRAMES_SUFFIX as C, isSameRepository as D, publishedNameOf as E, syncFile as M, datetime as N, packRecordSchema as O, BUNDLE_SUFFIX as S, publishedName as T, formatFrameIndex as _, checkedStream as a, readSeekTable as b, formatRecord as c, readBundle as d, readRecord as f, MAX_FRAME_INDEX_BYTES as g, MAX_FRAME_CONTENT_BYTES as h, changedSidecar as i, syncDirectory as j, readableRecord as k, framesPathOf as l, verifyFile as m, MAX_RECORD_BYTES as n, copySidecar as o, recordPathOf as p, bundlePathOf as r, expectedOf as s, MAX_BUNDLE_BYTES as t, makeFrameIndex as u, indexOf as v, PUBLISHED_FILE as w, seekTable as x, parseFrameIndex as y };

@@ -25,6 +25,16 @@ function decodeFooter(footer, fileBytes) {
 		crc32: footer.readUInt32LE(52)
 	};
 }
+function encodeFooter({ assetsBytes, manifestBytes, crc32 }) {
+	const footer = Buffer.alloc(64);
+	footer.write(MAGIC, "latin1");
+	footer.writeUInt32LE(VERSION, 8);
+	footer.writeBigUInt64LE(BigInt(assetsBytes), 28);
+	footer.writeBigUInt64LE(BigInt(assetsBytes), 36);
+	footer.writeBigUInt64LE(BigInt(manifestBytes), 44);
+	footer.writeUInt32LE(crc32, 52);
+	return footer;
+}
 /** @param check the part of the sidecar that is not as it must be */
 function damaged(check, problem, cause) {
 	return new BottleError("sidecar-damaged", `damaged sidecar, ${check}: ${shortened(problem)}`, {
@@ -160,4 +170,4 @@ var ByteReader = class {
 		return true;
 	}
 };
-export { shortened as a, decodeFooter as i, isFrameMagic as n, damaged as r, frameContents as t };
+export { encodeFooter as a, decodeFooter as i, isFrameMagic as n, shortened as o, damaged as r, frameContents as t };

@@ -7,13 +7,13 @@ import { n as isDigest } from "./image-id.mjs";
 import { _ as proxyFor, b as redacted, c as SilenceError, d as bodyError, f as isExpiredRedirect, g as unlessMissing, h as networkError, i as repositoryPath, l as SlownessError, m as mayPass, p as isUnreachable, r as readApi, s as HttpError, u as askedWaitMs, v as checkedUrl, y as isLoopback } from "./github.mjs";
 import { n as readableJson, t as parseJson } from "./json.mjs";
 import { t as version } from "./package.mjs";
+import { t as homeDir } from "./home.mjs";
 import * as http from "node:http";
 import { createHash } from "node:crypto";
 import * as fs from "node:fs/promises";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { setTimeout as setTimeout$1 } from "node:timers/promises";
-import { homedir } from "node:os";
 import * as https from "node:https";
 // src/remote/oci-reference.ts
 /** https://github.com/distribution/distribution/blob/main/docs/content/spec/api.md, and host and port before it. */
@@ -471,16 +471,6 @@ function unexpectedAnswer(url, cause) {
 		hint: "check that the address is right and that no proxy answers in its place, or update claude-bottle",
 		cause
 	});
-}
-// src/host/home.ts
-/** Undefined without HOME and without an entry in the password database, and for users that are made to have none. */
-function homeDir() {
-	try {
-		const home = homedir();
-		return home === "" || home === "/nonexistent" ? void 0 : home;
-	} catch {
-		return;
-	}
 }
 // src/remote/registry-login.ts
 /** A keychain may have to ask its owner first. */

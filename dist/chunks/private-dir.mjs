@@ -55,7 +55,7 @@ async function namesIn(parent) {
 	try {
 		return await fs.readdir(parent);
 	} catch (error) {
-		if (hasErrno(error, "ENOENT")) return [];
+		if (hasErrno(error, "ENOENT", "ENOTDIR")) return [];
 		throw fileError(`cannot read ${parent}`, error);
 	}
 }
@@ -68,13 +68,23 @@ async function ownOwner(link) {
 		return;
 	}
 }
+/**
+* Where the directory of a link is gone, another user may have made one of the same name: its content would say which
+* processes to end and which images to remove. Of such a directory only our link is removed.
+*/
 async function removeOwned(dir, beforeRemove) {
-	if (beforeRemove !== void 0) await beforeRemove(dir);
-	await fs.rm(dir, {
-		recursive: true,
-		force: true,
-		maxRetries: 3
-	});
+	if (await isOwn(dir)) {
+		await beforeRemove?.(dir);
+		await fs.rm(dir, {
+			recursive: true,
+			force: true,
+			maxRetries: 3
+		});
+	}
 	await fs.rm(dir + OWNER_SUFFIX, { force: true });
+}
+async function isOwn(dir) {
+	const stat = await fs.lstat(dir).catch(() => void 0);
+	return stat?.isDirectory() === true && stat.uid === process.getuid?.() && (stat.mode & 63) === 0;
 }
 export { withPrivateDir as i, scratchParent as n, sweepPrivateDirs as r, hasAbandonedDirs as t };

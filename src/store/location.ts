@@ -1,4 +1,4 @@
-import { lstat } from 'node:fs/promises';
+import { lstat, realpath } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { BottleError, fileError, hasErrno } from '../errors.ts';
 import { homeDir } from '../host/home.ts';
@@ -86,7 +86,8 @@ export function layoutOf(dir: string): StoreLayout {
  * Looks at the directory and makes nothing: it need not exist.
  * @throws BottleError `store-unsafe` when others could change what is in it
  */
-export async function openStoreDir(dir: string): Promise<StoreLayout> {
+export async function openStoreDir(name: string): Promise<StoreLayout> {
+  const dir = await withoutOwnLink(name);
   try {
     await requirePrivate(dir);
   } catch (error) {
@@ -100,7 +101,14 @@ export async function openStoreDir(dir: string): Promise<StoreLayout> {
   return layoutOf(dir);
 }
 
-/** The store decides what a VM runs, so nobody else may write to it; a symbolic link is somebody else's decision. */
+/** The user's own link, to a larger disk, is followed; its target is judged as the store itself would be. */
+async function withoutOwnLink(name: string): Promise<string> {
+  const stat = await lstat(name).catch(() => undefined);
+  const isOwnLink = stat?.isSymbolicLink() === true && stat.uid === process.getuid?.();
+  return isOwnLink ? await realpath(name).catch(() => name) : name;
+}
+
+/** The store decides what a VM runs, so nobody else may write to it; another user's link is another user's decision. */
 export async function requirePrivate(dir: string): Promise<void> {
   const stat = await lstat(dir);
   const uid = process.getuid?.() ?? stat.uid;
