@@ -1,11 +1,9 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import * as fs from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { readBuildInputs } from '../src/context/build-inputs.ts';
 import { PACK_RECORD_VERSION, type PackRecord } from '../src/identity/pack-record.ts';
 import { formatRecord } from '../src/sidecar/file.ts';
@@ -13,6 +11,7 @@ import { verifySidecar } from '../src/sidecar/verify.ts';
 import { joinSidecar } from '../test/doubles/smolvm/sidecar-writer.ts';
 import { SAMPLE_CONFIG_DIGEST, sampleParts } from '../test/helpers/sample-sidecar.ts';
 import { median, round } from './measure.ts';
+import { type Nginx, startNginx } from './nginx.ts';
 
 /**
  * From a server on loopback (nginx) to a file, each in processes of its own, interleaved:
@@ -38,21 +37,20 @@ const PRINT_PEAK = `data:text/javascript,${encodeURIComponent(`
 `)}`;
 
 const dir = await fs.mkdtemp('/var/tmp/claude-bottle-bench-');
-let nginx: ChildProcess | undefined;
+let nginx: Nginx | undefined;
 try {
   // nginx serves as another user.
   await fs.chmod(dir, 0o755);
   const context = await writeContext();
-  const server = await startNginx();
-  nginx = server.process;
+  nginx = await startNginx(dir);
   const single = await compare(context, {
     ...SINGLE,
-    url: `${server.url}/${SINGLE.name}`,
+    url: `${nginx.url}/${SINGLE.name}`,
     curl: (url, path) => `curl -sS -o ${path} ${url} && sha256sum ${path}`,
   });
   const throttled = await compare(context, {
     ...THROTTLED,
-    url: `${server.url}/throttled/${THROTTLED.name}`,
+    url: `${nginx.url}/throttled/${THROTTLED.name}`,
     curl: (url, path) => `curl -sS -o ${path} ${url}`,
   });
   console.log(
@@ -72,10 +70,7 @@ try {
     }),
   );
 } finally {
-  if (nginx !== undefined) {
-    nginx.kill('SIGTERM');
-    await once(nginx, 'exit');
-  }
+  await nginx?.stop();
   await fs.rm(dir, { recursive: true, force: true });
 }
 
@@ -177,40 +172,4 @@ async function publish(name: string, sizeBytes: number, context: string): Promis
     inputs,
   };
   await fs.writeFile(`${path}.json`, formatRecord(record));
-}
-
-async function startNginx(): Promise<{ process: ChildProcess; url: string }> {
-  const port = await freePort();
-  const paths = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
-    (name) => `${name}_temp_path ${dir}/nginx-${name};`,
-  );
-  const config = join(dir, 'nginx.conf');
-  await fs.writeFile(
-    config,
-    `daemon off; pid ${dir}/nginx.pid; error_log stderr crit; events {}
-     http {
-       access_log off; sendfile on; ${paths.join(' ')}
-       server {
-         listen 127.0.0.1:${port}; root ${dir};
-         location /throttled/ { alias ${dir}/; limit_rate 20m; }
-       }
-     }`,
-  );
-  const child = spawn('nginx', ['-e', 'stderr', '-c', config], { stdio: ['ignore', 'ignore', 'inherit'] });
-  const url = `http://127.0.0.1:${port}`;
-  for (let tries = 0; (await fetch(`${url}/nothing`).catch(() => undefined)) === undefined; tries += 1) {
-    if (tries === 100 || child.exitCode !== null) {
-      throw new Error('nginx does not start');
-    }
-    await sleep(50);
-  }
-  return { process: child, url };
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer();
-  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve));
-  const address = probe.address();
-  await new Promise((resolve) => probe.close(resolve));
-  return typeof address === 'object' && address !== null ? address.port : 0;
 }
