@@ -166,7 +166,8 @@ async function attachBundle(place: OciRepository, subject: OciDescriptor, bundle
   }
   await pushBlobs(place, blobs);
   const { hasReferrersApi } = await place.putManifest(digest, manifest, IMAGE_TYPE);
-  if (!hasReferrersApi) {
+  // Some registries, ECR among them, acknowledge the subject and list no referrers all the same.
+  if (!hasReferrersApi || !(await isListed())) {
     await addToIndex(place, referrersTag(subjectDigest), descriptor);
   }
   return digest;
