@@ -38,9 +38,13 @@ const runSchema = z.object({
   status: z.nullish(shownText),
   conclusion: z.nullish(shownText),
   head_branch: z.nullish(shownText),
+  head_sha: z.nullish(z.string()),
   /** None when the fork has been deleted. */
   head_repository: z.nullish(z.object({ id: z.int(), full_name: shownText })),
 });
+
+/** A tag leads to its commit, or, with a message of its own, to an object that does. */
+const gitObjectSchema = z.object({ object: z.object({ type: z.string(), sha: z.string() }) });
 
 const repositorySchema = z.object({ id: z.int(), default_branch: shownText });
 
@@ -180,17 +184,28 @@ class Search {
       return `run ${id} ended with ${conclusion}`;
     }
     const isTrustedRef =
-      event === 'release' || branch === defaultBranch || (event === 'push' && (await this.#isTag(branch)));
+      event === 'release' ||
+      branch === defaultBranch ||
+      (event === 'push' && (await this.#isTagAt(branch, run.head_sha)));
     return isTrustedRef
       ? undefined
       : `run ${id} is of ${branch}, neither ${defaultBranch} nor a tag that was pushed`;
   }
 
-  /** A run names the branch or the tag that it ran for, and does not say which of them it is. */
-  async #isTag(name: string | null | undefined): Promise<boolean> {
-    const ref =
-      name && (await unlessMissing(this.#read(['git', 'ref', 'tags', name], z.object({ ref: z.string() }))));
-    return Boolean(ref);
+  /**
+   * A run names the branch or the tag that it ran for, and does not say which of them it is. A branch can have the name
+   * of a tag, but what is pushed to it is another commit than the tag's.
+   */
+  async #isTagAt(name: string | null | undefined, commit: string | null | undefined): Promise<boolean> {
+    if (!name || !commit) {
+      return false;
+    }
+    const ref = await unlessMissing(this.#read(['git', 'ref', 'tags', name], gitObjectSchema));
+    const object =
+      ref?.object.type === 'tag'
+        ? (await this.#read(['git', 'tags', ref.object.sha], gitObjectSchema)).object
+        : ref?.object;
+    return object?.type === 'commit' && object.sha === commit;
   }
 
   /** Or why there is none. */
