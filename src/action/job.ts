@@ -48,6 +48,7 @@ export function readJob(env: NodeJS.ProcessEnv): Job {
     serverUrl: required('GITHUB_SERVER_URL'),
     apiUrl: required('GITHUB_API_URL'),
     source: {
+      server: required('GITHUB_SERVER_URL'),
       repository,
       // Not everything that runs workflows sets it: act does not.
       ...(env.GITHUB_REPOSITORY_ID && { repositoryId: env.GITHUB_REPOSITORY_ID }),

@@ -1,9 +1,15 @@
 import { BottleError } from '../errors.ts';
-import { bindSidecar } from '../fetch/bind.ts';
+import { bindSidecar, REPLACE_HINT } from '../fetch/bind.ts';
+import { describeOrigin, type Origin } from '../identity/origin.ts';
 import { hostGuestPlatform } from '../identity/platform.ts';
+import { type ForBuild, knowsSigner } from '../store/by-key.ts';
+import { installSidecar } from '../store/install.ts';
 import { storeDir } from '../store/location.ts';
+import { takeOverOldStore } from '../store/old-store.ts';
+import { findHits, findUnknown, hasBytes, type StoredSidecar } from '../store/read.ts';
 import { Store } from '../store/store.ts';
 import { imageName, readInputs } from './build-options.ts';
+import { checkoutOrigin } from './checkout-origin.ts';
 import type { BindOptions } from './flags/bind.ts';
 import type { Output } from './output.ts';
 
@@ -21,26 +27,67 @@ export async function runBind(
   const platform = hostGuestPlatform();
   const image = imageName(options.image);
   const { record: inputs } = await readInputs(options, platform, output, signal);
-  const store = await Store.open(storeDir(options.store));
-  const kept = await store.findByKey(inputs.key, platform);
-  if (kept === undefined) {
-    throw new BottleError(
-      'not-found',
-      `the store has no sidecar for ${platform} and the inputs key ${inputs.key}`,
-      {
-        hint: 'claude-bottle fetch gets it and binds it',
-      },
-    );
+  const store = await Store.open(storeDir(options.store), output.onProgress);
+  await takeOverOldStore(store);
+  const origin = await checkoutOrigin(options);
+  const build = { key: inputs.key, platform };
+  const [hit] = await findHits(store, build, { origin });
+  const stored = hit ?? (options.adopt && (await adopt(store, build, origin, signal)));
+  if (stored === undefined) {
+    throw await missing(store, build, origin);
   }
   const bound = await bindSidecar({
     store,
-    record: kept.record,
+    stored,
+    origin,
     build: { ...options, image, buildArgs: options.buildArg },
     platform,
     prove: options.prove ?? false,
+    replace: options.replace,
     signal,
     onProgress: output.onProgress,
   });
-  output.result({ key: inputs.key, platform, ...bound }, [bound.path]);
+  if (bound.outcome === 'kept') {
+    output.note(`${bound.path} is a good sidecar of another origin (${bound.keptOrigin}); ${REPLACE_HINT}`);
+  }
+  output.result({ key: inputs.key, platform, ...bound }, [
+    bound.outcome === 'kept' ? stored.path : bound.path,
+  ]);
   return 0;
+}
+
+/** Takes a sidecar of unknown origin for one of the checkout, because the user says so. */
+async function adopt(
+  store: Store,
+  build: ForBuild,
+  origin: Origin,
+  signal: AbortSignal,
+): Promise<StoredSidecar | undefined> {
+  if (await knowsSigner(store.layout, origin)) {
+    throw new BottleError(
+      'not-trusted',
+      `${describeOrigin(origin)} has published with provenance before, so nothing is adopted for it`,
+      { hint: 'claude-bottle fetch verifies what is in the store' },
+    );
+  }
+  for (const { record, sha256 } of await findUnknown(store, build)) {
+    if (await hasBytes(store, sha256, { signal })) {
+      return await installSidecar(store, undefined, { origin, record, address: 'adopted' }, { signal });
+    }
+  }
+  return undefined;
+}
+
+async function missing(store: Store, build: ForBuild, origin: Origin): Promise<BottleError> {
+  const unknown = await findUnknown(store, build);
+  return new BottleError(
+    'not-found',
+    `the store has no sidecar of ${describeOrigin(origin)} for ${build.platform} and the inputs key ${build.key}`,
+    {
+      hint:
+        unknown.length === 0
+          ? 'claude-bottle fetch gets it and binds it'
+          : 'claude-bottle fetch verifies the one of unknown origin that the store has; claude-bottle bind --adopt takes it as it is',
+    },
+  );
 }

@@ -2,9 +2,13 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { constants } from 'node:os';
 import { BottleError, hasErrno } from '../errors.ts';
-import { platformOf } from './build-options.ts';
+import { requireNotAnothers } from '../fetch/bind.ts';
+import { storeDir } from '../store/location.ts';
+import { Store } from '../store/store.ts';
+import { imageName, platformOf } from './build-options.ts';
+import { checkoutOrigin } from './checkout-origin.ts';
 import { type FetchCommandOptions, fetchAndBind } from './fetch-command.ts';
-import type { CommandContext } from './output.ts';
+import type { CommandContext, Output } from './output.ts';
 
 /** Misses that claude-bottle makes up for: it packs for itself, as it does without us. */
 const GOES_ON = [66, 69, 75];
@@ -37,11 +41,29 @@ export async function runExec(
       throw error;
     }
     output.error(error);
+    await requireOwnName(options, output, signal);
     output.note(`going on without a prebuilt sidecar: ${program}`);
   }
   signal.throwIfAborted();
   releaseSignals();
   return await runInForeground(program, args);
+}
+
+/** claude-bottle starts what it finds, whoever has brought that. */
+async function requireOwnName(
+  options: FetchCommandOptions,
+  output: Output,
+  signal: AbortSignal,
+): Promise<void> {
+  const { onProgress } = output;
+  await requireNotAnothers({
+    store: await Store.open(storeDir(options.store), onProgress),
+    origin: await checkoutOrigin(options),
+    build: { ...options, image: imageName(options.image), buildArgs: options.buildArg },
+    platform: platformOf(options),
+    signal,
+    onProgress,
+  });
 }
 
 /**

@@ -3,12 +3,22 @@ import { join, resolve } from 'node:path';
 import { BottleError, fileError } from '../errors.ts';
 import { formatBytes } from '../host/disk.ts';
 import { parseId16 } from '../identity/image-id.ts';
+import { describeOrigin, type Origin } from '../identity/origin.ts';
 import { GUEST_PLATFORMS, parseGuestPlatform } from '../identity/platform.ts';
 import { publishedNameOf } from '../identity/published-name.ts';
 import { copySidecar, type PackedSidecar } from '../sidecar/file.ts';
 import { storeDir } from '../store/location.ts';
+import {
+  findHits,
+  readBundle,
+  type StoredSidecar,
+  storedSidecar,
+  usableInstallation,
+  verifyNamed,
+} from '../store/read.ts';
 import { Store } from '../store/store.ts';
 import { readInputs } from './build-options.ts';
+import { checkoutOrigin } from './checkout-origin.ts';
 import type { ExportCommandOptions } from './flags/export.ts';
 import type { Output } from './output.ts';
 
@@ -20,14 +30,15 @@ export async function runExport(
   output: Output,
   signal: AbortSignal,
 ): Promise<number> {
-  const store = await Store.open(storeDir(options.store));
+  const store = await Store.open(storeDir(options.store), output.onProgress);
+  const origin = await checkoutOrigin(options);
   const found =
     id === undefined
-      ? await findForCheckout(store, options, output, signal)
-      : [await findById(store, id, signal)];
+      ? await findForCheckout(store, origin, options, output, signal)
+      : [await findById(store, id, origin, signal)];
   const exported = [];
-  for (const { path, record } of found) {
-    const bundle = await store.readBundle(record.sidecar.sha256);
+  for (const { path, record, sha256, origin: from } of found) {
+    const bundle = await readBundle(store, sha256, from);
     const target = join(resolve(dir), publishedNameOf(record));
     await copyTo(target, { path, record, bundle }, output, signal);
     exported.push({
@@ -71,17 +82,18 @@ async function copyTo(
 /** The sidecars of all platforms that the store has, or of the one that was named. */
 async function findForCheckout(
   store: Store,
+  origin: Origin,
   options: ExportCommandOptions,
   output: Output,
   signal: AbortSignal,
-): Promise<PackedSidecar[]> {
+): Promise<StoredSidecar[]> {
   const platforms = options.platform === undefined ? GUEST_PLATFORMS : [parseGuestPlatform(options.platform)];
-  const found: PackedSidecar[] = [];
+  const found: StoredSidecar[] = [];
   for (const platform of platforms) {
     const { record } = await readInputs(options, platform, output, signal);
-    const kept = await store.findByKey(record.key, platform);
-    if (kept !== undefined) {
-      found.push(kept);
+    const [best] = await findHits(store, { key: record.key, platform }, { origin });
+    if (best !== undefined) {
+      found.push(best);
     }
   }
   if (found.length === 0) {
@@ -94,18 +106,31 @@ async function findForCheckout(
   return found;
 }
 
-async function findById(store: Store, text: string, signal: AbortSignal): Promise<PackedSidecar> {
+async function findById(
+  store: Store,
+  text: string,
+  origin: Origin,
+  signal: AbortSignal,
+): Promise<StoredSidecar> {
   const id = parseId16(text);
   if (id === undefined) {
     throw new BottleError('usage', `not an image ID: ${JSON.stringify(text)}`, {
       hint: 'use an image ID or its first 16 hex digits; claude-bottle ls lists them',
     });
   }
-  const { path, record } = await store.verify(store.pathFor(id), { signal });
-  if (record === undefined) {
+  const { path, content, given } = await verifyNamed(store, id, { signal });
+  if (content === undefined || given === undefined) {
     throw new BottleError('not-found', `${path} has no pack record: something else has put it there`, {
       hint: 'pack the image with claude-bottle pack',
     });
   }
-  return { path, record };
+  const installation = await usableInstallation(store, content, given.origin, { origin });
+  if (installation === undefined) {
+    throw new BottleError(
+      'not-trusted',
+      `${path} is a sidecar of another origin (${describeOrigin(given.origin)}), not of ${describeOrigin(origin)}`,
+      { hint: 'export it in a checkout of that repository, or with --repo OWNER/NAME' },
+    );
+  }
+  return storedSidecar(store.layout, content, installation);
 }

@@ -1,15 +1,14 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BottleError } from '../errors.ts';
-import { type BindResult, bindSidecar } from '../fetch/bind.ts';
+import { type BindResult, bindSidecar, REPLACE_HINT } from '../fetch/bind.ts';
 import { explainMiss } from '../fetch/explain-miss.ts';
 import { type FetchResult, fetchSidecar } from '../fetch/fetch.ts';
 import { LOCK_FILE, readLockFile, requireLocked } from '../fetch/lock-file.ts';
 import type { Demands } from '../fetch/policy.ts';
-import { parseSourceAddress } from '../fetch/source.ts';
-import { acceptsStored, judgeOffer } from '../fetch/trust.ts';
 import { formatBytes } from '../host/disk.ts';
 import type { InputsKey } from '../identity/inputs-key.ts';
+import { originOfCheckout } from '../identity/origin.ts';
 import type { PackRecord } from '../identity/pack-record.ts';
 import { type GuestPlatform, hostGuestPlatform } from '../identity/platform.ts';
 import { isOlder } from '../identity/version.ts';
@@ -17,6 +16,7 @@ import { findSmolvm, requireSupported } from '../pack/smolvm.ts';
 import { warningsTo } from '../progress.ts';
 import { isDefaultStore, storeDir } from '../store/location.ts';
 import { Store } from '../store/store.ts';
+import { sweepStore } from '../store/sweep.ts';
 import { imageName, platformOf, readInputs } from './build-options.ts';
 import type { FetchOptions } from './flags/fetch.ts';
 import type { Output } from './output.ts';
@@ -44,7 +44,7 @@ export async function runFetch(
 ): Promise<number> {
   const { platform, key, result, bound } = await fetchAndBind(options, output, signal);
   const { status, record, source, address, skipped, provenance } = result;
-  const path = bound?.path ?? result.path;
+  const path = bound === undefined || bound.outcome === 'kept' ? result.stored?.path : bound.path;
   const isFound = bound !== undefined && (await isFile(bound.path));
   if (bound !== undefined && !isFound) {
     throw new BottleError('io', `${bound.path} was put there, and is gone again`, {
@@ -76,7 +76,7 @@ export async function runFetch(
 
 /** @param isSeen whether claude-bottle looks into this store */
 function summaryOf(result: FetchResult, bound: BindResult | undefined, isSeen: boolean): string[] {
-  const { status, record, source, path, provenance } = result;
+  const { status, record, source, stored, provenance } = result;
   const size = formatBytes(record.sidecar.sizeBytes);
   const commit =
     record.source === undefined ? '' : `, packed from commit ${record.source.commit.slice(0, 12)}`;
@@ -90,14 +90,14 @@ function summaryOf(result: FetchResult, bound: BindResult | undefined, isSeen: b
       ? []
       : [`provenance    ${provenance.signer}, for ${provenance.ref} of ${provenance.repository}`];
   if (bound === undefined) {
-    return [first, ...origin, ...(path === undefined ? [] : [`not bound     ${path}`])];
+    return [first, ...origin, ...(stored === undefined ? [] : [`not bound     ${stored.path}`])];
   }
   const because = bound.proof === 'content' ? 'same layers and runtime config' : 'same inputs';
   return [
     first,
     ...origin,
     bound.outcome === 'kept'
-      ? `kept          claude-bottle has packed ${bound.id16} itself; that sidecar is good and stays`
+      ? `not bound     ${bound.id16} has a good sidecar of another origin (${bound.keptOrigin}); ${REPLACE_HINT}`
       : `bound         to the image ID ${bound.id16} that is built here: ${because}`,
     isSeen
       ? `next start    finds ${bound.path}`
@@ -130,15 +130,14 @@ export async function fetchAndBind(
   const locked = options.locked && requireLocked(await readLockFile(join(context, LOCK_FILE)), platform, key);
   const from = locked?.address ?? options.from;
 
-  const store = await Store.open(storeDir(options.store));
+  const store = await Store.open(storeDir(options.store), onProgress);
   if (!dryRun) {
-    await store.sweep(onWarning);
+    await sweepStore(store);
   }
-  const address = from === undefined ? undefined : parseSourceAddress(from);
   const { tools, sources, aboutServer, forBuild } = await openSources(
     context,
     options,
-    address,
+    { address: from, isLocked: locked !== undefined },
     output,
     signal,
   );
@@ -153,10 +152,9 @@ export async function fetchAndBind(
       sources,
       offline,
       dryRun,
-      http: tools.http,
+      tools,
+      trust,
       requireUsable: (record) => requireUsable(record, onWarning),
-      judge: (offer) => judgeOffer(offer, wanted, trust, { store, tools }),
-      acceptsStored: (record) => acceptsStored(record, wanted, trust, { store, tools }),
       explainMiss: (nearest) => explainMiss(nearest, inputs, { platform, context }, aboutServer),
       signal,
       onProgress,
@@ -164,19 +162,21 @@ export async function fetchAndBind(
   } finally {
     tools.http.close();
   }
-  const isBound = options.bind && !dryRun && isForThisMachine(platform, output);
-  const bound = isBound
-    ? await bindSidecar({
-        store,
-        record: result.record,
-        verified: result.verified,
-        build: { ...options, image, buildArgs: options.buildArg },
-        platform,
-        prove: options.prove ?? false,
-        signal,
-        onProgress,
-      })
-    : undefined;
+  const { stored } = result;
+  const bound =
+    options.bind && stored !== undefined && !dryRun && isForThisMachine(platform, output)
+      ? await bindSidecar({
+          store,
+          stored,
+          origin: originOfCheckout(wanted.serverUrl, wanted.repository),
+          required: trust.provenance === 'required',
+          build: { ...options, image, buildArgs: options.buildArg },
+          platform,
+          prove: options.prove ?? false,
+          signal,
+          onProgress,
+        })
+      : undefined;
   return { platform, key, result, bound };
 }
 

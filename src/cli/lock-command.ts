@@ -4,12 +4,19 @@ import { readBuildInputs } from '../context/build-inputs.ts';
 import { BottleError } from '../errors.ts';
 import { explainMiss } from '../fetch/explain-miss.ts';
 import { findOffer } from '../fetch/fetch.ts';
-import { LOCK_FILE, type Locked, lockedOf, readLockFile, writeLockFile } from '../fetch/lock-file.ts';
-import { parseSourceAddress } from '../fetch/source.ts';
-import { judgeOffer } from '../fetch/trust.ts';
+import {
+  LOCK_FILE,
+  type Locked,
+  lockedOf,
+  readLockFile,
+  requireLockable,
+  writeLockFile,
+} from '../fetch/lock-file.ts';
+import { originOfCheckout } from '../identity/origin.ts';
 import { GUEST_PLATFORMS, type GuestPlatform, parseGuestPlatform } from '../identity/platform.ts';
 import { storeDir } from '../store/location.ts';
 import { Store } from '../store/store.ts';
+import { judge } from '../trust/judge.ts';
 import type { LockCommandOptions } from './flags/lock.ts';
 import type { Output } from './output.ts';
 import { openSources } from './sources.ts';
@@ -25,22 +32,12 @@ export async function runLock(
   const read = (platform: GuestPlatform) =>
     readBuildInputs({ context, file, target, buildArgs, platform, signal });
   const wantedPlatforms = options.platform.map(parseGuestPlatform);
-  const address = options.from === undefined ? undefined : parseSourceAddress(options.from);
-  if (address?.kind === 'https' && URL.parse(address.url)?.search) {
-    throw new BottleError(
-      'usage',
-      'an address with a query, which may grant access, is not written to a lock file',
-      {
-        hint: 'lock an address that is good for everybody',
-      },
-    );
-  }
-  const store = await Store.open(storeDir(options.store));
+  const store = await Store.open(storeDir(options.store), output.onProgress);
   const trust = await trustOf(options);
   const { tools, sources, aboutServer, forBuild } = await openSources(
     context,
     options,
-    address,
+    { address: options.from, isLocked: true },
     output,
     signal,
   );
@@ -54,15 +51,17 @@ export async function runLock(
       }
       const wanted = forBuild({ key: record.key, platform });
       try {
-        const { offer } = await findOffer({
+        const { offer, evidence } = await findOffer({
           wanted,
-          demands: { sameInputs: true, knownSource: address === undefined },
+          demands: { sameInputs: true, knownSource: options.from === undefined },
           sources,
+          tools,
           explainMiss: (nearest) => explainMiss(nearest, inputs, { platform, context }, aboutServer),
           signal,
           onProgress: output.onProgress,
         });
-        await judgeOffer(offer, wanted, trust, { store, tools });
+        await judge(evidence, originOfCheckout(wanted.serverUrl, wanted.repository), trust, store.layout);
+        requireLockable(offer.address, { repository: wanted.repository, github: tools.github });
         locked.push([platform, lockedOf(offer, record.key)]);
       } catch (error) {
         // Without --platform, what there is gets locked.
@@ -116,7 +115,7 @@ async function stillGood(
 ): Promise<Array<readonly [GuestPlatform, Locked]>> {
   const older = await readLockFile(path).catch((error: unknown) => {
     if (error instanceof BottleError && error.code === 'sidecar-damaged') {
-      output.note(`${error.message}; writing it anew`);
+      output.note(`${error.message}; writing a new one`);
       return undefined;
     }
     throw error;

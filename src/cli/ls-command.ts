@@ -1,36 +1,43 @@
 import { formatBytes } from '../host/disk.ts';
 import { storeDir } from '../store/location.ts';
-import { type ListedSidecar, Store } from '../store/store.ts';
+import { type ListedSidecar, listSidecars } from '../store/read.ts';
+import { Store } from '../store/store.ts';
 import { formatAge } from './age.ts';
 import type { LsCommandOptions } from './flags/ls.ts';
 import type { Output } from './output.ts';
 
-const COLUMNS = ['ID16', 'KEY', 'PLATFORM', 'SIZE', 'INSTALLED', 'BOUND TO'];
+const COLUMNS = ['NAME', 'KEY', 'PLATFORM', 'SIZE', 'INSTALLED', 'ORIGIN'];
 
 /** `claude-bottle ls`: a line for each sidecar of the store. */
 export async function runLs(options: LsCommandOptions, output: Output): Promise<number> {
   const store = await Store.open(storeDir(options.store));
-  const sidecars = await store.listSidecars();
+  const sidecars = await listSidecars(store);
   const now = Date.now();
   output.result(
     sidecars,
     sidecars.length === 0
       ? [`no sidecars in ${store.dir}`]
-      : table([COLUMNS, ...sidecars.map((sidecar) => rowOf(sidecar, now))]),
+      : table([COLUMNS, ...sidecars.flatMap((sidecar) => rowsOf(sidecar, now))]),
   );
   return 0;
 }
 
-function rowOf({ id16, key, platform, sizeBytes, installedAt, names }: ListedSidecar, now: number): string[] {
-  const bound = names.filter(({ kind }) => kind === 'bound').map((name) => `${name.id16} (${name.proof})`);
-  return [
-    id16,
-    key?.slice(0, 16) ?? '-',
-    platform ?? '-',
-    formatBytes(sizeBytes),
-    formatAge(now - Date.parse(installedAt)),
-    bound.join(', ') || '-',
-  ];
+/** A line for each origin that has brought the sidecar, and for each name that it has. */
+function rowsOf({ sizeBytes, installedAt, names, origins }: ListedSidecar, now: number): string[][] {
+  const lines = Array.from({ length: Math.max(origins.length, names.length, 1) });
+  return lines.map((_, index) => {
+    const { key, platform, origin, signer } = origins[index] ?? {};
+    const isFirst = index === 0;
+    const brought = origin ?? (isFirst ? 'packed by claude-bottle' : undefined);
+    return [
+      names[index]?.id16 ?? '-',
+      key?.slice(0, 16) ?? '-',
+      platform ?? '-',
+      isFirst ? formatBytes(sizeBytes) : '',
+      isFirst ? formatAge(now - Date.parse(installedAt)) : '',
+      brought === undefined ? '' : signer === undefined ? brought : `${brought}, signed`,
+    ];
+  });
 }
 
 function table(rows: readonly string[][]): string[] {

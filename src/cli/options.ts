@@ -34,8 +34,8 @@ export function buildOptions<A extends unknown[], O extends OptionValues>(comman
 export function sourceOptions<A extends unknown[], O extends OptionValues>(command: Command<A, O>) {
   return command
     .option('--from <source>', 'only from oci:REFERENCE, release:TAG, run:ID, file:PATH or https://…')
-    .option('--repo <owner/name>', "repository whose sidecars are wanted (default: the checkout's origin)")
-    .option('--github-url <url>', "GitHub server (default: the origin's, or https://github.com)")
+    .addOption(repoOption())
+    .addOption(githubUrlOption())
     .option('--token <token>', 'GitHub token; better in GH_TOKEN, where no other user sees it')
     .option(
       '--allow-token-host <host>',
@@ -89,6 +89,17 @@ export function packerOption() {
   return option('--packer <kind>', 'what writes the sidecar: smolvm, which needs KVM, or direct')
     .choices(['smolvm', 'direct'] as const)
     .default('smolvm' as const);
+}
+
+export function repoOption() {
+  return option(
+    '--repo <owner/name>',
+    "repository whose sidecars are wanted (default: the checkout's remote)",
+  );
+}
+
+export function githubUrlOption() {
+  return option('--github-url <url>', "GitHub server (default: the remote's, or https://github.com)");
 }
 
 export function hopOption() {

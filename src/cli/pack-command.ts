@@ -6,6 +6,7 @@ import { BottleError } from '../errors.ts';
 import { id16 } from '../identity/image-id.ts';
 import { parseImageReference } from '../identity/image-reference.ts';
 import type { InputsRecord } from '../identity/inputs-key.ts';
+import { HERE, type Origin } from '../identity/origin.ts';
 import { type GuestPlatform, hostGuestPlatform, parseGuestPlatform } from '../identity/platform.ts';
 import { packDirect } from '../pack/direct.ts';
 import {
@@ -22,10 +23,14 @@ import { findSmolvm, requireSupported, type Smolvm } from '../pack/smolvm.ts';
 import { findSmolvmParts, type SmolvmParts } from '../pack/smolvm-parts.ts';
 import { memoryWarning, requireVirtualization } from '../pack/virtualization.ts';
 import { warningsTo } from '../progress.ts';
-import { copySidecar } from '../sidecar/file.ts';
+import { copySidecar, type VerifiedSidecar } from '../sidecar/file.ts';
+import { installPacked } from '../store/install.ts';
 import { storeDir } from '../store/location.ts';
-import { Store, type StoredSidecar } from '../store/store.ts';
+import { findForImage } from '../store/read.ts';
+import { Store } from '../store/store.ts';
+import { sweepStore } from '../store/sweep.ts';
 import { imageName, platformOf, readInputs, warnAboutOnlyHere } from './build-options.ts';
+import { checkoutOrigin } from './checkout-origin.ts';
 import type { PackOptions } from './flags/pack.ts';
 import type { Output } from './output.ts';
 
@@ -42,8 +47,8 @@ export async function runPack(
 ): Promise<number> {
   const { onProgress } = output;
   const { name, wanted, hop, smokeTest } = await parseOptions(options);
-  const store = await Store.open(storeDir(options.store));
-  await store.sweep(warningsTo(onProgress));
+  const store = await Store.open(storeDir(options.store), onProgress);
+  await sweepStore(store);
   await sweepKilledRuns(signal, onProgress);
 
   const inputs = await describeInputs(options, wanted ?? hostGuestPlatform(), output, signal);
@@ -191,20 +196,24 @@ async function findInStore(
   store: Store,
   image: Image,
   platform: GuestPlatform,
-  { packer, cpus, mem }: PackCommandOptions,
+  options: PackCommandOptions,
   { onProgress }: Output,
   signal: AbortSignal,
-): Promise<StoredSidecar | undefined> {
+): Promise<VerifiedSidecar | undefined> {
+  const { packer, cpus, mem } = options;
   onProgress({ type: 'start', stage: 'store' });
-  const found = await store.find(image.id, {
-    platform,
-    signal,
-    onBytes: (doneBytes) => onProgress({ type: 'bytes', stage: 'store', doneBytes }),
-    onQuarantine: (reason, movedTo) =>
-      onProgress({ type: 'warning', message: `${reason}; moved to ${movedTo}, packing again` }),
-  });
+  const found = await findForImage(
+    store,
+    image.id,
+    { origin: await originIfKnown(options) },
+    {
+      platform,
+      signal,
+      onBytes: (doneBytes) => onProgress({ type: 'bytes', stage: 'store', doneBytes }),
+    },
+  );
   if (found !== undefined) {
-    const { manifest } = found.report;
+    const { manifest, sizeBytes } = found.report;
     if ((cpus ?? manifest.cpus) !== manifest.cpus || (mem ?? manifest.mem) !== manifest.mem) {
       const message = `the sidecar in the store is for ${manifest.cpus} CPUs and ${manifest.mem} MiB; packing again`;
       onProgress({ type: 'warning', message });
@@ -214,12 +223,7 @@ async function findInStore(
       onProgress({ type: 'warning', message: 'the sidecar in the store is of packer smolvm; packing again' });
       return undefined;
     }
-    onProgress({
-      type: 'done',
-      stage: 'store',
-      sizeBytes: found.report.sizeBytes,
-      detail: 'verified, nothing to pack',
-    });
+    onProgress({ type: 'done', stage: 'store', sizeBytes, detail: 'verified, nothing to pack' });
   }
   return found;
 }
@@ -227,6 +231,18 @@ async function findInStore(
 /** The limit for each run of smolvm. */
 function limitOf({ timeout }: Pick<PackCommandOptions, 'timeout'>): number {
   return timeout * 60_000;
+}
+
+/** A directory that git refuses can be packed all the same: then only what was packed here is a hit. */
+async function originIfKnown(options: PackCommandOptions): Promise<Origin> {
+  try {
+    return await checkoutOrigin(options);
+  } catch (error) {
+    if (error instanceof BottleError) {
+      return HERE;
+    }
+    throw error;
+  }
 }
 
 interface PackIntoStoreOptions
@@ -243,7 +259,7 @@ async function packIntoStore(
   options: PackIntoStoreOptions,
   { onProgress }: Output,
   signal: AbortSignal,
-): Promise<StoredSidecar> {
+): Promise<VerifiedSidecar> {
   const { image, platform, inputs, smokeTest, cpus, mem } = options;
   const onWarning = warningsTo(onProgress);
   const pack = await preparePacker(options, onWarning);
@@ -270,10 +286,10 @@ async function packIntoStore(
     const record = { ...packed, ...(inputs && { inputs }) };
     signal.throwIfAborted();
     onProgress({ type: 'start', stage: 'store' });
-    const { path } = await store.install(image.id, report.path, record, { signal });
+    const { name } = await installPacked(store, image.id, report.path, record, { signal });
     const { sizeBytes, sha256 } = record.sidecar;
     onProgress({ type: 'done', stage: 'store', sizeBytes, detail: `sha256 ${sha256}` });
-    return { path, report, record };
+    return { path: name, report, record };
   });
 }
 

@@ -1,8 +1,9 @@
 import { readBuildInputs } from '../context/build-inputs.ts';
 import { BottleError } from '../errors.ts';
-import { findKept } from '../store/kept.ts';
+import { findPath } from '../store/by-key.ts';
 import { openStoreDir, storeDir } from '../store/location.ts';
 import { platformOf } from './build-options.ts';
+import { checkoutOrigin } from './checkout-origin.ts';
 import type { PathCommandOptions } from './flags/path.ts';
 import type { Output } from './output.ts';
 
@@ -14,18 +15,19 @@ export async function runPath(
 ): Promise<number> {
   const platform = platformOf(options);
   const { context, file, target, buildArg: buildArgs } = options;
-  const { record } = await readBuildInputs({ context, file, target, buildArgs, platform, signal });
-  const kept = await findKept(await openStoreDir(storeDir(options.store)), record.key, platform);
-  if (kept === undefined) {
-    throw new BottleError(
-      'not-found',
-      `no sidecar in the store for ${platform} and the inputs key ${record.key}`,
-      {
-        hint: 'get it with claude-bottle fetch, or pack it with claude-bottle pack',
-      },
-    );
+  const [{ record }, origin, layout] = await Promise.all([
+    readBuildInputs({ context, file, target, buildArgs, platform, signal }),
+    checkoutOrigin(options),
+    openStoreDir(storeDir(options.store)),
+  ]);
+  const { key } = record;
+  const found = await findPath(layout, { key, platform }, { origin });
+  if (found === undefined) {
+    throw new BottleError('not-found', `no sidecar in the store for ${platform} and the inputs key ${key}`, {
+      hint: 'get it with claude-bottle fetch, or pack it with claude-bottle pack',
+    });
   }
-  const { path, sha256, sizeBytes } = kept;
-  output.result({ key: record.key, platform, path, sha256, sizeBytes }, [path]);
+  const { path, sha256, sizeBytes } = found;
+  output.result({ key, platform, path, sha256, sizeBytes }, [path]);
   return 0;
 }

@@ -1,9 +1,9 @@
 import { BottleError } from '../errors.ts';
 import { formatBytes } from '../host/disk.ts';
-import { warningsTo } from '../progress.ts';
 import { storeDir } from '../store/location.ts';
-import type { KeepReason, PrunedSidecar, RemoveReason } from '../store/prune.ts';
+import { type KeepReason, type PrunedSidecar, pruneStore, type RemoveReason } from '../store/prune.ts';
 import { Store } from '../store/store.ts';
+import { sweepStore } from '../store/sweep.ts';
 import { formatAge } from './age.ts';
 import type { PruneCommandOptions } from './flags/prune.ts';
 import type { Output } from './output.ts';
@@ -27,11 +27,11 @@ export async function runPrune(
       hint: 'use --older-than 30d, or --max-size 20GB',
     });
   }
-  const store = await Store.open(storeDir(dir));
+  const store = await Store.open(storeDir(dir), output.onProgress);
   if (!dryRun) {
-    await store.sweep(warningsTo(output.onProgress));
+    await sweepStore(store);
   }
-  const result = await store.prune({ olderThanMs: olderThan, maxBytes: maxSize, keep, dryRun });
+  const result = await pruneStore(store, { olderThanMs: olderThan, maxBytes: maxSize, keep, dryRun });
   const now = Date.now();
   const { removed, kept, freedBytes, quarantineRemoved } = result;
   output.result({ dryRun: dryRun ?? false, ...result }, [

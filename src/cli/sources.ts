@@ -1,8 +1,8 @@
-import { BottleError } from '../errors.ts';
 import { releaseSource } from '../fetch/github-release.ts';
+import { requireLockable } from '../fetch/lock-file.ts';
 import { ociSource } from '../fetch/oci-registry.ts';
 import { fileSource, urlSource } from '../fetch/plain-file.ts';
-import type { Source, SourceAddress, Wanted } from '../fetch/source.ts';
+import { parseSourceAddress, type Source, type SourceAddress, type Wanted } from '../fetch/source.ts';
 import { artifactSource } from '../fetch/workflow-artifact.ts';
 import { historyOf, tagsAtHead } from '../git/history.ts';
 import { originOf, whyNoOrigin } from '../git/remote.ts';
@@ -10,6 +10,7 @@ import { warningsTo } from '../progress.ts';
 import { githubSite } from '../remote/github.ts';
 import { HttpClient } from '../remote/http.ts';
 import type { RegistryTools } from '../remote/oci.ts';
+import { requireRepository } from './checkout-origin.ts';
 import type { FetchOptions } from './flags/fetch.ts';
 import type { Output } from './output.ts';
 
@@ -29,17 +30,21 @@ export interface OpenSources {
   readonly forBuild: (build: Pick<Wanted, 'key' | 'platform'>) => Wanted;
 }
 
-/** The sources that a checkout has, or the one that `from` names. */
+export interface Where {
+  /** As `--from` or a lock file names it. */
+  readonly address: string | undefined;
+  /** Only what a lock file may name. */
+  readonly isLocked?: boolean;
+}
+
+/** The sources that a checkout has, or the one that an address names. */
 export async function openSources(
   context: string,
   { repo, githubUrl, token, allowTokenHost = [] }: SourceCommandOptions,
-  from: SourceAddress | undefined,
+  { address, isLocked = false }: Where,
   { onProgress }: Output,
   signal: AbortSignal,
 ): Promise<OpenSources> {
-  if (repo !== undefined && !/^[\w.-]+\/[\w.-]+$/.test(repo)) {
-    throw new BottleError('usage', `not a repository: ${JSON.stringify(repo)}`, { hint: 'use OWNER/NAME' });
-  }
   const origin = await originOf(context);
   const github = await githubSite({
     serverUrl: githubUrl,
@@ -50,14 +55,25 @@ export async function openSources(
   const onWarning = warningsTo(onProgress);
   const http = new HttpClient({ signal, onRetry: (message) => onWarning(`${message}; trying again`) });
   const tools = { http, github, signal, onWarning, tokenHosts: allowTokenHost };
-  const repositoryName = repo ?? origin?.repository;
+  const repositoryName = requireRepository(repo) ?? origin?.repository;
   const noRepository = repositoryName === undefined ? await whyNoOrigin(context) : undefined;
+  const place = { repository: repositoryName, github };
+  const from =
+    address === undefined
+      ? undefined
+      : isLocked
+        ? requireLockable(address, place)
+        : parseSourceAddress(address);
   return {
     tools,
     repositoryName,
     sources:
       from === undefined
-        ? [ociSource(undefined, tools), releaseSource(undefined, tools), artifactSource(undefined, tools)]
+        ? [
+            ociSource(undefined, tools),
+            releaseSource(undefined, tools),
+            ...(isLocked ? [] : [artifactSource(undefined, tools)]),
+          ]
         : [sourceAt(from, tools)],
     aboutServer:
       from === undefined && github.isGuess
@@ -67,6 +83,7 @@ export async function openSources(
       ...build,
       repository: repositoryName,
       ...(noRepository !== undefined && { noRepository }),
+      serverUrl: github.serverUrl,
       history: () => historyOf(context),
       tags: () => tagsAtHead(context),
     }),

@@ -1,6 +1,6 @@
 import { BottleError } from '../errors.ts';
-import type { TrustOptions } from '../fetch/trust.ts';
 import { defaultBranchOf } from '../git/history.ts';
+import type { TrustOptions } from '../trust/judge.ts';
 import type { FetchOptions } from './flags/fetch.ts';
 
 /** Where a clone does not say what its remote's default branch is. */

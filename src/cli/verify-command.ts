@@ -1,15 +1,19 @@
 import { BottleError, isDamage } from '../errors.ts';
-import type { TrustOptions } from '../fetch/trust.ts';
-import { type GitRemote, originOf } from '../git/remote.ts';
 import { formatBytes } from '../host/disk.ts';
-import { parseId16 } from '../identity/image-id.ts';
-import { githubSite } from '../remote/github.ts';
-import { readBundle, verifyFile } from '../sidecar/file.ts';
-import type { AssetsMember, VerifyOptions } from '../sidecar/report.ts';
+import { type Digest, type Id16, id16, parseId16 } from '../identity/image-id.ts';
+import { describeOrigin, HERE, isSameOrigin, type Origin } from '../identity/origin.ts';
+import type { PackRecord } from '../identity/pack-record.ts';
+import { readBundle as readBundleBeside, verifyFile } from '../sidecar/file.ts';
+import type { SidecarReport, VerifyOptions } from '../sidecar/report.ts';
+import { knowsSigner } from '../store/by-key.ts';
 import { storeDir } from '../store/location.ts';
-import { Store, type StoredSidecar } from '../store/store.ts';
-import { acceptedBranches, readMemory } from '../trust/trust-memory.ts';
+import { removeName } from '../store/name.ts';
+import { type NamedSidecar, readBundle, unnamedContents, verifyNamed, verifyUnnamed } from '../store/read.ts';
+import { Store } from '../store/store.ts';
+import { judge, type TrustOptions } from '../trust/judge.ts';
+import { readMemory } from '../trust/trust-memory.ts';
 import type { Provenance } from '../trust/verify.ts';
+import { checkoutOrigin } from './checkout-origin.ts';
 import type { VerifyCommandOptions } from './flags/verify.ts';
 import type { Output } from './output.ts';
 import { trustOf } from './trust-options.ts';
@@ -21,11 +25,15 @@ interface Verdict {
   readonly sha256?: string;
   readonly sizeBytes?: number;
   readonly imageId?: string;
-  readonly members?: readonly AssetsMember[];
+  /** Of a sidecar of the store: who it came from. */
+  readonly origin?: string;
+  readonly members?: unknown;
   /** Who packed it, proved by the bundle that is beside it; null where there is none, and need not be. */
   readonly provenance?: Provenance | null;
   readonly error?: string;
   readonly quarantinedAs?: string;
+  /** The sidecar stays in the store without its name, because its repository signs and this one is not signed. */
+  readonly nameRemoved?: true;
 }
 
 /** `claude-bottle verify`: one file, one sidecar of the store, or all of them; ends as the first that is not good. */
@@ -46,55 +54,57 @@ export async function runVerify(
     signal,
     onBytes: (doneBytes) => output.onProgress({ type: 'bytes', stage: 'verify', doneBytes }),
   };
-  const standard = await readStandard(options);
+  const trust = { ...(await trustOf(options)), allowOlder: true };
+  const store = await Store.open(storeDir(dir), output.onProgress);
   const id = fileOrId === undefined ? undefined : parseId16(fileOrId);
   if (fileOrId !== undefined && id === undefined) {
-    const stored = await verifyFile(fileOrId, checks);
-    const bundle = await readBundle(fileOrId);
-    const repository = options.repo ?? standard.origin?.repository;
-    const verdict = await judged(stored, { bundle, repository }, standard);
+    const verdict = await verifyOutside(fileOrId, await checkoutOrigin(options), checks, { store, trust });
     report(output, verdict, [verdict]);
     return 0;
   }
-  const store = await Store.open(storeDir(dir));
+  const demanded = options.repo === undefined ? undefined : await checkoutOrigin(options);
   const verdicts: Verdict[] = [];
   for (const entry of id === undefined ? await store.list() : [id]) {
-    verdicts.push(await verifyStored(store, store.pathFor(entry), checks, options.repo, standard));
+    const verify = () => verifyNamed(store, entry, checks);
+    verdicts.push(await verifyInStore(store.pathFor(entry), verify, demanded, { store, trust }));
+  }
+  for (const { path, sha256 } of all ? await unnamedContents(store) : []) {
+    const verify = () => verifyUnnamed(store, path, sha256, checks);
+    verdicts.push(await verifyInStore(path, verify, demanded, { store, trust }));
   }
   report(output, all ? verdicts : verdicts[0], verdicts);
   return verdicts.find(({ exit }) => exit !== 0)?.exit ?? 0;
 }
 
-/** What is the same for all sidecars. */
-interface Standard {
+interface Judging {
+  readonly store: Store;
   readonly trust: TrustOptions;
-  readonly origin: GitRemote | undefined;
-  readonly serverUrl: string;
 }
 
-async function readStandard(options: VerifyCommandOptions): Promise<Standard> {
-  const trust = await trustOf(options);
-  const origin = await originOf(options.context);
-  const { serverUrl } = await githubSite({
-    serverUrl: options.githubUrl,
-    remoteHost: origin?.host,
-    env: process.env,
-  });
-  return { trust, origin, serverUrl };
-}
-
-async function verifyStored(
-  store: Store,
-  path: string,
+/** A file counts as one of the checkout's repository, or of `--repo`: if that one signs, so must the file be signed. */
+async function verifyOutside(
+  file: string,
+  origin: Origin,
   checks: VerifyOptions,
-  repo: string | undefined,
-  standard: Standard,
+  { store, trust }: Judging,
 ): Promise<Verdict> {
+  const { path, report, record } = await verifyFile(file, checks);
+  const bundle = await readBundleBeside(file);
+  const bundles = async () => (bundle === undefined ? [] : [bundle]);
+  const verified = await judge({ record, bundles }, origin, trust, store.layout);
+  return { ...verdictOf(path, report, record), provenance: verified?.provenance ?? null };
+}
+
+/** A sidecar of the store is judged by the origin that it was installed with, or by `--repo`. */
+async function verifyInStore(
+  path: string,
+  verify: () => Promise<NamedSidecar>,
+  demanded: Origin | undefined,
+  judging: Judging,
+): Promise<Verdict> {
+  const { store } = judging;
   try {
-    const stored = await store.verify(path, checks);
-    const bundle = await store.readBundle(stored.report.sha256);
-    const repository = repo ?? stored.record?.source?.repository;
-    return await judged(stored, { bundle, repository, trustPlace: store.trustPlace }, standard);
+    return await judgeStored(await verify(), demanded, judging);
   } catch (error) {
     if (isDamage(error)) {
       // Where nothing can be moved, it is damaged all the same.
@@ -108,58 +118,63 @@ async function verifyStored(
   }
 }
 
-interface Evidence {
-  readonly bundle: Buffer | undefined;
-  /** Whose it must be: of `--repo`, else of the checkout; of what is in the store, what its own record says. */
-  readonly repository: string | undefined;
-  /** What is remembered of the repository no record can choose: its ID, its owner's, and that it signs. */
-  readonly trustPlace?: Store['trustPlace'];
-}
-
-/** @throws BottleError `not-trusted` */
-async function judged(
-  stored: StoredSidecar,
-  { bundle, repository, trustPlace }: Evidence,
-  { trust, serverUrl }: Standard,
+async function judgeStored(
+  { path, report, content, given }: NamedSidecar,
+  demanded: Origin | undefined,
+  { store, trust }: Judging,
 ): Promise<Verdict> {
-  const verdict = verdictOf(stored);
-  const { provenance: mode, trustedRoot: trustedRootPath } = trust;
-  if (mode === 'off') {
-    return verdict;
+  const { layout } = store;
+  const own = given?.origin ?? content?.installations[0]?.origin ?? HERE;
+  const origin = demanded ?? own;
+  const installation = content?.installations.find(({ origin: each }) => isSameOrigin(each, own));
+  const verdict = {
+    ...verdictOf(path, report, installation?.record),
+    ...(given && { imageId: given.imageId }),
+    origin: content === undefined ? 'packed by claude-bottle' : describeOrigin(own),
+  };
+  if (trust.provenance === 'auto' && origin.kind !== 'repository') {
+    return { ...verdict, provenance: null };
   }
-  const memory =
-    trustPlace && repository !== undefined
-      ? await readMemory({ ...trustPlace, serverUrl, repository })
-      : undefined;
-  if (mode === 'auto' && bundle === undefined && memory === undefined) {
-    return verdict;
+  const bundle = await readBundle(store, report.sha256, own);
+  const evidence = {
+    record: installation?.record,
+    bundles: async () => (bundle === undefined ? [] : [bundle]),
+  };
+  try {
+    // It need not be of the checkout's repository, which has other branches.
+    const known = origin.kind === 'repository' ? await readMemory({ layout, origin }) : undefined;
+    const branches = [...trust.branches, ...(known?.branches ?? [])];
+    const verified = await judge(evidence, origin, { ...trust, branches }, layout);
+    return { ...verdict, provenance: verified?.provenance ?? null };
+  } catch (error) {
+    if (!(error instanceof BottleError)) {
+      throw error;
+    }
+    const isUnsigned = bundle === undefined && demanded === undefined && (await knowsSigner(layout, origin));
+    const nameRemoved =
+      isUnsigned && given !== undefined && (await tryRemoveName(store, id16(given.imageId as Digest)));
+    return { ...verdict, exit: error.exitCode, error: error.message, ...(nameRemoved && { nameRemoved }) };
   }
-  const { path, record } = stored;
-  if (record === undefined || repository === undefined) {
-    throw new BottleError('not-trusted', `${path}: whose it must be, or its pack record, is not known`, {
-      hint: 'name the repository with --repo OWNER/NAME, and put the record beside the file',
-    });
-  }
-  const { decideProvenance } = await import('../trust/decide.ts');
-  const verified = await decideProvenance({
-    mode,
-    bundles: bundle === undefined ? [] : [bundle],
-    record,
-    policy: {
-      ...trust,
-      serverUrl,
-      repository,
-      // It need not be the checkout's repository, which has other branches.
-      branches: [...trust.branches, ...acceptedBranches(memory)],
-    },
-    memory,
-    allowOlder: true,
-    trustedRootPath,
-  });
-  return { ...verdict, provenance: verified?.provenance ?? null };
 }
 
-function verdictOf({ path, report: { sha256, sizeBytes, members }, record }: StoredSidecar): Verdict {
+/** Where nothing can be changed, the verdict stands all the same. */
+async function tryRemoveName(store: Store, id: Id16): Promise<true | undefined> {
+  try {
+    await removeName(store, id);
+    return true;
+  } catch (error) {
+    if (error instanceof BottleError) {
+      return undefined;
+    }
+    throw error;
+  }
+}
+
+function verdictOf(
+  path: string,
+  { sha256, sizeBytes, members }: SidecarReport,
+  record: PackRecord | undefined,
+): Verdict {
   return {
     path,
     exit: 0,
@@ -171,28 +186,18 @@ function verdictOf({ path, report: { sha256, sizeBytes, members }, record }: Sto
 }
 
 function report(output: Output, value: unknown, verdicts: readonly Verdict[]): void {
-  output.result(
-    value,
-    verdicts.length === 0
-      ? ['the store has no sidecars']
-      : verdicts.map(({ path, exit, sha256, sizeBytes, members, provenance, error, quarantinedAs }) => {
-          if (exit === 0) {
-            const signer = provenance ? `  signed by ${provenance.signer}` : '';
-            warnOfLinks(output, path, members);
-            return `ok       ${path}  ${formatBytes(sizeBytes ?? 0)}  sha256:${sha256}${signer}`;
-          }
-          return quarantinedAs === undefined
-            ? `failed   ${path}  ${error}`
-            : `damaged  ${path}  ${error}; moved to ${quarantinedAs}`;
-        }),
-  );
+  output.result(value, verdicts.length === 0 ? ['the store has no sidecars'] : verdicts.map(lineOf));
 }
 
-/** Links that are no damage, but for which no machine can be made from the sidecar. */
-function warnOfLinks(output: Output, path: string, members: readonly AssetsMember[] = []): void {
-  const links = members.flatMap(({ refusedLinks = [] }) => refusedLinks);
-  if (links.length > 0) {
-    const message = `${path}: smolvm refuses this sidecar for links that lead above the root or are the root: ${links.join(', ')}`;
-    output.onProgress({ type: 'warning', message });
+function lineOf(verdict: Verdict): string {
+  const { path, exit, sha256, sizeBytes = 0, origin, provenance, error } = verdict;
+  if (exit === 0) {
+    const from = origin === undefined ? '' : `  from ${origin}`;
+    const signer = provenance ? `  signed by ${provenance.signer}` : '';
+    return `ok       ${path}  ${formatBytes(sizeBytes)}  sha256:${sha256}${from}${signer}`;
   }
+  if (verdict.quarantinedAs !== undefined) {
+    return `damaged  ${path}  ${error}; moved to ${verdict.quarantinedAs}`;
+  }
+  return `failed   ${path}  ${error}${verdict.nameRemoved ? '; it has no name any more' : ''}`;
 }

@@ -3,21 +3,29 @@ import { engineFacts } from '../docker/command.ts';
 import { guestPlatformOf, type Image, runtimeConfig } from '../docker/image.ts';
 import { BottleError } from '../errors.ts';
 import { type Id16, type ImageId, id16 } from '../identity/image-id.ts';
+import { describeOrigin, isSameOrigin, type Origin } from '../identity/origin.ts';
 import { type PackRecord, runtimeConfigSha256 } from '../identity/pack-record.ts';
 import type { GuestPlatform } from '../identity/platform.ts';
-import { type OnProgress, quarantinesTo } from '../progress.ts';
+import type { OnProgress } from '../progress.ts';
+import { knowsSigner } from '../store/by-key.ts';
+import { bindName, ownerOfName } from '../store/name.ts';
+import type { StoredSidecar } from '../store/read.ts';
 import type { Store } from '../store/store.ts';
 
 export interface BindOptions {
   readonly store: Store;
-  /** Of a sidecar in the store that was packed from the same inputs. */
-  readonly record: PackRecord;
-  /** Its state when it had just been verified. */
-  readonly verified?: string | undefined;
+  /** It was packed from the same inputs. */
+  readonly stored: StoredSidecar;
   readonly build: Pick<BuildOptions, 'image' | 'context' | 'file' | 'target' | 'buildArgs' | 'extraArgs'>;
   readonly platform: GuestPlatform;
   /** Also demand that the local image has the layers and the runtime config of the one that was packed. */
   readonly prove: boolean;
+  /** Take the name away from a good sidecar of another origin. */
+  readonly replace?: boolean | undefined;
+  /** Whose sidecars the checkout may use. */
+  readonly origin: Origin;
+  /** Whether it is an error that a sidecar of another origin keeps the name; it is one if the origin signs. */
+  readonly required?: boolean | undefined;
   readonly signal: AbortSignal;
   readonly onProgress: OnProgress;
 }
@@ -27,38 +35,80 @@ export interface BindResult {
   readonly id16: Id16;
   /** What claude-bottle looks for. */
   readonly path: string;
-  /** `kept`: claude-bottle has packed this image itself, and its sidecar stays. */
+  /** `kept`: a good sidecar of another origin has the name, and stays. */
   readonly outcome: 'bound' | 'already-bound' | 'kept';
+  /** Whose sidecar has the name; undefined unless it is another one. */
+  readonly keptOrigin?: string;
   readonly proof: 'inputs' | 'content';
 }
 
 /**
  * Gives the sidecar the name that claude-bottle looks for: it builds the image, and takes the ID that this engine
  * gives it, which is not the one that CI's engine gave.
- * @throws BottleError `image-id-unstable` when the next build of the same inputs gets another ID
+ * @throws BottleError `image-id-unstable` when the next build of the same inputs gets another ID, `not-trusted` when a
+ * sidecar of another origin keeps the name and that is an error
  */
 export async function bindSidecar(options: BindOptions): Promise<BindResult> {
-  const { store, record, verified, prove, signal, onProgress } = options;
+  const { store, stored, prove, replace, signal } = options;
   const image = await buildAsClaudeBottle(options);
   guestPlatformOf(image, options.platform, true);
   if (prove) {
-    requireSameContent(image, record);
+    requireSameContent(image, stored.record);
   }
   const proof = prove ? 'content' : 'inputs';
-  const { path, outcome } = await store.bind(image.id, record, {
-    proof,
-    verified,
-    signal,
-    onQuarantine: quarantinesTo(onProgress),
-  });
-  return { imageId: image.id, id16: id16(image.id), path, outcome, proof };
+  const result = await bindName(store, image.id, stored, { proof, replace, signal });
+  const { path, outcome } = result;
+  if (result.outcome !== 'kept') {
+    return { imageId: image.id, id16: id16(image.id), path, outcome, proof };
+  }
+  await requireMayStay(path, result.keptOrigin, options);
+  const keptOrigin = describeOrigin(result.keptOrigin);
+  return { imageId: image.id, id16: id16(image.id), path, outcome, keptOrigin, proof };
 }
+
+/**
+ * For a checkout that did not fetch anything: builds the image and looks at what claude-bottle would find for it.
+ * @throws BottleError `not-trusted` when that is a sidecar of another origin although the checkout's own one signs
+ */
+export async function requireNotAnothers(
+  options: Omit<BindOptions, 'stored' | 'prove' | 'replace'>,
+): Promise<void> {
+  const { store, origin } = options;
+  if (!(await knowsSigner(store.layout, origin))) {
+    return;
+  }
+  const image = await buildAsClaudeBottle(options);
+  const owner = await ownerOfName(store, id16(image.id), origin);
+  if (owner !== undefined && !isSameOrigin(owner, origin)) {
+    await requireMayStay(store.pathFor(id16(image.id)), owner, options);
+  }
+}
+
+/** claude-bottle starts what has the name, so a repository that signs must not get the sidecar of another one. */
+async function requireMayStay(
+  path: string,
+  kept: Origin,
+  { store, origin, required = false }: Pick<BindOptions, 'store' | 'origin' | 'required'>,
+): Promise<void> {
+  if (required || (kept.kind !== 'here' && (await knowsSigner(store.layout, origin)))) {
+    throw new BottleError(
+      'not-trusted',
+      `${path} is a good sidecar, but of another origin (${describeOrigin(kept)}), and it stays`,
+      { hint: REPLACE_HINT },
+    );
+  }
+}
+
+/** What to do when a sidecar of another origin has the name. */
+export const REPLACE_HINT = 'to take its name: claude-bottle bind --replace';
+
+type BuildAndSignal = Pick<BindOptions, 'build' | 'platform' | 'signal' | 'onProgress'>;
 
 /**
  * The ID is only worth something if claude-bottle's next build gets it too. With the containerd image store the default
  * attestations carry the time of the build, so that even a fully cached one has another ID; a second build shows it.
  */
-async function buildAsClaudeBottle(options: BindOptions): Promise<Image> {
+async function buildAsClaudeBottle(options: BuildAndSignal): Promise<Image> {
   const { signal } = options;
   const first = await build(options);
   const { store } = await engineFacts(signal);
@@ -75,7 +125,7 @@ async function buildAsClaudeBottle(options: BindOptions): Promise<Image> {
   return image;
 }
 
-async function build({ build: options, platform, signal, onProgress }: BindOptions): Promise<Image> {
+async function build({ build: options, platform, signal, onProgress }: BuildAndSignal): Promise<Image> {
   onProgress({ type: 'start', stage: 'build', detail: options.image });
   const image = await buildImage(
     { ...options, platform, keepsAttestations: true },

@@ -1,15 +1,27 @@
 import { BottleError, type ErrorCode } from '../errors.ts';
-import type { ImageId } from '../identity/image-id.ts';
-import { isSameRepository, type PackRecord } from '../identity/pack-record.ts';
-import { type OnProgress, quarantinesTo, warningsTo } from '../progress.ts';
-import type { HttpClient } from '../remote/http.ts';
-import { stampOf } from '../store/files.ts';
+import { type Origin, originOfCheckout, UNKNOWN } from '../identity/origin.ts';
+import type { PackRecord } from '../identity/pack-record.ts';
+import { type OnProgress, warningsTo } from '../progress.ts';
+import { expectedOf } from '../sidecar/file.ts';
+import { installSidecar } from '../store/install.ts';
+import { objectPath } from '../store/location.ts';
+import {
+  contentsOf,
+  findHits,
+  findUnknown,
+  hasBytes,
+  readBundle,
+  type StoredSidecar,
+  verifyStored,
+} from '../store/read.ts';
 import type { Store } from '../store/store.ts';
+import { touchUsed } from '../store/used.ts';
+import { type Evidence, judge, rememberSigner, type TrustOptions, type Verified } from '../trust/judge.ts';
 import type { Provenance } from '../trust/verify.ts';
+import { confirmOtherName } from './other-name.ts';
 import { type Demands, requireWanted } from './policy.ts';
 import { receive } from './receive.ts';
-import type { Offer, Source, Wanted } from './source.ts';
-import type { Judged } from './trust.ts';
+import type { Offer, Source, SourceTools, Wanted } from './source.ts';
 
 /** Failures of one source that leave the next one its chance. */
 const PASSABLE: readonly ErrorCode[] = ['not-found', 'authentication', 'network-failed', 'try-later'];
@@ -19,6 +31,7 @@ export interface FindOptions {
   readonly demands: Demands;
   /** In the order in which they are asked. */
   readonly sources: readonly Source[];
+  readonly tools: SourceTools;
   /** Says what differs between this checkout and what is published. */
   readonly explainMiss: (nearest: PackRecord | undefined) => Promise<readonly string[]>;
   readonly signal: AbortSignal;
@@ -27,17 +40,13 @@ export interface FindOptions {
 
 export interface FetchOptions extends FindOptions {
   readonly store: Store;
+  readonly trust: TrustOptions;
   /** Ask no source. */
   readonly offline: boolean;
   /** Only find out what would be fetched. */
   readonly dryRun: boolean;
-  readonly http: HttpClient;
   /** Looks at a record before anything is downloaded: can this machine use the sidecar? */
   readonly requireUsable: (record: PackRecord) => Promise<void>;
-  /** Who packed it. */
-  readonly judge: (offer: Offer) => Promise<Judged>;
-  /** Whether what is in the store is signed as the user demands. */
-  readonly acceptsStored: (record: PackRecord) => Promise<boolean>;
 }
 
 export interface SkippedSource {
@@ -48,6 +57,8 @@ export interface SkippedSource {
 export interface FoundOffer {
   readonly offer: Offer;
   readonly source: Source;
+  /** What `judge` is asked about it. */
+  readonly evidence: Evidence;
   readonly skipped: readonly SkippedSource[];
 }
 
@@ -56,9 +67,7 @@ export interface FetchResult {
   readonly status: 'hit' | 'fetched' | 'available';
   readonly record: PackRecord;
   /** In the store; undefined when it is only available. */
-  readonly path: string | undefined;
-  /** The state of that file when it had just been verified; undefined in a dry run. */
-  readonly verified: string | undefined;
+  readonly stored: StoredSidecar | undefined;
   /** "the store", or the source's name. */
   readonly source: string;
   readonly address: string | undefined;
@@ -67,90 +76,143 @@ export interface FetchResult {
   readonly provenance: Provenance | undefined;
 }
 
-/** Store, else the first source that has it: record, policy, room, bytes, verification, installation. */
+/**
+ * 1. The store has one of the checkout's own origin, or one that was packed here.
+ * 2. Else the first source that has one: its record is compared with what is wanted and can be used here.
+ * 3. Its origin is judged by its signature.
+ * 4. Its bytes are downloaded, as far as the store does not have them, and verified.
+ * 5. It is installed with its origin, and the store remembers that this origin signs.
+ * It has no name then; `bindSidecar` gives it one.
+ */
 export async function fetchSidecar(options: FetchOptions): Promise<FetchResult> {
-  const hit = await findInStore(options);
-  if (hit !== undefined && (await options.acceptsStored(hit.record))) {
+  const { store, wanted } = options;
+  const hit = (await findInStore(options)) ?? (await adoptSigned(options));
+  if (hit !== undefined) {
     const none = { address: undefined, skipped: [], provenance: undefined };
-    return { status: 'hit', ...hit, source: 'the store', ...none };
+    return { status: 'hit', record: hit.record, stored: hit, source: 'the store', ...none };
   }
   if (options.offline) {
-    throw new BottleError('not-found', `the store has no sidecar for the inputs key ${options.wanted.key}`, {
+    throw new BottleError('not-found', `the store has no sidecar for the inputs key ${wanted.key}`, {
       hint: 'leave out --offline to ask the sources, or pack your own: claude-bottle pack',
     });
   }
-  const { offer, source, skipped } = await findOffer(options);
-  await options.requireUsable(offer.record);
-  const judged = await options.judge(offer);
-  const found = {
-    record: offer.record,
-    source: source.name,
-    address: offer.address,
-    skipped,
-    provenance: judged.verified?.provenance,
-  };
+  const { offer, source, evidence, skipped } = await findOffer(options);
+  const { record, address } = offer;
+  await options.requireUsable(record);
+  const verified = await judge(evidence, originOf(wanted), options.trust, store.layout);
+  const found = { record, source: source.name, address, skipped, provenance: verified?.provenance };
   if (options.dryRun) {
-    return { status: 'available', path: undefined, verified: undefined, ...found };
+    return { status: 'available', stored: undefined, ...found };
   }
-  const obtained = await obtain(offer, judged.verified?.bundle, options);
-  await judged.remember();
+  const obtained = await obtain(offer, verified, options);
+  if (verified !== undefined) {
+    await rememberSigner(store.layout, originOf(wanted), evidence, verified);
+  }
   return { ...found, ...obtained };
 }
 
-interface InStore {
-  readonly record: PackRecord;
-  readonly path: string;
-  readonly verified: string | undefined;
+function originOf({ serverUrl, repository }: Wanted): Origin {
+  return originOfCheckout(serverUrl, repository);
 }
 
 /**
  * Reads it from end to end: that a file is there says nothing. What is damaged gives way to the next one. A dry run only
  * looks: what it found damaged would have to be moved.
  */
-async function findInStore(options: FetchOptions): Promise<InStore | undefined> {
-  const { store, wanted, demands, signal, onProgress } = options;
-  const { key, platform } = wanted;
-  for (;;) {
-    const kept = await store.findByKey(key, platform, (record) => satisfies(record, wanted, demands));
-    if (kept === undefined) {
-      return undefined;
+async function findInStore(options: FetchOptions): Promise<StoredSidecar | undefined> {
+  const { store, wanted, demands, trust } = options;
+  const allowed = { origin: originOf(wanted), unsigned: trust.provenance === 'off' };
+  for (const stored of await findHits(store, wanted, allowed)) {
+    if (satisfies(stored, demands) && (await isSignedAsAsked(stored, options))) {
+      if (options.dryRun || (await isGood(stored, options))) {
+        return stored;
+      }
     }
-    const { record, path, sha256, sizeBytes } = kept;
-    if (options.dryRun) {
-      return { record, path, verified: undefined };
+  }
+  return undefined;
+}
+
+async function isGood(stored: StoredSidecar, { store, signal, onProgress }: FetchOptions): Promise<boolean> {
+  const { sha256, sizeBytes } = stored;
+  onProgress({ type: 'start', stage: 'store' });
+  const report = await verifyStored(store, stored, {
+    signal,
+    onBytes: (doneBytes) => onProgress({ type: 'bytes', stage: 'store', doneBytes, totalBytes: sizeBytes }),
+  });
+  if (report === undefined) {
+    onProgress({ type: 'done', stage: 'store', detail: 'damaged' });
+    return false;
+  }
+  await touchUsed(store, sha256);
+  onProgress({ type: 'done', stage: 'store', sizeBytes, detail: 'verified, nothing to download' });
+  return true;
+}
+
+/** Only `required` asks for a signature of what is in the store: it may have come before the repository signed. */
+async function isSignedAsAsked(stored: StoredSidecar, options: FetchOptions): Promise<boolean> {
+  const { store, wanted, trust } = options;
+  if (trust.provenance !== 'required') {
+    return true;
+  }
+  const bundle = stored.signer && (await readBundle(store, stored.sha256, stored.origin));
+  if (!bundle) {
+    return false;
+  }
+  const evidence = { record: stored.record, bundles: async () => [bundle] };
+  await judge(evidence, originOf(wanted), { ...trust, allowOlder: true }, store.layout);
+  return true;
+}
+
+/** A sidecar of unknown origin that is signed says itself whose it is. */
+async function adoptSigned(options: FetchOptions): Promise<StoredSidecar | undefined> {
+  const { store, wanted, demands, trust, signal } = options;
+  if (trust.provenance === 'off' || options.dryRun) {
+    return undefined;
+  }
+  for (const stored of await findUnknown(store, wanted)) {
+    const { record, sha256 } = stored;
+    const bundle = await readBundle(store, sha256, UNKNOWN);
+    if (satisfies(stored, demands) && bundle !== undefined) {
+      const evidence = { record, bundles: async () => [bundle] };
+      const verified = await judge(evidence, originOf(wanted), trust, store.layout).catch(orUndefined);
+      if (verified !== undefined && (await isGood(stored, options))) {
+        const origin = provenOrigin(originOf(wanted), verified);
+        const signer = verified.provenance.signer;
+        const adopted = await installSidecar(
+          store,
+          undefined,
+          { origin, record, signer, bundle },
+          { signal },
+        );
+        await rememberSigner(store.layout, origin, evidence, verified);
+        return adopted;
+      }
     }
-    onProgress({ type: 'start', stage: 'store' });
-    const verified = await stampOf(path);
-    const found = await store.verifyKept(kept, {
-      platform,
-      signal,
-      onBytes: (doneBytes) => onProgress({ type: 'bytes', stage: 'store', doneBytes, totalBytes: sizeBytes }),
-      onQuarantine: quarantinesTo(onProgress),
-    });
-    if (found !== undefined) {
-      await store.touch(sha256);
-      onProgress({ type: 'done', stage: 'store', sizeBytes, detail: 'verified, nothing to download' });
-      return { record, path, verified };
-    }
+  }
+  return undefined;
+}
+
+function orUndefined(error: unknown): undefined {
+  if (!(error instanceof BottleError)) {
+    throw error;
   }
 }
 
-/** What of another repository has the same key was packed by somebody else. */
-function satisfies(
-  { sidecar, source }: PackRecord,
-  { repository }: Wanted,
-  { sha256, commit }: Demands,
-): boolean {
+function provenOrigin(origin: Origin, verified: Verified | undefined): Origin {
+  return origin.kind === 'repository' && verified !== undefined
+    ? { ...origin, repositoryId: verified.provenance.repositoryId }
+    : origin;
+}
+
+function satisfies({ record: { sidecar, source } }: StoredSidecar, { sha256, commit }: Demands): boolean {
   return (
-    (sha256 === undefined || sha256 === sidecar.sha256) &&
-    (commit === undefined || commit === source?.commit) &&
-    (repository === undefined || source === undefined || isSameRepository(source.repository, repository))
+    (sha256 === undefined || sha256 === sidecar.sha256) && (commit === undefined || commit === source?.commit)
   );
 }
 
 /** @throws BottleError that says why each source has nothing, and what differs from the nearest published record */
 export async function findOffer(options: FindOptions): Promise<FoundOffer> {
-  const { wanted, demands, sources, onProgress } = options;
+  const { wanted, demands, sources, tools, onProgress } = options;
   const skipped: SkippedSource[] = [];
   const failures: BottleError[] = [];
   const answered: Source[] = [];
@@ -160,10 +222,12 @@ export async function findOffer(options: FindOptions): Promise<FoundOffer> {
       const found = await source.find(wanted);
       answered.push(source);
       if (!('skipped' in found)) {
-        requireWanted(found, wanted, demands);
+        const otherName = await confirmOtherName(found.record, wanted, tools);
+        requireWanted(found, wanted, demands, otherName);
         const { sizeBytes } = found.record.sidecar;
         onProgress({ type: 'done', stage: 'find', sizeBytes, detail: source.name });
-        return { offer: found, source, skipped };
+        const { record, bundles } = found;
+        return { offer: found, source, evidence: { record, bundles, otherName }, skipped };
       }
       skipped.push({ source: source.name, reason: found.skipped });
     } catch (error) {
@@ -210,40 +274,40 @@ function missError(
   );
 }
 
-/** One process downloads; whoever waited for it finds what it has installed. */
+/** One process downloads; another that waited for it finds the bytes in the store. */
 async function obtain(
   offer: Offer,
-  bundle: Buffer | undefined,
+  verified: Verified | undefined,
   options: FetchOptions,
-): Promise<InStore & { readonly status: 'hit' | 'fetched' }> {
+): Promise<{ readonly status: 'hit' | 'fetched'; readonly stored: StoredSidecar }> {
   const { store, signal, onProgress } = options;
-  const { record } = offer;
+  const { record, address } = offer;
   const { sha256, sizeBytes } = record.sidecar;
+  const installation = {
+    origin: provenOrigin(originOf(options.wanted), verified),
+    record,
+    signer: verified?.provenance.signer,
+    bundle: verified?.bundle,
+    address,
+  };
   return await store.withDownload(sha256, { signal, onWait: warningsTo(onProgress) }, async (dir) => {
-    const exactly = { ...options.demands, sha256 };
-    const arrived = await findInStore({ ...options, demands: exactly });
-    if (arrived !== undefined) {
-      if (bundle !== undefined) {
-        await store.keepBundle(sha256, bundle, signal);
-      }
-      return { status: 'hit', ...arrived };
+    const isThere = await hasBytes(store, sha256, { signal });
+    if (isThere) {
+      await store.verify(objectPath(store.layout, sha256), expectedOf(record), { signal });
     }
-    const old = await store.requireReplaceable(record, {
-      signal,
-      onQuarantine: quarantinesTo(onProgress),
-    });
-    const received = await receive(offer, { ...options, dir, bases: [] });
+    const bases = isThere ? [] : await basesFor(store, installation.origin);
+    const { http } = options.tools;
+    const received = isThere ? undefined : await receive(offer, { signal, http, onProgress, dir, bases });
     signal.throwIfAborted();
     onProgress({ type: 'start', stage: 'install' });
-    const imageId = record.image.id as ImageId;
-    const installed = await store.install(imageId, received, record, { bundle, signal });
-    await store.touch(sha256);
-    if (old !== undefined) {
-      warningsTo(onProgress)(
-        `until now ${old.path} was another sidecar of the same image, with the SHA-256 ${old.report.sha256}`,
-      );
-    }
+    const stored = await installSidecar(store, received, installation, { signal });
+    await touchUsed(store, sha256);
     onProgress({ type: 'done', stage: 'install', sizeBytes, detail: `verified, sha256 ${sha256}` });
-    return { status: 'fetched', record, ...installed };
+    return { status: isThere ? 'hit' : 'fetched', stored };
   });
+}
+
+/** What a download can copy frames from. */
+async function basesFor(store: Store, origin: Origin): Promise<string[]> {
+  return (await contentsOf(store, origin)).map(({ path }) => path);
 }

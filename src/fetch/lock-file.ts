@@ -1,11 +1,15 @@
-import * as fs from 'node:fs/promises';
 import * as z from 'zod/mini';
 import { BottleError, fileError, hasErrno } from '../errors.ts';
+import { replaceFile } from '../host/replace-file.ts';
 import { readSmallFile } from '../host/small-file.ts';
 import type { InputsKey } from '../identity/inputs-key.ts';
 import { readableJson } from '../identity/json.ts';
+import { registryRepository } from '../identity/oci-names.ts';
+import { isSameRepository } from '../identity/pack-record.ts';
 import { GUEST_PLATFORMS, type GuestPlatform } from '../identity/platform.ts';
-import type { Offer } from './source.ts';
+import type { GitHubSite } from '../remote/github.ts';
+import { formatName, parseOciReference } from '../remote/oci-reference.ts';
+import { type Offer, parseSourceAddress, type SourceAddress } from './source.ts';
 
 /** Beside the Dockerfile, in the build context. */
 export const LOCK_FILE = 'claude-bottle.lock';
@@ -45,6 +49,9 @@ export async function readLockFile(path: string): Promise<LockFile> {
   try {
     text = (await readSmallFile(path, MAX_LOCK_FILE_BYTES)).toString();
   } catch (error) {
+    if (error instanceof BottleError) {
+      throw new BottleError('sidecar-damaged', error.message, { hint: 'write it again: claude-bottle lock' });
+    }
     if (hasErrno(error, 'ENOENT')) {
       throw new BottleError('not-found', `there is no lock file ${path}`, {
         hint: 'write one: claude-bottle lock',
@@ -97,18 +104,76 @@ export function requireLocked(lockFile: LockFile, platform: GuestPlatform, key: 
   return locked;
 }
 
+/**
+ * A pull request can change a lock file, so an entry may lead only to what the repository itself has published: its
+ * package in the registry of its GitHub server, a release, or the address of a release file.
+ * @throws BottleError `not-trusted`
+ */
+export function requireLockable(
+  address: string,
+  { repository, github }: { repository: string | undefined; github: GitHubSite },
+): SourceAddress {
+  const source = addressOf(address);
+  if (source === undefined || repository === undefined || !isOwn(source, repository, github)) {
+    const place = repository === undefined ? 'a checkout without a repository' : repository;
+    throw new BottleError('not-trusted', `${LOCK_FILE} cannot name ${JSON.stringify(address)} for ${place}`, {
+      hint: 'lock what the repository itself has published in its registry or a release; --from FILE is for one fetch',
+    });
+  }
+  return source;
+}
+
+function addressOf(address: string): SourceAddress | undefined {
+  try {
+    return parseSourceAddress(address);
+  } catch {
+    return undefined;
+  }
+}
+
+function isOwn(source: SourceAddress, repository: string, { serverUrl, registryHost }: GitHubSite): boolean {
+  switch (source.kind) {
+    case 'release':
+      return true;
+    case 'oci':
+      return isOwnPackage(source.reference, `${registryHost}/${registryRepository(repository)}`);
+    case 'https':
+      return isReleaseFile(URL.parse(source.url), serverUrl, repository);
+    default:
+      return false;
+  }
+}
+
+function isOwnPackage(reference: string, name: string): boolean {
+  try {
+    return formatName(parseOciReference(reference)) === formatName(parseOciReference(name));
+  } catch {
+    return false;
+  }
+}
+
+function isReleaseFile(url: URL | null, serverUrl: string, repository: string): boolean {
+  const [, owner, name, releases, download, tag, file, ...more] = url?.pathname.split('/') ?? [];
+  return (
+    url?.protocol === 'https:' &&
+    url.origin === serverUrl &&
+    `${url.username}${url.password}${url.search}${url.hash}` === '' &&
+    isSameRepository(`${owner}/${name}`, repository) &&
+    `${releases}/${download}` === 'releases/download' &&
+    !/%2f|%5c/i.test(url.pathname) &&
+    Boolean(tag && file) &&
+    more.length === 0
+  );
+}
+
 export async function writeLockFile(
   path: string,
   platforms: ReadonlyArray<readonly [GuestPlatform, Locked]>,
 ): Promise<void> {
   const lockFile: LockFile = { version: LOCK_FILE_VERSION, platforms: Object.fromEntries(platforms) };
-  const temp = `${path}.${process.pid}.tmp`;
   try {
-    await fs.writeFile(temp, `${JSON.stringify(lockFile, undefined, 2)}\n`);
-    await fs.rename(temp, path);
+    await replaceFile(path, `${JSON.stringify(lockFile, undefined, 2)}\n`);
   } catch (error) {
     throw fileError(`cannot write ${path}`, error);
-  } finally {
-    await fs.rm(temp, { force: true });
   }
 }

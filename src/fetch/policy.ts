@@ -1,4 +1,5 @@
 import { BottleError } from '../errors.ts';
+import type { ConfirmedName } from '../trust/judge.ts';
 import type { Offer, Wanted } from './source.ts';
 
 /** What the user insists on, beyond what a record must say anyway. */
@@ -18,7 +19,12 @@ export interface Demands {
  * Decides on the record alone, before any byte of the sidecar is asked for.
  * @throws BottleError `not-found` for another platform or other inputs, `not-trusted` for what is not what it must be
  */
-export function requireWanted({ record, address }: Offer, wanted: Wanted, demands: Demands): void {
+export function requireWanted(
+  { record, address }: Offer,
+  wanted: Wanted,
+  demands: Demands,
+  otherName?: ConfirmedName,
+): void {
   const { inputs, source } = record;
   if (record.platform !== wanted.platform) {
     throw new BottleError('not-found', `${address} is for ${record.platform}, not for ${wanted.platform}`, {
@@ -36,7 +42,10 @@ export function requireWanted({ record, address }: Offer, wanted: Wanted, demand
   requireEqual(address, 'size', demands.sizeBytes, record.sidecar.sizeBytes);
   requireEqual(address, 'commit', demands.commit, source?.commit);
   if (source !== undefined) {
-    requireEqual(address, 'repository', wanted.repository?.toLowerCase(), source.repository.toLowerCase());
+    const expected = (otherName?.repository ?? wanted.repository)?.toLowerCase();
+    const hint = renameHint(source.repository);
+    requireEqual(address, 'repository', expected, source.repository.toLowerCase(), hint);
+    requireEqual(address, 'server', source.server && wanted.serverUrl, source.server);
   } else if (demands.knownSource) {
     throw new BottleError('not-trusted', `${address} does not say which repository it was packed for`, {
       hint: `if you know who has packed it, name it: --from ${address}`,
@@ -44,17 +53,27 @@ export function requireWanted({ record, address }: Offer, wanted: Wanted, demand
   }
 }
 
+const HINT = 'do not use it before you know why; its pack record says where it comes from';
+
+/** The name is from the record, and may be made to be pasted into a shell. */
+function renameHint(repository: string): string {
+  return /^[\w.-]+\/[\w.-]+$/.test(repository) && !repository.startsWith('-')
+    ? `if this checkout's repository has that name now: claude-bottle fetch --repo ${repository}`
+    : HINT;
+}
+
 function requireEqual(
   address: string,
   what: string,
   expected: string | number | undefined,
   found: string | number | undefined,
+  hint = HINT,
 ): void {
   if (expected !== undefined && found !== expected) {
     throw new BottleError(
       'not-trusted',
       `${address}: the ${what} is ${found ?? 'not known'}, expected ${expected}`,
-      { hint: 'do not use it before you know why; its pack record says where it comes from' },
+      { hint },
     );
   }
 }

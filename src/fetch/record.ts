@@ -20,14 +20,18 @@ export function parseRecord(content: Buffer | string, where: string): PackRecord
     );
   }
   const [issue] = error.issues;
-  throw damagedRecord(`${where} is no pack record: ${issue?.path.join('.') || 'it'} is not as it has to be`);
+  throw damagedRecord(
+    `${where} is not a valid pack record: field ${issue?.path.join('.') || '(all)'} is invalid`,
+  );
 }
 
 function recordJson(text: string, where: string): unknown {
   try {
     return parseJson(text);
   } catch (error) {
-    throw damagedRecord(`${where} is no pack record: it is not JSON`, undefined, error);
+    const reason =
+      error instanceof Error && error.message.includes('nested') ? error.message : 'it is not JSON';
+    throw damagedRecord(`${where} is not a valid pack record: ${reason}`, undefined, error);
   }
 }
 

@@ -13,6 +13,8 @@ export interface Wanted {
   readonly repository: string | undefined;
   /** What is said when there is none. */
   readonly noRepository?: string;
+  /** The GitHub server of that repository. */
+  readonly serverUrl: string;
   /** Full hashes of the commits whose records are near this checkout, the nearest first. */
   readonly history: () => Promise<readonly string[]>;
   /** Tags that point at the checked-out commit. */

@@ -75,6 +75,8 @@ export const packRecordSchema = z.looseObject({
   /** The workflow run that published it. */
   source: z.optional(
     z.looseObject({
+      /** Absent in records of version 0.1. */
+      server: z.optional(shownText),
       repository: shownText,
       repositoryId: z.optional(shownText),
       commit: z.string().check(z.regex(/^[0-9a-f]{40,64}$/)),

@@ -5,6 +5,7 @@ import { readChild } from '../host/child.ts';
 import { parseJson as parseJsonText } from '../identity/json.ts';
 import type { Credential, HttpClient, HttpRequest } from './http.ts';
 import { bodyError, HttpError } from './http-error.ts';
+import { type ServerOptions, serverOf } from './server-url.ts';
 import { checkedUrl, redacted } from './url.ts';
 
 /** https://docs.github.com/rest/about-the-rest-api/api-versions */
@@ -34,13 +35,8 @@ export interface GitHubSite {
   readonly isGuess?: boolean;
 }
 
-export interface SiteOptions {
-  /** The user's choice. */
-  readonly serverUrl?: string | undefined;
-  /** Host of the checkout's remote. */
-  readonly remoteHost?: string | undefined;
+export interface SiteOptions extends ServerOptions {
   readonly token?: string | undefined;
-  readonly env: NodeJS.ProcessEnv;
 }
 
 export async function githubSite({
@@ -49,11 +45,8 @@ export async function githubSite({
   token: givenToken,
   env,
 }: SiteOptions): Promise<GitHubSite> {
-  const chosen = serverUrl || env.GITHUB_SERVER_URL;
-  // As gh has it: the checkout comes first, and GH_HOST says which other server is one of the user's.
-  const ghHost = env.GH_HOST?.replace(/^https:\/\/|\/+$/g, '').toLowerCase();
-  const server = checkedUrl(chosen || `https://${remoteHost || ghHost || DEFAULT_HOST}`);
-  const isGuess = !chosen && ![DEFAULT_HOST, ghHost].includes(server.host);
+  const { server, isChosen } = serverOf({ serverUrl, remoteHost, env });
+  const isGuess = !isChosen;
   if (givenToken && isGuess) {
     throw new BottleError('usage', `--token for ${server.host}, which only the checkout's remote names`, {
       hint: `if it is for that server, name it: --github-url ${server.origin}`,

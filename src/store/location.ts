@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path';
 import { BottleError, fileError, hasErrno } from '../errors.ts';
 import { homeDir } from '../host/home.ts';
 import type { Id16 } from '../identity/image-id.ts';
+import { type Origin, originId } from '../identity/origin.ts';
 
 const SIDECAR_SUFFIX = '.smolmachine.smolmachine';
 
@@ -45,18 +46,18 @@ export function id16OfName(name: string): Id16 | undefined {
 export interface StoreLayout {
   readonly dir: string;
   readonly ours: string;
-  /** `<sha256>`: a hard link to each sidecar, where the file system has hard links. */
+  /** `<sha256>`: each sidecar. The first name of a sidecar is a hard link to it. */
   readonly objects: string;
-  /** `<sha256>.json`: pack records. */
-  readonly records: string;
-  /** `<sha256>.sigstore.json`: the Sigstore bundles that were verified. */
+  /** `<sha256>.json`: where each sidecar came from and which names it has (`catalog.ts`). */
+  readonly catalog: string;
+  /** `<key>.<arch>/`: the sidecars for an inputs key (`by-key.ts`). */
+  readonly byKey: string;
+  /** `<sha256>.<origin>.sigstore.json`: the Sigstore bundles that were verified. */
   readonly bundles: string;
-  /** What is known of the repositories that sign. */
+  /** `<sha256>`: frame indexes of sidecars; an index may be missing. */
+  readonly frames: string;
+  /** `<origin>.json`: what is known of the repositories that sign. */
   readonly trust: string;
-  /** `<id16>.json`: why a name that is not of the record's own image is there. */
-  readonly bindings: string;
-  /** `<sha256>.json`: when it was last used. */
-  readonly used: string;
   /** `<sha256>.<owner>/`: downloads. */
   readonly parts: string;
   readonly locks: string;
@@ -70,16 +71,29 @@ export function layoutOf(dir: string): StoreLayout {
     dir,
     ours,
     objects: join(ours, 'objects', 'sha256'),
-    records: join(ours, 'records'),
+    catalog: join(ours, 'catalog'),
+    byKey: join(ours, 'by-key'),
     bundles: join(ours, 'bundles'),
+    frames: join(ours, 'frames'),
     trust: join(ours, 'trust'),
-    bindings: join(ours, 'bindings'),
-    used: join(ours, 'used'),
     parts: join(ours, 'parts'),
     locks: join(ours, 'locks'),
     tmp: join(ours, 'tmp'),
     quarantine: join(ours, 'quarantine'),
   };
+}
+
+export function objectPath({ objects }: StoreLayout, sha256: string): string {
+  return join(objects, sha256);
+}
+
+export function bundlePath({ bundles }: StoreLayout, sha256: string, origin: Origin): string {
+  return join(bundles, `${sha256}.${originId(origin)}.sigstore.json`);
+}
+
+/** Where the frame index of a sidecar is; there need not be one. */
+export function frameIndexPath({ frames }: StoreLayout, sha256: string): string {
+  return join(frames, sha256);
 }
 
 /**

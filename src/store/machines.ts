@@ -2,24 +2,20 @@ import * as fs from 'node:fs/promises';
 import { join } from 'node:path';
 import { hasErrno } from '../errors.ts';
 import { homeDir } from '../host/home.ts';
-import type { Id16 } from '../identity/image-id.ts';
-import { sidecarName } from './location.ts';
 
 /** smolvm's own names, with the log of what is not in the database yet. Before 1.0 it was a redb. */
 const MACHINE_FILES = ['smolvm.db', 'smolvm.db-wal', 'smolvm.redb'];
 
 /**
- * The names that smolvm's database of machines mentions. A machine's record has the path of the sidecar that it was made
+ * The file names that smolvm's database of machines mentions. A machine's record has the path of the sidecar that it was made
  * from. That of a machine that was deleted may still be there: then its sidecar stays for longer than it has to.
  */
-export async function findMentioned(ids: readonly Id16[]): Promise<Set<Id16>> {
+export async function findMentioned(names: readonly string[]): Promise<Set<string>> {
   const files = await Promise.all(MACHINE_FILES.map((name) => readIfThere(join(machineDir(), name))));
-  const isMentioned = (id: Id16) =>
+  const isMentioned = (name: string) =>
     // A long record is cut into pages, at most once within a name, so that one of its halves is whole.
-    [`/${id.slice(0, 8)}`, sidecarName(id).slice(8)].some((half) =>
-      files.some((bytes) => bytes.includes(half)),
-    );
-  return new Set(ids.filter(isMentioned));
+    [`/${name.slice(0, 8)}`, name.slice(8)].some((half) => files.some((bytes) => bytes.includes(half)));
+  return new Set(names.filter(isMentioned));
 }
 
 /** Below what Rust's `dirs::data_local_dir` gives. */

@@ -2,12 +2,13 @@ import * as fs from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { fileError } from '../errors.ts';
 import { isLocked, tryLock } from '../host/lock.ts';
+import { originId } from '../identity/origin.ts';
+import { fileKey, type Listed, listStore } from './catalog.ts';
 import { namesIn } from './directory.ts';
-import { type Content, fileKey, listContents } from './inventory.ts';
-import { readBindings, removeBinding } from './ledger.ts';
-import { id16OfName, type StoreLayout } from './location.ts';
+import type { StoreLayout } from './location.ts';
 import { findMentioned } from './machines.ts';
-import { readUsedMs } from './used.ts';
+import type { Store } from './store.ts';
+import { removeAbandoned, removeContent } from './sweep.ts';
 
 const QUARANTINE_MS = 7 * 24 * 60 * 60_000;
 const DEFAULT_KEEP = 1;
@@ -17,7 +18,7 @@ export interface PruneOptions {
   readonly olderThanMs?: number | undefined;
   /** Remove the least recently used until the rest fits. */
   readonly maxBytes?: number | undefined;
-  /** How many of the most recently used stay in any case; 1 unless told. */
+  /** How many of the most recently used of each origin always stay; 1 unless told. */
   readonly keep?: number | undefined;
   readonly dryRun?: boolean | undefined;
   readonly now?: Date | undefined;
@@ -44,22 +45,26 @@ export interface PruneResult {
   readonly quarantineRemoved: readonly string[];
 }
 
-export interface PrunePlace {
-  readonly layout: StoreLayout;
-  readonly lockPath: (sha256: string) => string;
-  readonly quarantine: (path: string) => Promise<unknown>;
+/** Removes sidecars that were not used for long, or more than fit, and old entries of the quarantine. */
+export async function pruneStore(store: Store, options: PruneOptions): Promise<PruneResult> {
+  const isThere = (await fs.lstat(store.dir).catch(() => undefined)) !== undefined;
+  if (options.dryRun || !isThere) {
+    return await prune(store, { ...options, dryRun: true });
+  }
+  await store.prepare();
+  return await store.changing(`cannot prune the store ${store.dir}`, () => prune(store, options));
 }
 
-/** Without `dryRun`, the caller sees to it that nobody else changes names meanwhile. */
-export async function pruneStore(place: PrunePlace, options: PruneOptions): Promise<PruneResult> {
-  const { layout } = place;
+/** Unless it is a dry run, only to be called in a change of the store. */
+async function prune(store: Store, options: PruneOptions): Promise<PruneResult> {
+  const { layout } = store;
   try {
     const now = (options.now ?? new Date()).getTime();
-    const plan = await planPrune(place, options, now);
+    const plan = await planPrune(store, options, now);
     const removed: Array<PrunedSidecar<RemoveReason>> = [];
     const kept = [...plan.kept];
-    for (const { content, ...sidecar } of plan.removed) {
-      if (options.dryRun || (await removeContent(place, content))) {
+    for (const { listed, ...sidecar } of plan.removed) {
+      if (options.dryRun || (await removeUnlessBusy(store, listed))) {
         removed.push(sidecar);
       } else {
         kept.push({ ...sidecar, reason: 'busy' });
@@ -70,7 +75,7 @@ export async function pruneStore(place: PrunePlace, options: PruneOptions): Prom
       for (const path of quarantineRemoved) {
         await fs.rm(path, { recursive: true, force: true });
       }
-      await removeUnnamed(layout);
+      await removeAbandoned(store);
     }
     const freedBytes = removed.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
     return { removed, kept, freedBytes, quarantineRemoved };
@@ -79,34 +84,35 @@ export async function pruneStore(place: PrunePlace, options: PruneOptions): Prom
   }
 }
 
-async function planPrune(place: PrunePlace, options: PruneOptions, now: number) {
+async function planPrune(store: Store, options: PruneOptions, now: number) {
   const { olderThanMs = Infinity, maxBytes = Infinity, keep = DEFAULT_KEEP } = options;
-  const contents = (await listContents(place.layout)).filter(({ names }) => names.length > 0);
-  const aged = await Promise.all(
-    contents.map(async (content) => ({ content, lastUse: await lastUse(place.layout, content, now) })),
+  const sidecars = (await listStore(store.layout)).filter(
+    ({ object, names }) => object !== undefined || names.length > 0,
   );
-  aged.sort(
-    (a, b) => b.lastUse - a.lastUse || ((a.content.sha256 ?? '') < (b.content.sha256 ?? '') ? -1 : 1),
+  const aged = sidecars.map((listed) => ({ listed, lastUse: lastUse(listed, now) }));
+  aged.sort((a, b) => b.lastUse - a.lastUse || (shaOf(a.listed) < shaOf(b.listed) ? -1 : 1));
+  const newest = newestOfEachOrigin(
+    aged.map(({ listed }) => listed),
+    keep,
   );
-  let totalBytes = aged.reduce((sum, { content }) => sum + bytesOf(content), 0);
-  const inUse = await findUsers(place, contents, {
-    isNeeded: olderThanMs < Infinity || totalBytes > maxBytes,
-  });
+  let totalBytes = aged.reduce((sum, { listed }) => sum + bytesOf(listed), 0);
+  const users = await findUsers(store, sidecars);
 
-  const removed: Array<PrunedSidecar<RemoveReason> & { content: Content }> = [];
+  const removed: Array<PrunedSidecar<RemoveReason> & { listed: Listed }> = [];
   const kept: Array<PrunedSidecar<KeepReason>> = [];
-  for (const [index, { content, lastUse }] of [...aged.entries()].reverse()) {
+  for (const { listed, lastUse } of aged.reverse()) {
     const reason = now - lastUse > olderThanMs ? 'old' : totalBytes > maxBytes ? 'over-limit' : undefined;
-    const obstacle = reason === undefined ? 'within-limits' : index < keep ? 'newest' : inUse.get(content);
+    const obstacle =
+      reason === undefined ? 'within-limits' : newest.has(listed) ? 'newest' : users.get(listed);
     const sidecar = {
-      sha256: content.sha256,
-      paths: content.names.map(({ path }) => path),
-      sizeBytes: bytesOf(content),
+      sha256: listed.content?.sha256,
+      paths: pathsOf(store, listed),
+      sizeBytes: bytesOf(listed),
       lastUsedAt: new Date(lastUse).toISOString(),
     };
     if (reason !== undefined && obstacle === undefined) {
       totalBytes -= sidecar.sizeBytes;
-      removed.push({ ...sidecar, reason, content });
+      removed.push({ ...sidecar, reason, listed });
     } else {
       kept.push({ ...sidecar, reason: obstacle ?? 'within-limits' });
     }
@@ -114,111 +120,85 @@ async function planPrune(place: PrunePlace, options: PruneOptions, now: number) 
   return { removed, kept };
 }
 
-/** Copies of one content each take their room. */
-function bytesOf({ names }: Content): number {
-  const sizes = new Map(names.map(({ stat }) => [fileKey(stat), stat.size]));
+/** The names of a sidecar, or where it is kept when it has none. */
+function pathsOf({ layout }: Store, { content, names }: Listed): string[] {
+  return names.length > 0 || content === undefined
+    ? names.map(({ path }) => path)
+    : [join(layout.objects, content.sha256)];
+}
+
+function shaOf({ content }: Listed): string {
+  return content?.sha256 ?? '';
+}
+
+/** One origin cannot push out the sidecars of another one. */
+function newestOfEachOrigin(newestFirst: readonly Listed[], keep: number): Set<Listed> {
+  const counts = new Map<string, number>();
+  const newest = new Set<Listed>();
+  for (const listed of newestFirst) {
+    const origins = new Set(listed.content?.installations.map(({ origin }) => originId(origin)) ?? ['here']);
+    for (const origin of origins) {
+      const count = (counts.get(origin) ?? 0) + 1;
+      counts.set(origin, count);
+      if (count <= keep) {
+        newest.add(listed);
+      }
+    }
+  }
+  return newest;
+}
+
+/** Copies of one sidecar each take their room. */
+function bytesOf({ object, names }: Listed): number {
+  const stats = [...(object ? [object] : []), ...names.map(({ stat }) => stat)];
+  const sizes = new Map(stats.map((stat) => [fileKey(stat), stat.size]));
   return [...sizes.values()].reduce((sum, size) => sum + size, 0);
 }
 
 /**
- * When it was last used, by the text of a file of ours: the times of a file can be set by anybody, and copying does. Of
- * what we did not install, it is when it was read or changed last (atime, ctime). A time in the future or one that
- * cannot be read counts as now: a clock has jumped, and that is no reason to remove anything.
+ * When it was last used, as the catalog says: the times of a file can be set by anybody, and copying does. A sidecar
+ * that is not in the catalog was used when its file was read or changed last. A time in the future counts as now,
+ * because a clock has jumped, and that is no reason to remove anything.
  */
-async function lastUse(layout: StoreLayout, content: Content, now: number): Promise<number> {
-  const { sha256, installedAt, names } = content;
-  const usedMs = sha256 && (await readUsedMs(layout, sha256));
+function lastUse({ content, names }: Listed, now: number): number {
   const times =
-    typeof usedMs === 'number'
-      ? [usedMs]
-      : installedAt !== undefined
-        ? [installedAt.getTime()]
-        : names.flatMap(({ stat }) => [stat.ctimeMs, Math.min(stat.atimeMs, now)]);
+    content === undefined
+      ? names.flatMap(({ stat }) => [stat.ctimeMs, Math.min(stat.atimeMs, now)])
+      : content.usedAt !== undefined
+        ? [Date.parse(content.usedAt)]
+        : content.installations.map(({ installedAt }) => Date.parse(installedAt));
   const last = Math.max(...times);
-  return Number.isNaN(last) || last > now ? now : last;
+  return Math.min(last, now);
 }
 
-async function findUsers(
-  { lockPath }: PrunePlace,
-  contents: readonly Content[],
-  { isNeeded }: { isNeeded: boolean },
-): Promise<Map<Content, KeepReason>> {
-  const users = new Map<Content, KeepReason>();
-  if (!isNeeded) {
-    return users;
-  }
-  const ids = contents.flatMap(({ names }) => names.map(({ id16 }) => id16));
-  const mentioned = await findMentioned(ids);
-  for (const content of contents) {
-    if (content.names.some(({ id16 }) => mentioned.has(id16))) {
-      users.set(content, 'machine');
-    } else if (content.sha256 !== undefined && (await isLocked(lockPath(content.sha256)))) {
-      users.set(content, 'busy');
+async function findUsers(store: Store, sidecars: readonly Listed[]): Promise<Map<Listed, KeepReason>> {
+  const users = new Map<Listed, KeepReason>();
+  const fileNames = (listed: Listed) => [
+    ...pathsOf(store, listed).map((path) => basename(path)),
+    ...(listed.content ? [listed.content.sha256] : []),
+  ];
+  const mentioned = await findMentioned(sidecars.flatMap(fileNames));
+  for (const listed of sidecars) {
+    if (fileNames(listed).some((name) => mentioned.has(name))) {
+      users.set(listed, 'machine');
+    } else if (listed.content && (await isLocked(store.lockPlace(listed.content.sha256).path))) {
+      users.set(listed, 'busy');
     }
   }
   return users;
 }
 
-/**
- * Names first: killed half-way, what is left still has its record and goes the next time. False when a process has
- * begun to download it meanwhile.
- */
-async function removeContent(place: PrunePlace, content: Content): Promise<boolean> {
-  const { layout, lockPath, quarantine } = place;
-  const { sha256, names } = content;
-  const lock = sha256 && (await tryLock({ path: lockPath(sha256), quarantine }));
-  if (sha256 !== undefined && lock === undefined) {
+/** False when a process has begun to download it meanwhile. */
+async function removeUnlessBusy(store: Store, listed: Listed): Promise<boolean> {
+  const lock = listed.content && (await tryLock(store.lockPlace(listed.content.sha256)));
+  if (listed.content !== undefined && lock === undefined) {
     return false;
   }
   try {
-    for (const { path, stat, id16 } of names) {
-      const found = await fs.lstat(path).catch(() => undefined);
-      if (found !== undefined && fileKey(found) === fileKey(stat)) {
-        await fs.rm(path, { force: true });
-        await removeBinding(layout, id16);
-      }
-    }
-    if (sha256 !== undefined) {
-      await removeOurs(layout, sha256);
-    }
+    await removeContent(store, listed);
     return true;
   } finally {
-    if (lock) {
-      await lock.release();
-    }
-  }
-}
-
-async function removeOurs({ objects, records, bundles, used }: StoreLayout, sha256: string): Promise<void> {
-  await fs.rm(join(objects, sha256), { force: true });
-  await fs.rm(join(bundles, `${sha256}.sigstore.json`), { force: true });
-  await fs.rm(join(records, `${sha256}.json`), { force: true });
-  await fs.rm(join(used, `${sha256}.json`), { force: true });
-}
-
-/**
- * Removes the objects, records and entries of the ledger that belong to no name any more. The caller sees to it that
- * nobody installs meanwhile.
- */
-export async function removeUnnamed(layout: StoreLayout): Promise<void> {
-  const contents = await listContents(layout);
-  for (const { sha256, names, object } of contents) {
-    // An object with a second link is being installed by an older version, or is linked from elsewhere.
-    if (sha256 !== undefined && names.length === 0 && (object?.stat.nlink ?? 1) === 1) {
-      await removeOurs(layout, sha256);
-    }
-  }
-  const known = new Set(contents.map(({ sha256 }) => `${sha256}.json`));
-  for (const name of await namesIn(layout.used)) {
-    if (!known.has(name)) {
-      await fs.rm(join(layout.used, name), { force: true });
-    }
-  }
-  const named = new Set((await namesIn(layout.dir)).map(id16OfName));
-  for (const id of (await readBindings(layout)).keys()) {
-    if (!named.has(id)) {
-      await removeBinding(layout, id);
-    }
+    await lock?.release();
   }
 }
 
@@ -226,7 +206,7 @@ export async function removeUnnamed(layout: StoreLayout): Promise<void> {
 async function quarantinedBefore({ quarantine }: StoreLayout, time: number): Promise<string[]> {
   const paths: string[] = [];
   for (const name of (await namesIn(quarantine)).sort()) {
-    const path = join(quarantine, basename(name));
+    const path = join(quarantine, name);
     const stat = await fs.lstat(path).catch(() => undefined);
     if (stat !== undefined && stat.ctimeMs < time) {
       paths.push(path);

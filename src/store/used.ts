@@ -1,29 +1,25 @@
 import * as fs from 'node:fs/promises';
-import { join } from 'node:path';
-import { makeDirectory } from './directory.ts';
+import { tryLock } from '../host/lock.ts';
+import { contentPath, readContent } from './catalog.ts';
 import { writeWhole } from './files.ts';
-import type { StoreLayout } from './location.ts';
+import type { Store } from './store.ts';
 
-/** Remembers that a sidecar was used now; a store that cannot be written is as good as one that can. */
-export async function touchUsed(layout: StoreLayout, sha256: string): Promise<void> {
+/** Remembers that a sidecar was used now, unless the store is busy or cannot be written. */
+export async function touchUsed(store: Store, sha256: string): Promise<void> {
+  const { layout } = store;
   try {
-    await fs.access(join(layout.records, `${sha256}.json`));
-    await makeDirectory(layout.used);
-    const text = `${JSON.stringify({ usedAt: new Date().toISOString() })}\n`;
-    await writeWhole(layout.tmp, join(layout.used, `${sha256}.json`), text);
+    await fs.access(contentPath(layout, sha256));
+    const lock = await tryLock(store.lockPlace('names'));
+    try {
+      const content = lock && (await readContent(layout, sha256));
+      if (content !== undefined) {
+        const text = `${JSON.stringify({ ...content, usedAt: new Date().toISOString() }, undefined, 2)}\n`;
+        await writeWhole(layout.tmp, contentPath(layout, sha256), text);
+      }
+    } finally {
+      await lock?.release();
+    }
   } catch {
-    // no record, or not writable
-  }
-}
-
-/** Undefined when there is no note of it, and not a number when there is one that says nothing. */
-export async function readUsedMs({ used }: StoreLayout, sha256: string): Promise<number | undefined> {
-  const text = await fs.readFile(join(used, `${sha256}.json`), 'utf8').catch(() => undefined);
-  try {
-    // By hand, like the lookup: whoever touches has no use for zod.
-    const usedAt: unknown = text && JSON.parse(text).usedAt;
-    return text === undefined ? undefined : typeof usedAt === 'string' ? Date.parse(usedAt) : Number.NaN;
-  } catch {
-    return Number.NaN;
+    // Prune then goes by an earlier time.
   }
 }

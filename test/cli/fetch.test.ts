@@ -1,9 +1,11 @@
 import * as fs from 'node:fs/promises';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import type { PackRecord } from '../../src/identity/pack-record.ts';
+import { publishedName } from '../../src/identity/published-name.ts';
 import { formatRecord } from '../../src/sidecar/file.ts';
 import { verifySidecar } from '../../src/sidecar/verify.ts';
+import { startGitHub } from '../doubles/github/github.ts';
 import type { Claims } from '../doubles/sigstore/certificates.ts';
 import { SigstoreDouble, workflowClaims } from '../doubles/sigstore/sigstore.ts';
 import { type Checkout, publishFile, sampleCheckout } from '../helpers/checkout.ts';
@@ -48,7 +50,7 @@ async function filesIn(store: string): Promise<string[]> {
 test('a sidecar in a file is fetched once, and then found without a source', async () => {
   const { store, checkout, cli } = await bench();
   const { path, record } = await publishFile(checkout);
-  const name = `${record.image.id.slice(7, 23)}.smolmachine.smolmachine`;
+  const stored = join(store, '.pack/objects/sha256', record.sidecar.sha256);
 
   const first = await cli('fetch', '--from', `file:${path}`, '--no-bind', '--json');
   expect(first.exitCode, first.stderr).toBe(0);
@@ -56,18 +58,22 @@ test('a sidecar in a file is fetched once, and then found without a source', asy
     status: 'fetched',
     key: record.inputs?.key,
     sha256: record.sidecar.sha256,
-    path: join(store, name),
+    path: stored,
     bound: null,
     nextStart: 'unknown',
   });
-  expect(await fs.readFile(join(store, name))).toEqual(await fs.readFile(path));
-  expect((await fs.stat(join(store, name))).mode & 0o777).toBe(0o444);
+  expect(await fs.readFile(stored)).toEqual(await fs.readFile(path));
+  expect((await fs.stat(stored)).mode & 0o777).toBe(0o444);
+  expect(
+    (await fs.readdir(store)).filter((name) => name !== '.pack'),
+    'it has no name yet',
+  ).toEqual([]);
 
   await fs.rm(path);
   const second = await cli('fetch', '--offline', '--no-bind', '--print-path');
-  expect(second).toMatchObject({ exitCode: 0, stdout: `${join(store, name)}\n` });
+  expect(second).toMatchObject({ exitCode: 0, stdout: `${stored}\n` });
   const found = await cli('path');
-  expect(found).toMatchObject({ exitCode: 0, stdout: `${join(store, name)}\n`, stderr: '' });
+  expect(found).toMatchObject({ exitCode: 0, stdout: `${stored}\n`, stderr: '' });
 });
 
 test('the store keeps nothing of a download but the sidecar, its record and what says so', async () => {
@@ -75,9 +81,13 @@ test('the store keeps nothing of a download but the sidecar, its record and what
   const { path, record } = await publishFile(checkout);
   await cli('fetch', '--from', `file:${path}`, '--no-bind');
   const { sha256 } = record.sidecar;
-  const name = `${record.image.id.slice(7, 23)}.smolmachine.smolmachine`;
   expect((await filesIn(store)).sort()).toEqual(
-    [name, sha256, `${sha256}.json`, `${sha256}.json`, 'CACHEDIR.TAG'].sort(),
+    [
+      sha256,
+      `${sha256}.json`,
+      expect.stringMatching(new RegExp(`^[0-9a-f]{64}\\.u\\..*${sha256}$`)),
+      'CACHEDIR.TAG',
+    ].sort(),
   );
 });
 
@@ -213,85 +223,35 @@ test('a damaged sidecar in the store goes to quarantine and is fetched again', a
   expect(await fs.readFile(stored)).toEqual(await fs.readFile(path));
 });
 
-describe('under the name of the image that a record names', () => {
-  test('what claude-bottle itself has packed stays, and the hint tells the way', async () => {
-    const { store, checkout, cli } = await bench();
-    const { path, record } = await publishFile(checkout);
-    const there = join(store, `${record.image.id.slice(7, 23)}.smolmachine.smolmachine`);
-    const packed = await distinct(record);
-    await fs.mkdir(store, { recursive: true, mode: 0o700 });
-    await fs.copyFile(packed, there);
-    const refused = await cli('fetch', '--from', `file:${path}`, '--no-bind');
-    expect(refused).toMatchObject({ exitCode: 76, stdout: '' });
-    expect(refused.stderr).toContain(`${there} is a good sidecar that was not published`);
-    expect(refused.stderr).toContain(`rm ${there}`);
-    expect(await fs.readFile(there)).toEqual(await fs.readFile(packed));
-    await fs.rm(there);
-    expect((await cli('fetch', '--from', `file:${path}`, '--no-bind')).exitCode).toBe(0);
-  });
-
-  test('the same bytes stay those of the image and the repository that they were of', async () => {
-    const { store, checkout, cli } = await bench();
-    const { path, record } = await publishFile(checkout);
-    const fetch = (...args: string[]) => cli('fetch', '--from', `file:${path}`, '--no-bind', ...args);
-    expect((await fetch()).exitCode).toBe(0);
-    const others = record.source && { ...record.source, repository: 'acme/others' };
-    for (const id of [record.image.id, `sha256:${'7'.repeat(64)}`]) {
-      const image = { ...record.image, id };
-      await fs.writeFile(`${path}.json`, formatRecord({ ...record, image, source: others }));
-      const refused = await fetch('--repo', 'acme/others');
-      expect(refused.exitCode, refused.stderr).toBe(76);
-      expect(refused.stderr).toContain('is a good sidecar of acme/tools; one of acme/others');
-    }
-    const names = (await fs.readdir(store)).filter((name) => name.endsWith('.smolmachine'));
-    expect(names).toEqual([`${record.image.id.slice(7, 23)}.smolmachine.smolmachine`]);
-    const { stdout } = await cli('fetch', '--offline', '--no-bind', '--json');
-    expect(JSON.parse(stdout)).toMatchObject({ status: 'hit', sha256: record.sidecar.sha256 });
-  });
-
-  test('what a record without a repository has brought is found again', async () => {
-    const { checkout, cli } = await bench();
-    const { path, record } = await publishFile(checkout);
-    const inputs = record.inputs && { ...record.inputs, key: 'e'.repeat(64) };
-    await fs.writeFile(`${path}.json`, formatRecord({ ...record, inputs, source: undefined }));
-    for (const _ of [1, 2]) {
-      const { exitCode, stderr } = await cli('fetch', '--from', `file:${path}`, '--no-bind');
-      expect(exitCode, stderr).toBe(0);
-    }
-  });
-
-  test.each([
-    ['another repository', 'acme/others', 76],
-    ['the same repository', 'Acme/Tools', 0],
-  ])('a sidecar of %s: %s', async (_, repository, exitCode) => {
-    const { checkout, cli, store } = await bench();
-    const { path, record } = await publishFile(checkout);
-    // Of other inputs that have made the same image.
-    const inputs = record.inputs && { ...record.inputs, key: 'e'.repeat(64) };
-    const source = record.source && { ...record.source, repository };
-    const other = await distinct({ ...record, inputs, source });
-    const repo = ['--repo', repository];
-    const first = await cli('fetch', '--from', `file:${other}`, '--no-bind', ...repo);
-    expect(first.exitCode, first.stderr).toBe(0);
-    const second = await cli('fetch', '--from', `file:${path}`, '--no-bind');
-    expect(second.exitCode, second.stderr).toBe(exitCode);
-    const { sha256 } = await verifySidecar(other);
-    expect(second.stderr.includes(`was another sidecar of the same image, with the SHA-256 ${sha256}`)).toBe(
-      exitCode === 0,
-    );
-    const [name = ''] = (await fs.readdir(store)).filter((each) => each.endsWith('.smolmachine'));
-    expect(await fs.readFile(join(store, name))).toEqual(await fs.readFile(exitCode === 0 ? path : other));
-  });
+test('what a record without a repository has brought is found again', async () => {
+  const { checkout, cli } = await bench();
+  const { path, record } = await publishFile(checkout);
+  await fs.writeFile(`${path}.json`, formatRecord({ ...record, source: undefined }));
+  expect((await cli('fetch', '--from', `file:${path}`, '--no-bind')).exitCode).toBe(0);
+  const again = await cli('fetch', '--offline', '--no-bind', '--json');
+  expect(JSON.parse(again.stdout)).toMatchObject({ status: 'hit', sha256: record.sidecar.sha256 });
 });
 
 describe('the lock file', () => {
   async function locked() {
     const world = await bench();
-    const { checkout } = world;
+    const { checkout, home } = world;
     const amd64 = await publishFile(checkout, 'linux/amd64');
-    const args = ['--context', checkout.dir, '--from', `file:${amd64.path}`];
-    const result = await runCli(['lock', ...args], { HOME: world.home });
-    return { ...world, amd64, result, lockPath: join(checkout.dir, 'claude-bottle.lock') };
+    const github = await startGitHub();
+    onTestFinished(() => github.close());
+    const name = publishedName('linux/amd64', (await checkout.inputs()).key);
+    const repository = github.addRepository('acme/tools');
+    const release = async (tag: string, { path }: { path: string }) =>
+      repository.addRelease(tag, {
+        [name]: await fs.readFile(path),
+        [`${name}.json`]: await fs.readFile(`${path}.json`),
+      });
+    await release('v1', amd64);
+    const env = { HOME: home, GH_TOKEN: '', GITHUB_TOKEN: '', ...github.env };
+    const cli = (command: string, ...args: string[]) =>
+      runCli([command, '--context', checkout.dir, '--platform', 'linux/amd64', ...args], env);
+    const result = await cli('lock', '--from', 'release:v1');
+    return { ...world, cli, amd64, release, result, lockPath: join(checkout.dir, 'claude-bottle.lock') };
   }
 
   test('says what a platform has, and fetch --locked takes just that', async () => {
@@ -305,7 +265,7 @@ describe('the lock file', () => {
           key: amd64.record.inputs?.key,
           sha256: amd64.record.sidecar.sha256,
           sizeBytes: amd64.record.sidecar.sizeBytes,
-          address: `file:${amd64.path}`,
+          address: 'release:v1',
         },
       },
     });
@@ -314,16 +274,22 @@ describe('the lock file', () => {
   });
 
   test('another sidecar at the address ends with 76', async () => {
-    const { amd64, checkout, cli } = await locked();
-    const other = await publishFile(checkout, 'linux/amd64');
-    await fs.copyFile(`${other.path}.json`, `${amd64.path}.json`);
-    await fs.writeFile(
-      `${amd64.path}.json`,
-      JSON.stringify({ ...other.record, sidecar: { ...other.record.sidecar, sha256: '9'.repeat(64) } }),
-    );
+    const { checkout, cli, lockPath } = await locked();
+    const lockFile = await fs.readFile(lockPath, 'utf8');
+    const { sha256 } = JSON.parse(lockFile).platforms['linux/amd64'];
+    await fs.writeFile(lockPath, lockFile.replace(sha256, '9'.repeat(64)));
+    expect(await checkout.git('status', '--short')).toContain('claude-bottle.lock');
     expect(await cli('fetch', '--locked', '--no-bind')).toMatchObject({
       exitCode: 76,
-      stderr: expect.stringMatching(/the SHA-256 is 9{64}, expected/),
+      stderr: expect.stringMatching(/the SHA-256 is [0-9a-f]{64}, expected 9{64}/),
+    });
+  });
+
+  test('cannot name a file', async () => {
+    const { amd64, cli } = await locked();
+    expect(await cli('lock', '--from', `file:${amd64.path}`)).toMatchObject({
+      exitCode: 76,
+      stderr: expect.stringMatching(/claude-bottle\.lock cannot name "file:/),
     });
   });
 
@@ -340,8 +306,7 @@ describe('the lock file', () => {
     const { home } = await bench();
     const checkout = await sampleCheckout('FROM scratch\nCOPY . /\n');
     await fs.writeFile(join(checkout.dir, 'claude-bottle.lock'), '{}');
-    const { path } = await publishFile(checkout);
-    const result = await runCli(['lock', '--context', checkout.dir, '--from', `file:${path}`], {
+    const result = await runCli(['lock', '--context', checkout.dir, '--from', 'release:v1'], {
       HOME: home,
     });
     expect(result).toMatchObject({
@@ -362,17 +327,6 @@ describe('the lock file', () => {
       status: 'hit',
       sha256: amd64.record.sidecar.sha256,
     });
-  });
-
-  test('that would change the key by being written is not left there', async () => {
-    const { home } = await bench();
-    const checkout = await sampleCheckout('FROM scratch\nCOPY . /\n');
-    const { path } = await publishFile(checkout);
-    const result = await runCli(['lock', '--context', checkout.dir, '--from', `file:${path}`], {
-      HOME: home,
-    });
-    expect(result).toMatchObject({ exitCode: 64, stderr: expect.stringMatching(/in \.dockerignore/) });
-    await expect(fs.stat(join(checkout.dir, 'claude-bottle.lock'))).rejects.toThrow(/ENOENT/);
   });
 
   test('none, or none that can be read, is said', async () => {
@@ -444,7 +398,9 @@ describe('ls and prune', () => {
     await cli('fetch', '--from', `file:${path}`, '--no-bind');
     const { stdout } = await storeCli('ls');
     expect(stdout.split('\n')[1]).toMatch(
-      new RegExp(`^1{16}  ${record.inputs?.key.slice(0, 16)}  linux/amd64 +\\S+ .B  just now +-$`),
+      new RegExp(
+        `^- +${record.inputs?.key.slice(0, 16)}  linux/amd64 +\\S+ .B  just now +github.com/acme/tools$`,
+      ),
     );
     const kept = await storeCli('prune', '--older-than', '1h', '--keep', '0');
     expect(kept.stdout).toMatch(/^kept .*within the limits\n0 B freed\n$/);
@@ -509,11 +465,7 @@ describe('provenance', () => {
       commit: await checkout.git('rev-parse', 'HEAD'),
     });
     await fs.rm(`${file.path}.sigstore.json`);
-    for (const name of await fs.readdir(store)) {
-      if (name.endsWith('.smolmachine')) {
-        await fs.rm(join(store, name));
-      }
-    }
+    await fs.rm(join(store, '.pack/objects/sha256', file.record.sidecar.sha256));
     expect(await fetch()).toMatchObject({
       // GitHub, which may have a copy, cannot be reached here.
       exitCode: 69,
@@ -563,10 +515,10 @@ describe('provenance', () => {
   });
 
   test('of an older run is refused, unless it is asked for', async () => {
-    const { store, sign, fetch } = await signed();
+    const { store, file, sign, fetch } = await signed();
     expect(await fetch()).toMatchObject({ exitCode: 0 });
     await sign({ 21: 'https://github.com/acme/tools/actions/runs/999/attempts/1' });
-    await fs.rm(join(store, `${'1'.repeat(16)}.smolmachine.smolmachine`));
+    await fs.rm(join(store, '.pack/objects/sha256', file.record.sidecar.sha256));
     expect(await fetch()).toMatchObject({ exitCode: 76, stderr: expect.stringMatching(/rollback/) });
     expect(await fetch('--allow-older')).toMatchObject({ exitCode: 0 });
   });

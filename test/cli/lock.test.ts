@@ -1,7 +1,10 @@
 import * as fs from 'node:fs/promises';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
-import { publishFile, sampleCheckout } from '../helpers/checkout.ts';
+import { expect, onTestFinished, test } from 'vitest';
+import { parseInputsKey } from '../../src/identity/inputs-key.ts';
+import { publishedName } from '../../src/identity/published-name.ts';
+import { startGitHub } from '../doubles/github/github.ts';
+import { type PublishedFile, publishFile, sampleCheckout } from '../helpers/checkout.ts';
 import { runCli } from '../helpers/cli.ts';
 import { tempDir } from '../helpers/temp-dir.ts';
 
@@ -16,22 +19,32 @@ async function world() {
     amd64: await publishFile(checkout, 'linux/amd64'),
     arm64: await publishFile(checkout, 'linux/arm64'),
   });
-  const lock = async (from: string, ...args: string[]) => {
-    const command = ['lock', '--context', checkout.dir, '--from', `file:${from}`, ...args];
-    const result = await runCli(command, { HOME: home });
+  const github = await startGitHub();
+  onTestFinished(() => github.close());
+  const repository = github.addRepository('acme/tools');
+  let releases = 0;
+  const lock = async ({ path: file, record }: PublishedFile, ...args: string[]) => {
+    releases += 1;
+    const name = publishedName(record.platform, parseInputsKey(record.inputs?.key ?? ''));
+    repository.addRelease(`v${releases}`, {
+      [name]: await fs.readFile(file),
+      [`${name}.json`]: await fs.readFile(`${file}.json`),
+    });
+    const command = ['lock', '--context', checkout.dir, '--from', `release:v${releases}`, ...args];
+    const result = await runCli(command, { HOME: home, GH_TOKEN: '', GITHUB_TOKEN: '', ...github.env });
     expect(result.exitCode, result.stderr).toBe(0);
     return result;
   };
   const locked = async () => JSON.parse(await fs.readFile(path, 'utf8')).platforms;
   const { amd64, arm64 } = await published();
-  await lock(amd64.path, '--platform', 'linux/amd64');
+  await lock(amd64, '--platform', 'linux/amd64');
   return { checkout, path, published, lock, locked, amd64, arm64 };
 }
 
 test('what is locked for another platform stays when one is locked anew', async () => {
   const { lock, locked, amd64, arm64 } = await world();
   const before = await locked();
-  const { stdout } = await lock(arm64.path, '--platform', 'linux/arm64');
+  const { stdout } = await lock(arm64, '--platform', 'linux/arm64');
   const after = await locked();
   expect(Object.keys(after)).toEqual(PLATFORMS);
   expect(after['linux/amd64']).toEqual(before['linux/amd64']);
@@ -41,7 +54,7 @@ test('what is locked for another platform stays when one is locked anew', async 
 
 test('what a source lacks now stays too', async () => {
   const { lock, locked, arm64 } = await world();
-  await lock(arm64.path);
+  await lock(arm64);
   expect(Object.keys(await locked())).toEqual(PLATFORMS);
 });
 
@@ -49,7 +62,7 @@ test('what was locked for other inputs goes, and that is said', async () => {
   const { checkout, published, lock, locked } = await world();
   await fs.writeFile(join(checkout.dir, 'agent.txt'), 'changed\n');
   const { arm64 } = await published();
-  const { stderr } = await lock(arm64.path, '--platform', 'linux/arm64');
+  const { stderr } = await lock(arm64, '--platform', 'linux/arm64');
   expect(Object.keys(await locked())).toEqual(['linux/arm64']);
   expect(stderr).toMatch(/no longer locked: linux\/amd64/);
 });
@@ -57,7 +70,7 @@ test('what was locked for other inputs goes, and that is said', async () => {
 test('a lock file that cannot be read is written anew', async () => {
   const { path, lock, locked, arm64 } = await world();
   await fs.writeFile(path, '<<<<<<< conflict');
-  const { stderr } = await lock(arm64.path, '--platform', 'linux/arm64');
+  const { stderr } = await lock(arm64, '--platform', 'linux/arm64');
   expect(Object.keys(await locked())).toEqual(['linux/arm64']);
   expect(stderr).toMatch(/is not a lock file of version 1.*writing it anew/);
 });

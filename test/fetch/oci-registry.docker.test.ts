@@ -44,7 +44,14 @@ async function writeDockerConfig(config: unknown): Promise<void> {
 }
 
 function wantedFor(platform: GuestPlatform): Wanted {
-  return { key: KEY, platform, repository: 'Owner/Repo', history: async () => COMMITS, tags: async () => [] };
+  return {
+    key: KEY,
+    platform,
+    repository: 'Owner/Repo',
+    serverUrl: 'https://github.com',
+    history: async () => COMMITS,
+    tags: async () => [],
+  };
 }
 
 /** A registry with a sidecar for each platform, and a source that looks there; what the push has asked is forgotten. */

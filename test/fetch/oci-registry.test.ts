@@ -40,7 +40,14 @@ async function openSource(manifests: Record<string, unknown>, otherStatus = (_ur
 }
 
 function wanted(repository?: string): Wanted {
-  return { key: KEY, platform: 'linux/arm64', repository, history: async () => [], tags: async () => [] };
+  return {
+    key: KEY,
+    platform: 'linux/arm64',
+    repository,
+    serverUrl: 'https://github.com',
+    history: async () => [],
+    tags: async () => [],
+  };
 }
 
 function digestOf(manifest: unknown): string {

@@ -18,6 +18,7 @@ export const WANTED: Wanted = {
   key: KEY,
   platform: 'linux/amd64',
   repository: REPOSITORY,
+  serverUrl: 'https://github.com',
   history: async () => [],
   tags: async () => [],
 };

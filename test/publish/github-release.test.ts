@@ -73,6 +73,7 @@ describe('a new release', () => {
       key: KEY,
       platform: 'linux/amd64',
       repository: REPOSITORY,
+      serverUrl: 'https://github.com',
       history: async () => [],
       tags: async () => [],
     });

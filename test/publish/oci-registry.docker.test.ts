@@ -112,6 +112,7 @@ async function find(host: string, platform: GuestPlatform, reference?: string) {
     key: KEYS[platform],
     platform,
     repository: 'Owner/Repo',
+    serverUrl: 'https://github.com',
     history: async () => [],
     tags: async () => [],
   });

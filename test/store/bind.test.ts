@@ -4,112 +4,145 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
 import { type ImageId, id16, parseImageId } from '../../src/identity/image-id.ts';
-import { stampOf } from '../../src/store/files.ts';
+import { HERE, type Origin } from '../../src/identity/origin.ts';
+import { installPacked } from '../../src/store/install.ts';
+import { bindName } from '../../src/store/name.ts';
+import { verifyNamed } from '../../src/store/read.ts';
+import { sweepStore } from '../../src/store/sweep.ts';
 import { failureOf } from '../helpers/failure.ts';
 import { writeSample } from '../helpers/sample-sidecar.ts';
-import { bind, bytesWithAFlip, emptyStore, filesOf, imageId, installSample } from './sample-store.ts';
+import { tempDir } from '../helpers/temp-dir.ts';
+import {
+  bytesWithAFlip,
+  fetchAgain,
+  fetchSample,
+  filesOf,
+  find,
+  imageId,
+  makeSample,
+  watchedStore,
+} from './sample-store.ts';
 
 const CI = imageId('c1');
 const LOCAL = imageId('10ca1');
+const ACME: Origin = { kind: 'repository', serverUrl: 'https://github.com', repository: 'acme/tools' };
+const FORK: Origin = { kind: 'repository', serverUrl: 'https://github.com', repository: 'mallory/tools' };
 
 async function storeWithSample() {
-  const store = await emptyStore();
-  const record = await installSample(store, { id: CI });
-  const paths = { own: store.pathFor(id16(CI)), local: store.pathFor(id16(LOCAL)) };
-  return { store, record, ...paths };
+  const { store, warnings } = await watchedStore(join(await tempDir(), 'store'));
+  const stored = await fetchSample(store, ACME, { id: CI });
+  const bind = async (id: ImageId = LOCAL, what = stored, replace?: boolean) =>
+    await bindName(store, id, what, { proof: 'inputs', replace });
+  return { store, warnings, stored, bind, local: store.pathFor(id16(LOCAL)) };
 }
 
-function find(store: Awaited<ReturnType<typeof emptyStore>>, id = LOCAL) {
-  return store.find(id, { platform: 'linux/amd64', onQuarantine: (reason) => expect.fail(reason) });
-}
-
-test('a bound name is one more name of the same file, and found as its own', async () => {
-  const { store, record, own, local } = await storeWithSample();
-  expect(await find(store)).toBeUndefined();
-  expect(await bind(store, LOCAL, record)).toEqual({ path: local, outcome: 'bound', quarantined: [] });
-  expect((await fs.stat(local)).ino).toBe((await fs.stat(own)).ino);
-  const found = await find(store);
-  expect(found?.record).toEqual(record);
-  expect(found?.binding).toMatchObject({
-    imageId: LOCAL,
-    sha256: record.sidecar.sha256,
-    key: record.inputs?.key,
-    proof: 'inputs',
-  });
-  expect((await store.verify(own)).binding).toBeUndefined();
-  expect(await bind(store, LOCAL, record)).toMatchObject({ outcome: 'already-bound', quarantined: [] });
-  expect(await bind(store, CI, record), 'its own name').toMatchObject({ outcome: 'already-bound' });
+test('a bound name is the same file, and is found for that image alone', async () => {
+  const { store, stored, bind, local } = await storeWithSample();
+  expect(await store.list(), 'a sidecar that was fetched has no name').toEqual([]);
+  expect(await bind()).toEqual({ path: local, outcome: 'bound' });
+  expect((await fs.stat(local)).ino).toBe((await fs.stat(stored.path)).ino);
+  const { content, given } = await verifyNamed(store, id16(LOCAL), {});
+  expect(content?.sha256).toBe(stored.sha256);
+  expect(given).toMatchObject({ imageId: LOCAL, origin: ACME, proof: 'inputs' });
+  expect(await bind()).toMatchObject({ outcome: 'already-bound' });
+  const twin = parseImageId(`sha256:${id16(LOCAL)}${'f'.repeat(48)}`);
+  expect(await find(store, twin)).toBeUndefined();
 });
 
-test('what was just verified is not read again, unless it has changed since', async () => {
-  const { store, record, own } = await storeWithSample();
-  const verified = await stampOf(own);
+test('a file that has a name is not touched when another name is given', async () => {
+  const { store, stored, bind, local } = await storeWithSample();
+  await bind();
+  const before = await fs.stat(local, { bigint: true });
+  const other = imageId('other');
+  expect(await bind(other)).toMatchObject({ outcome: 'bound' });
+  expect((await fs.stat(local, { bigint: true })).ctimeNs, 'smolvm may be reading it').toBe(before.ctimeNs);
+  expect((await verifyNamed(store, id16(other), {})).report.sha256).toBe(stored.sha256);
+});
+
+test('what this process has hashed is not read again, unless it has changed since', async () => {
+  const { store, stored } = await storeWithSample();
   // Some clocks of file systems tick every few milliseconds only.
   await sleep(50);
   let readBytes = 0;
-  const bindVerified = async (id: ImageId) => {
+  const bindReading = async (id: ImageId) => {
     readBytes = 0;
     const onBytes = (doneBytes: number) => {
       readBytes = doneBytes;
     };
-    return await store.bind(id, record, { proof: 'inputs', verified, onBytes, onQuarantine: () => {} });
+    return await bindName(store, id, stored, { proof: 'inputs', onBytes });
   };
-  expect((await bindVerified(LOCAL)).outcome).toBe('bound');
+  await bindReading(LOCAL);
+  expect(readBytes).toBe(stored.sizeBytes);
+  await sleep(50);
+  await bindReading(imageId('second'));
+  expect(readBytes, 'the link has changed it').toBe(stored.sizeBytes);
+  await bindReading(imageId('third'));
   expect(readBytes).toBe(0);
-  expect((await bindVerified(imageId('linked'))).outcome).toBe('bound');
-  expect(readBytes, 'the link has changed it').toBe(record.sidecar.sizeBytes);
-  const damaged = await bytesWithAFlip(own);
-  await fs.chmod(own, 0o644);
-  await fs.writeFile(own, damaged);
-  expect((await failureOf(bindVerified(imageId('damaged')))).code).toBe('sidecar-damaged');
+  const damaged = await bytesWithAFlip(stored.path);
+  await fs.chmod(stored.path, 0o644);
+  await fs.writeFile(stored.path, damaged);
+  expect((await failureOf(bindReading(imageId('damaged')))).code).toBe('not-found');
+  expect(await fs.readdir(join(store.dir, '.pack/objects/sha256'))).toEqual([]);
+  expect(await store.list(), 'its link went with it').not.toContain(id16(LOCAL));
 });
 
 test('nothing is left behind by installing, binding, and binding again', async () => {
-  const { store, record } = await storeWithSample();
-  await bind(store, LOCAL, record);
-  await bind(store, LOCAL, record);
-  await store.sweep((message) => expect.fail(message));
-  const { sha256 } = record.sidecar;
+  const { store, stored, bind } = await storeWithSample();
+  await bind();
+  await bind();
+  await sweepStore(store);
+  const key = stored.record.inputs?.key;
   expect(await filesOf(store)).toEqual([
-    `.pack/bindings/${id16(LOCAL)}.json`,
-    `.pack/objects/sha256/${sha256}`,
-    `.pack/records/${sha256}.json`,
+    expect.stringMatching(
+      new RegExp(`^\\.pack/by-key/${key}\\.amd64/[0-9a-f]{64}\\.u\\.\\d+\\.\\d+\\.${stored.sha256}$`),
+    ),
+    `.pack/catalog/${stored.sha256}.json`,
+    `.pack/objects/sha256/${stored.sha256}`,
     `${id16(LOCAL)}.smolmachine.smolmachine`,
-    `${id16(CI)}.smolmachine.smolmachine`,
   ]);
 });
 
-test('the same bytes without an entry in the ledger get one', async () => {
-  const { store, record, own, local } = await storeWithSample();
-  await fs.copyFile(own, local);
-  expect((await failureOf(store.verify(local))).code).toBe('sidecar-refused');
-  expect(await bind(store, LOCAL, record)).toMatchObject({ outcome: 'already-bound', quarantined: [] });
-  expect((await store.verify(local)).record).toEqual(record);
-});
-
-test('a name that was bound to another sidecar gets the new one, and readers keep the old', async () => {
-  const { store, record, local } = await storeWithSample();
-  await bind(store, LOCAL, record);
+test('a name that was bound for the same origin gets the new one, and readers keep the old', async () => {
+  const { store, stored, bind, local } = await storeWithSample();
+  await bind();
   const reader = await fs.open(local, 'r');
-  const newer = await installSample(store, { id: imageId('c2'), created: '2026-11-24T00:00:00Z' });
-  expect(await bind(store, LOCAL, newer)).toMatchObject({ outcome: 'bound', quarantined: [] });
-  expect((await find(store))?.report.sha256).toBe(newer.sidecar.sha256);
-  expect((await reader.stat()).size).toBe(record.sidecar.sizeBytes);
-  expect((await reader.readFile()).length).toBe(record.sidecar.sizeBytes);
+  const newer = await fetchSample(store, ACME, { id: imageId('c2'), created: '2026-11-24T00:00:00Z' });
+  expect(await bind(LOCAL, newer)).toMatchObject({ outcome: 'bound' });
+  expect((await verifyNamed(store, id16(LOCAL), {})).report.sha256).toBe(newer.sha256);
+  expect((await reader.readFile()).length).toBe(stored.sizeBytes);
   await reader.close();
-  expect((await store.verify(store.pathFor(id16(CI)))).record, 'the old one, by its own name').toEqual(
-    record,
-  );
 });
 
-test('a good sidecar that claude-bottle has packed itself stays', async () => {
-  const { store, record, local } = await storeWithSample();
+test('a name of another origin is kept, whoever came first, until the user says otherwise', async () => {
+  const { store, stored, bind, local } = await storeWithSample();
+  const theirs = await fetchSample(store, FORK, { id: CI, created: 'by a fork' });
+  await bind();
+  expect(await bind(LOCAL, theirs)).toEqual({ path: local, outcome: 'kept', keptOrigin: ACME });
+  expect(await bind(LOCAL, theirs, true)).toMatchObject({ outcome: 'bound' });
+  expect(await bind(LOCAL, stored)).toEqual({ path: local, outcome: 'kept', keptOrigin: FORK });
+});
+
+test('the same bytes of two origins are no conflict', async () => {
+  const { store, stored, bind } = await storeWithSample();
+  const theirs = await fetchAgain(store, stored, FORK);
+  await bind();
+  expect(await bind(LOCAL, theirs)).toMatchObject({ outcome: 'already-bound' });
+});
+
+test('what was packed here and what claude-bottle itself has packed stays', async () => {
+  const { store, stored, bind, local } = await storeWithSample();
   await writeSample(local, ({ manifest }) => ({ manifest: { ...manifest, created: 'by claude-bottle' } }));
   const before = await fs.stat(local);
-  expect(await bind(store, LOCAL, record)).toEqual({ path: local, outcome: 'kept', quarantined: [] });
+  expect(await bind()).toEqual({ path: local, outcome: 'kept', keptOrigin: HERE });
   expect((await fs.stat(local)).ino).toBe(before.ino);
-  const found = await find(store);
-  expect([found?.record, found?.binding]).toEqual([undefined, undefined]);
+  expect(await find(store, LOCAL)).toMatchObject({ content: undefined });
+
+  const own = imageId('own');
+  await store.withTemp(async (dir) => {
+    const { path, record } = await makeSample(dir, { id: own, created: 'packed here' });
+    await installPacked(store, own, path, record);
+  });
+  expect(await bind(own, stored)).toMatchObject({ outcome: 'kept', keptOrigin: HERE });
 });
 
 test.each([
@@ -125,97 +158,55 @@ test.each([
   ['a symbolic link', 'not a regular file', async (path: string) => await fs.symlink('/etc/passwd', path)],
   ['a link to nothing', 'not a regular file', async (path: string) => await fs.symlink('/nonexistent', path)],
 ])('%s under the name goes to quarantine, and the name is bound', async (_, reason, make) => {
-  const { store, record, local } = await storeWithSample();
+  const { store, warnings, stored, bind, local } = await storeWithSample();
   await make(local);
-  const bound = await bind(store, LOCAL, record);
-  expect(bound).toMatchObject({ outcome: 'bound', quarantined: [expect.stringContaining(reason)] });
-  expect((await find(store))?.record).toEqual(record);
+  expect(await bind()).toMatchObject({ outcome: 'bound' });
+  expect(warnings).toEqual([expect.stringContaining(reason)]);
+  expect((await verifyNamed(store, id16(LOCAL), {})).report.sha256).toBe(stored.sha256);
   expect(await fs.readdir(join(store.dir, '.pack/quarantine'))).toHaveLength(1);
 });
 
-test('a bound file that has other bytes than the ledger says is damaged, though it may be good', async () => {
-  const { store, record, local } = await storeWithSample();
-  await bind(store, LOCAL, record);
-  await fs.rm(local);
-  await writeSample(local, ({ manifest }) => ({ manifest: { ...manifest, created: 'another' } }));
-  expect(await failureOf(store.verify(local))).toMatchObject({ code: 'sidecar-damaged', exitCode: 65 });
-  expect(await bind(store, LOCAL, record)).toMatchObject({
-    outcome: 'bound',
-    quarantined: [expect.stringContaining(record.sidecar.sha256)],
+test('an image that is packed here takes its name, and it is said whose it was', async () => {
+  const { store, warnings, bind } = await storeWithSample();
+  await bind();
+  await store.withTemp(async (dir) => {
+    const { path, record } = await makeSample(dir, { id: LOCAL, created: 'packed here' });
+    await installPacked(store, LOCAL, path, record);
   });
-});
-
-test('what is bound is verified first: no damaged file gets a second name', async () => {
-  const { store, record, own, local } = await storeWithSample();
-  const object = join(store.dir, '.pack/objects/sha256', record.sidecar.sha256);
-  const bytes = await bytesWithAFlip(own);
-  for (const path of [own, object]) {
-    await fs.rm(path);
-    await fs.writeFile(path, bytes);
-  }
-  const failed = bind(store, LOCAL, record);
-  expect(await failureOf(failed)).toMatchObject({ code: 'sidecar-damaged' });
-  await expect(fs.lstat(local)).rejects.toThrow('ENOENT');
-  expect(await fs.readdir(join(store.dir, '.pack/quarantine'))).toHaveLength(2);
-  expect(await failureOf(bind(store, LOCAL, record))).toMatchObject({ code: 'not-found', exitCode: 66 });
-});
-
-test('an image with the same 16 digits is not found under a bound name', async () => {
-  const { store, record } = await storeWithSample();
-  await bind(store, LOCAL, record);
-  const twin = parseImageId(`sha256:${id16(LOCAL)}${'f'.repeat(48)}`);
-  const reasons: string[] = [];
-  const found = await store.find(twin, {
-    platform: 'linux/amd64',
-    onQuarantine: (reason) => reasons.push(reason),
-  });
-  expect(found).toBeUndefined();
-  expect(reasons).toEqual([expect.stringContaining(LOCAL)]);
-});
-
-test('an installed sidecar takes a name that was bound, and its entry is gone', async () => {
-  const { store, record, local } = await storeWithSample();
-  await bind(store, LOCAL, record);
-  const packed = await installSample(store, { id: LOCAL, created: '2026-11-24T00:00:00Z' });
-  const found = await store.verify(local);
-  expect([found.record, found.binding]).toEqual([packed, undefined]);
+  expect(warnings).toEqual([expect.stringContaining('github.com/acme/tools')]);
+  expect((await verifyNamed(store, id16(LOCAL), {})).given).toMatchObject({ origin: HERE, proof: 'packed' });
 });
 
 test('where a file can have no more links, the bound name is a verified copy', async (context) => {
-  const { store, record, own, local } = await storeWithSample();
+  const { store, stored, bind, local } = await storeWithSample();
   try {
-    execFileSync('chattr', ['+i', own], { stdio: 'pipe' });
+    execFileSync('chattr', ['+i', stored.path], { stdio: 'pipe' });
   } catch {
     context.skip('needs root and a file system with immutable files');
   }
-  onTestFinished(() => void execFileSync('chattr', ['-i', own]));
-  expect(await bind(store, LOCAL, record)).toMatchObject({ outcome: 'bound', quarantined: [] });
-  execFileSync('chattr', ['-i', own]);
+  onTestFinished(() => void execFileSync('chattr', ['-i', stored.path]));
+  expect(await bind()).toMatchObject({ outcome: 'bound' });
+  execFileSync('chattr', ['-i', stored.path]);
   const stat = await fs.stat(local);
   expect([stat.nlink, stat.mode & 0o777]).toEqual([1, 0o444]);
-  expect((await find(store))?.record).toEqual(record);
-  expect((await fs.readdir(store.dir)).sort()).toEqual([
-    '.pack',
-    `${id16(LOCAL)}.smolmachine.smolmachine`,
-    `${id16(CI)}.smolmachine.smolmachine`,
-  ]);
+  expect((await verifyNamed(store, id16(LOCAL), {})).report.sha256).toBe(stored.sha256);
+  expect((await fs.readdir(store.dir)).sort()).toEqual(['.pack', `${id16(LOCAL)}.smolmachine.smolmachine`]);
 });
 
 test('several processes may bind the same name at once', async () => {
-  const { store, record, local } = await storeWithSample();
-  const results = await Promise.all(Array.from({ length: 8 }, () => bind(store, LOCAL, record)));
+  const { bind } = await storeWithSample();
+  const results = await Promise.all(Array.from({ length: 8 }, () => bind()));
   expect(results.filter(({ outcome }) => outcome === 'bound')).toHaveLength(1);
   expect(results.filter(({ outcome }) => outcome === 'already-bound')).toHaveLength(7);
-  expect((await store.verify(local)).record).toEqual(record);
 });
 
-test('a sweep drops entries of the ledger whose name is gone, and keeps records that a bound name needs', async () => {
-  const { store, record, own } = await storeWithSample();
-  await bind(store, LOCAL, record);
-  await bind(store, imageId('dead'), record);
-  await fs.rm(store.pathFor(id16(imageId('dead'))));
-  await fs.rm(own);
-  await store.sweep((message) => expect.fail(message));
-  expect(await fs.readdir(join(store.dir, '.pack/bindings'))).toEqual([`${id16(LOCAL)}.json`]);
-  expect((await find(store))?.record).toEqual(record);
+test('a sweep removes a sidecar whose names the user has removed, and not one that never had any', async () => {
+  const { store, stored, bind, local } = await storeWithSample();
+  const unnamed = await fetchSample(store, ACME, { id: CI, created: 'never bound' });
+  await bind();
+  await fs.rm(local);
+  await sweepStore(store);
+  expect(await fs.readdir(join(store.dir, '.pack/objects/sha256'))).toEqual([unnamed.sha256]);
+  expect(await fs.readdir(join(store.dir, '.pack/catalog'))).toEqual([`${unnamed.sha256}.json`]);
+  expect(stored.sha256).not.toBe(unnamed.sha256);
 });

@@ -3,12 +3,16 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { ownerOf, thisOwner } from '../../src/host/owner.ts';
-import { id16 } from '../../src/identity/image-id.ts';
+import { HERE } from '../../src/identity/origin.ts';
+import { findHits } from '../../src/store/read.ts';
+import type { Store } from '../../src/store/store.ts';
+import { sweepStore } from '../../src/store/sweep.ts';
 import { failureOf } from '../helpers/failure.ts';
 import { tempDir } from '../helpers/temp-dir.ts';
 import {
   emptyStore,
   filesOf,
+  find,
   imageId,
   KEY,
   makeSample,
@@ -98,7 +102,7 @@ test('a sweep removes parts that nobody has taken for a week, by no clock that h
     await fs.utimes(join(parts, name), mtime, mtime);
   }
   await fs.symlink('/etc', join(parts, `${SHA}.released-00000004`));
-  await store.sweep((message) => expect.fail(message));
+  await sweepStore(store);
   expect((await partsOf(store)).sort()).toEqual(
     [...times.slice(2).map(([name]) => name), `${SHA}.released-00000004`].sort(),
   );
@@ -106,13 +110,13 @@ test('a sweep removes parts that nobody has taken for a week, by no clock that h
 });
 
 const INSTALL = `
-  const kept = () => store.findByKey(data.key, 'linux/amd64');
+  const build = { key: data.key, platform: 'linux/amd64' };
+  const kept = async () => (await findHits(store, build, { origin: { kind: 'none' } }))[0];
   console.log('started');
-  const options = { platform: 'linux/amd64', onQuarantine: (reason) => { throw new Error(reason); } };
   if (await kept()) return 'hit';
   return await store.withDownload(data.record.sidecar.sha256, {}, async (dir) => {
     const arrived = await kept();
-    if (arrived) return (await store.verifyKept(arrived, options)) ? 'hit' : 'lost';
+    if (arrived) return (await verifyStored(store, arrived, {})) ? 'hit' : 'lost';
     await fs.appendFile(data.log, 'download\\n');
     const bytes = await fs.readFile(data.source);
     const file = await fs.open(dir + '/part', 'w');
@@ -121,9 +125,14 @@ const INSTALL = `
       await sleep(data.pauseMs);
     }
     await file.close();
-    await store.install(data.record.image.id, dir + '/part', data.record);
+    await installPacked(store, data.record.image.id, dir + '/part', data.record);
     return 'downloaded';
   });`;
+
+async function hasHit(store: Store): Promise<boolean> {
+  const build = { key: KEY, platform: 'linux/amd64' } as const;
+  return (await findHits(store, build, { origin: HERE })).length > 0;
+}
 
 async function sampleData() {
   const dir = await tempDir();
@@ -152,7 +161,7 @@ test('of twelve processes half are killed while they work: the others have it, a
   // Whoever has the lock is killed, again and again, at another moment each time: that is the one whose death matters.
   const lock = join(store.dir, '.pack/locks', record.sidecar.sha256);
   const killed = new Set<StoreChild>();
-  while (killed.size < 6 && !(await store.findByKey(KEY, 'linux/amd64'))) {
+  while (killed.size < 6 && !(await hasHit(store))) {
     const holder = await fs.readlink(lock).catch(() => '');
     const child = children.find(({ pid }) => pid === Number(holder.split('-')[2]));
     if (child !== undefined && !killed.has(child)) {
@@ -168,9 +177,9 @@ test('of twelve processes half are killed while they work: the others have it, a
   expect(results.filter((result) => result === 'downloaded')).toHaveLength(1);
   expect(results.filter((result) => result === 'hit')).toHaveLength(5);
   expect(await downloads()).toBeLessThanOrEqual(7);
-  expect((await store.verify(store.pathFor(id16(imageId('c1'))))).record).toEqual(record);
+  expect((await find(store, imageId('c1')))?.record).toEqual(record);
 
-  await store.sweep((message) => expect.fail(message));
+  await sweepStore(store);
   expect(await partsOf(store)).toEqual([]);
   expect(await fs.readdir(join(store.dir, '.pack/tmp'))).toEqual([]);
   expect(await fs.readdir(join(store.dir, '.pack/locks'))).toEqual([]);
@@ -192,6 +201,6 @@ test('without any locking several download, each into a part of its own, and not
   const results = await Promise.all(children.map(resultOf)).finally(() => clearInterval(unlock));
   expect(results.filter((result) => result !== 'downloaded' && result !== 'hit')).toEqual([]);
   expect(await downloads()).toBeGreaterThan(1);
-  expect((await store.verify(store.pathFor(id16(imageId('c1'))))).record).toEqual(record);
+  expect((await find(store, imageId('c1')))?.record).toEqual(record);
   expect(await partsOf(store)).toEqual([]);
 });

@@ -6,8 +6,13 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { type ImageId, parseImageId } from '../../src/identity/image-id.ts';
 import { type InputsKey, parseInputsKey } from '../../src/identity/inputs-key.ts';
+import { HERE, type Origin } from '../../src/identity/origin.ts';
 import type { PackRecord } from '../../src/identity/pack-record.ts';
 import { verifySidecar } from '../../src/sidecar/verify.ts';
+import { installPacked, installSidecar } from '../../src/store/install.ts';
+import { objectPath } from '../../src/store/location.ts';
+import { type BindResult, bindName } from '../../src/store/name.ts';
+import { findForImage, type StoredSidecar } from '../../src/store/read.ts';
 import { Store } from '../../src/store/store.ts';
 import { SAMPLE_CONFIG_DIGEST, writeSample } from '../helpers/sample-sidecar.ts';
 import { tempDir } from '../helpers/temp-dir.ts';
@@ -59,21 +64,62 @@ export async function makeSample(dir: string, options: SampleOptions) {
   return { path, record };
 }
 
+/** Packed here from `options.id`, and under the name of that image. */
 export async function installSample(store: Store, options: SampleOptions): Promise<PackRecord> {
   return await store.withTemp(async (dir) => {
     const { path, record } = await makeSample(dir, options);
-    await store.install(options.id, path, record);
+    await installPacked(store, options.id, path, record);
     return record;
   });
 }
 
-export async function bind(store: Store, id: ImageId, record: PackRecord) {
-  const quarantined: string[] = [];
-  const result = await store.bind(id, record, {
-    proof: 'inputs',
-    onQuarantine: (reason) => quarantined.push(reason),
+/** Fetched for that origin, without a name. */
+export async function fetchSample(
+  store: Store,
+  origin: Origin,
+  options: SampleOptions & { readonly signer?: string },
+): Promise<StoredSidecar> {
+  return await store.withTemp(async (dir) => {
+    const { path, record } = await makeSample(dir, options);
+    return await installSidecar(store, path, { origin, record, signer: options.signer });
   });
-  return { ...result, quarantined };
+}
+
+/** The same bytes, as another origin has brought them. */
+export async function fetchAgain(
+  store: Store,
+  { record }: StoredSidecar,
+  origin: Origin,
+  key: InputsKey = KEY,
+): Promise<StoredSidecar> {
+  const inputs = record.inputs && { ...record.inputs, key };
+  return await installSidecar(store, undefined, { origin, record: { ...record, ...(inputs && { inputs }) } });
+}
+
+/** The sidecar of a record, as one that was packed here. */
+export function storedAs(store: Store, record: PackRecord, origin: Origin = HERE): StoredSidecar {
+  const { sha256, sizeBytes } = record.sidecar;
+  return { path: objectPath(store.layout, sha256), sha256, sizeBytes, record, origin, signer: undefined };
+}
+
+export async function bind(store: Store, id: ImageId, record: PackRecord): Promise<BindResult> {
+  return await bindName(store, id, storedAs(store, record), { proof: 'inputs' });
+}
+
+/** What a checkout of nobody's would find for an image: only what was packed here. */
+export async function find(store: Store, id: ImageId) {
+  return await findForImage(store, id, { origin: { kind: 'none' } }, { platform: 'linux/amd64' });
+}
+
+/** A store in `dir`, and what it has warned of. */
+export async function watchedStore(dir: string): Promise<{ store: Store; warnings: string[] }> {
+  const warnings: string[] = [];
+  const store = await Store.open(dir, (event) => {
+    if (event.type === 'warning') {
+      warnings.push(event.message);
+    }
+  });
+  return { store, warnings };
 }
 
 export async function bytesWithAFlip(path: string): Promise<Buffer> {
@@ -103,8 +149,12 @@ export interface StoreChild {
   kill(): void;
 }
 
+function sourceOf(name: string): string {
+  return JSON.stringify(join(import.meta.dirname, `../../src/store/${name}.ts`));
+}
+
 /**
- * Runs `body` in a process of its own, with `store`, `fs`, `sleep` and `data`.
+ * Runs `body` in a process of its own, with `store`, the functions of the store, `fs`, `sleep` and `data`.
  * @param killAt SIGKILL before its so-manieth call that may change a file
  */
 export function startStoreChild(
@@ -117,7 +167,13 @@ export function startStoreChild(
     import nodeFs from 'node:fs';
     import { syncBuiltinESMExports } from 'node:module';
     import { setTimeout as sleep } from 'node:timers/promises';
-    import { Store } from ${JSON.stringify(join(import.meta.dirname, '../../src/store/store.ts'))};
+    import { Store } from ${sourceOf('store')};
+    import { installPacked, installSidecar } from ${sourceOf('install')};
+    import { bindName } from ${sourceOf('name')};
+    import { findHits, verifyStored } from ${sourceOf('read')};
+    import { pruneStore } from ${sourceOf('prune')};
+    import { touchUsed } from ${sourceOf('used')};
+    import { takeOverOldStore } from ${sourceOf('old-store')};
     const data = ${JSON.stringify(data ?? null)};
     ${umask === undefined ? '' : `process.umask(${umask});`}
     const store = await Store.open(${JSON.stringify(dir)});

@@ -8,10 +8,15 @@ import { type ImageId, id16, parseImageId } from '../../src/identity/image-id.ts
 import type { PackRecord } from '../../src/identity/pack-record.ts';
 import { copySidecar, verifyFile } from '../../src/sidecar/file.ts';
 import { verifySidecar } from '../../src/sidecar/verify.ts';
+import { installPacked } from '../../src/store/install.ts';
+import { bindName } from '../../src/store/name.ts';
+import { findForImage, verifyNamed } from '../../src/store/read.ts';
 import { Store } from '../../src/store/store.ts';
+import { sweepStore } from '../../src/store/sweep.ts';
 import { failureOf } from '../helpers/failure.ts';
 import { SAMPLE_CONFIG_DIGEST, writeSample } from '../helpers/sample-sidecar.ts';
 import { tempDir } from '../helpers/temp-dir.ts';
+import { storedAs, watchedStore } from './sample-store.ts';
 
 const IMAGE_ID = parseImageId(`sha256:${'1234567890abcdef'.repeat(4)}`);
 const SAME_ID16 = parseImageId(`sha256:${'1234567890abcdef'}${'0'.repeat(48)}`);
@@ -31,18 +36,13 @@ async function install(store: Store, imageId: ImageId = IMAGE_ID): Promise<PackR
       hop: 'embedded',
       packedAt: '2026-11-23T00:00:00.000Z',
     };
-    await store.install(imageId, path, record);
+    await installPacked(store, imageId, path, record);
     return record;
   });
 }
 
 async function find(store: Store, imageId: ImageId = IMAGE_ID) {
-  const quarantined: string[] = [];
-  const found = await store.find(imageId, {
-    platform: 'linux/amd64',
-    onQuarantine: (reason) => quarantined.push(reason),
-  });
-  return { found, quarantined };
+  return await findForImage(store, imageId, { origin: { kind: 'none' } }, { platform: 'linux/amd64' });
 }
 
 async function everyFile(dir: string): Promise<string[]> {
@@ -54,11 +54,11 @@ async function everyFile(dir: string): Promise<string[]> {
 
 test('an installed sidecar is found, verified, read-only, and leaves nothing else behind', async () => {
   const dir = join(await tempDir(), 'a b', 'store');
-  const store = await Store.open(dir);
+  const { store, warnings } = await watchedStore(dir);
   const record = await install(store);
-  const { found, quarantined } = await find(store);
+  const found = await find(store);
 
-  expect(quarantined).toEqual([]);
+  expect(warnings).toEqual([]);
   expect(found?.record).toEqual(record);
   expect(found?.path).toBe(join(dir, '1234567890abcdef.smolmachine.smolmachine'));
   const stat = await fs.stat(found?.path ?? '');
@@ -68,8 +68,8 @@ test('an installed sidecar is found, verified, read-only, and leaves nothing els
   expect((await fs.stat(object)).ino, 'one copy on disk').toBe(stat.ino);
   expect((await everyFile(dir)).map((path) => path.slice(dir.length + 1)).sort()).toEqual([
     '.pack/CACHEDIR.TAG',
+    `.pack/catalog/${record.sidecar.sha256}.json`,
     `.pack/objects/sha256/${record.sidecar.sha256}`,
-    `.pack/records/${record.sidecar.sha256}.json`,
     '1234567890abcdef.smolmachine.smolmachine',
   ]);
 });
@@ -77,14 +77,14 @@ test('an installed sidecar is found, verified, read-only, and leaves nothing els
 test('looking into a store that is not there makes nothing', async () => {
   const dir = join(await tempDir(), 'none');
   const store = await Store.open(dir);
-  expect((await find(store)).found).toBeUndefined();
+  expect(await find(store)).toBeUndefined();
   expect(await store.list()).toEqual([]);
   await expect(fs.stat(dir)).rejects.toThrow('ENOENT');
 });
 
 test('a damaged sidecar goes to quarantine with the reason and counts as none', async () => {
   const dir = join(await tempDir(), 'store');
-  const store = await Store.open(dir);
+  const { store, warnings } = await watchedStore(dir);
   await install(store);
   const path = store.pathFor(id16(IMAGE_ID));
   const bytes = await fs.readFile(path);
@@ -92,15 +92,14 @@ test('a damaged sidecar goes to quarantine with the reason and counts as none', 
   await fs.rm(path);
   await fs.writeFile(path, bytes);
 
-  const { found, quarantined } = await find(store);
-  expect(found).toBeUndefined();
-  expect(quarantined).toEqual([expect.stringContaining('CRC-32')]);
+  expect(await find(store)).toBeUndefined();
+  expect(warnings).toEqual([expect.stringContaining('CRC-32')]);
   expect(await store.list()).toEqual([]);
   const [kept = ''] = await fs.readdir(join(dir, '.pack/quarantine'));
   expect((await fs.readFile(join(dir, '.pack/quarantine', kept))).equals(bytes)).toBe(true);
 
   await install(store);
-  expect((await find(store)).found).toBeDefined();
+  expect(await find(store)).toBeDefined();
 });
 
 test('a truncated sidecar, as a killed smolvm leaves it, is no hit', async () => {
@@ -110,15 +109,14 @@ test('a truncated sidecar, as a killed smolvm leaves it, is no hit', async () =>
   const bytes = await fs.readFile(path);
   await fs.rm(path);
   await fs.writeFile(path, bytes.subarray(0, 700));
-  expect((await find(store)).found).toBeUndefined();
+  expect(await find(store)).toBeUndefined();
 });
 
 test('a sidecar for another image with the same 16 digits is no hit', async () => {
   const store = await Store.open(join(await tempDir(), 'store'));
   await install(store, SAME_ID16);
-  const { found, quarantined } = await find(store);
-  expect(found).toBeUndefined();
-  expect(quarantined).toEqual([expect.stringContaining(SAME_ID16)]);
+  expect(await find(store)).toBeUndefined();
+  expect(await find(store, SAME_ID16), 'it stays that of the other one').toBeDefined();
 });
 
 test('a sidecar that claude-bottle itself has put there is a hit without a record', async () => {
@@ -126,7 +124,7 @@ test('a sidecar that claude-bottle itself has put there is a hit without a recor
   await fs.mkdir(dir, { mode: 0o700 });
   const store = await Store.open(dir);
   await writeSample(store.pathFor(id16(IMAGE_ID)));
-  const { found } = await find(store);
+  const found = await find(store);
   expect(found?.report.manifest.digest).toBe(SAMPLE_CONFIG_DIGEST);
   expect(found?.record).toBeUndefined();
 });
@@ -153,7 +151,7 @@ test('installing replaces a link, a directory and an open file without writing t
   await fs.rm(path);
   await fs.mkdir(path);
   await install(store);
-  expect((await find(store)).found).toBeDefined();
+  expect(await find(store)).toBeDefined();
 });
 
 test('who waits for another one to change the store can be stopped', async () => {
@@ -162,10 +160,10 @@ test('who waits for another one to change the store can be stopped', async () =>
   const names = { path: join(store.dir, '.pack/locks/names'), quarantine: fs.rmdir };
   await withLock(names, { purpose: 'a test' }, async () => {
     const stop = new AbortController();
-    const options = { proof: 'inputs', onQuarantine: () => {}, signal: stop.signal } as const;
-    const binding = store.bind(SAME_ID16, record, options);
+    const { signal } = stop;
+    const binding = bindName(store, SAME_ID16, storedAs(store, record), { proof: 'inputs', signal });
     const path = join(await tempDir(), 'sidecar');
-    const installing = store.install(SAME_ID16, path, record, { signal: stop.signal });
+    const installing = installPacked(store, SAME_ID16, path, record, { signal });
     setTimeout(() => stop.abort(new InterruptedError('SIGINT')), 50);
     for (const { status, reason } of (await Promise.allSettled([
       binding,
@@ -194,7 +192,7 @@ test('a copied sidecar carries its record and verifies against it', async () => 
   const dir = await tempDir();
   const store = await Store.open(join(dir, 'store'));
   const record = await install(store);
-  const { found } = await find(store);
+  const found = await find(store);
   const target = join(dir, 'exported');
   if (found !== undefined) {
     await copySidecar(found, target, { signal: new AbortController().signal });
@@ -217,25 +215,24 @@ test('a sweep removes what no name refers to any more, and its record, but nothi
     const path = join(temp, 'sidecar');
     await writeSample(path, ({ manifest }) => ({ manifest: { ...manifest, created: 'another time' } }));
     const { sha256, sizeBytes, crc32 } = await verifySidecar(path);
-    await store.install(OTHER, path, {
+    await installPacked(store, OTHER, path, {
       ...kept,
       image: { ...kept.image, id: OTHER },
       sidecar: { sha256, sizeBytes, crc32 },
     });
   });
   await fs.rm(store.pathFor(id16(OTHER)));
-  await store.sweep((message) => {
-    throw new Error(message);
-  });
+  await sweepStore(store);
   expect(await fs.readdir(join(dir, '.pack/objects/sha256'))).toEqual([kept.sidecar.sha256]);
-  expect(await fs.readdir(join(dir, '.pack/records'))).toEqual([`${kept.sidecar.sha256}.json`]);
-  expect((await find(store)).found?.record).toEqual(kept);
+  expect(await fs.readdir(join(dir, '.pack/catalog'))).toEqual([`${kept.sidecar.sha256}.json`]);
+  expect((await find(store))?.record).toEqual(kept);
 });
 
-test('a sidecar under the name of another image is not verified as its own', async () => {
+test('a sidecar that was copied to the name of another image is not taken for its own', async () => {
   const store = await Store.open(join(await tempDir(), 'store'));
   await install(store);
-  const wrong = store.pathFor(id16(parseImageId(`sha256:${'a'.repeat(64)}`)));
-  await fs.copyFile(store.pathFor(id16(IMAGE_ID)), wrong);
-  expect((await failureOf(store.verify(wrong))).message).toContain(`for another image, ${IMAGE_ID}`);
+  const wrong = parseImageId(`sha256:${'a'.repeat(64)}`);
+  await fs.copyFile(store.pathFor(id16(IMAGE_ID)), store.pathFor(id16(wrong)));
+  expect((await failureOf(verifyNamed(store, id16(wrong), {}))).message).toContain('was never bound');
+  expect(await find(store, wrong)).toBeUndefined();
 });

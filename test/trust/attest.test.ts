@@ -2,7 +2,8 @@ import * as fs from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { type AttestMode, requireAttestPermissions } from '../../src/publish/attest.ts';
-import { decideProvenance } from '../../src/trust/decide.ts';
+import { layoutOf } from '../../src/store/location.ts';
+import { judge } from '../../src/trust/judge.ts';
 import { recordSha256 } from '../../src/trust/record-digest.ts';
 import { startServices } from '../doubles/sigstore/services.ts';
 import { SigstoreDouble } from '../doubles/sigstore/sigstore.ts';
@@ -74,15 +75,20 @@ async function attest(
 }
 
 async function verify(bundle: string, trustedRootPath: string) {
-  const verified = await decideProvenance({
-    mode: 'required',
-    bundles: [Buffer.from(bundle)],
-    record: RECORD,
-    policy: POLICY,
-    memory: undefined,
+  const { serverUrl, repository, branches, allowSelfHosted } = POLICY;
+  const trust = {
+    provenance: 'required',
     allowOlder: false,
-    trustedRootPath,
-  });
+    trustedRoot: trustedRootPath,
+    branches,
+    allowSelfHosted,
+  } as const;
+  const verified = await judge(
+    { record: RECORD, bundles: async () => [Buffer.from(bundle)] },
+    { kind: 'repository', serverUrl, repository },
+    trust,
+    layoutOf(await tempDir()),
+  );
   return verified?.provenance;
 }
 

@@ -1,4 +1,13 @@
-import { contextOptions, examples, jsonOption, type OptionsOf, storeOption, verb } from '../options.ts';
+import {
+  contextOptions,
+  examples,
+  githubUrlOption,
+  jsonOption,
+  type OptionsOf,
+  repoOption,
+  storeOption,
+  verb,
+} from '../options.ts';
 
 export function exportFlags() {
   return contextOptions(
@@ -7,6 +16,8 @@ export function exportFlags() {
       .argument('[id]', "an image ID, or its first 16 hex digits, in place of this checkout's"),
   )
     .option('--platform <platform>', 'only this guest platform (default: those that the store has)')
+    .addOption(repoOption())
+    .addOption(githubUrlOption())
     .addOption(storeOption())
     .addOption(jsonOption())
     .addHelpText(

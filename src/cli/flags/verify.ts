@@ -10,9 +10,9 @@ export function verifyFlags() {
     .option('--context <dir>', 'a checkout of the repository that has to have signed', '.')
     .option(
       '--repo <owner/name>',
-      "repository that has to have signed (default: the checkout's origin; in the store, what each record names)",
+      "repository that has to have signed (default: the checkout's remote; in the store, each sidecar's origin)",
     )
-    .option('--github-url <url>', "GitHub server (default: the origin's, or https://github.com)")
+    .option('--github-url <url>', "GitHub server (default: the remote's, or https://github.com)")
     .option('--all', 'every sidecar in the store')
     .option('--deep', 'also unpack and check every entry')
     .addOption(storeOption())

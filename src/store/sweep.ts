@@ -1,0 +1,118 @@
+import * as fs from 'node:fs/promises';
+import { join } from 'node:path';
+import { sweepLocks, tryLock } from '../host/lock.ts';
+import { sweepPrivateDirs } from '../host/private-dir.ts';
+import { removeFromIndex } from './by-key.ts';
+import {
+  contentPath,
+  fileKey,
+  indexContent,
+  indexEntriesOf,
+  type Listed,
+  listStore,
+  statFile,
+} from './catalog.ts';
+import { makeDirectory, namesIn } from './directory.ts';
+import { objectPath } from './location.ts';
+import { takeOverOldStore } from './old-store.ts';
+import { sweepParts } from './parts.ts';
+import type { Store } from './store.ts';
+
+/**
+ * Removes what killed runs have left half-made, and sidecars whose names the user has removed; takes over a store of
+ * an older version. Does nothing where the store cannot be written, or is busy.
+ */
+export async function sweepStore(store: Store): Promise<void> {
+  const { ours, dir, tmp, locks } = store.layout;
+  try {
+    await fs.access(ours, fs.constants.W_OK);
+    await makeDirectory(locks);
+  } catch {
+    return;
+  }
+  await sweepPrivateDirs(dir, { onWarning: store.warn });
+  await sweepPrivateDirs(tmp, { onWarning: store.warn });
+  await sweepParts(store.layout, store.warn);
+  try {
+    await sweepLocks(locks, (path) => store.quarantineIfThere(path, undefined));
+    await takeOverOldStore(store);
+    const lock = await tryLock(store.lockPlace('names'));
+    if (lock !== undefined) {
+      await removeAbandoned(store).finally(() => lock.release());
+    }
+  } catch (error) {
+    store.warn(`cannot sweep the store ${dir}: ${error instanceof Error ? error.message : error}`);
+  }
+}
+
+/**
+ * Removes sidecars all of whose names are gone, files without an entry in the catalog, and wrong entries of the index.
+ * Only to be called in a change of the store. A sidecar that never had a name stays: it was fetched without binding it.
+ */
+export async function removeAbandoned(store: Store): Promise<void> {
+  const { layout } = store;
+  const kept = new Set<string>();
+  for (const listed of await listStore(layout)) {
+    const { content, object, names } = listed;
+    const isAbandoned = names.length === 0 && (object === undefined || (content?.names.length ?? 0) > 0);
+    // A second link that is no name of ours was made by somebody else.
+    if (content !== undefined && isAbandoned && (object?.nlink ?? 1) === 1) {
+      await removeContent(store, listed);
+    } else if (content !== undefined) {
+      kept.add(content.sha256);
+      await indexContent(layout, content);
+    }
+  }
+  for (const sha256 of await namesIn(layout.objects)) {
+    const stat = await statFile(objectPath(layout, sha256));
+    if (!kept.has(sha256) && stat?.nlink === 1) {
+      await fs.rm(objectPath(layout, sha256), { force: true });
+    }
+  }
+  await removeUnindexed(store, kept);
+  for (const dir of [layout.bundles, layout.frames]) {
+    for (const name of await namesIn(dir)) {
+      if (!kept.has(name.slice(0, 64))) {
+        await fs.rm(join(dir, name), { recursive: true, force: true });
+      }
+    }
+  }
+}
+
+/** An index entry that is left of a sidecar that is gone. */
+async function removeUnindexed({ layout: { byKey } }: Store, kept: ReadonlySet<string>): Promise<void> {
+  for (const dir of await namesIn(byKey)) {
+    const names = await namesIn(join(byKey, dir));
+    const left = names.filter((name) => kept.has(name.slice(-64)));
+    for (const name of names.filter((each) => !left.includes(each))) {
+      await fs.rm(join(byKey, dir, name), { force: true });
+    }
+    if (left.length === 0) {
+      await fs.rmdir(join(byKey, dir)).catch(() => {});
+    }
+  }
+}
+
+/** Names first: what is left when it is cut short still has its entry in the catalog, and goes the next time. */
+export async function removeContent({ layout }: Store, { content, names }: Listed): Promise<void> {
+  for (const { path, stat } of names) {
+    const found = await fs.lstat(path).catch(() => undefined);
+    if (found !== undefined && fileKey(found) === fileKey(stat)) {
+      await fs.rm(path, { force: true });
+    }
+  }
+  if (content === undefined) {
+    return;
+  }
+  const { sha256 } = content;
+  await fs.rm(objectPath(layout, sha256), { force: true });
+  for (const dir of [layout.bundles, layout.frames]) {
+    for (const name of (await namesIn(dir)).filter((each) => each.startsWith(sha256))) {
+      await fs.rm(join(dir, name), { recursive: true, force: true });
+    }
+  }
+  await fs.rm(contentPath(layout, sha256), { force: true });
+  for (const { build } of indexEntriesOf(content)) {
+    await removeFromIndex(layout, build, (entry) => entry.sha256 === sha256);
+  }
+}
