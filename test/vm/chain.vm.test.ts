@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, type TestContext, test } from 'vitest';
 import type { RealVersion } from '../../scripts/real-smolvm.ts';
 import { type Images, prepareImages, runChain } from './chain.ts';
-import { documentedDifferences, runtimePaths } from './documented.ts';
+import { documentedDifferences, runtimePaths, touchedPaths } from './documented.ts';
 import type { Ran } from './guest/commands.ts';
 import { differences, parseListing } from './listing.ts';
 import { type ChainReport, type Report, STALLED, type Stage } from './report.ts';
@@ -25,7 +25,7 @@ const VERSIONS: ReadonlyArray<{
     version: '1.32.2',
     mayStall: false,
     user: '1000',
-    stages: ['embedded', 'kill', 'container', 'smoke-test'],
+    stages: ['embedded', 'kill', 'container', 'direct', 'smoke-test'],
   },
 ];
 const asked = process.env.VM_VERSIONS?.split(',');
@@ -87,11 +87,10 @@ describe.each(VERSIONS.filter(({ version }) => asked?.includes(version) ?? true)
 
       it('has the file system of docker run, but for what is documented', (context) => {
         const { listing } = started(report[name], context);
-        const found = differences(
-          parseListing(images.listing),
-          parseListing(listing?.stdout ?? ''),
-          runtimePaths(),
-        );
+        const found = differences(parseListing(images.listing), parseListing(listing?.stdout ?? ''), {
+          isRuntimePath: runtimePaths(),
+          touched: touchedPaths(),
+        });
         expect(found).toEqual(documentedDifferences(name === 'direct' ? 'direct' : 'smolvm', version));
       });
     });

@@ -9,6 +9,11 @@ export function runtimePaths(): (path: string) => boolean {
   return (path) => paths.some((listed) => path === listed || path.startsWith(`${listed}/`));
 }
 
+/** The directories whose modification time is that of the start. */
+export function touchedPaths(): string[] {
+  return [...DOCUMENT.matchAll(/^- `(\/\S*)`, its time$/gm)].map(([, path = '']) => path);
+}
+
 /** The rows of the table for a packer and a version of smolvm, as `differences` words them. */
 export function documentedDifferences(packer: string, version: string): string[] {
   return DOCUMENT.split('\n')

@@ -65,7 +65,7 @@ const FIELDS = ['type', 'mode', 'owner', 'size', 'content', 'target', 'device', 
 export function differences(
   expected: ReadonlyMap<string, Entry>,
   actual: ReadonlyMap<string, Entry>,
-  isRuntimePath: (path: string) => boolean,
+  { isRuntimePath, touched }: { isRuntimePath: (path: string) => boolean; touched: readonly string[] },
 ): string[] {
   const found = new Set<string>();
   for (const path of new Set([...expected.keys(), ...actual.keys()])) {
@@ -79,8 +79,9 @@ export function differences(
     } else if (before.type !== after.type) {
       found.add(`${before.type}: type`);
     } else {
+      const fields = FIELDS.filter((name) => name !== 'mtime' || !touched.includes(path));
       const age = Number(before.mtime) <= 0 ? ' from before 1970' : '';
-      for (const field of FIELDS.filter((name) => String(before[name]) !== String(after[name]))) {
+      for (const field of fields.filter((name) => String(before[name]) !== String(after[name]))) {
         found.add(`${before.type}${field === 'mtime' ? age : ''}: ${field}`);
       }
     }
