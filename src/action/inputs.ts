@@ -3,6 +3,7 @@ import * as fs from 'node:fs/promises';
 import { isAbsolute, relative, resolve, sep } from 'node:path';
 import { BottleError, hasErrno } from '../errors.ts';
 import { parseImageReference } from '../identity/image-reference.ts';
+import { PACKERS, type Packer } from '../identity/pack-record.ts';
 import { type GuestPlatform, parseGuestPlatform } from '../identity/platform.ts';
 import { isTagName } from '../identity/ref-name.ts';
 import { quoted } from '../identity/shown-text.ts';
@@ -59,6 +60,7 @@ export interface ActionInputs {
   /** What to build, or the name of an image that is there. */
   readonly source: BuildSource | { readonly image: string };
   readonly platforms: readonly GuestPlatform[];
+  readonly packer: Packer;
   readonly hop: Hop;
   readonly smolvm: SmolvmInputs;
   readonly kvmCheck: boolean;
@@ -92,6 +94,7 @@ export async function readInputs(get: (name: string) => string, workspace: strin
   return {
     source,
     platforms,
+    packer: readPacker(read),
     hop: readHop(read),
     smolvm: await readSmolvm(read),
     kvmCheck: read.choice('kvm-check', ['true', 'false']) === 'true',
@@ -386,6 +389,16 @@ function readOciRef(read: Reader): OciRepositoryName | undefined {
     throw invalid('oci-ref', text, `use ${formatName(name)}: a sidecar gets tags of its own`);
   }
   return name;
+}
+
+function readPacker(read: Reader): Packer {
+  const packer = read.choice('packer', PACKERS);
+  if (packer === 'direct' && read.isGiven('smoke-test')) {
+    throw new BottleError('usage', 'the inputs packer: direct and smoke-test exclude each other', {
+      hint: 'leave out smoke-test, which needs smolvm and KVM',
+    });
+  }
+  return packer;
 }
 
 function readHop(read: Reader): Hop {

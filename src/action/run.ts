@@ -5,7 +5,8 @@ import type { ImageId } from '../identity/image-id.ts';
 import type { InputsKey } from '../identity/inputs-key.ts';
 import type { PackRecord } from '../identity/pack-record.ts';
 import type { GuestPlatform } from '../identity/platform.ts';
-import { packImage } from '../pack/pack.ts';
+import { packDirect } from '../pack/direct.ts';
+import { packImage, sourceDateEpoch } from '../pack/pack.ts';
 import { runSmokeTest } from '../pack/smoke-test.ts';
 import { warningsTo } from '../progress.ts';
 import type { PackedSidecar } from '../sidecar/file.ts';
@@ -241,19 +242,14 @@ async function pack(
   const { hop, cpus, memMib, timeoutMs, smokeTest } = inputs;
   const { signal } = services;
   const { onProgress } = services.log;
+  const latestSeconds = sourceDateEpoch(process.env);
+  const subject = { image, platform, cpus, memMib, latestSeconds, outDir: cache.dir, signal, onProgress };
   const prepared = await smolvm.prepare();
-  const { report, record } = await packImage({
-    hop,
-    cpus,
-    memMib,
-    timeoutMs,
-    image,
-    platform,
-    smolvm: prepared,
-    outDir: cache.dir,
-    signal,
-    onProgress,
-  });
+  if (prepared === undefined) {
+    const { report, record } = await packDirect({ ...subject, parts: undefined });
+    return { path: report.path, record };
+  }
+  const { report, record } = await packImage({ ...subject, hop, timeoutMs, smolvm: prepared });
   if (smokeTest !== undefined) {
     await runSmokeTest(report.path, smokeTest, { smolvm: prepared, timeoutMs, signal, onProgress });
   }

@@ -1,3 +1,5 @@
+import { hash } from 'node:crypto';
+import { DIRECT_SMOLVM_VERSION } from '../pack/direct.ts';
 import { sweepKilledRuns } from '../pack/pack.ts';
 import { findSmolvm, requireSupported, type Smolvm } from '../pack/smolvm.ts';
 import { memoryWarning } from '../pack/virtualization.ts';
@@ -10,12 +12,12 @@ import { fileSha256, installSmolvm, releaseSha256 } from './smolvm-release.ts';
 /** Sets smolvm up when it is first needed, because a hit by the inputs key needs neither smolvm nor KVM nor Docker. */
 export interface SmolvmSetup {
   identify(): Promise<PackSettings['smolvm']>;
-  /** Also opens KVM, and removes what killed runs have left. */
-  prepare(): Promise<Smolvm>;
+  /** Also opens KVM, and removes what killed runs have left. Undefined where the packer needs no smolvm. */
+  prepare(): Promise<Smolvm | undefined>;
 }
 
 export function setUpSmolvmOnce(
-  { smolvm, kvmCheck }: ActionInputs,
+  { packer, smolvm, kvmCheck }: ActionInputs,
   { log, signal }: { readonly log: RunnerLog; readonly signal: AbortSignal },
 ): SmolvmSetup {
   const { onProgress } = log;
@@ -23,6 +25,15 @@ export function setUpSmolvmOnce(
     'path' in smolvm
       ? { version: (await findSmolvm(smolvm.path)).version, sha256: await fileSha256(smolvm.path) }
       : { version: smolvm.version, sha256: releaseSha256(smolvm) };
+  if (packer === 'direct') {
+    return {
+      identify: async () => ({ version: DIRECT_SMOLVM_VERSION, sha256: hash('sha256', packer) }),
+      prepare: async () => {
+        await sweepKilledRuns(signal, onProgress);
+        return undefined;
+      },
+    };
+  }
   let identity: ReturnType<typeof identify> | undefined;
   let prepared: Promise<Smolvm> | undefined;
   const prepare = async () => {

@@ -49,7 +49,7 @@ export async function requireVirtualization(kvmDevice = KVM_DEVICE): Promise<voi
     const hv = await readChild('sysctl', ['-n', 'kern.hv_support'], { timeoutMs: PROBE_TIMEOUT_MS });
     if (hv.stdout.trim() !== '1') {
       throw new BottleError('kvm-unavailable', 'this Mac offers no Hypervisor framework (kern.hv_support)', {
-        hint: 'pack on a Mac that is not itself a virtual machine, and bring the file here',
+        hint: 'pack without a virtual machine (--packer direct), or on a Mac that is not itself one',
       });
     }
     return;
@@ -74,7 +74,7 @@ export function kvmError(state: Exclude<KvmState, 'open'>, device: string): Bott
       );
     case 'missing':
       return new BottleError('kvm-unavailable', `this machine has no usable ${device}`, {
-        hint: 'pack on a machine with KVM (GitHub: ubuntu-latest x64), and bring the file here',
+        hint: 'pack without a virtual machine (packer: direct), or on a machine with KVM (GitHub: ubuntu-latest x64)',
       });
   }
 }

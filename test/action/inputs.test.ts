@@ -9,6 +9,7 @@ import { tempDir } from '../helpers/temp-dir.ts';
 const DEFAULTS: Record<string, string> = {
   context: '.',
   platforms: 'linux/amd64',
+  packer: 'smolvm',
   hop: 'embedded',
   'kvm-check': 'true',
   cache: 'auto',
@@ -73,6 +74,7 @@ describe('inputs that are given', () => {
         secrets: [],
       },
       platforms: ['linux/arm64', 'linux/amd64'],
+      packer: 'smolvm',
       hop: { kind: 'embedded' },
       cache: 'auto',
       upload: true,
