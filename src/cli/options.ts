@@ -5,84 +5,98 @@ import { Command as Commander, Option as CommanderOption, InvalidArgumentError }
 export type OptionsOf<Flags extends () => { opts(): OptionValues }> = ReturnType<ReturnType<Flags>['opts']>;
 
 /** A verb of the command line; its options' types are inferred from their declarations. */
-export function verb(name: string, description: string): Command {
-  return new Commander(name).description(description) as unknown as Command;
+export function verb(name: string, summary: string): Command {
+  return new Commander(name).summary(summary) as unknown as Command;
+}
+
+function repeated<Flags extends string>(flags: Flags, description: string) {
+  return option(flags, `${description} (repeatable)`)
+    .argParser(collect)
+    .default([] as string[]);
 }
 
 function option<Flags extends string>(flags: Flags, description: string): Option<Flags> {
   return new CommanderOption(flags, description) as unknown as Option<Flags>;
 }
 
+/** Accepted and documented, and not in the help, because few people need it. */
+function rare<Flags extends string>(flags: Flags, description: string): Option<Flags> {
+  return option(flags, description).hideHelp();
+}
+
 /** What goes into `docker build`. */
 export function contextOptions<A extends unknown[], O extends OptionValues>(command: Command<A, O>) {
   return command
+    .optionsGroup('Build inputs:')
     .option('--context <dir>', 'build context', '.')
-    .option('--file <file>', 'Dockerfile (default: Dockerfile in the context)')
+    .option('-f, --file <file>', 'Dockerfile (default: Dockerfile in the context)')
     .option('--target <stage>', 'build stage')
-    .option('--build-arg <key=value>', 'build argument, may be repeated', collect, []);
+    .addOption(repeated('--build-arg <key=value>', 'build argument'));
 }
 
 /** What goes into `docker build`, and for which machines. */
 export function buildOptions<A extends unknown[], O extends OptionValues>(command: Command<A, O>) {
   return contextOptions(command).option(
     '--platform <platform>',
-    "guest platform: linux/amd64 or linux/arm64 (default: this machine's)",
+    "linux/amd64 or linux/arm64 (default: this machine's)",
   );
 }
 
 /** Where to look, and with which login. */
 export function sourceOptions<A extends unknown[], O extends OptionValues>(command: Command<A, O>) {
   return command
-    .option('--from <source>', 'only from oci:REFERENCE, release:TAG, run:ID, file:PATH or https://…')
+    .optionsGroup('Source:')
+    .option('--from <source>', 'only oci:REFERENCE, release:TAG, run:ID, file:PATH or https://…')
     .addOption(repoOption())
     .addOption(githubUrlOption())
-    .option('--token <token>', 'GitHub token; better in GH_TOKEN, where no other user sees it')
-    .option(
-      '--allow-token-host <host>',
-      'host besides the registry that may be told its login, may be repeated',
-      collect,
-      [],
+    .addOption(rare('--token <token>', 'prefer GH_TOKEN; command lines are visible to other users'))
+    .addOption(
+      rare('--allow-token-host <host>', 'a host besides the registry that may get its login (repeatable)')
+        .argParser(collect)
+        .default([] as string[]),
     );
 }
 
 /** Whose signature a sidecar must have. */
 export function signerOptions<A extends unknown[], O extends OptionValues>(command: Command<A, O>) {
   return command
+    .optionsGroup('Trust:')
     .addOption(
-      option(
-        '--provenance <mode>',
-        'auto: verify a signature where there is one, and require it from a repository that has signed before',
-      )
+      option('--provenance <mode>', 'check signatures: auto, required or off')
         .choices(['auto', 'required', 'off'] as const)
         .default('auto' as const),
     )
-    .option('--branch <name>', 'also accept what was packed for this branch, may be repeated', collect, [])
-    .option('--signer-workflow <path>', 'only what OWNER/NAME/.github/workflows/FILE.yml[@REF] has signed')
-    .option('--allow-self-hosted', "also what was packed on a runner that is not GitHub's own")
-    .option('--trusted-root <file>', 'Sigstore trust roots, instead of those that are built in');
+    .addOption(repeated('--branch <name>', 'also accept sidecars packed on this branch'))
+    .addOption(
+      rare(
+        '--signer-workflow <path>',
+        'accept only signatures of OWNER/NAME/.github/workflows/FILE.yml[@REF]',
+      ),
+    )
+    .addOption(rare('--allow-self-hosted', 'accept sidecars from self-hosted runners'))
+    .addOption(rare('--trusted-root <file>', 'Sigstore trust roots in place of the built-in ones'));
 }
 
 /** Whether a sidecar from elsewhere can be trusted. */
 export function trustOptions<A extends unknown[], O extends OptionValues>(command: Command<A, O>) {
-  return signerOptions(command).option(
-    '--allow-older',
-    'also accept an older run than one that was seen before for the same inputs',
+  return signerOptions(command).addOption(
+    rare('--allow-older', 'accept a run older than the newest one seen'),
   );
 }
 
 /** What `fetch` and `exec` share. */
 export function fetchOptions<A extends unknown[], O extends OptionValues>(command: Command<A, O>) {
-  return trustOptions(sourceOptions(buildOptions(command)))
-    .option('--sha256 <hex>', 'accept only the sidecar with this SHA-256')
-    .option('--commit <hash>', 'accept only what was packed from this commit')
-    .option('--locked', 'accept only what claude-bottle.lock says')
-    .option('--offline', 'ask no source, only the store')
-    .option('--prove', 'bind only if layers and runtime config are those of the image that was packed')
-    .option(
-      '--image <name>',
-      'image that claude-bottle builds (default: $CLAUDE_BOTTLE_IMAGE or claude-bottle:latest)',
-    )
-    .addOption(storeOption());
+  const located = sourceOptions(command)
+    .option('--locked', 'exactly what claude-bottle.lock says')
+    .option('--offline', 'only the local store');
+  const built = buildOptions(located).option(
+    '--image <name>',
+    'image that claude-bottle builds (default: $CLAUDE_BOTTLE_IMAGE or claude-bottle:latest)',
+  );
+  return trustOptions(built)
+    .option('--commit <hash>', 'only a sidecar packed from this commit')
+    .option('--sha256 <hex>', 'only the sidecar with this SHA-256')
+    .option('--prove', 'require identical layers and config, not just inputs');
 }
 
 export function packerOption() {
@@ -92,39 +106,35 @@ export function packerOption() {
 }
 
 export function repoOption() {
-  return option(
-    '--repo <owner/name>',
-    "repository whose sidecars are wanted (default: the checkout's remote)",
-  );
+  return option('-R, --repo <owner/name>', "repository (default: the checkout's remote)");
 }
 
 export function githubUrlOption() {
-  return option('--github-url <url>', "GitHub server (default: the remote's, or https://github.com)");
+  return rare('--github-url <url>', "GitHub server (default: the remote's, or https://github.com)");
 }
 
 export function hopOption() {
-  return option('--hop <kind>', 'registry for packer smolvm')
+  return rare('--hop <kind>', 'registry that smolvm pulls from')
     .choices(['embedded', 'container'] as const)
     .default('embedded' as const);
 }
 
 export function storeOption() {
-  return option(
-    '--store <dir>',
-    'directory of the sidecars (default: ~/.cache/claude-bottle/smolmachines)',
-  ).env('CLAUDE_BOTTLE_STORE');
+  return option('--store <dir>', 'local store (default: ~/.cache/claude-bottle/smolmachines)').env(
+    'CLAUDE_BOTTLE_STORE',
+  );
 }
 
 export function jsonOption() {
   return option('--json', 'print the result as JSON');
 }
 
+/** For a verb's description: each command below what it does. */
 export function examples(...lines: ReadonlyArray<readonly [command: string, meaning: string]>): string {
-  const width = Math.max(...lines.map(([command]) => command.length));
-  return `\nExamples:\n${lines.map(([command, meaning]) => `  $ ${command.padEnd(width)}  # ${meaning}`).join('\n')}`;
+  return `Examples:\n${lines.map(([command, meaning]) => `  # ${meaning}\n  ${command}`).join('\n')}`;
 }
 
-export function collect(value: string, previous: string[]): string[] {
+export function collect(value: string, previous: string[] = []): string[] {
   return [...previous, value];
 }
 

@@ -1,4 +1,4 @@
-import { Command, CommanderError } from 'commander';
+import { Command, CommanderError, Help, type Option } from 'commander';
 import packageJson from '../../package.json' with { type: 'json' };
 import { asBottleError, BottleError, InterruptedError } from '../errors.ts';
 import { killChildrenNow } from '../host/child.ts';
@@ -10,16 +10,9 @@ const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
 /** Some senders signal a process and then its group: two equal signals within this time are one. */
 const SAME_SIGNAL_MS = 1000;
 
-const EXIT_CODES_HELP = `
-Exit codes:
-  0    done, or already there            74   input/output error
-  1    docker or smolvm failed           75   try again later
-  64   wrong usage                       76   not trusted
-  65   damaged sidecar                   77   not permitted
-  66   no such image or sidecar          78   configuration
-  69   no Docker daemon, no network      129, 130, 143   stopped by a signal
-  70   a bug of ours                     exec ends as its command ends
-  73   cannot write`;
+const AFTER_HELP = `
+Run claude-bottle <command> --help for details.
+Exit codes and messages: docs/troubleshooting.md`;
 
 /** Runs one command line and returns the exit code. */
 export async function main(argv: readonly string[]): Promise<number> {
@@ -39,7 +32,7 @@ export async function main(argv: readonly string[]): Promise<number> {
       process.exit(128 + SIGNALS[signal as keyof typeof SIGNALS]);
     }
     first = { signal, at: performance.now() };
-    output.note(`${signal}: cleaning up, once more to stop at once`);
+    output.note('Interrupted, cleaning up. Press Ctrl-C again to quit now.');
     interruption.abort(new InterruptedError(signal));
   };
   const signals = Object.keys(SIGNALS) as NodeJS.Signals[];
@@ -102,17 +95,36 @@ function requireWorkingDirectory(): void {
 
 function createProgram(start: Start): Command {
   const program = new Command('claude-bottle')
-    .description('Prebuilt, verified .smolmachine sidecars, where claude-bottle looks for them.')
+    .usage('<command> [options]')
+    .description("Get your agent's prebuilt sandbox from CI instead of packing it yourself.")
     .version(packageJson.version)
-    .option('--quiet', 'print results, warnings and errors only')
+    .option('-q, --quiet', 'print only results, warnings and errors')
     .option('--debug', 'show stack traces')
-    .configureHelp({ showGlobalOptions: true })
+    .configureHelp({ subcommandTerm: (command) => command.name(), commandDescription, optionDescription })
     .exitOverride()
     .showSuggestionAfterError()
-    .showHelpAfterError('(claude-bottle --help lists what there is)')
-    .addHelpText('after', EXIT_CODES_HELP);
-  for (const command of verbs(start)) {
-    program.addCommand(command.copyInheritedSettings(program));
+    .showHelpAfterError('Run claude-bottle --help for usage.')
+    .addHelpText('after', AFTER_HELP);
+  for (const [heading, commands] of verbs(start)) {
+    program.commandsGroup(heading);
+    for (const command of commands) {
+      program.addCommand(command.copyInheritedSettings(program));
+    }
   }
+  program.addHelpCommand(new Command('help').argument('[command]').summary('display help for a command'));
   return program;
+}
+
+/** What a verb does, then its examples. */
+function commandDescription(command: Command): string {
+  const summary = command.summary();
+  const sentence = summary === '' ? [] : [`${summary[0]?.toUpperCase()}${summary.slice(1)}.`];
+  return [...sentence, command.description()].filter((text) => text !== '').join('\n\n');
+}
+
+/** Without the empty list that an option starts with when it may be repeated. */
+function optionDescription(option: Option): string {
+  return Array.isArray(option.defaultValue)
+    ? option.description
+    : Help.prototype.optionDescription.call(new Help(), option);
 }

@@ -18,89 +18,95 @@ import type { CommandContext } from './output.ts';
 export type Start = (run: (context: CommandContext) => Promise<number>) => Promise<void>;
 
 /**
- * The verbs in the order of the help: first what everybody needs. The module that does the work is loaded only when its
- * verb is asked for.
+ * The verbs in the groups and the order of the help. The module that does the work is loaded only when its verb is asked
+ * for.
  */
-export function verbs(start: Start): Command[] {
-  const typed = [
-    fetchFlags().action((extraArgs, options) =>
-      start(async ({ output, signal }) => {
-        const { runFetch } = await import('./fetch-command.ts');
-        return await runFetch({ ...options, extraArgs }, output, signal);
-      }),
-    ),
-    execFlags().action((command, options) =>
-      start(async (context) => {
-        const { runExec } = await import('./exec-command.ts');
-        return await runExec(command, { ...options, bind: true }, context);
-      }),
-    ),
-    packFlags().action((extraArgs, options) =>
-      start(async ({ output, signal }) => {
-        const { runPack } = await import('./pack-command.ts');
-        return await runPack({ ...options, extraArgs }, output, signal);
-      }),
-    ),
-    bindFlags().action((extraArgs, options) =>
-      start(async ({ output, signal }) => {
-        const { runBind } = await import('./bind-command.ts');
-        return await runBind({ ...options, extraArgs }, output, signal);
-      }),
-    ),
-    pathFlags().action((options) =>
-      start(async ({ output, signal }) => {
-        const { runPath } = await import('./path-command.ts');
-        return await runPath(options, output, signal);
-      }),
-    ),
-    keyFlags().action((options) =>
-      start(async ({ output, signal }) => {
-        const { runKey } = await import('./key-command.ts');
-        return await runKey(options, output, signal);
-      }),
-    ),
-    lockFlags().action((options) =>
-      start(async ({ output, signal }) => {
-        const { runLock } = await import('./lock-command.ts');
-        return await runLock(options, output, signal);
-      }),
-    ),
-    lsFlags().action((options) =>
-      start(async ({ output }) => {
-        const { runLs } = await import('./ls-command.ts');
-        return await runLs(options, output);
-      }),
-    ),
-    pruneFlags().action((options) =>
-      start(async ({ output }) => {
-        const { runPrune } = await import('./prune-command.ts');
-        return await runPrune(options, output);
-      }),
-    ),
-    exportFlags().action((dir, id, options) =>
-      start(async ({ output, signal }) => {
-        const { runExport } = await import('./export-command.ts');
-        return await runExport(dir, id, options, output, signal);
-      }),
-    ),
-    inspectFlags().action((file) =>
-      start(async ({ output }) => {
-        const { runInspect } = await import('./inspect-command.ts');
-        return await runInspect(file, output);
-      }),
-    ),
-    verifyFlags().action((fileOrId, options) =>
-      start(async ({ output, signal }) => {
-        const { runVerify } = await import('./verify-command.ts');
-        return await runVerify(fileOrId, options, output, signal);
-      }),
-    ),
-    doctorFlags().action((options) =>
-      start(async ({ output, signal }) => {
-        const { runDoctor } = await import('./doctor-command.ts');
-        return await runDoctor(options, output, signal);
-      }),
-    ),
-  ];
-  return typed as unknown as Command[];
+export function verbs(start: Start): Array<readonly [heading: string, commands: Command[]]> {
+  const typed = {
+    'Everyday:': [
+      fetchFlags().action((extraArgs, options) =>
+        start(async ({ output, signal }) => {
+          const { runFetch } = await import('./fetch-command.ts');
+          return await runFetch({ ...options, extraArgs }, output, signal);
+        }),
+      ),
+      execFlags().action((command, options) =>
+        start(async (context) => {
+          const { runExec } = await import('./exec-command.ts');
+          return await runExec(command, { ...options, bind: true }, context);
+        }),
+      ),
+      packFlags().action((extraArgs, options) =>
+        start(async ({ output, signal }) => {
+          const { runPack } = await import('./pack-command.ts');
+          return await runPack({ ...options, extraArgs }, output, signal);
+        }),
+      ),
+      doctorFlags().action((options) =>
+        start(async ({ output, signal }) => {
+          const { runDoctor } = await import('./doctor-command.ts');
+          return await runDoctor(options, output, signal);
+        }),
+      ),
+    ],
+    'Local store:': [
+      lsFlags().action((options) =>
+        start(async ({ output }) => {
+          const { runLs } = await import('./ls-command.ts');
+          return await runLs(options, output);
+        }),
+      ),
+      inspectFlags().action((file) =>
+        start(async ({ output }) => {
+          const { runInspect } = await import('./inspect-command.ts');
+          return await runInspect(file, output);
+        }),
+      ),
+      verifyFlags().action((fileOrId, options) =>
+        start(async ({ output, signal }) => {
+          const { runVerify } = await import('./verify-command.ts');
+          return await runVerify(fileOrId, options, output, signal);
+        }),
+      ),
+      pruneFlags().action((options) =>
+        start(async ({ output }) => {
+          const { runPrune } = await import('./prune-command.ts');
+          return await runPrune(options, output);
+        }),
+      ),
+      exportFlags().action((dir, id, options) =>
+        start(async ({ output, signal }) => {
+          const { runExport } = await import('./export-command.ts');
+          return await runExport(dir, id, options, output, signal);
+        }),
+      ),
+    ],
+    'Scripting and troubleshooting:': [
+      keyFlags().action((options) =>
+        start(async ({ output, signal }) => {
+          const { runKey } = await import('./key-command.ts');
+          return await runKey(options, output, signal);
+        }),
+      ),
+      lockFlags().action((options) =>
+        start(async ({ output, signal }) => {
+          const { runLock } = await import('./lock-command.ts');
+          return await runLock(options, output, signal);
+        }),
+      ),
+      pathFlags().action((options) =>
+        start(async ({ output, signal }) => {
+          const { runPath } = await import('./path-command.ts');
+          return await runPath(options, output, signal);
+        }),
+      ),
+      bindFlags().action((extraArgs, options) =>
+        start(async ({ output, signal }) => {
+          const { runBind } = await import('./bind-command.ts');
+          return await runBind({ ...options, extraArgs }, output, signal);
+        }),
+      ),
+    ],
+  };
+  return Object.entries(typed as unknown as Record<string, Command[]>);
 }

@@ -44,9 +44,9 @@ export async function runVerify(
   signal: AbortSignal,
 ): Promise<number> {
   const { all, deep, store: dir } = options;
-  if ((fileOrId === undefined) === (all === undefined)) {
-    throw new BottleError('usage', 'verify takes either a file, an image ID, or --all', {
-      hint: 'claude-bottle verify --all checks the whole store',
+  if (fileOrId !== undefined && all !== undefined) {
+    throw new BottleError('usage', `verify takes ${fileOrId} or --all, not both`, {
+      hint: 'leave out --all to check one sidecar',
     });
   }
   const checks: VerifyOptions = {

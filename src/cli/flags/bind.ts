@@ -11,20 +11,21 @@ import {
 
 export function bindFlags() {
   return contextOptions(
-    verb(
-      'bind',
-      'build the image as claude-bottle does, and give the stored sidecar the name of its ID',
-    ).argument('[docker-build-args...]', 'after --: further arguments for docker build'),
+    verb('bind', 'link the stored sidecar to the image you build here').argument(
+      '[docker-build-args...]',
+      'after --: more arguments for docker build',
+    ),
   )
     .option('--image <name>', 'image to build (default: $CLAUDE_BOTTLE_IMAGE or claude-bottle:latest)')
-    .option('--prove', 'only if layers and runtime config are those of the image that was packed')
-    .option('--replace', 'take the name away from a good sidecar of another origin')
-    .option('--adopt', 'accept a stored sidecar whose origin is unknown, from a store of version 0.1')
     .addOption(repoOption())
     .addOption(githubUrlOption())
+    .optionsGroup('Result:')
+    .option('--prove', 'require identical layers and config, not just inputs')
+    .option('--replace', 'take the name away from a sidecar of another origin')
+    .option('--adopt', 'accept a sidecar of unknown origin, from a store of version 0.1')
     .addOption(storeOption())
     .addOption(jsonOption())
-    .addHelpText('after', examples(['claude-bottle bind', 'after fetch --no-bind, or another docker build']));
+    .description(examples(['claude-bottle bind', 'after fetch --no-bind, or another docker build']));
 }
 
 export type BindOptions = OptionsOf<typeof bindFlags>;

@@ -1,9 +1,7 @@
 import { jsonOption, type OptionsOf, storeOption, verb } from '../options.ts';
 
 export function doctorFlags() {
-  return verb('doctor', 'check what fetching and packing need on this machine')
-    .addOption(storeOption())
-    .addOption(jsonOption());
+  return verb('doctor', 'check that this machine is ready').addOption(storeOption()).addOption(jsonOption());
 }
 
 export type DoctorOptions = OptionsOf<typeof doctorFlags>;

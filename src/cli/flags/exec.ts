@@ -1,13 +1,13 @@
-import { examples, fetchOptions, verb } from '../options.ts';
+import { examples, fetchOptions, storeOption, verb } from '../options.ts';
 
 export function execFlags() {
   return fetchOptions(
-    verb('exec', 'fetch, then run a command with what claude-bottle needs to find the sidecar').argument(
+    verb('exec', 'fetch, then run a command (such as claude-bottle itself)').argument(
       '<command...>',
       'after --: the command and its arguments',
     ),
-  ).addHelpText(
-    'after',
-    examples(['claude-bottle exec -- true', 'in place of true: what starts claude-bottle']),
-  );
+  )
+    .optionsGroup('Result:')
+    .addOption(storeOption())
+    .description(examples(['claude-bottle exec -- ./cli.py start', 'fetch if needed, then start']));
 }

@@ -1,20 +1,20 @@
-import { examples, fetchOptions, jsonOption, type OptionsOf, verb } from '../options.ts';
+import { examples, fetchOptions, jsonOption, type OptionsOf, storeOption, verb } from '../options.ts';
 
 export function fetchFlags() {
   return fetchOptions(
-    verb(
-      'fetch',
-      'download the prebuilt sidecar of this checkout, verify it, put it where claude-bottle looks',
-    ).argument('[docker-build-args...]', 'after --: further arguments for the docker build that binds it'),
+    verb('fetch', 'download the sidecar that CI packed for this checkout')
+      .aliases(['pull', 'download'])
+      .argument('[docker-build-args...]', 'after --: more arguments for docker build'),
   )
-    .option('--dry-run', 'say what would be fetched, and from where')
-    .option('--no-bind', 'only store it; claude-bottle bind does the rest')
-    .option('--print-path', 'print nothing but the path of the sidecar')
+    .optionsGroup('Result:')
+    .option('-n, --dry-run', 'show what would be downloaded, and from where')
+    .option('--no-bind', 'download only; run claude-bottle bind later')
+    .option('--print-path', 'print only the path of the sidecar')
+    .addOption(storeOption())
     .addOption(jsonOption())
-    .addHelpText(
-      'after',
+    .description(
       examples(
-        ['claude-bottle fetch', 'what CI has packed for this checkout'],
+        ['claude-bottle fetch', 'the sidecar for this checkout'],
         ['claude-bottle fetch --dry-run', 'only look'],
         ['claude-bottle fetch --from oci:localhost:5000/owner/repo/smolmachine', 'from this registry'],
         ['claude-bottle fetch --locked', 'exactly what claude-bottle.lock says'],

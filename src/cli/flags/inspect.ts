@@ -4,5 +4,5 @@ export function inspectFlags() {
   return verb('inspect', 'show what is in a sidecar, without verifying it')
     .argument('<file>')
     .addOption(jsonOption())
-    .addHelpText('after', examples(['claude-bottle inspect agent.smolmachine', 'image, machine, layers']));
+    .description(examples(['claude-bottle inspect agent.smolmachine', 'image, machine, layers']));
 }

@@ -1,14 +1,12 @@
 import { buildOptions, examples, jsonOption, type OptionsOf, verb } from '../options.ts';
 
 export function keyFlags() {
-  return buildOptions(
-    verb('key', 'print the inputs key: the same wherever the same inputs go into docker build'),
-  )
+  return buildOptions(verb('key', 'print the hash of everything docker build reads'))
+    .optionsGroup('Result:')
     .option('--explain', 'also list what the key is made of')
-    .option('--against <record>', 'also say what differs from this pack record (a JSON file)')
+    .option('--against <record>', 'also show what differs from this pack record')
     .addOption(jsonOption())
-    .addHelpText(
-      'after',
+    .description(
       examples(
         ['claude-bottle key', 'the key of this checkout'],
         ['claude-bottle key --explain --platform linux/arm64', 'and what goes into it'],

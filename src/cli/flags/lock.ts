@@ -12,21 +12,13 @@ import {
 
 export function lockFlags() {
   return trustOptions(
-    sourceOptions(
-      contextOptions(
-        verb('lock', 'write claude-bottle.lock: which sidecar this checkout has, and where it is'),
-      ),
-    ),
+    sourceOptions(contextOptions(verb('lock', "pin this checkout's sidecar in claude-bottle.lock"))),
   )
+    .optionsGroup('Result:')
     .addOption(storeOption())
-    .option(
-      '--platform <platform>',
-      'guest platform, may be repeated (default: those that are published)',
-      collect,
-      [],
-    )
+    .option('--platform <platform>', 'platform (repeatable; default: all that are published)', collect, [])
     .addOption(jsonOption())
-    .addHelpText('after', examples(['claude-bottle lock', 'then commit claude-bottle.lock']));
+    .description(examples(['claude-bottle lock', 'then commit claude-bottle.lock']));
 }
 
 export type LockCommandOptions = OptionsOf<typeof lockFlags>;

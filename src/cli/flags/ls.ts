@@ -1,10 +1,11 @@
 import { examples, jsonOption, type OptionsOf, storeOption, verb } from '../options.ts';
 
 export function lsFlags() {
-  return verb('ls', 'list the sidecars of the store, and the image IDs that they are bound to')
+  return verb('ls', 'list the sidecars in the local store')
+    .alias('list')
     .addOption(storeOption())
     .addOption(jsonOption())
-    .addHelpText('after', examples(['claude-bottle ls', 'what there is']));
+    .description(examples(['claude-bottle ls', 'what the store has']));
 }
 
 export type LsCommandOptions = OptionsOf<typeof lsFlags>;

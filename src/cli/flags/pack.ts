@@ -13,32 +13,29 @@ import {
 
 export function packFlags() {
   return buildOptions(
-    verb('pack', 'build the image and pack it, unless the store has a verified sidecar for it').argument(
+    verb('pack', 'build the image and pack it on this machine').argument(
       '[docker-build-args...]',
-      'after --: further arguments for docker build',
+      'after --: more arguments for docker build',
     ),
   )
-    .option('--secret <spec>', 'build secret as docker build takes it, may be repeated', collect, [])
+    .option('--secret <spec>', 'build secret, as docker build takes it (repeatable)', collect, [])
     .option('--image <name>', 'image to build (default: $CLAUDE_BOTTLE_IMAGE or claude-bottle:latest)')
-    .option('--no-build', 'pack the image as it is on the Docker engine')
+    .option('--no-build', 'pack the image that is on the Docker engine')
+    .optionsGroup('Packing:')
     .addOption(packerOption())
     .addOption(hopOption())
     .option('--registry-image <image>', 'image for --hop container (default: registry:2.8.3 by digest)')
     .addOption(storeOption())
-    .option('--out <file>', 'also write the sidecar to this file')
+    .option('-o, --out <file>', 'also write the sidecar to this file')
     .option('--cpus <n>', 'CPUs of the machine', wholeNumber(1, 255))
     .option('--mem <MiB>', 'memory of the machine', wholeNumber(64, 1024 * 1024))
     .option('--timeout <minutes>', 'limit for smolvm pack create', wholeNumber(1, 24 * 60), 60)
-    .option(
-      '--smoke-test <command>',
-      'start a machine from the sidecar and run this in it; store the sidecar only if it succeeds',
-    )
+    .option('--smoke-test <command>', 'run this in a machine made from the sidecar before keeping it')
     .option('--smoke-test-output <text>', 'what that command must print')
-    .option('--force', 'pack also when the store has a verified sidecar')
+    .option('--force', 'pack even if the store has a sidecar for this image')
     .option('--no-kvm-check', 'do not check /dev/kvm first')
     .addOption(jsonOption())
-    .addHelpText(
-      'after',
+    .description(
       examples(
         ['claude-bottle pack', 'build, pack, store'],
         ['claude-bottle pack --packer direct', 'without smolvm and KVM, the same bytes everywhere'],

@@ -10,12 +10,13 @@ import {
 } from '../options.ts';
 
 export function pathFlags() {
-  return buildOptions(verb('path', 'print the path of the stored sidecar of this checkout; asks no source'))
+  return buildOptions(verb('path', "print the path of this checkout's sidecar (no network)"))
     .addOption(repoOption())
     .addOption(githubUrlOption())
+    .optionsGroup('Result:')
     .addOption(storeOption())
     .addOption(jsonOption())
-    .addHelpText('after', examples(['ls -l "$(claude-bottle path)"', 'in a script']));
+    .description(examples(['ls -l "$(claude-bottle path)"', 'in a script']));
 }
 
 export type PathCommandOptions = OptionsOf<typeof pathFlags>;

@@ -1,24 +1,24 @@
-import { examples, jsonOption, type OptionsOf, signerOptions, storeOption, verb } from '../options.ts';
+import { examples, githubUrlOption, jsonOption, type OptionsOf, signerOptions, storeOption, verb } from '../options.ts';
 
 export function verifyFlags() {
   return signerOptions(
-    verb('verify', 'check sidecars; damaged ones of the store go to quarantine').argument(
+    verb('verify', 'check sidecars for damage and for who signed them').argument(
       '[file-or-id]',
-      'a file, an image ID, or its first 16 hex digits',
+      'a file, an image ID or its first 16 digits (default: the whole store)',
     ),
   )
-    .option('--context <dir>', 'a checkout of the repository that has to have signed', '.')
+    .option('--context <dir>', 'a checkout of the repository that must have signed', '.')
     .option(
-      '--repo <owner/name>',
-      "repository that has to have signed (default: the checkout's remote; in the store, each sidecar's origin)",
+      '-R, --repo <owner/name>',
+      "repository that must have signed (default: the checkout's; in the store, each sidecar's origin)",
     )
-    .option('--github-url <url>', "GitHub server (default: the remote's, or https://github.com)")
-    .option('--all', 'every sidecar in the store')
+    .addOption(githubUrlOption())
+    .option('--all', 'every sidecar in the store (the default)')
+    .optionsGroup('Result:')
     .option('--deep', 'also unpack and check every entry')
     .addOption(storeOption())
     .addOption(jsonOption())
-    .addHelpText(
-      'after',
+    .description(
       examples(
         ['claude-bottle verify --deep agent.smolmachine', 'a file, down to each entry'],
         ['claude-bottle verify --all', 'the whole store'],
