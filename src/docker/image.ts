@@ -207,7 +207,7 @@ export async function saveImage(
   options: ChildOptions,
 ): Promise<void> {
   const args = ['image', 'save', id];
-  assertSuccess(args, await spawnDocker(() => streamChild('docker', args, consume, options)));
+  await assertSuccess(args, await spawnDocker(() => streamChild('docker', args, consume, options)));
 }
 
 export async function pullImage(reference: string, options: ChildOptions): Promise<void> {
