@@ -1,0 +1,77 @@
+import { execFile } from 'node:child_process';
+import * as fs from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { expect, test } from 'vitest';
+import { REAL_VERSIONS, realSmolvm } from '../../scripts/real-smolvm.ts';
+import { verifySidecar } from '../../src/sidecar/verify.ts';
+import { busyboxContext, run } from '../helpers/small-image.ts';
+import { tempDir } from '../helpers/temp-dir.ts';
+
+const CLI = join(import.meta.dirname, '../../src/cli/main.ts');
+const DOCKERFILE = `FROM scratch
+COPY bin /bin
+RUN ["/bin/sh", "-c", "busybox mkdir -p /etc /home/agent && busybox chown 3000000:3000001 /home/agent && busybox ln /bin/busybox /bin/second"]
+RUN ["/bin/sh", "-c", "busybox dd if=/dev/urandom of=/data bs=1024 count=3000 2>/dev/null"]
+USER 3000000
+ENTRYPOINT ["/bin/sh"]
+`;
+
+interface Packed {
+  readonly path: string;
+  readonly sha256: string;
+}
+
+async function packDirect(root: string, args: readonly string[], path = process.env.PATH): Promise<Packed> {
+  const { stdout } = await promisify(execFile)(
+    process.execPath,
+    [CLI, 'pack', '--json', '--packer', 'direct', '--store', join(root, 'store'), ...args],
+    { cwd: root, env: { ...process.env, PATH: path } },
+  );
+  return JSON.parse(stdout);
+}
+
+test('packs the same bytes of one checkout in two directories, whatever the times of its files', async () => {
+  const [first, second] = [await tempDir(), await tempDir()];
+  const image = ['--image', 'claude-bottle-test/direct:1'];
+  const contexts = [];
+  for (const [dir, seconds] of [
+    [first, 1_000_000_000],
+    [second, 1_500_000_000],
+  ] as const) {
+    const context = await busyboxContext(dir, DOCKERFILE);
+    await fs.utimes(join(context, 'bin/busybox'), seconds, seconds);
+    contexts.push(context);
+  }
+  const packed = [
+    await packDirect(first, [...image, '--context', contexts[0] ?? '']),
+    await packDirect(second, [...image, '--context', contexts[1] ?? '']),
+  ];
+  expect(packed[1]?.sha256).toBe(packed[0]?.sha256);
+  const { manifest, members } = await verifySidecar(packed[0]?.path ?? '', {}, { deep: true });
+  expect(manifest.user).toBe('3000000');
+  expect(members?.[0]).toMatchObject({ path: manifest.assets.layers[0]?.path, hasDigest: true });
+});
+
+test.each(REAL_VERSIONS)(
+  'makes a sidecar that smolvm %s takes, with and without its agent',
+  async (version) => {
+    const dir = await tempDir();
+    const context = await busyboxContext(dir, DOCKERFILE);
+    await run('docker', ['build', '--quiet', '--tag', 'claude-bottle-test/direct:1', context]);
+    const smolvm = await realSmolvm(version);
+    const image = ['--no-build', '--image', 'claude-bottle-test/direct:1', '--force'];
+    for (const path of [process.env.PATH, `${smolvm}:${process.env.PATH}`]) {
+      const packed = await packDirect(dir, image, path);
+      const home = await tempDir();
+      const env = {
+        ...process.env,
+        HOME: home,
+        XDG_CACHE_HOME: join(home, 'c'),
+        XDG_DATA_HOME: join(home, 'd'),
+      };
+      const create = ['machine', 'create', '--name', 'agent', '--from', packed.path];
+      await promisify(execFile)(join(smolvm, 'smolvm'), create, { env });
+    }
+  },
+);
