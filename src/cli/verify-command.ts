@@ -142,7 +142,8 @@ async function judgeStored(
   };
   try {
     // It need not be of the checkout's repository, which has other branches.
-    const known = origin.kind === 'repository' ? await readMemory({ layout, origin }) : undefined;
+    const isAsked = trust.provenance !== 'off' && origin.kind === 'repository';
+    const known = isAsked ? await readMemory({ layout, origin }) : undefined;
     const branches = [...trust.branches, ...(known?.branches ?? [])];
     const verified = await judge(evidence, origin, { ...trust, branches }, layout);
     return { ...verdict, provenance: verified?.provenance ?? null };

@@ -1,4 +1,12 @@
-import { examples, githubUrlOption, jsonOption, type OptionsOf, signerOptions, storeOption, verb } from '../options.ts';
+import {
+  examples,
+  githubUrlOption,
+  jsonOption,
+  type OptionsOf,
+  signerOptions,
+  storeOption,
+  verb,
+} from '../options.ts';
 
 export function verifyFlags() {
   return signerOptions(
