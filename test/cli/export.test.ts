@@ -5,20 +5,30 @@ import type { PackRecord } from '../../src/identity/pack-record.ts';
 import { SigstoreDouble, workflowClaims } from '../doubles/sigstore/sigstore.ts';
 import { type Checkout, type PublishedFile, publishFile, sampleCheckout } from '../helpers/checkout.ts';
 import { type CliResult, runCli } from '../helpers/cli.ts';
+import { fixedEngine } from '../helpers/fixed-engine.ts';
 import { tempDir } from '../helpers/temp-dir.ts';
 import { bytesOf, statement, writeRoot } from '../trust/signed.ts';
 
 const IMAGE_IDS = { 'linux/amd64': `sha256:${'1'.repeat(64)}`, 'linux/arm64': `sha256:${'2'.repeat(64)}` };
+/** What a build of the checkout gives on every machine here. */
+const LOCAL = `sha256:${'3'.repeat(64)}`;
 const DOUBLE = new SigstoreDouble();
 
 /** A machine of its own, without a network: whatever it asks for ends at a closed port. */
 async function machine({ dir }: Checkout) {
   const home = await tempDir();
-  const env = { HOME: home, GH_TOKEN: '', GITHUB_TOKEN: '', HTTPS_PROXY: 'http://127.0.0.1:9' };
+  const engine = await fixedEngine(LOCAL);
+  const env = {
+    HOME: home,
+    GH_TOKEN: '',
+    GITHUB_TOKEN: '',
+    HTTPS_PROXY: 'http://127.0.0.1:9',
+    ...engine.env,
+  };
   const cli = (...args: string[]): Promise<CliResult> => runCli(args, env);
   const fetch = (path: string, platform: string, ...args: string[]) =>
     cli('fetch', '--context', dir, '--platform', platform, '--no-bind', '--from', `file:${path}`, ...args);
-  return { store: join(home, '.cache/claude-bottle/smolmachines'), cli, fetch };
+  return { cli, fetch };
 }
 
 /** A machine whose store has the checkout's sidecars, and a directory to export them to. */
@@ -90,9 +100,16 @@ function sign(record: PackRecord): Buffer {
   return bytesOf(DOUBLE.sign(statement({}, record), { claims }));
 }
 
-test('an image ID exports the sidecar under its name, without a checkout', async () => {
-  const { here, published, out } = await exporter('linux/amd64');
-  const { stdout } = await done(here.cli('export', out, '1'.repeat(16), '--json'));
+test('an image ID exports the sidecar under its name, for the repository that it came from', async () => {
+  const { checkout, here, published, out } = await exporter('linux/amd64');
+  await done(here.cli('bind', '--context', checkout.dir));
+  const outside = await tempDir();
+  const exportFrom = (...args: string[]) => here.cli('export', out, LOCAL.slice(7, 23), '--json', ...args);
+  expect(await exportFrom('--context', outside)).toMatchObject({
+    exitCode: 76,
+    stderr: expect.stringContaining('github.com/acme/tools'),
+  });
+  const { stdout } = await done(exportFrom('--context', outside, '--repo', 'acme/tools'));
   expect(JSON.parse(stdout).sidecars).toMatchObject([{ sha256: published[0]?.record.sidecar.sha256 }]);
 });
 
@@ -114,8 +131,7 @@ describe('an export that cannot be', () => {
     const exported = () => here.cli('export', out, '--context', checkout.dir);
     await done(exported());
     const before = await contentsOf(out);
-    const name = (await fs.readdir(here.store)).find((each) => each.endsWith('smolmachine')) ?? '';
-    const stored = join(here.store, name);
+    const stored = (await done(here.cli('path', '--context', checkout.dir))).stdout.trim();
     const bytes = await fs.readFile(stored);
     bytes[200] = (bytes[200] ?? 0) ^ 1;
     await fs.chmod(stored, 0o644);

@@ -41,7 +41,7 @@ async function world() {
   return { checkout, path, published, lock, locked, amd64, arm64 };
 }
 
-test('what is locked for another platform stays when one is locked anew', async () => {
+test('what is locked for another platform stays when one is locked again', async () => {
   const { lock, locked, amd64, arm64 } = await world();
   const before = await locked();
   const { stdout } = await lock(arm64, '--platform', 'linux/arm64');
@@ -67,10 +67,10 @@ test('what was locked for other inputs goes, and that is said', async () => {
   expect(stderr).toMatch(/no longer locked: linux\/amd64/);
 });
 
-test('a lock file that cannot be read is written anew', async () => {
+test('a lock file that is not valid is replaced, and that is said', async () => {
   const { path, lock, locked, arm64 } = await world();
   await fs.writeFile(path, '<<<<<<< conflict');
   const { stderr } = await lock(arm64, '--platform', 'linux/arm64');
   expect(Object.keys(await locked())).toEqual(['linux/arm64']);
-  expect(stderr).toMatch(/is not a lock file of version 1.*writing it anew/);
+  expect(stderr).toMatch(/is not a lock file of version 1.*writing a new one/);
 });
