@@ -362,10 +362,10 @@ describe('the API refuses', () => {
     expect(error).toMatchObject({ code: 'not-found', hint: expect.stringContaining('GH_TOKEN') });
   });
 
-  it('a token that the organisation wants authorised, and the page for it is told', async () => {
+  it('a token that the organization wants authorized, and the page for it is told', async () => {
     const page = `${bed.github.env.GITHUB_SERVER_URL}/orgs/acme/sso?authorization_request=A1`;
     const error = await failureOf(find(undefined, bed.github.addToken({ ssoPage: page })));
-    expect(error).toMatchObject({ code: 'authentication', hint: `authorise it at ${page}` });
+    expect(error).toMatchObject({ code: 'authentication', hint: `authorize it at ${page}` });
   });
 
   it('the same with a page on another host, which is not told', async () => {
@@ -373,7 +373,7 @@ describe('the API refuses', () => {
       find(undefined, bed.github.addToken({ ssoPage: 'https://phish.example/orgs/acme/sso' })),
     );
     expect(error.hint).toBe(
-      `authorise it at ${bed.github.env.GITHUB_SERVER_URL}/settings/tokens (Configure SSO)`,
+      `authorize it at ${bed.github.env.GITHUB_SERVER_URL}/settings/tokens (Configure SSO)`,
     );
   });
 

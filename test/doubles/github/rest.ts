@@ -7,7 +7,7 @@ export interface Token {
   readonly reads: readonly Repository[];
   /** As `contents: write` does. */
   readonly writes: readonly Repository[];
-  /** The organisation of the repositories wants it authorised first. */
+  /** The organization of the repositories wants it authorized first. */
   readonly ssoPage?: string | undefined;
 }
 
