@@ -10,7 +10,7 @@ import { isAlive, thisOwner } from '../host/owner.ts';
 import { readSmallFile } from '../host/small-file.ts';
 import { syncDirectory } from '../host/sync.ts';
 import type { Digest } from '../identity/image-id.ts';
-import { type PackRecord, readableRecord } from '../identity/pack-record.ts';
+import { type PackRecord, packRecordSchema, readableRecord } from '../identity/pack-record.ts';
 import { BUNDLE_SUFFIX, FRAMES_SUFFIX } from '../identity/published-name.ts';
 import { formatFrameIndex, readFrameIndex } from './frame-index.ts';
 import type { ExpectedSidecar, SidecarReport, VerifyOptions } from './report.ts';
@@ -65,8 +65,9 @@ export async function readRecord(path: string): Promise<PackRecord | undefined> 
   return json && readableRecord(json.toString());
 }
 
+/** The same text for equal records, wherever they come from: its SHA-256 tells whether a record is published already. */
 export function formatRecord(record: PackRecord): string {
-  return `${JSON.stringify(record, undefined, 2)}\n`;
+  return `${JSON.stringify(packRecordSchema.parse(record), undefined, 2)}\n`;
 }
 
 /** The Sigstore bundle beside a sidecar; undefined where there is none. */
