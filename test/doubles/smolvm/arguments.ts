@@ -73,7 +73,7 @@ export function parsePackCreate(argv: readonly string[]): PackCreateArguments | 
     }
     const { flag, inline } = findFlag(word);
     if (values.has(flag.name)) {
-      throw usage(`the argument '${show(flag)}' cannot be used multiple times`);
+      throw usage(`the argument '${show(flag)}' cannot be used multiple times`, USAGE);
     }
     values.set(flag.name, flag.value === undefined ? noValue(flag, inline) : takeValue(flag, inline, rest));
   }
@@ -155,9 +155,11 @@ function show({ name, value }: Flag): string {
   return value === undefined ? `--${name}` : `--${name} <${value}>`;
 }
 
-/** clap's usage in an error names what is required, not all that there is. */
-function usage(problem: string): UsageError {
-  const words = 'Usage: smolvm pack create --output <PATH> --image <IMAGE>';
+/** clap's usage in most errors names the options that were given and those that are required. */
+function usage(
+  problem: string,
+  words = 'Usage: smolvm pack create --output <PATH> --image <IMAGE>',
+): UsageError {
   return new UsageError(`error: ${problem}\n\n${words}\n\nFor more information, try '--help'.`);
 }
 

@@ -3,10 +3,7 @@ import type { PackCreateArguments } from './arguments.ts';
 import { type ImageReference, parseImageReference } from './image-reference.ts';
 import { isSince } from './knobs.ts';
 
-const OCI_TYPES = [
-  'application/vnd.oci.image.index.v1+json',
-  'application/vnd.oci.image.manifest.v1+json',
-];
+const OCI_TYPES = ['application/vnd.oci.image.index.v1+json', 'application/vnd.oci.image.manifest.v1+json'];
 const DOCKER_TYPES = [
   'application/vnd.docker.distribution.manifest.list.v2+json',
   'application/vnd.docker.distribution.manifest.v2+json',
