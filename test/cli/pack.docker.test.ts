@@ -117,9 +117,10 @@ describe('pack', () => {
     const whole = await fs.readFile(path);
     await fs.rm(path);
     await fs.writeFile(path, whole.subarray(0, whole.length / 2));
-    const again = await pack(packSmall);
+    const again = await pack([...packSmall, '--json']);
     expect(again.exitCode, again.stderr).toBe(0);
-    expect(again.stderr).toMatch(/warning: damaged sidecar, footer: .*moved to .*quarantine.*packing again/);
+    expect(JSON.parse(again.stdout)).toMatchObject({ status: 'packed', path });
+    expect(again.stderr).toMatch(/warning: damaged sidecar, footer: .*; moved to .*quarantine/);
     await verifySidecar(path);
     expect(await fs.readdir(join(store, '.pack/quarantine'))).toHaveLength(1);
   });
@@ -263,7 +264,7 @@ describe('what smolvm does wrong is told, and nothing is left', () => {
     ['die-after-stub', 1, 'ended by SIGKILL'],
     ['die-mid-sidecar', 1, 'ended by SIGKILL'],
     ['enospc', 1, 'free some disk space'],
-    ['cap', 1, 'images over 4 GiB'],
+    ['cap', 1, 'raise the cap (SMOLVM_FILE_TRANSFER_MAX_BYTES=128GiB)'],
     ['corrupt-sidecar', 65, 'CRC-32'],
   ])('%s', async (fault, exitCode, message) => {
     const { store, pack, left } = await bench();
