@@ -168,7 +168,13 @@ describe('the real Debian image', () => {
       await run('docker', ['image', 'rm', reference]);
       const out = join(dir, 'packed');
       await run(join(DOUBLE_DIR, 'smolvm'), ['pack', 'create', '--image', reference, '--output', out], {
-        env: { ...process.env, SMOLVM_DOUBLE_VERSION: '1.9.1', TMPDIR: dir, XDG_CACHE_HOME: dir, XDG_DATA_HOME: dir },
+        env: {
+          ...process.env,
+          SMOLVM_DOUBLE_VERSION: '1.9.1',
+          TMPDIR: dir,
+          XDG_CACHE_HOME: dir,
+          XDG_DATA_HOME: dir,
+        },
         maxBuffer: 64e6,
       });
       const listed = await listTar(await layerOf(`${out}.smolmachine`, join(dir, 'layer.tar')));
