@@ -3,7 +3,7 @@ import { isSameRepository, type PackRecord } from '../identity/pack-record.ts';
 import type { GitHubSite } from '../remote/github.ts';
 import { type ArtifactFilter, type ListedArtifact, listArtifacts } from '../remote/github-artifacts.ts';
 import type { HttpClient } from '../remote/http.ts';
-import { unlessMissing } from '../remote/http-error.ts';
+import { HttpError, unlessMissing } from '../remote/http-error.ts';
 import { formatRecord } from '../sidecar/file.ts';
 import { jobSite, withHttp } from './github.ts';
 import type { Job } from './job.ts';
@@ -15,7 +15,8 @@ const MIN_REMAINING_MS = 24 * 60 * 60_000;
 
 export type EarlierUpload =
   | { readonly kind: 'there'; readonly artifact: UploadedSidecar; readonly hasRecord: boolean }
-  | { readonly kind: 'gone' | 'unknown'; readonly reason: string };
+  | { readonly kind: 'gone'; readonly reason: string }
+  | { readonly kind: 'unknown'; readonly reason: string; readonly hint: string };
 
 /**
  * Asks GitHub whether the run that packed a sidecar still offers it as a workflow artifact: under which name, with the
@@ -34,7 +35,11 @@ export async function findEarlierUpload(
     return { kind: 'gone', reason: 'its pack record does not name a run of this repository' };
   }
   if (token === undefined) {
-    return { kind: 'unknown', reason: 'the input github-token is empty' };
+    return {
+      kind: 'unknown',
+      reason: 'the input github-token is empty',
+      hint: 'Leave it out, so that it is the token of the job',
+    };
   }
   const github = await jobSite(job, token);
   try {
@@ -45,7 +50,12 @@ export async function findEarlierUpload(
     );
   } catch (error) {
     signal.throwIfAborted();
-    return { kind: 'unknown', reason: error instanceof Error ? error.message : String(error) };
+    const isRefused = error instanceof HttpError && [401, 403, 404].includes(error.status);
+    return {
+      kind: 'unknown',
+      reason: error instanceof Error ? error.message : String(error),
+      hint: isRefused ? 'Add permissions: actions: read' : 'Run the job again',
+    };
   }
 }
 

@@ -124,7 +124,7 @@ export async function confirmEarlierUpload(
   }
   log.notice(
     'Artifact not confirmed',
-    `the sidecar is in the runner cache, but this job cannot see whether its artifact still exists: ${earlier.reason}. Add permissions: actions: read`,
+    `the sidecar is in the runner cache, but this job cannot see whether its artifact still exists: ${earlier.reason}. ${earlier.hint}`,
   );
   return { kind: 'confirmed', offer: async () => undefined };
 }
