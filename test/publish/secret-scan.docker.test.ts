@@ -1,4 +1,4 @@
-import { expect, onTestFinished, test } from 'vitest';
+import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { imageHistory, inspectImage } from '../../src/docker/image.ts';
 import { findSecrets } from '../../src/publish/secret-scan.ts';
 import { ensureDebianImage } from '../helpers/debian-image.ts';
@@ -34,6 +34,14 @@ test('secrets are found in an image that was built with them', async () => {
   ]);
 });
 
-test('an image of a whole distribution has none', async () => {
-  expect(await secretsOf(await ensureDebianImage())).toEqual([]);
+describe('an image of a whole distribution', () => {
+  let debian: string;
+
+  beforeAll(async () => {
+    debian = await ensureDebianImage();
+  });
+
+  test('has none', async () => {
+    expect(await secretsOf(debian)).toEqual([]);
+  });
 });
