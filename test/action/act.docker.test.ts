@@ -28,6 +28,7 @@ jobs:
           context: context
           smolvm-path: ${join(DOUBLE_DIR, 'smolvm')}
           kvm-check: "false"
+          restore: "true"
       - run: echo "$SHA256  $SIDECAR" | sha256sum --check
         env:
           SHA256: \${{ steps.pack.outputs.sidecar-sha256 }}
@@ -63,7 +64,6 @@ async function runWorkflow({ dir, workspace, results }: ActionJob): Promise<Reco
     '--no-cache-server',
     // Else it asks gh for one; without one the action asks GitHub nothing.
     '--secret=GITHUB_TOKEN=',
-    // The one variable that the action needs and act does not know.
     // Removes its directories after a failure, too.
     '--rm',
   ];
@@ -98,6 +98,7 @@ test.skipIf(!HAS_ACT)(
     expect(results.artifacts()).toMatchObject([
       { name, digest: first['artifact-digest'] },
       { name: `${name}.json` },
+      { name: `${name}.frames` },
     ]);
     expect(hash('sha256', await results.readArtifact(name))).toBe(first['sidecar-sha256']);
     const record = packRecordSchema.parse(
@@ -122,7 +123,8 @@ test.skipIf(!HAS_ACT)(
     expect(second['sidecar-sha256']).toBe(first['sidecar-sha256']);
     expect(results.cacheEntries()).toEqual(cached);
     expect(hash('sha256', await results.readArtifact(name))).toBe(first['sidecar-sha256']);
-    expect(results.artifacts()).toHaveLength(4);
+    // Without a token it cannot ask for the artifact of the first run, and uploads none as its own work.
+    expect(results.artifacts()).toHaveLength(3);
     expect(results.requests.filter(({ status }) => status === undefined || status >= 400)).toEqual([]);
     expect(await job.left()).toEqual([]);
   },
