@@ -1,3 +1,4 @@
+import * as fs from 'node:fs/promises';
 import { join } from 'node:path';
 import { runtimeConfig } from '../docker/image.ts';
 import { requireFreeBytes } from '../host/disk.ts';
@@ -43,8 +44,9 @@ export async function packDirect(options: DirectOptions): Promise<PackedSidecar>
     const exported = await exportImage(
       { ...options, onWarning: warningsTo(onProgress) },
       async (layerParts, totalBytes) => {
-        await requireFreeBytes(options.outDir, totalBytes, 'the sidecar');
         await writers.pop()?.close();
+        await fs.rm(path, { force: true });
+        await requireFreeBytes(options.outDir, totalBytes, 'the sidecar');
         const writer = await SidecarWriter.create(path);
         writers.push(writer);
         const agent = parts && (await addAgentRootfs(writer, parts));

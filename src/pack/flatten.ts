@@ -66,6 +66,7 @@ export interface FlattenOptions extends ExportOptions {
 export async function flattenImage(options: FlattenOptions): Promise<Flattened> {
   const { layerPath: path, onBytes } = options;
   const { value, ...found } = await exportImage(options, async (parts, sizeBytes) => {
+    await fs.rm(path, { force: true });
     await requireFreeBytes(dirname(path), sizeBytes, 'the flattened image');
     const spool = await LayerSpool.create(path, (doneBytes) => onBytes(doneBytes, sizeBytes));
     try {

@@ -70,18 +70,14 @@ RUN ["/bin/sh", "-c", "busybox yes $(busybox printf %0999d 7) | busybox head -c 
   });
 
   test.each([
-    [
-      'an ID of another form',
-      `docker "$@" | sed 's/"Id": "sha256:.*"/"Id": "sha256:c0ffee"/'`,
-      'not an image ID',
-    ],
-    ['a warning only', 'echo deprecated', 'answered something unknown'],
-    ['nothing', 'true', 'answered something unknown'],
-    ['no image', 'echo []', 'answered something unknown'],
-  ])('whose image inspect answers %s is an error of Docker', async (_what, script, message) => {
+    ['an ID of another form', `docker "$@" | sed 's/"Id": "sha256:.*"/"Id": "sha256:c0ffee"/'`],
+    ['a warning only', 'echo deprecated'],
+    ['nothing', 'true'],
+    ['no image', 'echo []'],
+  ])('whose image inspect answers %s is an error of Docker', async (_what, script) => {
     const room = await bench();
     const fake = await fakeDocker(room.dir, "'image inspect'*", script);
-    await expectFailure(room, await room.pack(PACK_SMALL, fake.env), 1, message);
+    await expectFailure(room, await room.pack(PACK_SMALL, fake.env), 1, 'answered something unknown');
   });
 });
 
