@@ -250,7 +250,10 @@ test('fetch --no-bind leaves the rest to bind', async () => {
   expect(await machine.check()).toEqual({ hit: true, path: bound.stdout.trim() });
   const listed = JSON.parse((await runCli(['ls', '--json', '--store', machine.store])).stdout);
   expect(listed).toMatchObject([
-    { key: packed.record.inputs?.key, names: [{ kind: 'own' }, { kind: 'bound', proof: 'inputs' }] },
+    {
+      origins: [{ origin: 'github.com/acme/tools', key: packed.record.inputs?.key }],
+      names: [{ path: bound.stdout.trim(), origin: 'github.com/acme/tools', proof: 'inputs' }],
+    },
   ]);
 });
 
@@ -398,13 +401,16 @@ test('every example of the help runs', async () => {
   await fs.writeFile(join(bin, 'claude-bottle'), `#!/bin/sh\nexec "${process.execPath}" "${main}" "$@"\n`, {
     mode: 0o755,
   });
-  const examples = (await helpOfAll()).flatMap((help) => [...help.matchAll(/^ {2}\$ (.*?) +# /gm)]);
-  const lines = examples.map(([, line = '']) => line);
+  await fs.writeFile(join(bin, 'claude'), '#!/bin/sh\necho 1.0.0\n', { mode: 0o755 });
+  await fs.writeFile(join(dir, 'cli.py'), '#!/bin/sh\n', { mode: 0o755 });
+  const stick = await tempDir();
+  const lines = (await helpOfAll()).flatMap(examplesIn);
   expect(lines.length).toBeGreaterThan(15);
   // A lock file has to be there before it is used, and the double needs no KVM.
   const script = ['claude-bottle lock', ...lines].map((line) =>
     line
       .replace('localhost:5000', registry.host.replace('127.0.0.1', 'localhost'))
+      .replace('/media/stick', stick)
       .replace('claude-bottle pack', 'claude-bottle pack --no-kvm-check'),
   );
   for (const line of script) {
@@ -425,6 +431,12 @@ test('every example of the help runs', async () => {
 
 async function helpOfAll(): Promise<string[]> {
   const { stdout } = await runCli(['--help']);
-  const commands = [...stdout.matchAll(/^ {2}([a-z-]+) .*\[options\]/gm)];
+  const commands = [...stdout.matchAll(/^ {2}([a-z]+) {2,}\S/gm)];
   return await Promise.all(commands.map(async ([, name = '']) => (await runCli([name, '--help'])).stdout));
+}
+
+/** The commands under "Examples:", each of which has its meaning on the line above. */
+function examplesIn(help: string): string[] {
+  const [, examples = ''] = help.split('\nExamples:\n');
+  return [...examples.matchAll(/^ {2}# .*\n {2}(\S.*)$/gm)].map(([, line = '']) => line);
 }
