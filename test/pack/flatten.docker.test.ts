@@ -64,7 +64,8 @@ async function layerOf(sidecar: string, target: string): Promise<string> {
   return target;
 }
 
-describe('the real Debian image', () => {
+// 842 MB go through several programs, which takes long on a busy machine.
+describe('the real Debian image', { timeout: 20 * 60_000 }, () => {
   test('is what the comparisons below are worth: large, of many layers, with every hard case', async () => {
     const image = await inspectImage(debian);
     expect(image.layers.length).toBeGreaterThanOrEqual(8);
