@@ -49,11 +49,11 @@ describe.skipIf(LACKS_REGISTRY)('a job that publishes', () => {
     expect(outcome, log).toBe('success');
     expect(annotations.filter(({ title }) => title !== 'KVM not checked')).toEqual([]);
     const name = 'smolmachine-linux-amd64-KEY.smolmachine';
-    const files = [name, `${name}.json`, `${name}.sigstore.json`];
+    const files = [name, `${name}.json`, `${name}.frames`, `${name}.sigstore.json`];
     const [release, ...others] = bed.repository.releases;
     expect(others).toEqual([]);
     expect(release?.draft).toBe(false);
-    expect(assetNames(release)).toEqual(['SHA256SUMS-linux-amd64', ...files]);
+    expect(assetNames(release)).toEqual(['SHA256SUMS-linux-amd64', ...files.toSorted()]);
     expect(job.results.artifacts().map(({ name }) => name.replace(/[0-9a-f]{16}/, 'KEY'))).toEqual(files);
     expect(JSON.parse(await fs.readFile(outputs['bundle-path'] ?? '', 'utf8'))).toHaveProperty(
       'dsseEnvelope',
@@ -117,7 +117,7 @@ describe.skipIf(LACKS_REGISTRY)('a job that publishes', () => {
       const [release, ...others] = bed.repository.releases;
       expect(others).toEqual([]);
       expect(release).toMatchObject({ draft: false, immutable: true });
-      expect(assetNames(release)).toHaveLength(8);
+      expect(assetNames(release)).toHaveLength(10);
       for (const [index, { job, platforms }] of jobs.entries()) {
         for (const from of [`oci:${PACKAGE}:${TAG}`, `release:${TAG}`]) {
           const { exitCode, stdout, stderr } = await bed.fetch(job, '--from', from, '--platform', platforms);
@@ -160,7 +160,7 @@ describe.skipIf(LACKS_REGISTRY)('a job that publishes', () => {
       }
       expect(await job.left()).toEqual(ONLY_RESULTS);
       expect(bed.repository.releases).toMatchObject([{ draft: true }]);
-      expect(assetNames(bed.repository.releases[0])).toHaveLength(2);
+      expect(assetNames(bed.repository.releases[0])).toHaveLength(3);
 
       bed.github.fault = undefined;
       const again = await (await bed.job()).publish({ env: { GITHUB_RUN_ATTEMPT: '2' } });
