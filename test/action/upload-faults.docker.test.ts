@@ -7,6 +7,7 @@ import { EXPIRED_SIGNATURE, type Fault, twirpFault } from '../doubles/results-se
 import type { ServiceRequest } from '../doubles/results-service/service.ts';
 import type { StepOptions, StepResult } from '../doubles/runner/runner.ts';
 import { type ActionJob, actionJob } from '../helpers/action-job.ts';
+import { fakeDocker } from '../helpers/fake-docker.ts';
 import { buildSmallImage } from '../helpers/small-image.ts';
 
 /** Packed as it is, so that there is no build. */
@@ -51,7 +52,7 @@ async function expectUploaded(job: ActionJob, result: StepResult): Promise<void>
     .artifacts()
     .map((artifact) => [artifact.name, artifact.digest, String(artifact.id)]);
   expect(ids).toContainEqual([name, digest, result.outputs['artifact-id']]);
-  expect(ids.map(([each]) => each).toSorted()).toEqual([name, `${name}.json`]);
+  expect(ids.map(([each]) => each).toSorted()).toEqual([name, `${name}.frames`, `${name}.json`]);
   expect(`sha256:${hash('sha256', await job.results.readArtifact(name))}`).toBe(digest);
 }
 
@@ -102,7 +103,8 @@ describe('an artifact of that name that is there already', () => {
     );
     expect(hint).toContain('artifact-name');
     expect(job.results.artifacts()).toEqual(before);
-    expect(calls(job)).toEqual(['ListArtifacts']);
+    // The first asks whether there is a service at all.
+    expect(calls(job)).toEqual(['ListArtifacts', 'ListArtifacts']);
   });
 
   test('is replaced when the job runs again', async () => {
@@ -115,15 +117,17 @@ describe('an artifact of that name that is there already', () => {
     expect(calls(job).filter((call) => /^(Create|Delete)/.test(call))).toEqual([
       ...[`DeleteArtifact ${name}`, `CreateArtifact ${name}`],
       ...[`DeleteArtifact ${name}.json`, `CreateArtifact ${name}.json`],
+      ...[`DeleteArtifact ${name}.frames`, `CreateArtifact ${name}.frames`],
     ]);
   });
 
   test('is taken for ours when it has the same content', async () => {
     const job = await actionJob();
-    await expectUploaded(job, await packImage(job, { inputs: { cache: 'auto' } }));
+    const inputs = { cache: 'auto', 'github-token': 'job-token' };
+    await expectUploaded(job, await packImage(job, { inputs }));
     job.results.startJob();
     forget(job);
-    const again = await packImage(job, { inputs: { cache: 'auto' } });
+    const again = await packImage(job, { inputs });
     expect(again.outputs['cache-match']).toBe('image');
     await expectUploaded(job, again);
     expect(calls(job).filter((call) => /^(Create|Delete|PUT)/.test(call))).toEqual([]);
@@ -153,10 +157,31 @@ describe('an upload that the service', () => {
     expect(job.results.artifacts()).toEqual([]);
   });
 
-  test('cannot be asked for, without a token, fails the step', async () => {
+  test.each<[string, Record<string, string>, RegExp, string]>([
+    ['without a token', { ACTIONS_RUNTIME_TOKEN: '' }, /ACTIONS_RUNTIME_TOKEN/, 'set upload to false'],
+    [
+      'with a wrong one',
+      { ACTIONS_RUNTIME_TOKEN: 'a.b.c' },
+      /cannot look for the artifact/,
+      'run the job again',
+    ],
+    ['on another server', { GITHUB_SERVER_URL: 'https://ghe.example.org' }, /GHES/, 'set upload to false'],
+  ])('cannot be asked for, %s, fails the step before anything is packed', async (_, env, message, hint) => {
     const job = await actionJob();
-    const result = await packImage(job, { env: { ACTIONS_RUNTIME_TOKEN: '' } });
-    expect(await expectFailed(job, result, /ACTIONS_RUNTIME_TOKEN/)).toContain('set upload to false');
+    const docker = await fakeDocker(job.dir, 'never', 'true');
+    const result = await packImage(job, { env: { ...docker.env, ...env }, noPost: true });
+    expect(result.outputs).toEqual({ 'error-code': 'upload-failed' });
+    expect(shown(result).join()).toMatch(message);
+    expect(shown(result).join()).toContain(hint);
+    expect(await docker.calls()).toEqual([]);
+    expect(await job.left()).toEqual([]);
+  });
+
+  test('refuses without a word fails the step with the status', async () => {
+    const job = await actionJob();
+    job.results.fault = (request) =>
+      isUpload(request) ? { kind: 'status', status: 403, body: '' } : undefined;
+    await expectFailed(job, await packImage(job), /cannot upload the artifact .*403/);
   });
 
   test('fails for the pack record fails the step', async () => {
