@@ -117,6 +117,31 @@ describe('the action', () => {
     expect(other.outputs['cache-match']).toBe('none');
   });
 
+  test('takes a container that another run is removing for removed', async () => {
+    const job = await actionJob();
+    const says = 'Error response from daemon: removal of container x is already in progress';
+    const { env } = await fakeDocker(
+      job.dir,
+      'container?rm?*|image?rm?*|network?rm?*',
+      `docker "$@"; echo '${says}' >&2; exit 1`,
+    );
+    const result = await job.run({ env, inputs: { upload: 'false' } });
+    expect(result.outcome, result.log).toBe('success');
+    expect(result.annotations.map(({ title }) => title)).toEqual(['KVM not checked']);
+  });
+
+  test('keeps its cache where RUNNER_TEMP has a blank or a quotation mark in its name', async () => {
+    const job = await actionJob();
+    const temp = join(job.dir, 'it\'s "temp"');
+    const first = await job.run({ temp, inputs: { upload: 'false' } });
+    expect(first.outputs['cache-match'], first.log).toBe('none');
+    expect(first.annotations.map(({ title }) => title)).toEqual(['KVM not checked']);
+    const second = await job.run({ temp, inputs: { upload: 'false', restore: 'true' } });
+    expect(second.outputs['cache-match'], second.log).toBe('inputs');
+    expect(second.outputs['sidecar-path']).toContain(temp);
+    expect((await fs.readdir(temp)).filter((name) => !name.startsWith('claude-bottle-pack-'))).toEqual([]);
+  });
+
   test('does not take what another build of smolvm has packed, whatever version that says', async () => {
     const job = await actionJob();
     await job.run({ inputs: { upload: 'false' } });
@@ -154,8 +179,10 @@ describe('the action', () => {
     expect(job.results.artifacts().map(({ name }) => name.replace(/-[0-9a-f]{16}/, ''))).toEqual([
       'smolmachine-linux-arm64.smolmachine',
       'smolmachine-linux-arm64.smolmachine.json',
+      'smolmachine-linux-arm64.smolmachine.frames',
       'smolmachine-linux-amd64.smolmachine',
       'smolmachine-linux-amd64.smolmachine.json',
+      'smolmachine-linux-amd64.smolmachine.frames',
     ]);
     const { manifest } = await readSidecar(packed.outputs['sidecar-path'] ?? '');
     expect(manifest.platform).toBe('linux/arm64');
@@ -224,6 +251,7 @@ describe('what fails', () => {
     ['macOS', { RUNNER_OS: 'macOS' }, 'kvm-unavailable', 'ubuntu-latest'],
     ['no docker', { PATH: '/nonexistent' }, 'docker-missing', 'install Docker'],
     ['no daemon', { DOCKER_HOST: 'unix:///nonexistent.sock' }, 'docker-unreachable', 'start Docker'],
+    ['no daemon over SSH', { DOCKER_HOST: 'ssh://127.0.0.1:9' }, 'docker-unreachable', 'start Docker'],
   ])('%s: with one thing to do', async (_, env: Record<string, string>, code, hint) => {
     const job = await actionJob();
     const nodeOnly = join(import.meta.dirname, '../../node_modules/node/bin');

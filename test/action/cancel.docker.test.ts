@@ -125,6 +125,9 @@ describe.each(Object.entries(STAGES))('a job cancelled during the %s', (_, stage
       async () => (await job.left()).every(isWhole),
       `only whole files left, but ${await job.left()}`,
     );
+    for (const name of await resultsOf(job)) {
+      expect(await fs.readdir(join(job.temp, name))).not.toEqual([]);
+    }
     if (signal !== 'SIGKILL') {
       expect(result.outputs).toEqual({ 'error-code': 'cancelled' });
       expect(result.annotations).toContainEqual(
@@ -133,6 +136,10 @@ describe.each(Object.entries(STAGES))('a job cancelled during the %s', (_, stage
     }
   });
 });
+
+async function resultsOf({ temp }: ActionJob): Promise<string[]> {
+  return (await fs.readdir(temp)).filter((name) => name.startsWith('claude-bottle-pack-'));
+}
 
 /** The directory of results holds what was complete before. */
 function isWhole(line: string): boolean {
