@@ -85,14 +85,6 @@ describe('a run with unchanged inputs', () => {
     const { source } = await recordOf(result);
     expect(source.runId).not.toBe((await recordOf(first)).source.runId);
     expect(cold.results.artifacts().filter(({ name }) => name.endsWith('.smolmachine'))).toHaveLength(2);
-
-    // The same image gives the same sidecar, so that the next run finds what this one has uploaded.
-    cold.results.startRun();
-    const next = await (await actionJob({ results: cold.results })).run({ inputs: WITH_TOKEN });
-    expect(next.outputs).toMatchObject({
-      'cache-match': 'inputs',
-      'artifact-id': result.outputs['artifact-id'],
-    });
   });
 
   test('uploads nothing when it may not ask for the artifact, and says which permission is missing', async () => {
