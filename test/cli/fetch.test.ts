@@ -467,9 +467,8 @@ describe('provenance', () => {
     await fs.rm(`${file.path}.sigstore.json`);
     await fs.rm(join(store, '.pack/objects/sha256', file.record.sidecar.sha256));
     expect(await fetch()).toMatchObject({
-      // GitHub, which may have a copy, cannot be reached here.
-      exitCode: 69,
-      stderr: expect.stringMatching(/no answer from/),
+      exitCode: 76,
+      stderr: expect.stringMatching(/acme\/tools has published with provenance before/),
     });
     expect(await fetch('--provenance', 'off')).toMatchObject({ exitCode: 0 });
   });
@@ -523,11 +522,15 @@ describe('provenance', () => {
     expect(await fetch('--allow-older')).toMatchObject({ exitCode: 0 });
   });
 
-  test('that is required and not there ends with 76 or says that GitHub cannot be asked', async () => {
-    const { checkout, cli } = await bench();
+  test('that is required and not there ends with 76 and stores nothing', async () => {
+    const { checkout, cli, store } = await bench();
     const { path } = await publishFile(checkout);
     const result = await cli('fetch', '--from', `file:${path}`, '--no-bind', '--provenance', 'required');
-    expect(result.exitCode).toBe(69);
+    expect(result).toMatchObject({
+      exitCode: 76,
+      stderr: expect.stringMatching(/no provenance, and one is required/),
+    });
+    expect(await filesIn(store)).toEqual([]);
   });
 
   test('that is required is asked of what is in the store too', async () => {
