@@ -137,7 +137,8 @@ test.skipIf(!isRoot)('without HOME and without an entry for the user there is no
   // A user without an entry may not be allowed to read this checkout.
   const dir = await tempDir();
   await fs.chmod(dir, 0o755);
-  for (const file of ['src/store/location.ts', 'src/identity/origin.ts', 'src/errors.ts']) {
+  const files = ['src/store/location.ts', 'src/host/home.ts', 'src/identity/origin.ts', 'src/errors.ts'];
+  for (const file of files) {
     await fs.mkdir(join(dir, file, '..'), { recursive: true });
     await fs.copyFile(file, join(dir, file));
   }
@@ -154,7 +155,7 @@ test.skipIf(!isRoot)('without HOME and without an entry for the user there is no
     env: {},
     encoding: 'utf8',
   });
-  expect(output).toBe('store-unsafe no home directory (""), so no default store\n');
+  expect(output).toBe('store-unsafe this user has no home directory, so there is no default store\n');
 });
 
 test('a place where no store can be is an error, not a wait', async () => {

@@ -229,8 +229,9 @@ test('a sidecar that claude-bottle has packed goes when nothing has read or chan
   const store = await emptyStore();
   await installSample(store, { id: A });
   const path = store.pathFor(id16(B));
-  await writeSample(path);
-  await fs.rm(join(store.dir, 'root'), { recursive: true });
+  const packed = join(await tempDir(), 'sidecar');
+  await writeSample(packed);
+  await fs.copyFile(packed, path);
   execFileSync('touch', ['-d', '1970-01-02', path]);
   expect((await prune(store, { ...MONTH, keep: 0 })).removed).toEqual([]);
   const later = new Date(Date.now() + 31 * DAY_MS);

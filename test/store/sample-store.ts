@@ -17,6 +17,9 @@ import { Store } from '../../src/store/store.ts';
 import { SAMPLE_CONFIG_DIGEST, writeSample } from '../helpers/sample-sidecar.ts';
 import { tempDir } from '../helpers/temp-dir.ts';
 
+/** A child that finds its modules compiled starts in a third of the time. */
+const COMPILE_CACHE = join(import.meta.dirname, '../../node_modules/.cache/store-children');
+
 export const KEY: InputsKey = parseInputsKey('abc'.padEnd(64, '0'));
 
 /** The same for the same name, and like no other's. */
@@ -194,6 +197,7 @@ export function startStoreChild(
   `;
   const child = spawn(process.execPath, ['--input-type=module', '--eval', source], {
     stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, NODE_COMPILE_CACHE: COMPILE_CACHE },
     ...(uid === undefined ? {} : { uid, gid: uid }),
   });
   const ended = Promise.all([text(child.stdout), text(child.stderr), once(child, 'exit')]).then(
