@@ -4,6 +4,7 @@ import { sweepLocks, tryLock } from '../host/lock.ts';
 import { sweepPrivateDirs } from '../host/private-dir.ts';
 import { removeFromIndex } from './by-key.ts';
 import {
+  type Content,
   contentPath,
   fileKey,
   indexContent,
@@ -47,14 +48,14 @@ export async function sweepStore(store: Store): Promise<void> {
 
 /**
  * Removes sidecars all of whose names are gone, files without an entry in the catalog, and wrong entries of the index.
- * Only to be called in a change of the store. A sidecar that never had a name stays: it was fetched without binding it.
+ * Only to be called in a change of the store. A sidecar that was fetched and never had a name stays: it waits to be bound.
  */
 export async function removeAbandoned(store: Store): Promise<void> {
   const { layout } = store;
   const kept = new Set<string>();
   for (const listed of await listStore(layout)) {
     const { content, object, names } = listed;
-    const isAbandoned = names.length === 0 && (object === undefined || (content?.names.length ?? 0) > 0);
+    const isAbandoned = names.length === 0 && (object === undefined || isToHaveName(content));
     // A second link that is no name of ours was made by somebody else.
     if (content !== undefined && isAbandoned && (object?.nlink ?? 1) === 1) {
       await removeContent(store, listed);
@@ -77,6 +78,14 @@ export async function removeAbandoned(store: Store): Promise<void> {
       }
     }
   }
+}
+
+/** Whether it had a name, or was packed here, which gives it one: then its names are gone, or it was cut short. */
+function isToHaveName(content: Content | undefined): boolean {
+  return (
+    content !== undefined &&
+    (content.names.length > 0 || content.installations.every(({ origin }) => origin.kind === 'here'))
+  );
 }
 
 /** An index entry that is left of a sidecar that is gone. */
