@@ -19,7 +19,7 @@ const asset = z.looseObject({ path: memberPath, size: sizeBytes });
 const manifestSchema = z.looseObject({
   image: z.string(),
   /** The digest of the image config, or `packed` when smolvm packed an archive. */
-  digest: z.string(),
+  digest: z.union([digest, z.literal('packed')]),
   /** Of the guest, `os/architecture`. */
   platform: z.string(),
   cpus: z.int(),

@@ -100,6 +100,7 @@ describe('inputs that are given', () => {
     expect((await read({ platforms: 'linux/arm64' })).publish).toEqual({
       channels: [],
       ociRef: undefined,
+      tokenHosts: [],
       releaseTag: undefined,
       releaseDraft: false,
       releasePlatforms: ['linux/arm64'],

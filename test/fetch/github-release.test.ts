@@ -216,8 +216,8 @@ describe('the releases of a private repository', () => {
 
 describe('a pack record in a release', () => {
   it.each([
-    ['is not JSON', '<html>', /is no pack record: it is not JSON/, /pack your own/],
-    ['has no field that it needs', '{"version":1}', /is no pack record: \w/, /pack your own/],
+    ['is not JSON', '<html>', /is not a valid pack record: it is not JSON/, /pack your own/],
+    ['has no field that it needs', '{"version":1}', /is not a valid pack record: \w/, /pack your own/],
     [
       'is of a newer version',
       '{"version":2}',

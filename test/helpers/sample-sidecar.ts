@@ -26,6 +26,7 @@ export async function sampleParts(dir: string): Promise<Sample> {
   await fs.mkdir(join(agentRoot, 'sbin'), { recursive: true });
   await fs.writeFile(join(agentRoot, 'sbin/agent'), 'agent');
   const agent = tar(agentRoot);
+  await fs.rm(agentRoot, { recursive: true });
   return {
     members: [
       { path: 'agent-rootfs.tar', type: 'file', source: agent },
