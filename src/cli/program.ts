@@ -1,6 +1,6 @@
 import { Command, CommanderError, Help, type Option } from 'commander';
 import packageJson from '../../package.json' with { type: 'json' };
-import { asBottleError, BottleError, InterruptedError } from '../errors.ts';
+import { asBottleError, InterruptedError } from '../errors.ts';
 import { killChildrenNow } from '../host/child.ts';
 import { takeUnsafeSettings } from '../host/unsafe-settings.ts';
 import { type CommandContext, type OutputOptions, terminalOutput } from './output.ts';
@@ -32,7 +32,7 @@ export async function main(argv: readonly string[]): Promise<number> {
       process.exit(128 + SIGNALS[signal as keyof typeof SIGNALS]);
     }
     first = { signal, at: performance.now() };
-    output.note('Interrupted, cleaning up. Press Ctrl-C again to quit now.');
+    output.note(`Interrupted (${signal}), cleaning up. Press Ctrl-C again to quit now.`);
     interruption.abort(new InterruptedError(signal));
   };
   const signals = Object.keys(SIGNALS) as NodeJS.Signals[];
@@ -61,7 +61,8 @@ async function run(argv: readonly string[], context: CommandContext, flags: Outp
     Object.assign(flags, command.optsWithGlobals());
   });
   try {
-    requireWorkingDirectory();
+    // Throws when it has been deleted, before a command meets that as something else.
+    process.cwd();
     await program.parseAsync(argv);
     return exitCode;
   } catch (error) {
@@ -78,18 +79,6 @@ async function run(argv: readonly string[], context: CommandContext, flags: Outp
     );
     output.error(known);
     return known.exitCode;
-  }
-}
-
-/** Every path is read from there. */
-function requireWorkingDirectory(): void {
-  try {
-    process.cwd();
-  } catch (error) {
-    throw new BottleError('io', 'the working directory is not there any more', {
-      hint: 'change to a directory that is there, and try again',
-      cause: error,
-    });
   }
 }
 

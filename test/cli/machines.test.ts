@@ -29,8 +29,8 @@ describe('a machine without the usual things', () => {
     const script = 'mkdir gone && cd gone && rmdir ../gone && exec "$0" "$1" ls';
     const work = run('sh', ['-c', script, process.execPath, CLI], { cwd: dir });
     await expect(work).rejects.toMatchObject({
-      code: 74,
-      stderr: expect.stringMatching(/the working directory is not there any more\n {2}hint: change to/),
+      code: 66,
+      stderr: expect.stringMatching(/the working directory has been deleted\n {2}hint: change to/),
     });
   });
 

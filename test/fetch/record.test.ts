@@ -16,8 +16,8 @@ test.each([
   ['smolvm.version', { smolvm: { version: '1.9.3\u001b[2J' } }],
   ['source.repository', { source: { ...RECORD.source, repository: '\u001b[2Jacme/tools' } }],
   ['source.runId', { source: { ...RECORD.source, runId: '1e9' } }],
-])('a record with a %s that could steer a terminal, or is no number, is none', (field, change) => {
+])('a record with a %s that could steer a terminal, or is not a number, is not valid', (field, change) => {
   expect(() => parseRecord(JSON.stringify({ ...RECORD, ...change }), 'x')).toThrow(
-    `no pack record: ${field}`,
+    `is not a valid pack record: field ${field} is invalid`,
   );
 });
