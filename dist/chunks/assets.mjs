@@ -1,11 +1,8 @@
-import { i as readTar, n as TarError, r as contentOf } from "./tar.mjs";
-import { t as damaged } from "./footer.mjs";
-import * as zlib from "node:zlib";
+import { a as contentOf, i as TarError, o as readTar, t as linkInsideRoot } from "./links.mjs";
+import { r as damaged, t as frameContents } from "./frame-reader.mjs";
 import { createHash } from "node:crypto";
 // src/sidecar/assets.ts
 const READ_CHUNK_BYTES = 262144;
-/** smolvm writes with level 3, whose window is 2 MiB; a frame that asks for more memory is not its own. */
-const MAX_WINDOW_LOG = 24;
 /** smolvm measures the agent's root file system before it packs it, so that the member may be larger. */
 const AGENT_ROOTFS_SLACK_BYTES = 268435456;
 /** Headers and padding of the outer tar. */
@@ -13,13 +10,14 @@ const TAR_OVERHEAD_BYTES = 1048576;
 /** smolvm unpacks no more (SMOLVM_PACK_MAX_ENTRIES, SMOLVM_PACK_MAX_EXTRACT_BYTES). */
 const MAX_LAYER_ENTRIES = 2e6;
 const MAX_DECLARED_BYTES = 128 * 1024 ** 3;
+const MAX_REFUSED_LINKS = 5;
 /**
 * Unpacks the assets in constant memory and checks every entry: no member but those that the manifest names, each
 * no larger than declared, the layer exactly as large, and no path in the layer that leads out of it.
 *
-* The layer's bytes have no digest to be compared with. smolvm's guest unpacks what it pulls and makes a tar of its
-* own from the directory, whereas the digest in the manifest is that of the blob it pulled, or of a mere name.
-* Source: smolvm, crates/smolvm-agent/src/storage.rs, export of a layer.
+* The manifest's digest of a layer is only compared, not demanded: smolvm's guest unpacks what it pulls and makes a tar
+* of its own, whereas the digest is that of the blob it pulled. From 1.16.2 on, a layer that was merged or read from an
+* archive has the digest of its tar.
 */
 async function checkAssets(file, { footer, manifest }, { signal }) {
 	const declared = declaredMembers(manifest);
@@ -30,27 +28,18 @@ async function checkAssets(file, { footer, manifest }, { signal }) {
 		autoClose: false,
 		highWaterMark: READ_CHUNK_BYTES
 	});
-	const decoder = zlib.createZstdDecompress({
-		chunkSize: READ_CHUNK_BYTES,
-		params: { [zlib.constants.ZSTD_d_windowLogMax]: MAX_WINDOW_LOG }
-	});
-	source.on("error", (error) => decoder.destroy(error));
-	source.pipe(decoder);
 	try {
-		const parts = readTar(limited(decoder, declared, signal));
+		const parts = readTar(limited(frameContents(source), declared, signal));
 		for await (const part of parts) if (part.kind === "header") {
 			const { entry } = part;
 			checkMember(entry, declared, seen);
-			const layer = declared.get(entry.path)?.kind === "layer" ? await checkLayer(contentOf(entry, parts), signal) : void 0;
+			const { kind, digest } = declared.get(entry.path) ?? {};
+			const layer = kind === "layer" ? await checkLayer(contentOf(entry, parts), digest, signal) : void 0;
 			seen.set(entry.path, {
 				path: entry.path,
 				sizeBytes: entry.realSizeBytes,
 				...layer
 			});
-		}
-		if (decoder.bytesWritten !== footer.assetsBytes) {
-			const surplus = footer.assetsBytes - decoder.bytesWritten;
-			throw damaged("assets", `${surplus} bytes follow the zstd frame`);
 		}
 	} catch (error) {
 		if (error instanceof TarError) throw damaged("assets", error.message, error);
@@ -58,9 +47,8 @@ async function checkAssets(file, { footer, manifest }, { signal }) {
 		throw error;
 	} finally {
 		source.destroy();
-		decoder.destroy();
 	}
-	for (const [path, { kind }] of declared) if (kind !== "directory" && !seen.has(path)) throw damaged("assets", `the manifest names ${path}, which is not there`);
+	for (const [path, { kind }] of declared) if (!(kind === "directory" || kind === "agent" && manifest.assets.agent_rootfs.size === 0) && !seen.has(path)) throw damaged("assets", `the manifest names ${path}, which is not there`);
 	return [...seen.values()];
 }
 function declaredMembers({ assets }) {
@@ -76,7 +64,8 @@ function declaredMembers({ assets }) {
 		});
 		declared.set(layer.path, {
 			kind: "layer",
-			maxBytes: layer.size
+			maxBytes: layer.size,
+			digest: layer.digest
 		});
 	}
 	if (assets.storage_template) declared.set(assets.storage_template.path, {
@@ -95,7 +84,7 @@ function checkMember(entry, declared, seen) {
 	const isExact = expected.kind === "agent" || realSizeBytes === expected.maxBytes;
 	if (realSizeBytes > expected.maxBytes || entry.sizeBytes > expected.maxBytes || !isExact) throw damaged("assets", `${path} has ${realSizeBytes} bytes, the manifest says ${expected.maxBytes}`);
 }
-async function checkLayer(content, signal) {
+async function checkLayer(content, digest, signal) {
 	const hash = createHash("sha256");
 	const hashed = async function* () {
 		for await (const chunk of content) {
@@ -105,16 +94,21 @@ async function checkLayer(content, signal) {
 		}
 	};
 	let entries = 0;
+	const refusedLinks = [];
 	for await (const part of readTar(hashed())) if (part.kind === "header") {
 		entries += 1;
 		const { entry } = part;
 		const paths = entry.type === "hardlink" ? [entry.path, entry.linkPath] : [entry.path];
 		if (paths.some((path) => path.startsWith("/") || path.split("/").includes(".."))) throw damaged("layer", `the entry ${JSON.stringify(paths.join(" -> "))} leads out of the layer`);
+		if (entry.type === "symlink" && linkInsideRoot(entry.path, entry.linkPath) !== void 0 && refusedLinks.length < MAX_REFUSED_LINKS) refusedLinks.push(`${entry.path} -> ${entry.linkPath}`);
 		if (entries > MAX_LAYER_ENTRIES) throw damaged("layer", `more than ${MAX_LAYER_ENTRIES} entries`);
 	}
+	const sha256 = hash.digest("hex");
 	return {
 		entries,
-		sha256: hash.digest("hex")
+		sha256,
+		hasDigest: digest === `sha256:${sha256}`,
+		refusedLinks
 	};
 }
 /** Ends a stream that holds more than is declared, such as a small file of many zeros. */

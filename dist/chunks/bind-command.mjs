@@ -1,21 +1,34 @@
-import { t as bindSidecar } from "./bind.mjs";
 import { t as BottleError } from "./errors.mjs";
+import { n as bindSidecar, t as REPLACE_HINT } from "./bind.mjs";
+import { c as storeDir, p as describeOrigin } from "./location.mjs";
 import { n as hostGuestPlatform } from "./platform.mjs";
-import { c as storeDir } from "./kept.mjs";
+import { r as knowsSigner } from "./by-key.mjs";
+import { n as installSidecar } from "./install.mjs";
+import { t as takeOverOldStore } from "./old-store.mjs";
+import { a as hasBytes, i as findUnknown, r as findHits } from "./read.mjs";
 import { t as Store } from "./store.mjs";
 import { r as readInputs, t as imageName } from "./build-options.mjs";
+import { t as checkoutOrigin } from "./checkout-origin.mjs";
 // src/cli/bind-command.ts
 /** `claude-bottle bind`: what fetch does after the download, for a sidecar that is in the store already. */
 async function runBind(options, output, signal) {
 	const platform = hostGuestPlatform();
 	const image = imageName(options.image);
 	const { record: inputs } = await readInputs(options, platform, output, signal);
-	const store = await Store.open(storeDir(options.store));
-	const kept = await store.findByKey(inputs.key, platform);
-	if (kept === void 0) throw new BottleError("not-found", `the store has no sidecar for ${platform} and the inputs key ${inputs.key}`, { hint: "claude-bottle fetch gets it and binds it" });
+	const store = await Store.open(storeDir(options.store), output.onProgress);
+	await takeOverOldStore(store);
+	const origin = await checkoutOrigin(options);
+	const build = {
+		key: inputs.key,
+		platform
+	};
+	const [hit] = await findHits(store, build, { origin });
+	const stored = hit ?? (options.adopt && await adopt(store, build, origin, signal));
+	if (stored === void 0) throw await missing(store, build, origin);
 	const bound = await bindSidecar({
 		store,
-		record: kept.record,
+		stored,
+		origin,
 		build: {
 			...options,
 			image,
@@ -23,14 +36,29 @@ async function runBind(options, output, signal) {
 		},
 		platform,
 		prove: options.prove ?? false,
+		replace: options.replace,
 		signal,
 		onProgress: output.onProgress
 	});
+	if (bound.outcome === "kept") output.note(`${bound.path} is a good sidecar of another origin (${bound.keptOrigin}); ${REPLACE_HINT}`);
 	output.result({
 		key: inputs.key,
 		platform,
 		...bound
-	}, [bound.path]);
+	}, [bound.outcome === "kept" ? stored.path : bound.path]);
 	return 0;
+}
+/** Takes a sidecar of unknown origin for one of the checkout, because the user says so. */
+async function adopt(store, build, origin, signal) {
+	if (await knowsSigner(store.layout, origin)) throw new BottleError("not-trusted", `${describeOrigin(origin)} has published with provenance before, so nothing is adopted for it`, { hint: "claude-bottle fetch verifies what is in the store" });
+	for (const { record, sha256 } of await findUnknown(store, build)) if (await hasBytes(store, sha256, { signal })) return await installSidecar(store, void 0, {
+		origin,
+		record,
+		address: "adopted"
+	}, { signal });
+}
+async function missing(store, build, origin) {
+	const unknown = await findUnknown(store, build);
+	return new BottleError("not-found", `the store has no sidecar of ${describeOrigin(origin)} for ${build.platform} and the inputs key ${build.key}`, { hint: unknown.length === 0 ? "claude-bottle fetch gets it and binds it" : "claude-bottle fetch verifies the one of unknown origin that the store has; claude-bottle bind --adopt takes it as it is" });
 }
 export { runBind };

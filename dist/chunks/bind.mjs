@@ -1,35 +1,66 @@
+import { t as buildImage } from "./build.mjs";
+import { s as engineFacts } from "./command.mjs";
+import { l as runtimeConfig, t as guestPlatformOf } from "./image.mjs";
 import { t as BottleError } from "./errors.mjs";
-import { t as id16 } from "./image-id.mjs";
-import { i as runtimeConfigSha256 } from "./pack-record.mjs";
-import { a as engineFacts, n as buildImage, s as guestPlatformOf } from "./docker.mjs";
-import { r as runtimeConfig } from "./flatten.mjs";
-import { t as quarantinesTo } from "./progress.mjs";
-// src/bind/bind.ts
+import { a as id16 } from "./verify.mjs";
+import { m as isSameOrigin, p as describeOrigin } from "./location.mjs";
+import { a as runtimeConfigSha256 } from "./pack-record.mjs";
+import { r as knowsSigner } from "./by-key.mjs";
+import { r as ownerOfName, t as bindName } from "./name.mjs";
+// src/fetch/bind.ts
 /**
 * Gives the sidecar the name that claude-bottle looks for: it builds the image, and takes the ID that this engine
 * gives it, which is not the one that CI's engine gave.
-* @throws BottleError `image-id-unstable` when the next build of the same inputs gets another ID
+* @throws BottleError `image-id-unstable` when the next build of the same inputs gets another ID, `not-trusted` when a
+* sidecar of another origin keeps the name and that is an error
 */
 async function bindSidecar(options) {
-	const { store, record, verified, prove, signal, onProgress } = options;
+	const { store, stored, prove, replace, signal } = options;
 	const image = await buildAsClaudeBottle(options);
 	guestPlatformOf(image, options.platform, true);
-	if (prove) requireSameContent(image, record);
+	if (prove) requireSameContent(image, stored.record);
 	const proof = prove ? "content" : "inputs";
-	const { path, outcome } = await store.bind(image.id, record, {
+	const result = await bindName(store, image.id, stored, {
 		proof,
-		verified,
-		signal,
-		onQuarantine: quarantinesTo(onProgress)
+		replace,
+		signal
 	});
-	return {
+	const { path, outcome } = result;
+	if (result.outcome !== "kept") return {
 		imageId: image.id,
 		id16: id16(image.id),
 		path,
 		outcome,
 		proof
 	};
+	await requireMayStay(path, result.keptOrigin, options);
+	const keptOrigin = describeOrigin(result.keptOrigin);
+	return {
+		imageId: image.id,
+		id16: id16(image.id),
+		path,
+		outcome,
+		keptOrigin,
+		proof
+	};
 }
+/**
+* For a checkout that did not fetch anything: builds the image and looks at what claude-bottle would find for it.
+* @throws BottleError `not-trusted` when that is a sidecar of another origin although the checkout's own one signs
+*/
+async function requireNotAnothers(options) {
+	const { store, origin } = options;
+	if (!await knowsSigner(store.layout, origin)) return;
+	const image = await buildAsClaudeBottle(options);
+	const owner = await ownerOfName(store, id16(image.id), origin);
+	if (owner !== void 0 && !isSameOrigin(owner, origin)) await requireMayStay(store.pathFor(id16(image.id)), owner, options);
+}
+/** claude-bottle starts what has the name, so a repository that signs must not get the sidecar of another one. */
+async function requireMayStay(path, kept, { store, origin, required = false }) {
+	if (required || kept.kind !== "here" && await knowsSigner(store.layout, origin)) throw new BottleError("not-trusted", `${path} is a good sidecar, but of another origin (${describeOrigin(kept)}), and it stays`, { hint: REPLACE_HINT });
+}
+/** What to do when a sidecar of another origin has the name. */
+const REPLACE_HINT = "to take its name: claude-bottle bind --replace";
 /**
 * The ID is only worth something if claude-bottle's next build gets it too. With the containerd image store the default
 * attestations carry the time of the build, so that even a fully cached one has another ID; a second build shows it.
@@ -42,7 +73,7 @@ async function buildAsClaudeBottle(options) {
 	if (image.id !== first.id) throw new BottleError("image-id-unstable", `the engine gives every build of ${options.build.image} another image ID (${id16(first.id)}, then ${id16(image.id)}), so claude-bottle never finds a sidecar`, { hint: "export BUILDX_NO_DEFAULT_ATTESTATIONS=1 wherever claude-bottle runs, or start it with: claude-bottle exec -- COMMAND" });
 	return image;
 }
-async function build({ build: options, signal, onProgress }) {
+async function build({ build: options, platform, signal, onProgress }) {
 	onProgress({
 		type: "start",
 		stage: "build",
@@ -50,6 +81,7 @@ async function build({ build: options, signal, onProgress }) {
 	});
 	const image = await buildImage({
 		...options,
+		platform,
 		keepsAttestations: true
 	}, {
 		signal,
@@ -71,4 +103,4 @@ function requireSameContent(image, record) {
 	const differing = image.layers.join() !== record.image.layers.join() ? `layers ${image.layers.join(", ")}, expected ${record.image.layers.join(", ")}` : local !== record.image.runtimeConfigSha256 ? `runtime config ${local}, expected ${record.image.runtimeConfigSha256}` : void 0;
 	if (differing !== void 0) throw new BottleError("not-trusted", `not proven: the local image has other content than the one that was packed: ${differing}`, { hint: "build with --cache-from the image that CI published, on a cold builder, or bind without --prove: the inputs are equal" });
 }
-export { bindSidecar as t };
+export { bindSidecar as n, requireNotAnothers as r, REPLACE_HINT as t };

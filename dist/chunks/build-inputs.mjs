@@ -1,4 +1,5 @@
-import { a as hasErrno, t as BottleError } from "./errors.mjs";
+import { a as hasErrno, i as fileError, t as BottleError } from "./errors.mjs";
+import { t as readSmallFile } from "./small-file.mjs";
 import { n as entriesSha256, r as inputsKey, t as buildArgsSha256 } from "./inputs-key.mjs";
 import { createHash, hash } from "node:crypto";
 import { closeSync, constants as constants$1, fstatSync, openSync, readSync, readdirSync, readlinkSync } from "node:fs";
@@ -10,28 +11,58 @@ import { setImmediate } from "node:timers/promises";
 var UnclearError = class extends Error {
 	name = "UnclearError";
 };
+/** The variables of a stage, with those of the stage that it begins from behind them: no copy for each stage. */
+var StageVariables = class {
+	#own = /* @__PURE__ */ new Map();
+	#base;
+	constructor(base) {
+		this.#base = base;
+	}
+	has(name) {
+		return this.#holder(name) !== void 0;
+	}
+	get(name) {
+		const holder = this.#holder(name);
+		return holder === void 0 ? void 0 : holder.#own.get(name);
+	}
+	set(name, value) {
+		this.#own.set(name, value);
+	}
+	#holder(name) {
+		let scope = this;
+		while (scope !== void 0 && !scope.#own.has(name)) scope = scope.#base;
+		return scope;
+	}
+};
 /** Cuts at whitespace outside of quotes; quotes and escapes stay in the words. */
 function splitWords(text, escapeChar) {
 	const words = [];
-	let word = "";
-	let quote;
-	for (let index = 0; index < text.length; index += 1) {
-		const char = text.charAt(index);
-		if (char === escapeChar && quote !== "'") {
-			word += char + text.charAt(index + 1);
-			index += 1;
-			continue;
-		}
-		if (quote === void 0 && /\s/.test(char)) {
-			if (word !== "") words.push(word);
-			word = "";
-			continue;
-		}
-		if (quote === void 0 && (char === "\"" || char === "'")) quote = char;
-		else if (char === quote) quote = void 0;
-		word += char;
+	let index = 0;
+	while (index < text.length) if (isBlank(text.charAt(index))) index += 1;
+	else {
+		const word = text.slice(index, endOfWord(text, index, escapeChar));
+		words.push(word);
+		index += word.length;
 	}
-	return word === "" ? words : [...words, word];
+	return words;
+}
+/** The word that begins at `start`, read with the backslash. */
+function firstWord(text, start) {
+	return text.slice(start, endOfWord(text, start, "\\"));
+}
+function endOfWord(text, start, escapeChar) {
+	let quote;
+	for (let index = start; index < text.length; index += 1) {
+		const char = text.charAt(index);
+		if (char === escapeChar && quote !== "'") index += 1;
+		else if (quote === void 0 && isBlank(char)) return index;
+		else if (quote === void 0 && (char === "\"" || char === "'")) quote = char;
+		else if (char === quote) quote = void 0;
+	}
+	return text.length;
+}
+function isBlank(char) {
+	return /\s/.test(char);
 }
 /**
 * Takes quotes and escapes away and puts variables in, as BuildKit does in a word.
@@ -41,11 +72,15 @@ function splitWords(text, escapeChar) {
 function expandWord(text, variables, escapeChar) {
 	return new Expansion(text, variables, escapeChar).readUntil(void 0);
 }
+const NAME = /[A-Za-z_]\w*/y;
+/** No Dockerfile that somebody wrote comes near it, and each costs a frame of the stack. */
+const MAX_DEPTH = 100;
 var Expansion = class {
 	#text;
 	#variables;
 	#escape;
 	#index = 0;
+	#depth = 0;
 	#isUnused = false;
 	constructor(text, variables, escapeChar) {
 		this.#text = text;
@@ -99,7 +134,7 @@ var Expansion = class {
 			this.#next();
 			return this.#valueOf(name);
 		}
-		const operator = this.#text.slice(this.#index).match(/^:?[-+]/)?.[0];
+		const operator = /^:?[-+]/.exec(this.#text.slice(this.#index, this.#index + 2))?.[0];
 		if (name === "" || operator === void 0) throw new UnclearError(`this form of \${} is not known here: ${this.#text}`);
 		this.#index += operator.length;
 		const value = this.#isUnused ? "" : this.#declared(name);
@@ -112,12 +147,16 @@ var Expansion = class {
 	#readReplacement(isUsed) {
 		const isUnused = this.#isUnused;
 		this.#isUnused = isUnused || !isUsed;
+		this.#depth += 1;
+		if (this.#depth > MAX_DEPTH) throw new UnclearError("variables stand in one another too deeply");
 		const replacement = this.readUntil("}");
+		this.#depth -= 1;
 		this.#isUnused = isUnused;
 		return replacement;
 	}
 	#readName() {
-		const name = this.#text.slice(this.#index).match(/^[A-Za-z_]\w*/)?.[0] ?? "";
+		NAME.lastIndex = this.#index;
+		const name = NAME.exec(this.#text)?.[0] ?? "";
 		this.#index += name.length;
 		return name;
 	}
@@ -142,7 +181,6 @@ var Expansion = class {
 	}
 };
 // src/context/dockerfile-lines.ts
-const DIRECTIVE = /^#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(.+?)\s*$/;
 const HEREDOC = /^\d*<<(-?)([^<]+)$/;
 const WITH_HEREDOC = /^(?:onbuild\s+)?(?:add|copy|run)\s/i;
 /**
@@ -213,13 +251,16 @@ function readDirectives(lines) {
 function directivesOf(lines) {
 	const seen = /* @__PURE__ */ new Map();
 	for (const line of lines) {
-		const [, name = "", value = ""] = line.trimStart().match(DIRECTIVE) ?? [];
+		const equals = line.indexOf("=");
+		const start = line.slice(0, Math.max(0, equals)).trim();
+		const name = start.startsWith("#") ? start.slice(1).trim().toLowerCase() : "";
+		const value = line.slice(equals + 1).trim();
 		if (![
 			"syntax",
 			"escape",
 			"check"
-		].includes(name.toLowerCase())) break;
-		seen.set(name.toLowerCase(), value);
+		].includes(name) || value === "") break;
+		seen.set(name, value);
 	}
 	return seen;
 }
@@ -245,18 +286,18 @@ function behindHeredoc(lines, start, { name, stripsTabs }) {
 }
 function readFlags(text) {
 	const flags = [];
-	let behind = text;
+	let start = 0;
 	for (;;) {
-		behind = behind.trimStart();
-		const word = behind.startsWith("--") ? splitWords(behind, "\\")[0] : void 0;
-		if (word === void 0) return {
+		while (isBlank(text.charAt(start))) start += 1;
+		if (!text.startsWith("--", start)) return {
 			flags,
-			behind: behind.trimEnd()
+			behind: text.slice(start).trim()
 		};
-		behind = behind.slice(word.length);
+		const word = firstWord(text, start);
+		start += word.length;
 		if (word === "--") return {
 			flags,
-			behind: behind.trim()
+			behind: text.slice(start).trim()
 		};
 		flags.push(withoutQuotes(word));
 	}
@@ -265,53 +306,138 @@ function withoutQuotes(word) {
 	return word.replaceAll(/\\([\s\S])|["']/g, "$1");
 }
 // src/context/glob.ts
-const NEEDS_ESCAPE = /[.+(){}|$/]/;
-/**
-* Patterns of Go's filepath.Match, with the `**` of moby/patternmatcher: `**` and `**` with a slash stand for any
-* number of directories. Undefined where Go finds the pattern malformed.
-*/
-function globToRegExp(pattern) {
-	let source = "";
-	for (let index = 0; index < pattern.length; index += 1) {
-		const char = pattern.charAt(index);
-		if (pattern.startsWith("**", index)) {
-			index += pattern.charAt(index + 2) === "/" ? 2 : 1;
-			source += index === pattern.length - 1 ? ".*" : "(?:.*/)?";
-		} else if (char === "*") source += "[^/]*";
-		else if (char === "?") source += "[^/]";
+/** Undefined where Go finds the pattern malformed. */
+function parseGlob(pattern) {
+	const chars = [...pattern];
+	const parts = [];
+	for (let index = 0; index < chars.length; index += 1) {
+		const char = chars[index] ?? "";
+		if (char === "*" && chars[index + 1] === "*") {
+			index += chars[index + 2] === "/" ? 2 : 1;
+			parts.push({ kind: index === chars.length - 1 ? "all" : "across" });
+		} else if (char === "*") parts.push({ kind: "names" });
+		else if (char === "?") parts.push({
+			kind: "one",
+			accepts: (each) => each !== "/"
+		});
 		else if (char === "[") {
-			const end = classEnd(pattern, index);
-			if (end === void 0) return;
-			source += pattern.slice(index, end).replaceAll("[", (bracket, at) => at === 0 ? bracket : "\\[");
+			const end = classEnd(chars, index);
+			const accepts = end && classOf(chars.slice(index, end));
+			if (end === void 0 || !accepts) return;
+			parts.push({
+				kind: "one",
+				accepts
+			});
 			index = end - 1;
-		} else if (char === "\\") {
-			index += 1;
-			if (index === pattern.length) return;
-			source += escaped(pattern.charAt(index));
-		} else source += escaped(char);
+		} else {
+			index += char === "\\" ? 1 : 0;
+			const literal = chars[index];
+			if (literal === void 0) return;
+			parts.push({
+				kind: "one",
+				accepts: (each) => each === literal
+			});
+		}
 	}
-	try {
-		return new RegExp(`^${source}$`, "su");
-	} catch {
-		return;
-	}
+	return new PartsGlob(parts);
 }
 function isGlob(text) {
 	return /[*?[\\]/.test(text);
 }
+/**
+* Follows all ways through the pattern at once, one character of the path after the other, so that no pattern takes more
+* steps than its length times the path's.
+*/
+var PartsGlob = class {
+	#parts;
+	#minLength;
+	constructor(parts) {
+		this.#parts = parts;
+		this.#minLength = parts.filter(({ kind }) => kind === "one").length;
+	}
+	matches(path) {
+		if (path.length < this.#minLength) return false;
+		let places = new Places(this.#parts.length);
+		this.#enter(places, 0);
+		for (const char of path) {
+			const next = new Places(this.#parts.length);
+			for (const place of places.list) this.#step(place, char, next);
+			if (next.list.length === 0) return false;
+			places = next;
+		}
+		return places.has(this.#parts.length);
+	}
+	/** What may match nothing is passed at once. */
+	#enter(places, first) {
+		for (let place = first; places.add(place); place += 1) {
+			const kind = this.#parts[place]?.kind;
+			if (kind === void 0 || kind === "one") return;
+		}
+	}
+	#step(place, char, next) {
+		const part = this.#parts[place];
+		if (part === void 0) return;
+		if (part.kind === "one") {
+			if (part.accepts(char)) this.#enter(next, place + 1);
+		} else if (part.kind === "names") {
+			if (char !== "/") this.#enter(next, place);
+		} else if (part.kind === "all") {
+			next.add(place);
+			next.add(place + 1);
+		} else {
+			next.stay(place);
+			if (char === "/") this.#enter(next, place + 1);
+		}
+	}
+};
+/** Places in a pattern, each once; one that was only stayed at can still be entered. */
+var Places = class {
+	list = [];
+	#entered;
+	#listed;
+	constructor(length) {
+		this.#entered = new Uint8Array(length + 1);
+		this.#listed = new Uint8Array(length + 1);
+	}
+	/** False when it was entered before. */
+	add(place) {
+		if (this.#entered[place] !== 0) return false;
+		this.#entered[place] = 1;
+		this.stay(place);
+		return true;
+	}
+	stay(place) {
+		if (this.#listed[place] === 0) {
+			this.#listed[place] = 1;
+			this.list.push(place);
+		}
+	}
+	has(place) {
+		return this.#entered[place] === 1;
+	}
+};
 /** The index behind the `]` that ends the class; a `]` can be its member only behind a backslash. */
-function classEnd(pattern, start) {
-	for (let index = start + 1; index < pattern.length; index += 1) if (pattern.charAt(index) === "\\") index += 1;
-	else if (pattern.charAt(index) === "]") return index + 1;
+function classEnd(chars, start) {
+	for (let index = start + 1; index < chars.length; index += 1) if (chars[index] === "\\") index += 1;
+	else if (chars[index] === "]") return index + 1;
 }
-function escaped(char) {
-	return NEEDS_ESCAPE.test(char) || /[*?[\]\\^]/.test(char) ? `\\${char}` : char;
+/** One character is compared at a time, so that the expression cannot take long. */
+function classOf(chars) {
+	const source = chars.map((char, index) => char === "[" && index > 0 ? String.raw`\[` : char).join("");
+	try {
+		const regExp = new RegExp(`^${source}$`, "su");
+		return (char) => regExp.test(char);
+	} catch {
+		return;
+	}
 }
 // src/context/dockerfile.ts
 const OFFICIAL_SYNTAX = /^(?:docker\.io\/)?docker\/dockerfile(?:-upstream)?(?:[:@]|$)/;
 const IS_REMOTE = /^(?:[a-z][a-z0-9+.-]*:\/\/|[\w.-]+@[\w.-]+:)/i;
 /** Instructions that name nothing in the context and set no variable. */
 const INDIFFERENT = new Set("CMD ENTRYPOINT EXPOSE HEALTHCHECK LABEL MAINTAINER SHELL STOPSIGNAL USER VOLUME WORKDIR".split(" "));
+/** What is more was not written to be built. */
+const MAX_STAGES = 1e3;
 const COPY_FLAGS = "from chown chmod link parents exclude checksum keep-git-dir unpack".split(" ");
 const RUN_FLAGS = [
 	"mount",
@@ -354,6 +480,8 @@ var StageReader = class {
 	#escape;
 	#globals;
 	#stages = [];
+	/** The last of each name. */
+	#named = /* @__PURE__ */ new Map();
 	constructor(options, escapeChar) {
 		this.#options = options;
 		this.#escape = escapeChar;
@@ -377,8 +505,11 @@ var StageReader = class {
 		};
 	}
 	#dispatch(instruction, stage) {
-		if (instruction.name === "FROM") this.#stages.push(this.#startStage(instruction));
-		else if (instruction.name === "ARG") this.#declareArgs(instruction, stage);
+		if (instruction.name === "FROM") {
+			const started = this.#startStage(instruction);
+			this.#stages.push(started);
+			if (started.name !== void 0) this.#named.set(started.name, started);
+		} else if (instruction.name === "ARG") this.#declareArgs(instruction, stage);
 		else if (stage === void 0) throw new UnclearError(`line ${instruction.line}: ${instruction.name} before the first FROM`);
 		else if (instruction.name === "ENV") this.#setEnv(instruction, stage);
 		else if (instruction.name === "COPY" || instruction.name === "ADD") this.#readCopy(instruction, stage);
@@ -390,11 +521,12 @@ var StageReader = class {
 		const [image = "", as, name] = splitWords(text, this.#escape);
 		if (image === "" || as !== void 0 && (as.toUpperCase() !== "AS" || name === void 0)) throw new UnclearError(`line ${line}: FROM is not understood`);
 		const base = this.#expandReference(image, this.#globals);
-		const parent = this.#stages.findLast((stage) => stage.name !== void 0 && stage.name === base);
+		if (this.#stages.length === MAX_STAGES) throw new UnclearError(`there are more than ${MAX_STAGES} stages`);
+		const parent = base === void 0 ? void 0 : this.#named.get(base);
 		return {
 			name: name?.toLowerCase(),
 			isFromScratch: parent?.isFromScratch ?? base === "scratch",
-			variables: new Map(parent?.variables),
+			variables: new StageVariables(parent?.variables),
 			needs: base === void 0 ? [void 0] : parent === void 0 ? [] : [parent],
 			sources: [],
 			reasons: []
@@ -435,15 +567,17 @@ var StageReader = class {
 		}
 		const words = parseJsonForm(instruction.text) ?? instruction.text.split(/\s+/).filter((word) => !isHeredoc(word));
 		const hasParents = flags.some(([name, value]) => name === "parents" && value !== "false");
+		const instructionText = shown(instruction);
 		const isRemote = (text) => instruction.name === "ADD" && IS_REMOTE.test(text);
 		for (const word of words.slice(0, -1)) {
 			if (isRemote(word)) continue;
 			const path = expandWord(word, stage.variables, this.#escape);
-			if (!isRemote(path)) stage.sources.push(copySource(path, hasParents, shown(instruction)));
+			if (!isRemote(path)) stage.sources.push(copySource(path, hasParents, instructionText));
 		}
 	}
 	#readRun(instruction, stage) {
-		for (const [name, value] of parseFlags(instruction, RUN_FLAGS)) if (name === "mount") this.#readMount(value, stage, shown(instruction));
+		const instructionText = shown(instruction);
+		for (const [name, value] of parseFlags(instruction, RUN_FLAGS)) if (name === "mount") this.#readMount(value, stage, instructionText);
 	}
 	#readMount(mount, stage, instruction) {
 		if (mount.includes("\"")) throw new UnclearError("quotes in --mount are not understood here");
@@ -493,7 +627,7 @@ var StageReader = class {
 		return this.#stages.filter((stage) => needed.has(stage));
 	}
 	#find(reference) {
-		return this.#stages.findLast(({ name }) => name === reference) ?? (/^\d+$/.test(reference) ? this.#stages[Number(reference)] : void 0);
+		return this.#named.get(reference) ?? (/^\d+$/.test(reference) ? this.#stages[Number(reference)] : void 0);
 	}
 };
 /**
@@ -524,7 +658,7 @@ function parseFlags({ flags }, known) {
 function copySource(text, hasParents, instruction) {
 	const path = contextPath(text);
 	if (path.includes("\\")) throw new UnclearError(`a backslash in a path is not understood here: ${text}`);
-	if (path.split("/").some((segment) => globToRegExp(segment) === void 0)) throw new UnclearError(`not a pattern: ${text}`);
+	if (path.split("/").some((segment) => parseGlob(segment) === void 0)) throw new UnclearError(`${text} is not a valid pattern`);
 	if (!hasParents) return {
 		instruction,
 		path,
@@ -615,9 +749,9 @@ function matcher(pattern, name) {
 		const prefix = pattern.slice(0, -2);
 		return (path) => path.startsWith(prefix);
 	}
-	const regExp = globToRegExp(pattern);
-	if (regExp === void 0) throw new BottleError("usage", `${name}: not a pattern: ${JSON.stringify(pattern)}`, { hint: "mend that line; docker build refuses it too" });
-	return (path) => regExp.test(path);
+	const glob = parseGlob(pattern);
+	if (glob === void 0) throw new BottleError("usage", `${name} has an invalid pattern: ${JSON.stringify(pattern)}`, { hint: "correct that line; docker build refuses it too" });
+	return (path) => glob.matches(path);
 }
 // src/context/entries.ts
 const CHUNK_BYTES = 262144;
@@ -667,6 +801,24 @@ var Turns = class {
 		this.#signal?.throwIfAborted();
 	}
 };
+/** Whether a file of a path would be an entry if it were there: what the walk below finds out on its way. */
+function coverage({ ignore, sources }) {
+	const matchers = matchersOf(sources);
+	return (path) => {
+		const names = path.split("/");
+		let isIgnored = false;
+		let matches;
+		for (let length = 1; length <= names.length; length += 1) ({isIgnored, matches} = ignore.match(names.slice(0, length).join("/"), matches));
+		return !isIgnored && matchers.some((source) => source.covers(names));
+	};
+}
+function matchersOf(sources) {
+	return (sources ?? [{
+		instruction: "",
+		path: "",
+		isGlob: false
+	}]).map((source) => new SourceMatcher(source));
+}
 var Walk = class {
 	found = [];
 	reasons = /* @__PURE__ */ new Set();
@@ -677,18 +829,14 @@ var Walk = class {
 	constructor({ context, ignore, sources }, turns) {
 		this.#context = context;
 		this.#ignore = ignore;
-		this.#sources = (sources ?? [{
-			instruction: "",
-			path: "",
-			isGlob: false
-		}]).map((source) => new SourceMatcher(source));
+		this.#sources = matchersOf(sources);
 		this.#turns = turns;
 	}
 	/** Whether the engine would get something of what is in there. */
 	async directory(path, isCovered, ignored) {
-		if (this.#turns.isOver()) await this.#turns.next();
 		let isSent = false;
 		for (const entry of readNames(join(this.#context, path), path)) {
+			if (this.#turns.isOver()) await this.#turns.next();
 			const type = typeOf(entry);
 			if (type === void 0) continue;
 			const seen = this.#look(path === "" ? entry.name : `${path}/${entry.name}`, type, isCovered, ignored);
@@ -750,8 +898,8 @@ var SourceMatcher = class {
 	}
 };
 function segmentMatcher(segment, isGlob) {
-	const regExp = isGlob ? globToRegExp(segment.replaceAll(/\*+/g, "*")) : void 0;
-	return regExp === void 0 ? (name) => name === segment : (name) => regExp.test(name);
+	const glob = isGlob ? parseGlob(segment.replaceAll(/\*+/g, "*")) : void 0;
+	return glob === void 0 ? (name) => name === segment : (name) => glob.matches(name);
 }
 function typeOf(entry) {
 	if (entry.isDirectory()) return "directory";
@@ -761,7 +909,7 @@ function readNames(directory, path) {
 	try {
 		return readdirSync(directory, { withFileTypes: true });
 	} catch (error) {
-		throw readError(path === "" ? directory : path, error);
+		throw readError$1(path === "" ? directory : path, error);
 	}
 }
 async function readAll(found, context, turns) {
@@ -789,7 +937,7 @@ async function readAll(found, context, turns) {
 			});
 		} catch (error) {
 			turns.throwIfAborted();
-			throw error instanceof BottleError ? error : readError(path, error);
+			throw error instanceof BottleError ? error : readError$1(path, error);
 		}
 	}
 	return entries;
@@ -830,7 +978,7 @@ var FileReader = class {
 		return sum.digest("hex");
 	}
 };
-function readError(path, error) {
+function readError$1(path, error) {
 	if (path.includes("�")) {
 		const directory = posix.dirname(path);
 		const isTop = directory === ".";
@@ -841,6 +989,7 @@ function readError(path, error) {
 		});
 	}
 	if (hasErrno(error, "ENOENT", "ENOTDIR", "ELOOP", "EINVAL", "EISDIR")) return changedError(path, error);
+	if (hasErrno(error, "ENAMETOOLONG")) return fileError("cannot read the build context", error);
 	const reason = error instanceof Error ? error.message : String(error);
 	return new BottleError("io", `cannot read ${path}: ${reason}`, {
 		hint: "make it readable for this user, or list it in .dockerignore",
@@ -854,6 +1003,10 @@ function changedError(path, cause) {
 	});
 }
 // src/context/build-inputs.ts
+/** BuildKit and the engine read both whole too, and no real one is near it. */
+const MAX_FILE_BYTES = 1048576;
+/** Of a name in a directory, on every file system that we know. */
+const MAX_NAME_BYTES = 255;
 /**
 * Reads what goes into `docker build`. The same inputs have the same key on every machine.
 *
@@ -877,19 +1030,20 @@ async function readBuildInputs(options) {
 		buildArgs,
 		platform
 	});
-	const seen = await readEntries({
+	const wanted = view.reasons.length === 0 ? view.sources : void 0;
+	const narrow = {
 		context,
-		ignore,
-		sources: view.reasons.length === 0 ? view.sources : void 0,
+		ignore: ignore.rules,
+		sources: wanted,
 		signal
-	});
+	};
+	const whole = {
+		...narrow,
+		sources: void 0
+	};
+	const seen = await readEntries(narrow);
 	const reasons = [...view.reasons, ...seen.reasons];
-	const { entries } = seen.reasons.length === 0 ? seen : await readEntries({
-		context,
-		ignore,
-		sources: void 0,
-		signal
-	});
+	const { entries } = seen.reasons.length === 0 ? seen : await readEntries(whole);
 	const parts = {
 		dockerfileSha256: createHash("sha256").update(dockerfile.bytes).digest("hex"),
 		...target !== void 0 && { target },
@@ -907,11 +1061,19 @@ async function readBuildInputs(options) {
 			narrowed: reasons.length === 0
 		},
 		entries,
-		reasons
+		reasons,
+		files: {
+			dockerfile: dockerfile.path,
+			ignore: ignore.path
+		},
+		covers: coverage(reasons.length === 0 ? narrow : whole)
 	};
 }
 async function assertDirectory(context) {
-	if (!(await fs.stat(context).catch(() => void 0))?.isDirectory()) throw new BottleError("not-found", `no build context: ${context} is not a directory`, { hint: "name the directory of the build context (context)" });
+	if (!(await fs.stat(resolve(context)).catch((error) => {
+		if (hasErrno(error, "ENOENT", "ENOTDIR")) return;
+		throw readError(context, error);
+	}))?.isDirectory()) throw new BottleError("not-found", `no build context: ${context} is not a directory`, { hint: "name the directory of the build context (context)" });
 }
 async function findDockerfile({ context, file }) {
 	const paths = file === void 0 ? [join(context, "Dockerfile"), join(context, "dockerfile")] : [resolve(file)];
@@ -926,41 +1088,44 @@ async function findDockerfile({ context, file }) {
 }
 /** The ignore file beside the Dockerfile and named after it comes before the one of the context. */
 async function readIgnore(context, dockerfilePath) {
-	for (const path of [`${dockerfilePath}.dockerignore`, join(context, ".dockerignore")]) {
+	const own = `${dockerfilePath}.dockerignore`;
+	const isPossible = Buffer.byteLength(basename(own)) <= MAX_NAME_BYTES;
+	for (const path of [...isPossible ? [own] : [], join(context, ".dockerignore")]) {
 		const bytes = await readIfThere(path, [context, dirname(dockerfilePath)]);
-		if (bytes !== void 0) return new Dockerignore(bytes.toString(), basename(path));
+		if (bytes !== void 0) return {
+			rules: new Dockerignore(bytes.toString(), basename(path)),
+			path
+		};
 	}
-	return new Dockerignore("");
+	return {
+		rules: new Dockerignore(""),
+		path: void 0
+	};
 }
 /** With `roots`, links must stay inside of one of them; docker refuses a Dockerfile that does not too. */
 async function readIfThere(path, roots) {
 	try {
 		const target = await fs.realpath(path);
 		if (roots !== void 0 && !await isInside(target, roots)) throw new BottleError("usage", `${path} is a symlink that leads out of the build context`, { hint: "put the file itself there" });
-		return await readPlainFile(path, target);
+		return await readSmallFile(target, MAX_FILE_BYTES);
 	} catch (error) {
 		if (hasErrno(error, "ENOENT")) return;
-		if (error instanceof BottleError) throw error;
-		const reason = error instanceof Error ? error.message : String(error);
-		throw new BottleError("io", `cannot read ${path}: ${reason}`, {
-			hint: "make it a readable file",
-			cause: error
-		});
+		throw error instanceof BottleError ? error : readError(path, error);
 	}
+}
+function readError(path, error) {
+	if (hasErrno(error, "EINVAL", "EFBIG")) return new BottleError("usage", `${path} is not a regular file of at most ${MAX_FILE_BYTES} bytes`, {
+		hint: "put the file itself there",
+		cause: error
+	});
+	const reason = error instanceof Error ? error.message : String(error);
+	return hasErrno(error, "ENAMETOOLONG") ? fileError(`cannot read ${path}`, error) : new BottleError("io", `cannot read ${path}: ${reason}`, {
+		hint: "make it readable for this user",
+		cause: error
+	});
 }
 async function isInside(target, roots) {
 	return (await Promise.all(roots.map((root) => fs.realpath(root)))).some((root) => target.startsWith(root.endsWith("/") ? root : `${root}/`));
-}
-async function readPlainFile(path, target) {
-	const plainError = new BottleError("usage", `${path} is not a plain file`, { hint: "put a plain file there" });
-	if (!(await fs.stat(target)).isFile()) throw plainError;
-	const file = await fs.open(target, constants$1.O_RDONLY | constants$1.O_NOFOLLOW | constants$1.O_NONBLOCK);
-	try {
-		if (!(await file.stat()).isFile()) throw plainError;
-		return await file.readFile();
-	} finally {
-		await file.close();
-	}
 }
 /** As docker reads `--build-arg`: the last of a name wins, a name without a value in the environment is not set. */
 function buildArgValues(buildArgs) {

@@ -1,6 +1,7 @@
 import { t as readBuildInputs } from "./build-inputs.mjs";
 import { t as parseImageReference } from "./image-reference.mjs";
 import { n as hostGuestPlatform, r as parseGuestPlatform } from "./platform.mjs";
+import { t as warningsTo } from "./progress.mjs";
 // src/cli/build-options.ts
 function platformOf({ platform }) {
 	return platform === void 0 ? hostGuestPlatform() : parseGuestPlatform(platform);
@@ -31,4 +32,12 @@ async function readInputs({ context, file, target, buildArg }, platform, { onPro
 	});
 	return inputs;
 }
-export { platformOf as n, readInputs as r, imageName as t };
+/** Says what is in the build that no other clone has, so that its key is found nowhere else. */
+async function warnAboutOnlyHere(context, inputs, { onProgress }) {
+	const { onlyHereLines } = await import("./causes2.mjs");
+	for (const line of await onlyHereLines({
+		context,
+		...inputs
+	})) warningsTo(onProgress)(`only in this clone: ${line}`);
+}
+export { warnAboutOnlyHere as i, platformOf as n, readInputs as r, imageName as t };

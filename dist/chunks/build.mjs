@@ -1,5 +1,5 @@
 import { t as BottleError } from "./errors.mjs";
-import { i as noteChild, o as runChild } from "./child.mjs";
+import { a as noteChild, s as runChild } from "./child.mjs";
 import { i as withPrivateDir, n as scratchParent } from "./private-dir.mjs";
 import { a as ending, d as spawnDocker, i as dockerEnvironment, o as engineError } from "./command.mjs";
 import { r as inspectIfThere } from "./image.mjs";

@@ -1,5 +1,6 @@
 import { t as BottleError } from "./errors.mjs";
-import { c as git, l as itemsOf, n as headOf, s as findWorkTree, u as shellWord } from "./history.mjs";
+import { a as git, c as shellWord, i as findWorkTree, o as itemsOf } from "./remote.mjs";
+import { n as headOf } from "./history.mjs";
 import { createHash } from "node:crypto";
 import { constants as constants$1 } from "node:fs";
 import { lstat, open, readlink } from "node:fs/promises";

@@ -1,10 +1,10 @@
 import { a as hasErrno, i as fileError, t as BottleError } from "./errors.mjs";
 import { n as ownerOf, r as pidOf, t as isAlive } from "./owner.mjs";
 import { stripVTControlCharacters } from "node:util";
-import { spawn } from "node:child_process";
-import { writeFileSync } from "node:fs";
+import { readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { readFile, readdir } from "node:fs/promises";
 import { join } from "node:path";
+import { execFileSync, spawn } from "node:child_process";
 import { pipeline } from "node:stream/promises";
 import { setTimeout as setTimeout$1 } from "node:timers/promises";
 // src/host/child.ts
@@ -56,6 +56,7 @@ async function streamChild(command, args, consume, options = {}) {
 /** For `onSpawn`: notes the child in a private directory, so that it can be ended when this process is killed. */
 function noteChild(dir) {
 	return (pid) => {
+		notedDirs.add(dir);
 		try {
 			writeFileSync(join(dir, CHILD_FILE), ownerOf(pid));
 		} catch (error) {
@@ -70,9 +71,41 @@ async function endNotedChild(dir) {
 }
 /** Ends every process on this Linux machine that was started with `dir` in its environment. */
 async function endProcessesIn(dir) {
-	for (const name of await readdir("/proc")) {
-		const pid = Number(name);
-		if (Number.isInteger(pid) && pid !== process.pid && (await readFile(`/proc/${pid}/environ`, "utf8").catch(() => "")).includes(dir)) await endProcess(pid);
+	const pids = (await readdir("/proc")).map(Number).filter((pid) => Number.isInteger(pid) && pid !== process.pid);
+	const found = await Promise.all(pids.map(async (pid) => {
+		return (await readFile(`/proc/${pid}/environ`, "utf8").catch(() => "")).includes(dir) ? [pid] : [];
+	}));
+	await Promise.all(found.flat().map(endProcess));
+}
+/** Process groups of children that run. */
+const runningGroups = /* @__PURE__ */ new Set();
+/** Directories of children that may leave processes of their own behind. */
+const notedDirs = /* @__PURE__ */ new Set();
+/**
+* Ends at once whatever a child of ours is or has started, for a process that cannot wait any longer. Files stay for
+* the next run to remove.
+*/
+function killChildrenNow() {
+	for (const pid of runningGroups) killGroup(pid, "SIGKILL");
+	for (const pid of notedDirs.size === 0 ? [] : pidsNow()) {
+		const environment = environmentNow(pid);
+		if ([...notedDirs].some((dir) => environment.includes(dir))) kill(pid, "SIGKILL");
+	}
+}
+function pidsNow() {
+	return (process.platform === "linux" ? readdirSync("/proc") : execFileSync("ps", ["-axo", "pid="], { encoding: "utf8" }).split("\n")).map(Number).filter((pid) => Number.isInteger(pid) && pid > 1 && pid !== process.pid);
+}
+function environmentNow(pid) {
+	try {
+		return process.platform === "linux" ? readFileSync(`/proc/${pid}/environ`, "utf8") : execFileSync("ps", [
+			"eww",
+			"-o",
+			"command=",
+			"-p",
+			String(pid)
+		], { encoding: "utf8" });
+	} catch {
+		return "";
 	}
 }
 /** SIGTERM, and SIGKILL two seconds later. A negative pid means the process group, as for kill(2). */
@@ -97,11 +130,14 @@ function start(command, args, options) {
 		],
 		detached: true
 	});
-	if (child.pid !== void 0) try {
-		options.onSpawn?.(child.pid);
-	} catch (error) {
-		killGroup(child.pid, "SIGKILL");
-		throw error;
+	if (child.pid !== void 0) {
+		runningGroups.add(child.pid);
+		try {
+			options.onSpawn?.(child.pid);
+		} catch (error) {
+			killGroup(child.pid, "SIGKILL");
+			throw error;
+		}
 	}
 	pipeline(options.input ?? [], child.stdin).catch((error) => {
 		if (!hasErrno(error, "EPIPE", "ERR_STREAM_PREMATURE_CLOSE")) killGroup(child.pid, "SIGTERM");
@@ -141,6 +177,7 @@ function start(command, args, options) {
 			});
 		});
 	}).finally(() => {
+		runningGroups.delete(child.pid ?? 0);
 		clearTimeout(timeout);
 		if (killTimer !== void 0) {
 			clearTimeout(killTimer);
@@ -164,7 +201,10 @@ function kill(pid, signal) {
 		process.kill(pid, signal);
 	} catch {}
 }
-/** Cuts output into lines. What a carriage return ends is progress, soon overwritten: passed on, not kept. */
+/**
+* Cuts output into lines. Text that more text follows behind a carriage return is progress, soon overwritten: passed on, not
+* kept. A carriage return before a line feed or at the very end overwrites nothing.
+*/
 var LineReader = class {
 	#onLine;
 	#partial = /* @__PURE__ */ new Map();
@@ -175,22 +215,22 @@ var LineReader = class {
 	read(stream) {
 		stream.setEncoding("utf8");
 		stream.on("data", (text) => {
-			const segments = ((this.#partial.get(stream) ?? "") + text).split(/(?<=\r\n|\r|\n)/);
+			const segments = ((this.#partial.get(stream) ?? "") + text).split(/(?<=\n)|(?<=\r)(?=[^\r\n])/);
 			const last = segments.at(-1) ?? "";
-			const isPartial = !/[\r\n]$/.test(last) && last.length <= MAX_LINE_CHARS;
+			const isPartial = !last.endsWith("\n") && last.length <= MAX_LINE_CHARS;
 			this.#partial.set(stream, isPartial ? last : "");
-			for (const segment of isPartial ? segments.slice(0, -1) : segments) this.#add(segment);
+			for (const segment of isPartial ? segments.slice(0, -1) : segments) this.#add(segment, { isOverwritten: segment.endsWith("\r") });
 		});
 	}
 	finish() {
-		for (const rest of this.#partial.values()) this.#add(rest);
+		for (const rest of this.#partial.values()) this.#add(rest, { isOverwritten: false });
 		this.#partial.clear();
 		return this.tail;
 	}
-	#add(segment) {
+	#add(segment, { isOverwritten }) {
 		const line = printable(segment).slice(0, MAX_LINE_CHARS).trimEnd();
 		if (line === "") return;
-		if (!segment.endsWith("\r")) {
+		if (!isOverwritten) {
 			this.tail.push(line);
 			if (this.tail.length > TAIL_LINES) this.tail.shift();
 		}
@@ -201,4 +241,4 @@ var LineReader = class {
 function printable(text) {
 	return stripVTControlCharacters(text).replace(/[^\P{Cc}\t]/gu, "");
 }
-export { readChild as a, noteChild as i, endProcess as n, runChild as o, endProcessesIn as r, streamChild as s, endNotedChild as t };
+export { noteChild as a, streamChild as c, killChildrenNow as i, endProcess as n, readChild as o, endProcessesIn as r, runChild as s, endNotedChild as t };

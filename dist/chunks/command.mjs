@@ -1,5 +1,5 @@
 import { a as hasErrno, t as BottleError } from "./errors.mjs";
-import { a as readChild } from "./child.mjs";
+import { o as readChild } from "./child.mjs";
 // src/docker/command.ts
 /** Short commands on the engine end within seconds or not at all. */
 const SHORT_TIMEOUT_MS = 6e4;

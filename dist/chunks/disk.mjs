@@ -14,8 +14,8 @@ async function requireFreeBytes(dir, bytes, purpose) {
 	const neededBytes = bytes + SPARE_BYTES;
 	const { bavail, bsize, files, ffree } = await statFileSystem(dir);
 	const free = bavail * bsize;
-	if (free < neededBytes) throw new BottleError("cannot-write", `${formatBytes(neededBytes)} needed in ${dir} for ${purpose}, ${formatBytes(free)} free`, { hint: "free some disk space, or use another disk for the store or TMPDIR" });
-	if (files > 0 && ffree === 0) throw new BottleError("cannot-write", `no inodes left in ${dir} for ${purpose}, though ${formatBytes(free)} are free`, { hint: "remove some files, however small, or use another disk for the store or TMPDIR" });
+	if (free < neededBytes) throw new BottleError("cannot-write", `${formatBytes(neededBytes)} needed in ${dir} for ${purpose}, ${formatBytes(free)} free`, { hint: `free some disk space in ${dir}, or use a directory on another disk` });
+	if (files > 0 && ffree === 0) throw new BottleError("cannot-write", `no inodes left in ${dir} for ${purpose}, though ${formatBytes(free)} are free`, { hint: `remove some files there, however small, or use a directory on another disk` });
 }
 async function statFileSystem(dir) {
 	try {

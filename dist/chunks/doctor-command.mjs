@@ -1,12 +1,13 @@
+import { s as engineFacts } from "./command.mjs";
 import { o as isDamage, t as BottleError } from "./errors.mjs";
 import { n as freeBytes, t as formatBytes } from "./disk.mjs";
-import { a as scratchParent } from "./lock.mjs";
-import { a as engineFacts } from "./docker.mjs";
-import { a as glibcVersion, i as findSmolvm, o as judgeVersion, u as requireVirtualization } from "./smolvm.mjs";
+import { n as scratchParent } from "./private-dir.mjs";
+import { a as versionNote, n as findSmolvm, o as versionRefusal, t as NEWEST_TESTED_VERSION } from "./smolvm.mjs";
+import { c as memoryBytes, l as memoryWarning, u as requireVirtualization } from "./virtualization.mjs";
 import { n as githubSite } from "./github.mjs";
-import { s as redacted } from "./http.mjs";
+import { i as redacted } from "./server-url.mjs";
 import { n as readSidecar } from "./verify.mjs";
-import { c as storeDir } from "./kept.mjs";
+import { c as storeDir } from "./location.mjs";
 import { t as Store } from "./store.mjs";
 import { styleText } from "node:util";
 import * as fs from "node:fs/promises";
@@ -15,50 +16,67 @@ import * as fs from "node:fs/promises";
 const COMFORTABLE_BYTES = 8e9;
 /** `claude-bottle doctor`: a line for each thing that packing needs; 78 when one of them is missing. */
 async function runDoctor(options, output, signal) {
-	const dir = storeDir(options.store);
+	const engine = engineFacts(signal);
 	const checks = [
-		["docker", () => checkDocker(signal)],
-		["image ID", () => checkImageId(signal)],
+		["docker", () => checkDocker(engine)],
+		["image ID", () => checkImageId(engine)],
 		["smolvm", checkSmolvm],
 		["machine", checkVirtualization],
+		["memory", checkMemory],
 		["scratch", () => checkDisk(scratchParent(), "TMPDIR")],
-		["store", () => checkStore(dir)],
+		["store", async () => await checkStore(storeDir(options.store))],
 		["umask", checkUmask],
 		["token", checkToken],
 		["proxy", checkProxy]
 	];
-	const findings = await Promise.all(checks.map(async ([name, check]) => ({
+	const findings = (await Promise.all(checks.map(async ([name, check]) => ({
 		name,
-		...await check().catch(failure)
-	})));
-	output.result({ findings }, findings.flatMap(({ name, state, detail, fix }) => [`${colored(state)}  ${name.padEnd(8)} ${detail}`, ...fix === void 0 ? [] : [`      fix: ${fix}`]]));
+		finding: await check().catch(failure)
+	})))).flatMap(({ name, finding }) => finding === void 0 ? [] : [{
+		name,
+		...finding
+	}]);
+	output.result({ findings }, findings.flatMap(({ name, state, detail, lines = [], fix }) => [
+		`${state.padEnd(4)}  ${name.padEnd(8)} ${detail}`,
+		...lines.map((line) => `      | ${line}`),
+		...fix === void 0 ? [] : [`      fix: ${fix}`]
+	]), colored);
 	return findings.some(({ state }) => state === "fail") ? 78 : 0;
 }
-function colored(state) {
-	return styleText({
+function colored(line) {
+	const color = {
 		ok: "green",
 		warn: "yellow",
 		fail: "red"
-	}[state], state.padEnd(4), { stream: process.stdout });
+	};
+	return line.replace(/^(?:ok|warn|fail)\b/, (state) => styleText(color[state], state, { stream: process.stdout }));
 }
 function failure(error) {
-	if (error instanceof BottleError) return {
-		state: "fail",
-		detail: error.message,
-		fix: error.hint
-	};
+	if (error instanceof BottleError) {
+		const { message, details, hint } = error;
+		return {
+			state: "fail",
+			detail: message,
+			...details.length > 0 && { lines: details },
+			fix: hint
+		};
+	}
 	throw error;
 }
-async function checkDocker(signal) {
-	const { version, store } = await engineFacts(signal);
+async function checkDocker(engine) {
+	const { version, store } = await engine;
 	return {
 		state: "ok",
 		detail: `engine ${version}, ${store} image store`
 	};
 }
-/** Whether claude-bottle's next build gets the ID of the last one; `fetch` and `bind` try it out. */
-async function checkImageId(signal) {
-	const { store } = await engineFacts(signal);
+/**
+* Whether claude-bottle's next build gets the ID of the last one; `fetch` and `bind` try it out. Undefined without an engine,
+* of which another line speaks.
+*/
+async function checkImageId(engine) {
+	const { store } = await engine.catch(() => ({ store: void 0 }));
+	if (store === void 0) return;
 	if (store === "classic" || process.env.BUILDX_NO_DEFAULT_ATTESTATIONS) return {
 		state: "ok",
 		detail: "a cached build keeps its image ID"
@@ -105,12 +123,28 @@ async function checkProxy() {
 	};
 }
 async function checkSmolvm() {
-	const smolvm = await findSmolvm();
-	const { refusal, warning } = judgeVersion(smolvm.version, glibcVersion());
+	const { version, path } = await findSmolvm();
+	const refusal = versionRefusal(version);
+	const note = versionNote(version);
+	if (refusal !== void 0) return {
+		state: "fail",
+		detail: refusal,
+		fix: `install smolvm ${NEWEST_TESTED_VERSION}`
+	};
 	return {
-		state: refusal !== void 0 ? "fail" : warning !== void 0 ? "warn" : "ok",
-		detail: refusal ?? warning ?? `${smolvm.version}, ${smolvm.path}`,
-		fix: (refusal ?? warning) && "install a newer smolvm"
+		state: note.startsWith("newer") ? "warn" : "ok",
+		detail: `${version}, ${note}; ${path}`
+	};
+}
+async function checkMemory() {
+	const warning = memoryWarning();
+	return warning === void 0 ? {
+		state: "ok",
+		detail: formatBytes(memoryBytes())
+	} : {
+		state: "warn",
+		detail: warning,
+		fix: "pack on a larger machine if it ends like that"
 	};
 }
 async function checkVirtualization() {

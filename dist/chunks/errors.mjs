@@ -20,6 +20,7 @@ const EXIT_CODES = {
 	authentication: 77,
 	"docker-not-permitted": 77,
 	"docker-missing": 78,
+	"git-failed": 78,
 	"smolvm-missing": 78,
 	"smolvm-unsupported": 78,
 	"kvm-unavailable": 78,
@@ -30,6 +31,7 @@ const EXIT_CODES = {
 	"build-failed": 1,
 	"registry-failed": 1,
 	"pack-failed": 1,
+	"smoke-test-failed": 1,
 	"timed-out": 1
 };
 /** A failure the user is told about: what happened, with the value, and one thing to do. */
@@ -39,11 +41,14 @@ var BottleError = class extends Error {
 	hint;
 	/** Lines to show below the message, such as the end of a build log. */
 	details;
+	/** The permission that a workflow's job lacks, as YAML has it: `packages: write`. */
+	permission;
 	constructor(code, message, options = {}) {
 		super(message, options.cause === void 0 ? void 0 : { cause: options.cause });
 		this.code = code;
 		this.hint = options.hint;
 		this.details = options.details ?? [];
+		this.permission = options.permission;
 	}
 	get exitCode() {
 		return EXIT_CODES[this.code];
@@ -76,10 +81,19 @@ function fileError(action, error) {
 		hint: "make the directory writable for this user, or use another one for the store or TMPDIR",
 		cause: error
 	});
+	if (hasErrno(error, "ENAMETOOLONG")) return new BottleError("usage", `${action}: the name is too long (${reason})`, {
+		hint: "use names of at most 255 bytes, in a path of at most 4095",
+		cause: error
+	});
 	return new BottleError("io", `${action}: ${reason}`, { cause: error });
 }
 /** What we did not foresee is a bug of ours; `hint` says what its report needs. */
 function asBottleError(error, hint) {
+	if (error instanceof Error && "syscall" in error && error.syscall === "uv_cwd") return new BottleError("not-found", "the working directory has been deleted", {
+		hint: "change to a directory that exists",
+		cause: error
+	});
+	if (hasErrno(error, "ENAMETOOLONG")) return fileError("cannot use a path", error);
 	return error instanceof BottleError ? error : new BottleError("internal", `unexpected: ${error instanceof Error ? error.message : error}`, {
 		hint,
 		cause: error

@@ -1,4 +1,9 @@
 import { a as hasErrno, t as BottleError } from "./errors.mjs";
+import { r as requireNotAnothers } from "./bind.mjs";
+import { c as storeDir } from "./location.mjs";
+import { t as Store } from "./store.mjs";
+import { n as platformOf, t as imageName } from "./build-options.mjs";
+import { t as checkoutOrigin } from "./checkout-origin.mjs";
 import { t as fetchAndBind } from "./fetch-command2.mjs";
 import { once } from "node:events";
 import { spawn } from "node:child_process";
@@ -18,17 +23,35 @@ async function runExec(command, options, { output, signal, releaseSignals }) {
 	const [program, ...args] = command;
 	if (program === void 0) throw new BottleError("usage", "exec has no command to run", { hint: "claude-bottle exec -- COMMAND [ARGUMENT…]" });
 	process.env.BUILDX_NO_DEFAULT_ATTESTATIONS = "1";
+	process.env.DOCKER_DEFAULT_PLATFORM = platformOf(options);
 	if (options.image !== void 0) process.env.CLAUDE_BOTTLE_IMAGE = options.image;
 	try {
 		await fetchAndBind(options, output, signal);
 	} catch (error) {
 		if (!(error instanceof BottleError) || !GOES_ON.includes(error.exitCode)) throw error;
 		output.error(error);
+		await requireOwnName(options, output, signal);
 		output.note(`going on without a prebuilt sidecar: ${program}`);
 	}
 	signal.throwIfAborted();
 	releaseSignals();
 	return await runInForeground(program, args);
+}
+/** claude-bottle starts what it finds, whoever has brought that. */
+async function requireOwnName(options, output, signal) {
+	const { onProgress } = output;
+	await requireNotAnothers({
+		store: await Store.open(storeDir(options.store), onProgress),
+		origin: await checkoutOrigin(options),
+		build: {
+			...options,
+			image: imageName(options.image),
+			buildArgs: options.buildArg
+		},
+		platform: platformOf(options),
+		signal,
+		onProgress
+	});
 }
 /**
 * The command shares our terminal, and gets from it what is typed there (SIGINT, SIGQUIT): that is its business alone.

@@ -1,4 +1,8 @@
-import { t as changedSince } from "./git.mjs";
+import { t as BottleError } from "./errors.mjs";
+import { a as otherLineEndings, i as differencesSince, o as readWorkingFile, r as archivedEntries, t as causeLine } from "./causes.mjs";
+import { n as entriesSha256, t as buildArgsSha256 } from "./inputs-key.mjs";
+import { createHash } from "node:crypto";
+import { basename, dirname } from "node:path";
 // src/fetch/explain-miss.ts
 const MAX_LISTED_FILES = 10;
 /** For a user who got nothing: the server, the nearest sidecar that is published, and what differs from it here. */
@@ -14,23 +18,90 @@ async function explainMiss(nearest, inputs, checkout, aboutServer) {
 	];
 }
 /** What makes the key of a checkout another one than a record's; nothing when they are equal. */
-async function differencesFrom({ inputs: there, platform, source }, { record: here, entries }, checkout) {
+async function differencesFrom({ inputs: there, platform, source }, inputs, checkout) {
 	if (there === void 0) return ["it was packed from an image, not from inputs"];
+	const { record: here } = inputs;
+	const [hasArgs, hadArgs] = [here, there].map(({ buildArgsSha256: sha256 }) => sha256 !== buildArgsSha256(/* @__PURE__ */ new Map()));
 	return [
 		...platform === checkout.platform ? [] : [`the platform: ${checkout.platform} here, ${platform} there`],
-		...there.dockerfileSha256 === here.dockerfileSha256 ? [] : ["the Dockerfile"],
+		...there.dockerfileSha256 === here.dockerfileSha256 ? [] : [await dockerfileLine(there.dockerfileSha256, inputs, source?.commit)],
 		...there.target === here.target ? [] : [`the target: ${here.target ?? "none"} here, ${there.target ?? "none"} there`],
-		...there.buildArgsSha256 === here.buildArgsSha256 ? [] : ["the build arguments"],
-		...there.entriesSha256 === here.entriesSha256 ? [] : await differingFiles(source?.commit, entries, checkout.context)
+		...there.buildArgsSha256 === here.buildArgsSha256 ? [] : [`the build arguments: ${hasArgs ? "some" : "none"} here, ${hadArgs ? "others" : "none"} there`],
+		...there.entriesSha256 === here.entriesSha256 ? [] : await whereGitAnswers("the files in the build context differ", () => fileLines(there.entriesSha256, inputs, checkout.context, source?.commit))
 	];
 }
-/** The record has one hash for all files; git knows which have changed since its commit. */
-async function differingFiles(commit, entries, context) {
-	const changed = commit === void 0 ? void 0 : await changedSince(context, commit);
-	if (changed === void 0) return ["files in the build context (which ones cannot be told without its commit)"];
-	const seen = new Set(entries.map(({ path }) => path));
-	const inBuild = changed.filter(({ path, isGone }) => isGone || seen.has(path.normalize("NFC")));
-	const rest = inBuild.length - MAX_LISTED_FILES;
-	return inBuild.length === 0 ? ["files in the build context that git does not follow"] : [...inBuild.slice(0, MAX_LISTED_FILES).map(({ path, isGone }) => isGone ? `${path} (deleted)` : path), ...rest > 0 ? [`${rest} more files`] : []];
+/** A miss is not explained away by a git that refuses; its reason is one more line. */
+async function whereGitAnswers(what, ask) {
+	try {
+		return await ask();
+	} catch (error) {
+		if (error instanceof BottleError && error.code === "git-failed") return [`${what}; ${error.message}${error.hint === void 0 ? "" : `; ${error.hint}`}`];
+		throw error;
+	}
+}
+async function dockerfileLine(sha256There, { files }, commit) {
+	const name = basename(files.dockerfile);
+	const file = await readWorkingFile(files.dockerfile, "sha1");
+	if ((file === void 0 ? [] : otherLineEndings(file)).some((bytes) => createHash("sha256").update(bytes).digest("hex") === sha256There)) return `the Dockerfile: ${causeLine({
+		path: name,
+		cause: "line-endings",
+		count: 1
+	})}`;
+	return `the Dockerfile: ${(await whereGitAnswers(name, () => causesOfFile(files.dockerfile, commit)))[0] ?? `${name} is not the one that was built there (--file)`}`;
+}
+/** Of a file that decides about the build without being part of it. */
+async function causesOfFile(path, commit) {
+	const name = basename(path);
+	return ((await differencesSince(commit, {
+		context: dirname(path),
+		entries: [{
+			type: "file",
+			path: name,
+			executable: false,
+			sha256: ""
+		}],
+		covers: (each) => each === name
+	}))?.differences ?? []).filter(({ cause }) => cause !== "execute-bit").map(causeLine);
+}
+/** The record has one hash for all files; git knows what a clone of its commit has. */
+async function fileLines(entriesThere, { entries, covers, files }, context, commit) {
+	const compared = await differencesSince(commit, {
+		context,
+		entries,
+		covers
+	});
+	if (compared === void 0) return ["files in the build context; this is not a git checkout, so it is not known which ones"];
+	const { differences, knowsCommit, lfsPointers } = compared;
+	const isIgnoreFileListed = entries.some(({ path }) => path === files.ignore);
+	const rules = files.ignore === void 0 || isIgnoreFileListed ? [] : await causesOfFile(files.ignore, commit);
+	const lines = [.../* @__PURE__ */ new Set([...rules, ...differences.map(causeLine)])];
+	const rest = lines.length - MAX_LISTED_FILES;
+	return [
+		...lines.slice(0, MAX_LISTED_FILES),
+		...rest > 0 ? [`${rest} more files`] : [],
+		...knowsCommit || commit === void 0 ? [] : [`this clone does not have commit ${commit.slice(0, 12)}, so only what is not committed here is listed: git fetch --unshallow, or git fetch origin`],
+		...lines.length === 0 && (knowsCommit || commit === void 0) ? [await whyNothingDiffers(entriesThere, {
+			context,
+			entries,
+			covers
+		}, lfsPointers)] : []
+	];
+}
+/** Here all files are those of the commit, and so they were not there. */
+async function whyNothingDiffers(entriesThere, inputs, lfsPointers) {
+	const { entries } = inputs;
+	const archived = await archivedEntries(inputs);
+	if (archived.length < entries.length && entriesSha256(archived) === entriesThere) {
+		const kept = new Set(archived.map(({ path }) => path));
+		return `${entries.filter(({ type, path }) => type !== "directory" && !kept.has(path))[0]?.path} and all that .gitattributes marks with export-ignore was not there: install git on the runner before actions/checkout, which otherwise unpacks an archive`;
+	}
+	const asPointers = entries.map((entry) => {
+		const sha256 = entry.type === "file" ? lfsPointers.get(entry.path) : void 0;
+		return sha256 === void 0 ? entry : {
+			...entry,
+			sha256
+		};
+	});
+	return lfsPointers.size > 0 && entriesSha256(asPointers) === entriesThere ? `${[...lfsPointers.keys()][0]} and all that Git LFS keeps were pointers there: set lfs: true for actions/checkout` : "files in the build context: here they are those of the commit, so that there the build had others, such as what an earlier step had made; list such files in .dockerignore";
 }
 export { explainMiss as n, differencesFrom as t };

@@ -1,15 +1,15 @@
-import { t as bindSidecar } from "./bind.mjs";
 import { t as BottleError } from "./errors.mjs";
+import { n as bindSidecar, t as REPLACE_HINT } from "./bind.mjs";
 import { n as explainMiss } from "./explain-miss2.mjs";
-import { n as judgeOffer, r as fetchSidecar, t as acceptsStored } from "./trust.mjs";
-import { c as requireLocked, i as parseSourceAddress, s as readLockFile, t as openSources } from "./sources.mjs";
+import { c as fetchSidecar, i as readLockFile, o as requireLocked, t as openSources } from "./sources.mjs";
 import { t as formatBytes } from "./disk.mjs";
+import { c as storeDir, g as originOfCheckout, r as isDefaultStore } from "./location.mjs";
 import { n as hostGuestPlatform } from "./platform.mjs";
 import { t as isOlder } from "./version.mjs";
-import { i as findSmolvm, l as requireSupported } from "./smolvm.mjs";
-import { n as warningsTo } from "./progress.mjs";
-import { c as storeDir, i as isDefaultStore } from "./kept.mjs";
+import { n as findSmolvm, r as requireSupported } from "./smolvm.mjs";
+import { t as warningsTo } from "./progress.mjs";
 import { t as Store } from "./store.mjs";
+import { r as sweepStore } from "./sweep.mjs";
 import { n as platformOf, r as readInputs, t as imageName } from "./build-options.mjs";
 import { t as trustOf } from "./trust-options.mjs";
 import { stat } from "node:fs/promises";
@@ -19,7 +19,7 @@ import { join } from "node:path";
 async function runFetch(options, output, signal) {
 	const { platform, key, result, bound } = await fetchAndBind(options, output, signal);
 	const { status, record, source, address, skipped, provenance } = result;
-	const path = bound?.path ?? result.path;
+	const path = bound === void 0 || bound.outcome === "kept" ? result.stored?.path : bound.path;
 	const isFound = bound !== void 0 && await isFile(bound.path);
 	if (bound !== void 0 && !isFound) throw new BottleError("io", `${bound.path} was put there, and is gone again`, { hint: "look for what cleans up that directory, and fetch again" });
 	const { sha256, sizeBytes } = record.sidecar;
@@ -43,7 +43,7 @@ async function runFetch(options, output, signal) {
 }
 /** @param isSeen whether claude-bottle looks into this store */
 function summaryOf(result, bound, isSeen) {
-	const { status, record, source, path, provenance } = result;
+	const { status, record, source, stored, provenance } = result;
 	const size = formatBytes(record.sidecar.sizeBytes);
 	const commit = record.source === void 0 ? "" : `, packed from commit ${record.source.commit.slice(0, 12)}`;
 	const first = {
@@ -55,13 +55,13 @@ function summaryOf(result, bound, isSeen) {
 	if (bound === void 0) return [
 		first,
 		...origin,
-		...path === void 0 ? [] : [`not bound     ${path}`]
+		...stored === void 0 ? [] : [`not bound     ${stored.path}`]
 	];
 	const because = bound.proof === "content" ? "same layers and runtime config" : "same inputs";
 	return [
 		first,
 		...origin,
-		bound.outcome === "kept" ? `kept          claude-bottle has packed ${bound.id16} itself; that sidecar is good and stays` : `bound         to the image ID ${bound.id16} that is built here: ${because}`,
+		bound.outcome === "kept" ? `not bound     ${bound.id16} has a good sidecar of another origin (${bound.keptOrigin}); ${REPLACE_HINT}` : `bound         to the image ID ${bound.id16} that is built here: ${because}`,
 		isSeen ? `next start    finds ${bound.path}` : `next start    does not look here, only into ~/.cache/claude-bottle/smolmachines: ${bound.path}`
 	];
 }
@@ -81,10 +81,12 @@ async function fetchAndBind(options, output, signal) {
 	const { key } = inputs.record;
 	const locked = options.locked && requireLocked(await readLockFile(join(context, "claude-bottle.lock")), platform, key);
 	const from = locked?.address ?? options.from;
-	const store = await Store.open(storeDir(options.store));
-	if (!dryRun) await store.sweep(onWarning);
-	const address = from === void 0 ? void 0 : parseSourceAddress(from);
-	const { tools, sources, aboutServer, forBuild } = await openSources(context, options, address, output, signal);
+	const store = await Store.open(storeDir(options.store), onProgress);
+	if (!dryRun) await sweepStore(store);
+	const { tools, sources, aboutServer, forBuild } = await openSources(context, options, {
+		address: from,
+		isLocked: locked !== void 0
+	}, output, signal);
 	const wanted = forBuild({
 		key,
 		platform
@@ -102,16 +104,9 @@ async function fetchAndBind(options, output, signal) {
 			sources,
 			offline,
 			dryRun,
-			http: tools.http,
+			tools,
+			trust,
 			requireUsable: (record) => requireUsable(record, onWarning),
-			judge: (offer) => judgeOffer(offer, wanted, trust, {
-				store,
-				tools
-			}),
-			acceptsStored: (record) => acceptsStored(record, wanted, trust, {
-				store,
-				tools
-			}),
 			explainMiss: (nearest) => explainMiss(nearest, inputs, {
 				platform,
 				context
@@ -122,10 +117,12 @@ async function fetchAndBind(options, output, signal) {
 	} finally {
 		tools.http.close();
 	}
-	const bound = options.bind && !dryRun && isForThisMachine(platform, output) ? await bindSidecar({
+	const { stored } = result;
+	const bound = options.bind && stored !== void 0 && !dryRun && isForThisMachine(platform, output) ? await bindSidecar({
 		store,
-		record: result.record,
-		verified: result.verified,
+		stored,
+		origin: originOfCheckout(wanted.serverUrl, wanted.repository),
+		required: trust.provenance === "required",
 		build: {
 			...options,
 			image,
@@ -168,7 +165,7 @@ function isForThisMachine(platform, output) {
 async function requireUsable(record, onWarning) {
 	const smolvm = await findSmolvm().catch(() => void 0);
 	if (smolvm === void 0) return;
-	requireSupported(smolvm, onWarning);
+	requireSupported(smolvm);
 	if (isOlder(smolvm.version, record.smolvm.version)) onWarning(`packed with smolvm ${record.smolvm.version}, and ${smolvm.version} is installed: update it if a start fails`);
 }
 export { runFetch as n, fetchAndBind as t };

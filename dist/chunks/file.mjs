@@ -1,12 +1,9 @@
 import { a as hasErrno, i as fileError, t as BottleError } from "./errors.mjs";
-import { C as _nonnegative, D as $constructor, E as $ZodISODateTime, T as _regex, _ as string, a as boolean, b as _isoDateTime, c as looseObject, g as refine, i as array, n as _enum, o as int, p as optional, s as literal, t as ZodMiniStringFormat } from "./schemas.mjs";
-import { i as shownText } from "./shown-text.mjs";
-import { t as GUEST_PLATFORMS } from "./platform.mjs";
-import { i as thisOwner, t as isAlive } from "./owner.mjs";
-import { n as isDigest } from "./image-id.mjs";
 import { r as requireFreeBytes } from "./disk.mjs";
+import { i as thisOwner, t as isAlive } from "./owner.mjs";
 import { t as readSmallFile } from "./small-file.mjs";
-import { t as canonicalize } from "./canonicalize.mjs";
+import { t as syncDirectory } from "./sync.mjs";
+import { i as readableRecord, r as packRecordSchema } from "./pack-record.mjs";
 import { t as parseJson } from "./json.mjs";
 import { r as damaged } from "./frame-reader.mjs";
 import { n as readSidecar, r as verifySidecar } from "./verify.mjs";
@@ -16,130 +13,6 @@ import { constants as constants$1, createWriteStream } from "node:fs";
 import * as fs from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
-// node_modules/zod/v4/mini/iso.js
-const ZodMiniISODateTime = /*@__PURE__*/ $constructor("ZodMiniISODateTime", (inst, def) => {
-	$ZodISODateTime.init(inst, def);
-	ZodMiniStringFormat.init(inst, def);
-});
-// @__NO_SIDE_EFFECTS__
-function datetime(params) {
-	return _isoDateTime(ZodMiniISODateTime, params);
-}
-// src/host/sync.ts
-async function syncFile(path) {
-	const file = await fs.open(path, "r");
-	try {
-		await file.sync();
-	} finally {
-		await file.close();
-	}
-}
-/** Some file systems cannot sync a directory; then the rename is as durable as they make it. */
-async function syncDirectory(path) {
-	const dir = await fs.open(path, "r");
-	try {
-		await dir.sync();
-	} catch (error) {
-		if (!hasErrno(error, "EINVAL", "ENOTSUP", "EPERM", "EISDIR")) throw error;
-	} finally {
-		await dir.close();
-	}
-}
-/** What can write a sidecar. */
-const PACKERS = ["smolvm", "direct"];
-const digest = string().check(refine(isDigest));
-const sha256 = string().check(_regex(/^[0-9a-f]{64}$/));
-const sizeBytes = int().check(_nonnegative());
-/**
-* The pack record: what is known of one sidecar and of the image that it was packed from. What a later version adds to it is
-* kept, since the record as a whole is what is signed.
-*/
-const packRecordSchema = looseObject({
-	version: literal(1),
-	platform: _enum(GUEST_PLATFORMS),
-	image: looseObject({
-		id: digest,
-		/** Absent where the engine does not tell: the containerd image store. */
-		configDigest: optional(digest),
-		/** Absent where the image has none: the classic image store. */
-		manifestDigest: optional(digest),
-		layers: array(digest),
-		/** `runtimeConfigSha256` of the image's environment, command, user and so on. */
-		runtimeConfigSha256: sha256
-	}),
-	/** The one-layer image that smolvm pulled; a sidecar's manifest names its config. */
-	flattened: looseObject({
-		configDigest: digest,
-		layerDigest: digest,
-		layerSizeBytes: sizeBytes
-	}),
-	sidecar: looseObject({
-		sha256,
-		sizeBytes,
-		crc32: string().check(_regex(/^[0-9a-f]{8}$/))
-	}),
-	smolvm: looseObject({
-		version: shownText,
-		cpus: optional(int()),
-		memMib: optional(int())
-	}),
-	/** What wrote the sidecar; `smolvm` where it is absent. */
-	packer: optional(_enum(PACKERS)),
-	/** Of packer smolvm. */
-	hop: optional(_enum(["embedded", "container"])),
-	/** The canonical form of the sidecar (docs/sidecar-format.md). */
-	format: optional(looseObject({
-		version: int(),
-		/** The version of the zstd library: another one may compress the same content to other bytes. */
-		zstd: shownText,
-		/** SOURCE_DATE_EPOCH: no time in the layer is later. */
-		latestSeconds: optional(sizeBytes),
-		/** The smolvm whose agent and disk template are in a sidecar of packer direct. */
-		parts: optional(shownText)
-	})),
-	/** The frame index, by which only what has changed is fetched. */
-	frames: optional(looseObject({
-		sha256,
-		sizeBytes
-	})),
-	packedAt: /* @__PURE__ */ datetime(),
-	/** What went into `docker build`; absent where an image was packed as it was found. */
-	inputs: optional(looseObject({
-		key: sha256,
-		dockerfileSha256: sha256,
-		target: optional(shownText),
-		buildArgsSha256: sha256,
-		entriesSha256: sha256,
-		/** Whether the key covers only what the Dockerfile can see, or the whole context. */
-		narrowed: boolean()
-	})),
-	/** The workflow run that published it. */
-	source: optional(looseObject({
-		repository: shownText,
-		repositoryId: optional(shownText),
-		commit: string().check(_regex(/^[0-9a-f]{40,64}$/)),
-		ref: shownText,
-		event: shownText,
-		runId: string().check(_regex(/^\d{1,20}$/)),
-		runAttempt: int()
-	}))
-});
-/** For where one that cannot be read counts as none; `fetch` says what is wrong with it (`parseRecord`). */
-function readableRecord(json) {
-	try {
-		return packRecordSchema.safeParse(parseJson(json)).data;
-	} catch {
-		return;
-	}
-}
-/** `owner/name`: GitHub's names differ in case only on paper. */
-function isSameRepository(one, other) {
-	return one.toLowerCase() === other.toLowerCase();
-}
-/** Equal for equal runtime configs, whatever the order of their keys (RFC 8785). */
-function runtimeConfigSha256(config) {
-	return createHash("sha256").update(canonicalize(config) ?? "").digest("hex");
-}
 // src/identity/published-name.ts
 /** A Sigstore bundle is published beside its sidecar under the name with this behind it. */
 const BUNDLE_SUFFIX = ".sigstore.json";
@@ -325,8 +198,9 @@ async function readRecord(path) {
 	const json = await readSmallFile(path, MAX_RECORD_BYTES).catch(() => void 0);
 	return json && readableRecord(json.toString());
 }
+/** The same text for equal records, wherever they come from: its SHA-256 tells whether a record is published already. */
 function formatRecord(record) {
-	return `${JSON.stringify(record, void 0, 2)}\n`;
+	return `${JSON.stringify(packRecordSchema.parse(record), void 0, 2)}\n`;
 }
 /** The Sigstore bundle beside a sidecar; undefined where there is none. */
 async function readBundle(path) {
@@ -453,4 +327,4 @@ async function removeAbandoned(dir, prefix) {
 		if (owner && !isAlive(owner)) await fs.rm(join(dir, name), { force: true });
 	}
 }
-export { runtimeConfigSha256 as A, FRAMES_SUFFIX as C, isSameRepository as D, publishedNameOf as E, syncFile as M, datetime as N, packRecordSchema as O, BUNDLE_SUFFIX as S, publishedName as T, formatFrameIndex as _, checkedStream as a, readSeekTable as b, formatRecord as c, readBundle as d, readRecord as f, MAX_FRAME_INDEX_BYTES as g, MAX_FRAME_CONTENT_BYTES as h, changedSidecar as i, syncDirectory as j, readableRecord as k, framesPathOf as l, verifyFile as m, MAX_RECORD_BYTES as n, copySidecar as o, recordPathOf as p, bundlePathOf as r, expectedOf as s, MAX_BUNDLE_BYTES as t, makeFrameIndex as u, indexOf as v, PUBLISHED_FILE as w, seekTable as x, parseFrameIndex as y };
+export { FRAMES_SUFFIX as C, publishedNameOf as E, BUNDLE_SUFFIX as S, publishedName as T, formatFrameIndex as _, checkedStream as a, readSeekTable as b, formatRecord as c, readBundle as d, readRecord as f, MAX_FRAME_INDEX_BYTES as g, MAX_FRAME_CONTENT_BYTES as h, changedSidecar as i, framesPathOf as l, verifyFile as m, MAX_RECORD_BYTES as n, copySidecar as o, recordPathOf as p, bundlePathOf as r, expectedOf as s, MAX_BUNDLE_BYTES as t, makeFrameIndex as u, indexOf as v, PUBLISHED_FILE as w, seekTable as x, parseFrameIndex as y };

@@ -1,11 +1,12 @@
 import { a as hasErrno, t as BottleError } from "./errors.mjs";
-import { C as _nonnegative, T as _regex, _ as string, a as boolean, c as looseObject, f as object, h as record, i as array, l as nullable, o as int, p as optional, r as _undefined, s as literal, u as nullish, v as union, y as unknown } from "./schemas.mjs";
+import { D as _regex, T as _nonnegative, a as boolean, b as unknown, c as looseObject, d as nullish, g as record, i as array, m as optional, o as int, p as object, r as _undefined, s as literal, u as nullable, v as string, y as union } from "./schemas.mjs";
 import { i as shownText, t as quoted } from "./shown-text.mjs";
-import { t as GUEST_PLATFORMS } from "./platform.mjs";
-import { a as readChild } from "./child.mjs";
-import { n as isDigest } from "./image-id.mjs";
-import { _ as proxyFor, b as redacted, c as SilenceError, d as bodyError, f as isExpiredRedirect, g as unlessMissing, h as networkError, i as repositoryPath, l as SlownessError, m as mayPass, p as isUnreachable, r as readApi, s as HttpError, u as askedWaitMs, v as checkedUrl, y as isLoopback } from "./github.mjs";
+import { o as isDigest } from "./verify.mjs";
 import { n as readableJson, t as parseJson } from "./json.mjs";
+import { t as GUEST_PLATFORMS } from "./platform.mjs";
+import { o as readChild } from "./child.mjs";
+import { i as redacted, n as checkedUrl, r as isLoopback } from "./server-url.mjs";
+import { _ as proxyFor, c as SilenceError, d as bodyError, f as isExpiredRedirect, g as unlessMissing, h as networkError, i as repositoryPath, l as SlownessError, m as mayPass, p as isUnreachable, r as readApi, s as HttpError, u as askedWaitMs } from "./github.mjs";
 import { t as version } from "./package.mjs";
 import { t as homeDir } from "./home.mjs";
 import * as http from "node:http";

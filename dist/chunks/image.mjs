@@ -1,7 +1,7 @@
 import { t as BottleError } from "./errors.mjs";
-import { _ as string, f as object, g as refine, h as record, i as array, l as nullable, p as optional, y as unknown } from "./schemas.mjs";
-import { o as runChild, s as streamChild } from "./child.mjs";
-import { i as parseImageId, n as isDigest } from "./image-id.mjs";
+import { _ as refine, b as unknown, g as record, i as array, m as optional, p as object, u as nullable, v as string } from "./schemas.mjs";
+import { c as streamChild, s as runChild } from "./child.mjs";
+import { c as parseImageId, o as isDigest } from "./verify.mjs";
 import { r as parseGuestPlatform } from "./platform.mjs";
 import { a as ending, c as lastLine, d as spawnDocker, i as dockerEnvironment, l as noSpace, n as cleanUp, o as engineError, r as docker, t as assertSuccess, u as podmanError } from "./command.mjs";
 // src/docker/image.ts
@@ -164,7 +164,7 @@ async function saveImage(id, consume, options) {
 		"save",
 		id
 	];
-	assertSuccess(args, await spawnDocker(() => streamChild("docker", args, consume, options)));
+	await assertSuccess(args, await spawnDocker(() => streamChild("docker", args, consume, options)));
 }
 async function pullImage(reference, options) {
 	const result = await spawnDocker(() => runChild("docker", [

@@ -1,5 +1,4 @@
 import { t as formatBytes } from "./disk.mjs";
-import { i as visible } from "./footer.mjs";
 import { i as unknownKeys, n as readSidecar } from "./verify.mjs";
 // src/cli/inspect-command.ts
 /** `claude-bottle inspect`: what the footer and the manifest say, without reading the rest. */
@@ -18,6 +17,7 @@ async function runInspect(file, output) {
 		["entrypoint", manifest.entrypoint && JSON.stringify(manifest.entrypoint)],
 		["cmd", manifest.cmd && JSON.stringify(manifest.cmd)],
 		["workdir", manifest.workdir ?? void 0],
+		["user", manifest.user ?? void 0],
 		["env", manifest.env?.join(" ")],
 		...assets.layers.map((layer) => ["layer", `${layer.digest}, ${formatBytes(layer.size)}`]),
 		["agent", formatBytes(assets.agent_rootfs.size)],
@@ -29,7 +29,7 @@ async function runInspect(file, output) {
 		sizeBytes,
 		footer,
 		manifest
-	}, rows.flatMap(([name, value]) => value === void 0 ? [] : [`${name.padEnd(11)} ${visible(value)}`]));
+	}, rows.flatMap(([name, value]) => value === void 0 ? [] : [`${name.padEnd(11)} ${value}`]));
 	return 0;
 }
 export { runInspect };

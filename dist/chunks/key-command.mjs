@@ -1,7 +1,6 @@
 import { t as readBuildInputs } from "./build-inputs.mjs";
 import { t as BottleError } from "./errors.mjs";
-import { i as visible } from "./footer.mjs";
-import { n as platformOf } from "./build-options.mjs";
+import { i as warnAboutOnlyHere, n as platformOf } from "./build-options.mjs";
 // src/cli/key-command.ts
 /** `claude-bottle key`: prints the inputs key; with --explain, what it is made of. */
 async function runKey(options, output, signal) {
@@ -15,6 +14,7 @@ async function runKey(options, output, signal) {
 		platform,
 		signal
 	});
+	await warnAboutOnlyHere(context, inputs, output);
 	const { record, entries, reasons } = inputs;
 	const { key, narrowed } = record;
 	const differences = against === void 0 ? void 0 : await compare(against, inputs, platform, context);
@@ -25,7 +25,7 @@ async function runKey(options, output, signal) {
 		...differences && { differences }
 	};
 	if (!explain) {
-		output.result(summary, [key, ...(differences ?? []).map(visible)]);
+		output.result(summary, [key, ...differences ?? []]);
 		return 0;
 	}
 	const scope = narrowed ? "what the Dockerfile can see of the context" : "the whole context";
@@ -36,14 +36,14 @@ async function runKey(options, output, signal) {
 		`key         ${key}`,
 		`platform    ${platform}`,
 		`covers      ${scope}`,
-		...reasons.map((reason) => `because     ${visible(reason)}`),
-		...(differences ?? []).map((line) => `differs     ${visible(line)}`),
-		...entries.map((entry) => visible(entryLine(entry)))
+		...reasons.map((reason) => `because     ${reason}`),
+		...(differences ?? []).map((line) => `differs     ${line}`),
+		...entries.map(entryLine)
 	]);
 	return 0;
 }
 async function compare(path, inputs, platform, context) {
-	const [{ differencesFrom }, { readRecord }] = await Promise.all([import("./explain-miss.mjs"), import("./record-file.mjs")]);
+	const [{ differencesFrom }, { readRecord }] = await Promise.all([import("./explain-miss.mjs"), import("./file2.mjs")]);
 	const record = await readRecord(path);
 	if (record === void 0) throw new BottleError("not-found", `there is no pack record in ${path}`, { hint: "name the .json file beside a sidecar" });
 	return await differencesFrom(record, inputs, {

@@ -1,12 +1,11 @@
 import { t as readBuildInputs } from "./build-inputs.mjs";
 import { t as BottleError } from "./errors.mjs";
 import { n as explainMiss } from "./explain-miss2.mjs";
-import { i as findOffer, n as judgeOffer } from "./trust.mjs";
-import { a as LOCK_FILE, i as parseSourceAddress, l as writeLockFile, o as lockedOf, s as readLockFile, t as openSources } from "./sources.mjs";
+import { a as requireLockable, i as readLockFile, l as findOffer, n as LOCK_FILE, r as lockedOf, s as writeLockFile, t as openSources } from "./sources.mjs";
+import { c as storeDir, g as originOfCheckout } from "./location.mjs";
 import { r as parseGuestPlatform, t as GUEST_PLATFORMS } from "./platform.mjs";
-import { c as storeDir } from "./kept.mjs";
 import { t as Store } from "./store.mjs";
-import { t as trustOf } from "./trust-options.mjs";
+import { n as judge, t as trustOf } from "./trust-options.mjs";
 import * as fs from "node:fs/promises";
 import { join } from "node:path";
 // src/cli/lock-command.ts
@@ -22,42 +21,42 @@ async function runLock(options, output, signal) {
 		signal
 	});
 	const wantedPlatforms = options.platform.map(parseGuestPlatform);
-	const address = options.from === void 0 ? void 0 : parseSourceAddress(options.from);
-	if (address?.kind === "https" && URL.parse(address.url)?.search) throw new BottleError("usage", "an address with a query, which may grant access, is not written to a lock file", { hint: "lock an address that is good for everybody" });
-	const store = await Store.open(storeDir(options.store));
+	const store = await Store.open(storeDir(options.store), output.onProgress);
 	const trust = await trustOf(options);
-	const { tools, sources, aboutServer, forBuild } = await openSources(context, options, address, output, signal);
+	const { tools, sources, aboutServer, forBuild } = await openSources(context, options, {
+		address: options.from,
+		isLocked: true
+	}, output, signal);
 	const locked = [];
 	try {
 		for (const platform of wantedPlatforms.length > 0 ? wantedPlatforms : GUEST_PLATFORMS) {
-			const { record, entries, reasons } = await read(platform);
+			const inputs = await read(platform);
+			const { record, entries } = inputs;
 			if (entries.some(({ path }) => path === "claude-bottle.lock")) throw lockInBuild();
 			const wanted = forBuild({
 				key: record.key,
 				platform
 			});
 			try {
-				const { offer } = await findOffer({
+				const { offer, evidence } = await findOffer({
 					wanted,
 					demands: {
 						sameInputs: true,
-						knownSource: address === void 0
+						knownSource: options.from === void 0
 					},
 					sources,
-					explainMiss: (nearest) => explainMiss(nearest, {
-						record,
-						entries,
-						reasons
-					}, {
+					tools,
+					explainMiss: (nearest) => explainMiss(nearest, inputs, {
 						platform,
 						context
 					}, aboutServer),
 					signal,
 					onProgress: output.onProgress
 				});
-				await judgeOffer(offer, wanted, trust, {
-					store,
-					tools
+				await judge(evidence, originOfCheckout(wanted.serverUrl, wanted.repository), trust, store.layout);
+				requireLockable(offer.address, {
+					repository: wanted.repository,
+					github: tools.github
 				});
 				locked.push([platform, lockedOf(offer, record.key)]);
 			} catch (error) {
@@ -96,7 +95,7 @@ async function runLock(options, output, signal) {
 async function stillGood(path, locked, { read, output }) {
 	const older = await readLockFile(path).catch((error) => {
 		if (error instanceof BottleError && error.code === "sidecar-damaged") {
-			output.note(`${error.message}; writing it anew`);
+			output.note(`${error.message}; writing a new one`);
 			return;
 		}
 		throw error;

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
-import { execFileSync } from "node:child_process";
 import { readFileSync, readlinkSync } from "node:fs";
+import { execFileSync } from "node:child_process";
 import { hostname } from "node:os";
 // src/host/owner.ts
 function ownerOf(pid) {

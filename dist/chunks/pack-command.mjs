@@ -1,36 +1,55 @@
+import { t as buildImage } from "./build.mjs";
+import { i as inspectImage, t as guestPlatformOf } from "./image.mjs";
 import { t as BottleError } from "./errors.mjs";
-import { t as id16 } from "./image-id.mjs";
+import { a as id16 } from "./verify.mjs";
 import { t as parseImageReference } from "./image-reference.mjs";
+import { c as storeDir, d as HERE } from "./location.mjs";
 import { n as hostGuestPlatform, r as parseGuestPlatform } from "./platform.mjs";
-import { n as buildImage, s as guestPlatformOf, u as inspectImage } from "./docker.mjs";
-import { n as sweepKilledRuns, t as packImage } from "./pack.mjs";
-import { i as findSmolvm, l as requireSupported, u as requireVirtualization } from "./smolvm.mjs";
-import { n as warningsTo } from "./progress.mjs";
-import { c as storeDir } from "./kept.mjs";
-import { r as exportSidecar, t as Store } from "./store.mjs";
-import { r as readInputs, t as imageName } from "./build-options.mjs";
+import { a as runSmokeTest, i as requireOwnPlatform, n as packDirect, r as findSmolvmParts } from "./direct.mjs";
+import { o as sourceDateEpoch, r as packImage, s as sweepKilledRuns } from "./pack.mjs";
+import { n as findSmolvm, r as requireSupported } from "./smolvm.mjs";
+import { l as memoryWarning, u as requireVirtualization } from "./virtualization.mjs";
+import { t as warningsTo } from "./progress.mjs";
+import { o as copySidecar } from "./file.mjs";
+import { t as installPacked } from "./install.mjs";
+import { n as findForImage } from "./read.mjs";
+import { t as Store } from "./store.mjs";
+import { r as sweepStore } from "./sweep.mjs";
+import { i as warnAboutOnlyHere, n as platformOf, r as readInputs, t as imageName } from "./build-options.mjs";
+import { t as checkoutOrigin } from "./checkout-origin.mjs";
 import { lstat, stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 // src/cli/pack-command.ts
 /** The whole of `claude-bottle pack`: build, look into the store, pack, install. */
 async function runPack(options, output, signal) {
 	const { onProgress } = output;
-	const { name, wanted, hop } = await parseOptions(options);
-	const store = await Store.open(storeDir(options.store));
-	await store.sweep(warningsTo(onProgress));
+	const { name, wanted, hop, smokeTest } = await parseOptions(options);
+	const store = await Store.open(storeDir(options.store), onProgress);
+	await sweepStore(store);
 	await sweepKilledRuns(signal, onProgress);
 	const inputs = await describeInputs(options, wanted ?? hostGuestPlatform(), output, signal);
 	const image = options.build ? await build(name, options, output, signal) : await inspectImage(name, signal);
 	const platform = guestPlatformOf(image, wanted, options.build);
+	if (smokeTest !== void 0) requireOwnPlatform(platform);
 	const hit = options.force ? void 0 : await findInStore(store, image, platform, options, output, signal);
+	if (hit !== void 0 && smokeTest !== void 0) {
+		const smolvm = await preflight(options.kvmCheck, warningsTo(onProgress));
+		await runSmokeTest(hit.path, smokeTest, {
+			smolvm,
+			timeoutMs: limitOf(options),
+			signal,
+			onProgress
+		});
+	}
 	const stored = hit ?? await packIntoStore(store, {
 		...options,
 		image,
 		platform,
 		hop,
-		inputs
+		inputs,
+		smokeTest
 	}, output, signal);
-	if (options.out !== void 0) await exportSidecar(stored, resolve(options.out));
+	if (options.out !== void 0) await copySidecar(stored, resolve(options.out), { signal });
 	const { report, record } = stored;
 	output.result({
 		status: hit === void 0 ? "packed" : "hit",
@@ -62,6 +81,7 @@ async function parseOptions(options) {
 		await requireDirectory("directory of --out", dirname(resolve(options.out)));
 		if ((await lstat(options.out).catch(() => void 0))?.isDirectory()) throw new BottleError("usage", `--out ${JSON.stringify(options.out)} is a directory`, { hint: "name a file in it" });
 	}
+	if (options.smokeTestOutput !== void 0 && options.smokeTest === void 0) throw new BottleError("usage", "--smoke-test-output has no meaning without --smoke-test", { hint: "add --smoke-test with the command that prints it" });
 	const hop = options.hop === "embedded" ? { kind: "embedded" } : {
 		kind: "container",
 		registryImage: parseImageReference(options.registryImage ?? "registry:2.8.3@sha256:a3d8aaa63ed8681a604f1dea0aa03f100d5895b6a58ace528858a7b332415373")
@@ -69,14 +89,20 @@ async function parseOptions(options) {
 	return {
 		name: imageName(options.image),
 		wanted: options.platform === void 0 ? void 0 : parseGuestPlatform(options.platform),
-		hop
+		hop,
+		smokeTest: options.smokeTest === void 0 ? void 0 : {
+			command: options.smokeTest,
+			output: options.smokeTestOutput
+		}
 	};
 }
 /** For the pack record, by which `path` and `fetch` find the sidecar; what the key cannot see has none. */
 async function describeInputs(options, platform, output, signal) {
 	if (!options.build || options.extraArgs.length > 0) return;
 	try {
-		return (await readInputs(options, platform, output, signal)).record;
+		const inputs = await readInputs(options, platform, output, signal);
+		await warnAboutOnlyHere(options.context, inputs, output);
+		return inputs.record;
 	} catch (error) {
 		if (!(error instanceof BottleError)) throw error;
 		warningsTo(output.onProgress)(`packing without an inputs key: ${error.message}`);
@@ -84,7 +110,7 @@ async function describeInputs(options, platform, output, signal) {
 	}
 }
 async function requireDirectory(what, dir) {
-	if (!(await stat(dir).catch(() => void 0))?.isDirectory()) throw new BottleError("usage", `the ${what} ${JSON.stringify(dir)} is not a directory`, { hint: "name one that is there" });
+	if (!(await stat(resolve(dir)).catch(() => void 0))?.isDirectory()) throw new BottleError("usage", `the ${what} ${JSON.stringify(dir)} is not a directory`, { hint: "name one that is there" });
 }
 async function build(image, options, { onProgress }, signal) {
 	onProgress({
@@ -95,6 +121,7 @@ async function build(image, options, { onProgress }, signal) {
 	const built = await buildImage({
 		...options,
 		image,
+		platform: platformOf(options),
 		buildArgs: options.buildArg,
 		secrets: options.secret
 	}, {
@@ -112,26 +139,23 @@ async function build(image, options, { onProgress }, signal) {
 	});
 	return built;
 }
-async function findInStore(store, image, platform, { cpus, mem }, { onProgress }, signal) {
+async function findInStore(store, image, platform, options, { onProgress }, signal) {
+	const { packer, cpus, mem } = options;
 	onProgress({
 		type: "start",
 		stage: "store"
 	});
-	const found = await store.find(image.id, {
+	const found = await findForImage(store, image.id, { origin: await originIfKnown(options) }, {
 		platform,
 		signal,
 		onBytes: (doneBytes) => onProgress({
 			type: "bytes",
 			stage: "store",
 			doneBytes
-		}),
-		onQuarantine: (reason, movedTo) => onProgress({
-			type: "warning",
-			message: `${reason}; moved to ${movedTo}, packing again`
 		})
 	});
 	if (found !== void 0) {
-		const { manifest } = found.report;
+		const { manifest, sizeBytes } = found.report;
 		if ((cpus ?? manifest.cpus) !== manifest.cpus || (mem ?? manifest.mem) !== manifest.mem) {
 			onProgress({
 				type: "warning",
@@ -139,32 +163,62 @@ async function findInStore(store, image, platform, { cpus, mem }, { onProgress }
 			});
 			return;
 		}
+		if (packer === "direct" && found.record?.packer !== "direct") {
+			onProgress({
+				type: "warning",
+				message: "the sidecar in the store is of packer smolvm; packing again"
+			});
+			return;
+		}
 		onProgress({
 			type: "done",
 			stage: "store",
-			sizeBytes: found.report.sizeBytes,
+			sizeBytes,
 			detail: "verified, nothing to pack"
 		});
 	}
 	return found;
 }
-async function packIntoStore(store, { image, platform, hop, inputs, cpus, mem, timeout, kvmCheck }, { onProgress }, signal) {
+/** The limit for each run of smolvm. */
+function limitOf({ timeout }) {
+	return timeout * 6e4;
+}
+/** A directory that git refuses can be packed all the same: then only what was packed here is a hit. */
+async function originIfKnown(options) {
+	try {
+		return await checkoutOrigin(options);
+	} catch (error) {
+		if (error instanceof BottleError) return HERE;
+		throw error;
+	}
+}
+async function packIntoStore(store, options, { onProgress }, signal) {
+	const { image, platform, inputs, smokeTest, cpus, mem } = options;
 	const onWarning = warningsTo(onProgress);
-	const smolvm = await preflight(kvmCheck, onWarning);
+	const pack = await preparePacker(options, onWarning);
 	if (platform !== hostGuestPlatform()) onWarning(`packing for ${platform}: the sidecar starts on such hosts only, not on this one`);
 	return await store.withTemp(async (outDir) => {
-		const { report, record: packed } = await packImage({
+		const subject = {
 			image,
 			platform,
-			hop,
-			smolvm,
 			cpus,
 			memMib: mem,
-			timeoutMs: timeout * 6e4,
+			latestSeconds: sourceDateEpoch(process.env),
 			outDir,
 			signal,
 			onProgress
-		});
+		};
+		const { report, record: packed } = await pack(subject);
+		if (smokeTest !== void 0) {
+			const timeoutMs = limitOf(options);
+			const smolvm = await preflight(options.kvmCheck, onWarning);
+			await runSmokeTest(report.path, smokeTest, {
+				smolvm,
+				timeoutMs,
+				signal,
+				onProgress
+			});
+		}
 		const record = {
 			...packed,
 			...inputs && { inputs }
@@ -174,7 +228,7 @@ async function packIntoStore(store, { image, platform, hop, inputs, cpus, mem, t
 			type: "start",
 			stage: "store"
 		});
-		const { path } = await store.install(image.id, report.path, record, { signal });
+		const { name } = await installPacked(store, image.id, report.path, record, { signal });
 		const { sizeBytes, sha256 } = record.sidecar;
 		onProgress({
 			type: "done",
@@ -183,17 +237,46 @@ async function packIntoStore(store, { image, platform, hop, inputs, cpus, mem, t
 			detail: `sha256 ${sha256}`
 		});
 		return {
-			path,
+			path: name,
 			report,
 			record
 		};
 	});
 }
+/** Finds what the packer needs before anything is made. */
+async function preparePacker({ packer, hop, kvmCheck, ...limits }, onWarning) {
+	if (packer === "direct") {
+		const parts = await installedParts();
+		if (parts === void 0) onWarning("no smolvm with an agent is installed here, so the sidecar has none: `smolvm machine create` takes it, `smolvm pack run` does not");
+		return (subject) => packDirect({
+			...subject,
+			parts
+		});
+	}
+	const smolvm = await preflight(kvmCheck, onWarning);
+	return (subject) => packImage({
+		...subject,
+		hop,
+		smolvm,
+		timeoutMs: limitOf(limits)
+	});
+}
+async function installedParts() {
+	try {
+		return await findSmolvmParts(await findSmolvm());
+	} catch (error) {
+		if (error instanceof BottleError && error.code === "smolvm-missing") return;
+		throw error;
+	}
+}
 async function preflight(kvmCheck, onWarning) {
 	const smolvm = await findSmolvm();
-	requireSupported(smolvm, onWarning);
-	if (kvmCheck) await requireVirtualization();
-	else onWarning("--no-kvm-check: not looking whether smolvm can start a virtual machine here");
+	requireSupported(smolvm);
+	if (kvmCheck) {
+		await requireVirtualization();
+		const warning = memoryWarning();
+		if (warning !== void 0) onWarning(warning);
+	} else onWarning("--no-kvm-check: not looking whether smolvm can start a virtual machine here");
 	return smolvm;
 }
 export { runPack };

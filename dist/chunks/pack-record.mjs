@@ -1,6 +1,8 @@
-import { n as isDigest } from "./image-id.mjs";
+import { D as _regex, O as $ZodISODateTime, S as _isoDateTime, T as _nonnegative, _ as refine, a as boolean, c as looseObject, i as array, k as $constructor, m as optional, n as _enum, o as int, s as literal, t as ZodMiniStringFormat, v as string } from "./schemas.mjs";
+import { i as shownText } from "./shown-text.mjs";
 import { t as canonicalize } from "./canonicalize.mjs";
-import { C as _nonnegative, D as $constructor, E as $ZodISODateTime, T as _regex, _ as string, a as boolean, b as _isoDateTime, c as looseObject, g as refine, i as array, n as _enum, o as int, p as optional, s as literal, t as ZodMiniStringFormat } from "./schemas.mjs";
+import { o as isDigest } from "./verify.mjs";
+import { t as parseJson } from "./json.mjs";
 import { t as GUEST_PLATFORMS } from "./platform.mjs";
 import { createHash } from "node:crypto";
 // node_modules/zod/v4/mini/iso.js
@@ -12,9 +14,8 @@ const ZodMiniISODateTime = /*@__PURE__*/ $constructor("ZodMiniISODateTime", (ins
 function datetime(params) {
 	return _isoDateTime(ZodMiniISODateTime, params);
 }
-// src/identity/shown-text.ts
-/** Text from somebody else that is shown to the user: it cannot move the cursor of a terminal. */
-const shownText = string().check(_regex(/^\P{Cc}{0,500}$/u));
+/** What can write a sidecar. */
+const PACKERS = ["smolvm", "direct"];
 const digest = string().check(refine(isDigest));
 const sha256 = string().check(_regex(/^[0-9a-f]{64}$/));
 const sizeBytes = int().check(_nonnegative());
@@ -51,7 +52,25 @@ const packRecordSchema = looseObject({
 		cpus: optional(int()),
 		memMib: optional(int())
 	}),
-	hop: _enum(["embedded", "container"]),
+	/** What wrote the sidecar; `smolvm` where it is absent. */
+	packer: optional(_enum(PACKERS)),
+	/** Of packer smolvm. */
+	hop: optional(_enum(["embedded", "container"])),
+	/** The canonical form of the sidecar (docs/sidecar-format.md). */
+	format: optional(looseObject({
+		version: int(),
+		/** The version of the zstd library: another one may compress the same content to other bytes. */
+		zstd: shownText,
+		/** SOURCE_DATE_EPOCH: no time in the layer is later. */
+		latestSeconds: optional(sizeBytes),
+		/** The smolvm whose agent and disk template are in a sidecar of packer direct. */
+		parts: optional(shownText)
+	})),
+	/** The frame index, by which only what has changed is fetched. */
+	frames: optional(looseObject({
+		sha256,
+		sizeBytes
+	})),
 	packedAt: /* @__PURE__ */ datetime(),
 	/** What went into `docker build`; absent where an image was packed as it was found. */
 	inputs: optional(looseObject({
@@ -65,6 +84,8 @@ const packRecordSchema = looseObject({
 	})),
 	/** The workflow run that published it. */
 	source: optional(looseObject({
+		/** Absent in records of version 0.1. */
+		server: optional(shownText),
 		repository: shownText,
 		repositoryId: optional(shownText),
 		commit: string().check(_regex(/^[0-9a-f]{40,64}$/)),
@@ -77,7 +98,7 @@ const packRecordSchema = looseObject({
 /** For where one that cannot be read counts as none; `fetch` says what is wrong with it (`parseRecord`). */
 function readableRecord(json) {
 	try {
-		return packRecordSchema.safeParse(JSON.parse(json)).data;
+		return packRecordSchema.safeParse(parseJson(json)).data;
 	} catch {
 		return;
 	}
@@ -90,4 +111,4 @@ function isSameRepository(one, other) {
 function runtimeConfigSha256(config) {
 	return createHash("sha256").update(canonicalize(config) ?? "").digest("hex");
 }
-export { shownText as a, runtimeConfigSha256 as i, packRecordSchema as n, datetime as o, readableRecord as r, isSameRepository as t };
+export { runtimeConfigSha256 as a, readableRecord as i, isSameRepository as n, datetime as o, packRecordSchema as r, PACKERS as t };

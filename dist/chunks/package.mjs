@@ -1,3 +1,3 @@
 // package.json
-var version = "0.1.0";
+var version = "1.0.0";
 export { version as t };

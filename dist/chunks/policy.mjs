@@ -1,5 +1,5 @@
 import { t as BottleError } from "./errors.mjs";
-// src/provenance/policy.ts
+// src/trust/policy.ts
 /** GitHub's own; an enterprise can have tokens issued under an address of its own, which is another issuer. */
 const ISSUER = "https://token.actions.githubusercontent.com";
 /** This project's reusable workflow: whoever calls it packs in a job that the caller cannot change. */
@@ -30,7 +30,8 @@ function requireIdentity(identity, policy) {
 * can change what is there under its name.
 */
 function isSigner(signer, { serverUrl, repository, signerWorkflow }) {
-	const workflow = signer.slice(0, Math.max(0, signer.lastIndexOf("@")));
+	const at = signer.includes("@refs/") ? signer.indexOf("@refs/") : signer.lastIndexOf("@");
+	const workflow = signer.slice(0, Math.max(0, at));
 	if (signerWorkflow !== void 0) return (signerWorkflow.includes("@") ? signer : workflow) === `${serverUrl}/${signerWorkflow}`;
 	const directory = `${serverUrl}/${repository}/.github/workflows/`.toLowerCase();
 	const lowerCase = workflow.toLowerCase();
@@ -42,7 +43,7 @@ function requireEqual(field, expected, got) {
 function requireRule(field, expected, got, ok, hint = "do not use it before you know why; it may be made to look like another one") {
 	if (!ok) {
 		const message = `provenance of something else: the ${field} is ${got === void 0 ? "none" : JSON.stringify(got)}, expected ${expected}`;
-		throw new BottleError("not-trusted", message.replace(/\p{Cc}/gu, "?"), { hint });
+		throw new BottleError("not-trusted", message, { hint });
 	}
 }
 export { requireIdentity as n, requireEqual as t };

@@ -1,11 +1,14 @@
 import { t as version } from "./package.mjs";
 import { a as hasErrno, n as InterruptedError, r as asBottleError, s as stackOf } from "./errors.mjs";
+import { i as killChildrenNow } from "./child.mjs";
+import { t as takeUnsafeSettings } from "./unsafe-settings.mjs";
+import { n as shown, r as shownJson } from "./shown-text.mjs";
 import { t as formatBytes } from "./disk.mjs";
 import { stripVTControlCharacters, styleText } from "node:util";
 import { EventEmitter } from "node:events";
-import childProcess from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
+import childProcess from "node:child_process";
 import process$1 from "node:process";
 // node_modules/commander/lib/error.js
 /**
@@ -2956,201 +2959,6 @@ function useColor() {
 	if (process$1.env.FORCE_COLOR || process$1.env.CLICOLOR_FORCE !== void 0) return true;
 }
 new Command();
-// src/cli/commands.ts
-/** The commands, in the order of the help: first what everybody needs. */
-function addCommands(program, start) {
-	addFetch(program, start);
-	addExec(program, start);
-	addPack(program, start);
-	addBind(program, start);
-	addPath(program, start);
-	addKey(program, start);
-	addLock(program, start);
-	addLs(program, start);
-	addPrune(program, start);
-	addExport(program, start);
-	addImport(program, start);
-	addInspect(program, start);
-	addVerify(program, start);
-	addDoctor(program, start);
-	addCleanRegistry(program, start);
-	addCompletion(program, start);
-}
-function addFetch(program, start) {
-	fetchOptions(program.command("fetch").description("download the prebuilt sidecar of this checkout, verify it, put it where claude-bottle looks")).option("--dry-run", "say what would be fetched, and from where").option("--no-bind", "only store it; claude-bottle bind does the rest").option("--print-path", "print nothing but the path of the sidecar").addOption(jsonOption()).addHelpText("after", examples(["claude-bottle fetch", "what CI has packed for this checkout"], ["claude-bottle fetch --dry-run", "only look"], ["claude-bottle fetch --from oci:localhost:5000/owner/repo/smolmachine", "from this registry"], ["claude-bottle fetch --locked", "exactly what claude-bottle.lock says"])).action((options) => start(async ({ output, signal }) => {
-		const { runFetch } = await import("./fetch-command.mjs");
-		return await runFetch(options, output, signal);
-	}));
-}
-function addExec(program, start) {
-	fetchOptions(program.command("exec").description("fetch, then run a command with what claude-bottle needs to find the sidecar").argument("<command...>", "after --: the command and its arguments")).addHelpText("after", examples(["claude-bottle exec -- true", "in place of true: what starts claude-bottle"])).action((command, options) => start(async (context) => {
-		const { runExec } = await import("./exec-command.mjs");
-		return await runExec(command, {
-			...options,
-			bind: true
-		}, context);
-	}));
-}
-function addPack(program, start) {
-	buildOptions(program.command("pack").description("build the image and pack it, unless the store has a verified sidecar for it").argument("[docker-build-args...]", "after --: further arguments for docker build")).option("--secret <spec>", "build secret as docker build takes it, may be repeated", collect, []).option("--image <name>", "image to build (default: $CLAUDE_BOTTLE_IMAGE or claude-bottle:latest)").option("--no-build", "pack the image as it is on the Docker engine").addOption(new Option("--hop <kind>", "registry for smolvm").choices(["embedded", "container"]).default("embedded")).option("--registry-image <image>", "image for --hop container (default: registry:2.8.3 by digest)").addOption(storeOption()).option("--out <file>", "also write the sidecar to this file").option("--cpus <n>", "CPUs of the machine", wholeNumber(1, 255)).option("--mem <MiB>", "memory of the machine", wholeNumber(64, 1048576)).option("--timeout <minutes>", "limit for smolvm pack create", wholeNumber(1, 1440), 60).option("--force", "pack also when the store has a verified sidecar").option("--no-kvm-check", "start smolvm without a usable /dev/kvm: for the test double").addOption(jsonOption()).addHelpText("after", examples(["claude-bottle pack", "build, pack, store"], ["claude-bottle pack --out agent.smolmachine -- --pull", "with a fresh base image, and to a file"])).action((buildArgs, options) => start(async ({ output, signal }) => {
-		const { runPack } = await import("./pack-command.mjs");
-		return await runPack({
-			...options,
-			extraArgs: buildArgs
-		}, output, signal);
-	}));
-}
-function addBind(program, start) {
-	buildOptions(program.command("bind").description("build the image as claude-bottle does, and give the stored sidecar the name of its ID"), { hasPlatform: false }).option("--image <name>", "image to build (default: $CLAUDE_BOTTLE_IMAGE or claude-bottle:latest)").option("--prove", "only if layers and runtime config are those of the image that was packed").addOption(storeOption()).addOption(jsonOption()).addHelpText("after", examples(["claude-bottle bind", "after fetch --no-bind, or another docker build"])).action((options) => start(async ({ output, signal }) => {
-		const { runBind } = await import("./bind-command.mjs");
-		return await runBind(options, output, signal);
-	}));
-}
-function addPath(program, start) {
-	buildOptions(program.command("path").description("print the path of the stored sidecar of this checkout; asks no source")).addOption(storeOption()).addOption(jsonOption()).addHelpText("after", examples(["ls -l \"$(claude-bottle path)\"", "in a script"])).action((options) => start(async ({ output, signal }) => {
-		const { runPath } = await import("./path-command.mjs");
-		return await runPath(options, output, signal);
-	}));
-}
-function addKey(program, start) {
-	buildOptions(program.command("key").description("print the inputs key: the same wherever the same inputs go into docker build")).option("--explain", "also list what the key is made of").option("--against <record>", "also say what differs from this pack record (a JSON file)").addOption(jsonOption()).addHelpText("after", examples(["claude-bottle key", "the key of this checkout"], ["claude-bottle key --explain --platform linux/arm64", "and what goes into it"], ["claude-bottle key --against agent.smolmachine.json", "why a published sidecar is not for this checkout"])).action((options) => start(async ({ output, signal }) => {
-		const { runKey } = await import("./key-command.mjs");
-		return await runKey(options, output, signal);
-	}));
-}
-function addLock(program, start) {
-	trustOptions(sourceOptions(buildOptions(program.command("lock").description("write claude-bottle.lock: which sidecar this checkout has, and where it is"), { hasPlatform: false }))).addOption(storeOption()).option("--platform <platform>", "guest platform, may be repeated (default: those that are published)", collect, []).addOption(jsonOption()).addHelpText("after", examples(["claude-bottle lock", "then commit claude-bottle.lock"])).action((options) => start(async ({ output, signal }) => {
-		const { runLock } = await import("./lock-command.mjs");
-		return await runLock(options, output, signal);
-	}));
-}
-function addLs(program, start) {
-	program.command("ls").description("list the sidecars of the store, and the image IDs that they are bound to").addOption(storeOption()).addOption(jsonOption()).addHelpText("after", examples(["claude-bottle ls", "what there is"])).action((options) => start(async ({ output }) => {
-		const { runLs } = await import("./ls-command.mjs");
-		return await runLs(options, output);
-	}));
-}
-function addPrune(program, start) {
-	program.command("prune").description("remove sidecars that nothing uses; never done by itself").option("--older-than <duration>", "those not used for so long: 12h, 30d, 8w", duration).option("--max-size <size>", "the longest unused, until the store is no larger: 500MB, 20GB", size).option("--keep <n>", "the so many used last stay in any case", wholeNumber(0, 1e6), 1).option("--dry-run", "say what would be removed").addOption(storeOption()).addOption(jsonOption()).addHelpText("after", examples(["claude-bottle prune --older-than 30d --dry-run", "first look"])).action((options) => start(async ({ output }) => {
-		const { runPrune } = await import("./prune-command.mjs");
-		return await runPrune(options, output);
-	}));
-}
-function addExport(program, start) {
-	buildOptions(program.command("export").description("write this checkout's sidecars to one file, for a machine without a network").argument("[id]", "an image ID, or its first 16 hex digits, in place of this checkout's"), { hasPlatform: false }).option("--platform <platform>", "only this guest platform (default: those that the store has)").option("--out <file>", "the file (default: smolmachine-KEY.oci.tar)").addOption(storeOption()).addOption(jsonOption()).addHelpText("after", examples(["claude-bottle export --out agent.oci.tar", "what the store has for this checkout"])).action((id, options) => start(async ({ output, signal }) => {
-		const { runExport } = await import("./export-command.mjs");
-		return await runExport(id, options, output, signal);
-	}));
-}
-function addImport(program, start) {
-	trustOptions(buildOptions(program.command("import").description("fetch from a file that export has written, on a machine without a network").argument("<file>", "an OCI image layout in a tar"))).option("--repo <owner/name>", "repository whose sidecar it must be (default: the checkout's origin)").option("--github-url <url>", "GitHub server (default: the origin's, or https://github.com)").option("--sha256 <hex>", "accept only the sidecar with this SHA-256").option("--commit <hash>", "accept only what was packed from this commit").option("--prove", "bind only if layers and runtime config are those of the image that was packed").option("--image <name>", "image to build (default: $CLAUDE_BOTTLE_IMAGE or claude-bottle:latest)").addOption(storeOption()).option("--dry-run", "say what would be imported").option("--no-bind", "only store it; claude-bottle bind does the rest").option("--print-path", "print nothing but the path of the sidecar").addOption(jsonOption()).addHelpText("after", `${examples(["claude-bottle import agent.oci.tar", "in a checkout of the same commit"])}
-
-The trust roots in the file verify nothing by themselves, since whoever made the file chose them: what is built in
-verifies, or what --trusted-root names.`).action((file, options) => start(async ({ output, signal }) => {
-		const { runImport } = await import("./import-command.mjs");
-		return await runImport(file, options, output, signal);
-	}));
-}
-function addInspect(program, start) {
-	program.command("inspect").description("show what is in a sidecar, without verifying it").argument("<file>").addOption(jsonOption()).addHelpText("after", examples(["claude-bottle inspect agent.smolmachine", "image, machine, layers"])).action((file) => start(async ({ output }) => {
-		const { runInspect } = await import("./inspect-command.mjs");
-		return await runInspect(file, output);
-	}));
-}
-function addVerify(program, start) {
-	signerOptions(program.command("verify").description("check sidecars; damaged ones of the store go to quarantine").argument("[file-or-id]", "a file, an image ID, or its first 16 hex digits")).option("--context <dir>", "a checkout of the repository that has to have signed", ".").option("--repo <owner/name>", "repository that has to have signed (default: the checkout's origin; in the store, what each record names)").option("--github-url <url>", "GitHub server (default: the origin's, or https://github.com)").option("--all", "every sidecar in the store").option("--deep", "also unpack and check every entry").addOption(storeOption()).addOption(jsonOption()).addHelpText("after", examples(["claude-bottle verify --deep agent.smolmachine", "a file, down to each entry"], ["claude-bottle verify --all", "the whole store"])).action((fileOrId, options) => start(async ({ output, signal }) => {
-		const { runVerify } = await import("./verify-command.mjs");
-		return await runVerify(fileOrId, options, output, signal);
-	}));
-}
-function addDoctor(program, start) {
-	program.command("doctor").description("check what fetching and packing need on this machine").addOption(storeOption()).addOption(jsonOption()).action((options) => start(async ({ output, signal }) => {
-		const { runDoctor } = await import("./doctor-command.mjs");
-		return await runDoctor(options, output, signal);
-	}));
-}
-function addCleanRegistry(program, start) {
-	program.command("clean-registry").description("remove published sidecars that only old commits lead to; without --delete it only says which").argument("[place]", "HOST/NAME in an OCI registry (default: the repository's own on ghcr.io)").option("--context <dir>", "a checkout with its history", ".").option("--repo <owner/name>", "repository whose sidecars they are (default: the checkout's origin)").option("--github-url <url>", "GitHub server (default: the origin's, or https://github.com)").option("--token <token>", "GitHub token; better in GH_TOKEN, where no other user sees it").option("--keep-commits <n>", "keep what the last so many commits lead to", wholeNumber(0, 200), 50).addOption(new Option("--older-than <duration>", "remove only what was packed so long ago: 12h, 30d, 8w").argParser(duration).default(720 * HOUR_MS, "30d")).option("--delete", "do it; nobody may publish meanwhile").addOption(jsonOption()).addHelpText("after", examples(["claude-bottle clean-registry localhost:5000/owner/repo/smolmachine", "only look"])).action((place, options) => start(async ({ output, signal }) => {
-		const { runCleanRegistry } = await import("./clean-registry-command.mjs");
-		return await runCleanRegistry(place, options, output, signal);
-	}));
-}
-function addCompletion(program, start) {
-	program.command("completion").description("print a script that completes commands and options in a shell").addArgument(new Argument("<shell>").choices([
-		"bash",
-		"zsh",
-		"fish"
-	])).addHelpText("after", examples(["source <(claude-bottle completion bash)", "in ~/.bashrc"])).action((shell) => start(async ({ output }) => {
-		const { completionScript } = await import("./completion.mjs");
-		const script = completionScript(program, shell);
-		output.result(script, script.trimEnd().split("\n"));
-		return 0;
-	}));
-}
-/** What goes into `docker build`. */
-function buildOptions(command, { hasPlatform = true } = {}) {
-	command.option("--context <dir>", "build context", ".").option("--file <file>", "Dockerfile (default: Dockerfile in the context)").option("--target <stage>", "build stage").option("--build-arg <key=value>", "build argument, may be repeated", collect, []);
-	return hasPlatform ? command.option("--platform <platform>", "guest platform: linux/amd64 or linux/arm64 (default: this machine's)") : command;
-}
-function sourceOptions(command) {
-	return command.option("--from <source>", "only from oci:REFERENCE, release:TAG, run:ID, file:PATH, layout:FILE or https://…").option("--repo <owner/name>", "repository whose sidecars are wanted (default: the checkout's origin)").option("--github-url <url>", "GitHub server (default: the origin's, or https://github.com)").option("--token <token>", "GitHub token; better in GH_TOKEN, where no other user sees it");
-}
-/** Whether what comes can be trusted. */
-function trustOptions(command) {
-	return signerOptions(command).option("--allow-older", "also an older run than was seen before for the same inputs");
-}
-/** Whose signature a sidecar must have. */
-function signerOptions(command) {
-	return command.addOption(new Option("--provenance <mode>", "auto: verified where there is a signature, required once there was one").choices([
-		"auto",
-		"required",
-		"off"
-	]).default("auto")).option("--branch <name>", "also accept what was packed for this branch, may be repeated", collect, []).option("--signer-workflow <path>", "only what OWNER/NAME/.github/workflows/FILE.yml[@REF] has signed").option("--allow-self-hosted", "also what was packed on a runner that is not GitHub's own").option("--trusted-root <file>", "Sigstore trust roots, instead of those that are built in");
-}
-function fetchOptions(command) {
-	return trustOptions(sourceOptions(buildOptions(command))).option("--sha256 <hex>", "accept only the sidecar with this SHA-256").option("--commit <hash>", "accept only what was packed from this commit").option("--locked", "accept only what claude-bottle.lock says").option("--offline", "ask no source, only the store").option("--prove", "bind only if layers and runtime config are those of the image that was packed").option("--image <name>", "image that claude-bottle builds (default: $CLAUDE_BOTTLE_IMAGE or claude-bottle:latest)").addOption(storeOption());
-}
-function storeOption() {
-	return new Option("--store <dir>", "directory of the sidecars (default: ~/.cache/claude-bottle/smolmachines)").env("CLAUDE_BOTTLE_STORE");
-}
-function jsonOption() {
-	return new Option("--json", "print the result as JSON");
-}
-function examples(...lines) {
-	const width = Math.max(...lines.map(([command]) => command.length));
-	return `\nExamples:\n${lines.map(([command, meaning]) => `  $ ${command.padEnd(width)}  # ${meaning}`).join("\n")}`;
-}
-function collect(value, previous) {
-	return [...previous, value];
-}
-function wholeNumber(minimum, maximum) {
-	return (text) => {
-		const value = Number(text);
-		if (!/^\d+$/.test(text) || value < minimum || value > maximum) throw new InvalidArgumentError(`Use a whole number from ${minimum} to ${maximum}.`);
-		return value;
-	};
-}
-const HOUR_MS = 36e5;
-const DURATION_UNITS = {
-	h: HOUR_MS,
-	d: 24 * HOUR_MS,
-	w: 168 * HOUR_MS
-};
-function duration(text) {
-	const [, count, unit] = /^(\d{1,6})([hdw])$/.exec(text) ?? [];
-	if (unit === void 0) throw new InvalidArgumentError("Use a number of hours, days or weeks: 12h, 30d, 8w.");
-	return Number(count) * DURATION_UNITS[unit];
-}
-const SIZE_UNITS = {
-	MB: 1e6,
-	GB: 1e9,
-	TB: 0xe8d4a51000
-};
-function size(text) {
-	const [, count, unit] = /^(\d{1,6})(MB|GB|TB)$/i.exec(text) ?? [];
-	if (unit === void 0) throw new InvalidArgumentError("Use a number of MB, GB or TB: 500MB, 20GB.");
-	return Number(count) * SIZE_UNITS[unit.toUpperCase()];
-}
 // src/cli/progress.ts
 const REDRAW_INTERVAL_MS = 100;
 /** Without a terminal, a stage says no more often than this that it is at work. */
@@ -3165,8 +2973,9 @@ const ERASE_LINE = "\r\x1B[2K";
 * One line for each stage that is done. For the stage at work there is a moving line on a terminal, and elsewhere a
 * line every now and then.
 */
-function createProgress(stream, { quiet = false, now = performance.now.bind(performance) } = {}) {
-	const isTerminal = stream.isTTY === true;
+function createProgress(stream, options = {}) {
+	const { now = performance.now.bind(performance) } = options;
+	const isTerminal = stream.isTTY === true && process.env.TERM !== "dumb" && !process.env.CI;
 	const stages = /* @__PURE__ */ new Map();
 	let drawnAt = Number.NEGATIVE_INFINITY;
 	let drawn;
@@ -3214,10 +3023,10 @@ function createProgress(stream, { quiet = false, now = performance.now.bind(perf
 		clear,
 		handle(event) {
 			if (event.type === "warning") {
-				print(`${styleText("yellow", "claude-bottle: warning:", { stream })} ${event.message}`);
+				print(`${styleText("yellow", "claude-bottle: warning:", { stream })} ${shown(event.message)}`);
 				return;
 			}
-			if (quiet) return;
+			if (options.quiet) return;
 			const stage = event.type !== "start" && stages.get(event.stage) || enter(event.stage);
 			switch (event.type) {
 				case "start":
@@ -3238,7 +3047,7 @@ function createProgress(stream, { quiet = false, now = performance.now.bind(perf
 						`${seconds.toFixed(1)} s`.padStart(8),
 						size.padStart(8)
 					];
-					print([...columns, event.detail ?? ""].join("  ").trimEnd());
+					print(shown([...columns, event.detail ?? ""].join("  ").trimEnd()));
 					stages.delete(event.stage);
 					break;
 				}
@@ -3289,7 +3098,7 @@ function formatTime(seconds) {
 }
 /** Drops parts that have no room: half a number is a wrong one. Only the first is cut. */
 function fitted(name, parts, columns) {
-	const [first = "", ...others] = parts.map((part) => stripVTControlCharacters(part).replaceAll(/\p{Cc}/gu, " "));
+	const [first = "", ...others] = parts.map((part) => shown(stripVTControlCharacters(part).replaceAll("	", " ")));
 	let line = cutTo(`${name.padEnd(STAGE_COLUMNS)} ${first}`.trimEnd(), columns);
 	for (const part of others) {
 		if (line.length + 2 + part.length > columns) break;
@@ -3309,24 +3118,25 @@ function cutTo(text, columns) {
 	return text.slice(0, end);
 }
 // src/cli/output.ts
-function terminalOutput({ json, debug, quiet }) {
-	const progress = createProgress(process.stderr, { quiet });
+/** @param flags becomes what the line says once it is parsed */
+function terminalOutput(flags) {
+	const progress = createProgress(process.stderr, flags);
 	outliveReaders();
 	return {
 		onProgress: progress.handle,
-		result(value, lines) {
+		result(value, lines, paint = (line) => line) {
 			progress.clear();
-			process.stdout.write(json ? `${JSON.stringify(value, void 0, 2)}\n` : lines.map((line) => `${line}\n`).join(""));
+			process.stdout.write(flags.json ? `${shownJson(value)}\n` : lines.map((line) => `${paint(shown(line))}\n`).join(""));
 		},
 		note(message) {
-			if (quiet) return;
+			if (flags.quiet) return;
 			progress.clear();
-			process.stderr.write(`claude-bottle: ${message}\n`);
+			process.stderr.write(`claude-bottle: ${shown(message)}\n`);
 		},
 		error(error) {
 			progress.clear();
 			const { code, exitCode, message, hint, details } = error;
-			if (json) {
+			if (flags.json) {
 				const failure = {
 					code,
 					exit: exitCode,
@@ -3334,13 +3144,13 @@ function terminalOutput({ json, debug, quiet }) {
 					hint,
 					...details.length > 0 && { details }
 				};
-				process.stdout.write(`${JSON.stringify(failure, void 0, 2)}\n`);
+				process.stdout.write(`${shownJson(failure)}\n`);
 			}
 			const lines = [
-				`${styleText("red", "claude-bottle: error:", { stream: process.stderr })} ${message}`,
-				...details.map((line) => `  | ${line}`),
-				...hint === void 0 ? [] : [`  hint: ${hint}`],
-				...debug ? [stackOf(error)] : []
+				`${styleText("red", "claude-bottle: error:", { stream: process.stderr })} ${shown(message)}`,
+				...details.map((line) => `  | ${shown(line)}`),
+				...hint === void 0 ? [] : [`  hint: ${shown(hint)}`],
+				...flags.debug ? stackOf(error).split("\n").map((line) => `  ${shown(line)}`) : []
 			];
 			process.stderr.write(`${lines.join("\n")}\n`);
 		}
@@ -3351,10 +3161,240 @@ function outliveReaders() {
 	process.stderr.on("error", () => {});
 	process.stdout.on("error", (error) => {
 		if (!hasErrno(error, "EPIPE", "EIO")) {
-			process.stderr.write(`claude-bottle: error: cannot write the result: ${error.message}\n`);
+			process.stderr.write(`claude-bottle: error: cannot write the result: ${shown(error.message)}\n`);
 			process.exitCode = 74;
 		}
 	});
+}
+// src/cli/options.ts
+/** A verb of the command line; its options' types are inferred from their declarations. */
+function verb(name, summary) {
+	return new Command(name).summary(summary);
+}
+function repeated(flags, description) {
+	return option(flags, `${description} (repeatable)`).argParser(collect).default([]);
+}
+function option(flags, description) {
+	return new Option(flags, description);
+}
+/** Accepted and documented, and not in the help, because few people need it. */
+function rare(flags, description) {
+	return option(flags, description).hideHelp();
+}
+/** What goes into `docker build`. */
+function contextOptions(command) {
+	return command.optionsGroup("Build inputs:").option("--context <dir>", "build context", ".").option("-f, --file <file>", "Dockerfile (default: Dockerfile in the context)").option("--target <stage>", "build stage").addOption(repeated("--build-arg <key=value>", "build argument"));
+}
+/** What goes into `docker build`, and for which machines. */
+function buildOptions(command) {
+	return contextOptions(command).option("--platform <platform>", "linux/amd64 or linux/arm64 (default: this machine's)");
+}
+/** Where to look, and with which login. */
+function sourceOptions(command) {
+	return command.optionsGroup("Source:").option("--from <source>", "only oci:REFERENCE, release:TAG, run:ID, file:PATH or https://…").addOption(repoOption()).addOption(githubUrlOption()).addOption(rare("--token <token>", "prefer GH_TOKEN; command lines are visible to other users")).addOption(rare("--allow-token-host <host>", "a host besides the registry that may get its login (repeatable)").argParser(collect).default([]));
+}
+/** Whose signature a sidecar must have. */
+function signerOptions(command) {
+	return command.optionsGroup("Trust:").addOption(option("--provenance <mode>", "check signatures: auto, required or off").choices([
+		"auto",
+		"required",
+		"off"
+	]).default("auto")).addOption(repeated("--branch <name>", "also accept sidecars packed on this branch")).addOption(rare("--signer-workflow <path>", "accept only signatures of OWNER/NAME/.github/workflows/FILE.yml[@REF]")).addOption(rare("--allow-self-hosted", "accept sidecars from self-hosted runners")).addOption(rare("--trusted-root <file>", "Sigstore trust roots in place of the built-in ones"));
+}
+/** Whether a sidecar from elsewhere can be trusted. */
+function trustOptions(command) {
+	return signerOptions(command).addOption(rare("--allow-older", "accept a run older than the newest one seen"));
+}
+/** What `fetch` and `exec` share. */
+function fetchOptions(command) {
+	return trustOptions(buildOptions(sourceOptions(command).option("--locked", "exactly what claude-bottle.lock says").option("--offline", "only the local store")).option("--image <name>", "image that claude-bottle builds (default: $CLAUDE_BOTTLE_IMAGE or claude-bottle:latest)")).option("--commit <hash>", "only a sidecar packed from this commit").option("--sha256 <hex>", "only the sidecar with this SHA-256").option("--prove", "require identical layers and config, not just inputs");
+}
+function packerOption() {
+	return option("--packer <kind>", "what writes the sidecar: smolvm, which needs KVM, or direct").choices(["smolvm", "direct"]).default("smolvm");
+}
+function repoOption() {
+	return option("-R, --repo <owner/name>", "repository (default: the checkout's remote)");
+}
+function githubUrlOption() {
+	return rare("--github-url <url>", "GitHub server (default: the remote's, or https://github.com)");
+}
+function hopOption() {
+	return rare("--hop <kind>", "registry that smolvm pulls from").choices(["embedded", "container"]).default("embedded");
+}
+function storeOption() {
+	return option("--store <dir>", "local store (default: ~/.cache/claude-bottle/smolmachines)").env("CLAUDE_BOTTLE_STORE");
+}
+function jsonOption() {
+	return option("--json", "print the result as JSON");
+}
+/** For a verb's description: each command below what it does. */
+function examples(...lines) {
+	return `Examples:\n${lines.map(([command, meaning]) => `  # ${meaning}\n  ${command}`).join("\n")}`;
+}
+function collect(value, previous = []) {
+	return [...previous, value];
+}
+function wholeNumber(minimum, maximum) {
+	return (text) => {
+		const value = Number(text);
+		if (!/^\d+$/.test(text) || value < minimum || value > maximum) throw new InvalidArgumentError(`Use a whole number from ${minimum} to ${maximum}.`);
+		return value;
+	};
+}
+const HOUR_MS = 36e5;
+const DURATION_UNITS = {
+	h: HOUR_MS,
+	d: 24 * HOUR_MS,
+	w: 168 * HOUR_MS
+};
+/** In milliseconds. */
+function duration(text) {
+	const [, count, unit] = /^(\d{1,6})([hdw])$/.exec(text) ?? [];
+	if (unit === void 0) throw new InvalidArgumentError("Use a number of hours, days or weeks: 12h, 30d, 8w.");
+	return Number(count) * DURATION_UNITS[unit];
+}
+const SIZE_UNITS = {
+	MB: 1e6,
+	GB: 1e9,
+	TB: 0xe8d4a51000
+};
+/** In bytes. */
+function size(text) {
+	const [, count, unit] = /^(\d{1,6})(MB|GB|TB)$/i.exec(text) ?? [];
+	if (unit === void 0) throw new InvalidArgumentError("Use a number of MB, GB or TB: 500MB, 20GB.");
+	return Number(count) * SIZE_UNITS[unit.toUpperCase()];
+}
+// src/cli/flags/bind.ts
+function bindFlags() {
+	return contextOptions(verb("bind", "link the stored sidecar to the image you build here").argument("[docker-build-args...]", "after --: more arguments for docker build")).option("--image <name>", "image to build (default: $CLAUDE_BOTTLE_IMAGE or claude-bottle:latest)").addOption(repoOption()).addOption(githubUrlOption()).optionsGroup("Result:").option("--prove", "require identical layers and config, not just inputs").option("--replace", "take the name away from a sidecar of another origin").option("--adopt", "accept a sidecar of unknown origin, from a store of version 0.1").addOption(storeOption()).addOption(jsonOption()).description(examples(["claude-bottle bind", "after fetch --no-bind, or another docker build"]));
+}
+// src/cli/flags/doctor.ts
+function doctorFlags() {
+	return verb("doctor", "check that this machine is ready").addOption(storeOption()).addOption(jsonOption());
+}
+// src/cli/flags/exec.ts
+function execFlags() {
+	return fetchOptions(verb("exec", "fetch, then run a command (such as claude-bottle itself)").argument("<command...>", "after --: the command and its arguments")).optionsGroup("Result:").addOption(storeOption()).description(examples(["claude-bottle exec -- ./cli.py start", "fetch if needed, then start"]));
+}
+// src/cli/flags/export.ts
+function exportFlags() {
+	return contextOptions(verb("export", "copy this checkout's sidecars to a directory").argument("<dir>", "where to: each sidecar with its record and signature").argument("[id]", "an image ID, or its first 16 digits, in place of this checkout's")).option("--platform <platform>", "only this platform (default: all in the store)").addOption(repoOption()).addOption(githubUrlOption()).optionsGroup("Result:").addOption(storeOption()).addOption(jsonOption()).description(examples(["claude-bottle export /media/stick", "what the store has for this checkout"]));
+}
+// src/cli/flags/fetch.ts
+function fetchFlags() {
+	return fetchOptions(verb("fetch", "download the sidecar that CI packed for this checkout").aliases(["pull", "download"]).argument("[docker-build-args...]", "after --: more arguments for docker build")).optionsGroup("Result:").option("-n, --dry-run", "show what would be downloaded, and from where").option("--no-bind", "download only; run claude-bottle bind later").option("--print-path", "print only the path of the sidecar").addOption(storeOption()).addOption(jsonOption()).description(examples(["claude-bottle fetch", "the sidecar for this checkout"], ["claude-bottle fetch --dry-run", "only look"], ["claude-bottle fetch --from oci:localhost:5000/owner/repo/smolmachine", "from this registry"], ["claude-bottle fetch --locked", "exactly what claude-bottle.lock says"]));
+}
+// src/cli/flags/inspect.ts
+function inspectFlags() {
+	return verb("inspect", "show what is in a sidecar, without verifying it").argument("<file>").addOption(jsonOption()).description(examples(["claude-bottle inspect agent.smolmachine", "image, machine, layers"]));
+}
+// src/cli/flags/key.ts
+function keyFlags() {
+	return buildOptions(verb("key", "print the hash of everything docker build reads")).optionsGroup("Result:").option("--explain", "also list what the key is made of").option("--against <record>", "also show what differs from this pack record").addOption(jsonOption()).description(examples(["claude-bottle key", "the key of this checkout"], ["claude-bottle key --explain --platform linux/arm64", "and what goes into it"], ["claude-bottle key --against agent.smolmachine.json", "why a published sidecar is not for this checkout"]));
+}
+// src/cli/flags/lock.ts
+function lockFlags() {
+	return trustOptions(sourceOptions(contextOptions(verb("lock", "pin this checkout's sidecar in claude-bottle.lock")))).optionsGroup("Result:").addOption(storeOption()).option("--platform <platform>", "platform (repeatable; default: all that are published)", collect, []).addOption(jsonOption()).description(examples(["claude-bottle lock", "then commit claude-bottle.lock"]));
+}
+// src/cli/flags/ls.ts
+function lsFlags() {
+	return verb("ls", "list the sidecars in the local store").alias("list").addOption(storeOption()).addOption(jsonOption()).description(examples(["claude-bottle ls", "what the store has"]));
+}
+// src/cli/flags/pack.ts
+function packFlags() {
+	return buildOptions(verb("pack", "build the image and pack it on this machine").argument("[docker-build-args...]", "after --: more arguments for docker build")).option("--secret <spec>", "build secret, as docker build takes it (repeatable)", collect, []).option("--image <name>", "image to build (default: $CLAUDE_BOTTLE_IMAGE or claude-bottle:latest)").option("--no-build", "pack the image that is on the Docker engine").optionsGroup("Packing:").addOption(packerOption()).addOption(hopOption()).option("--registry-image <image>", "image for --hop container (default: registry:2.8.3 by digest)").addOption(storeOption()).option("-o, --out <file>", "also write the sidecar to this file").option("--cpus <n>", "CPUs of the machine", wholeNumber(1, 255)).option("--mem <MiB>", "memory of the machine", wholeNumber(64, 1048576)).option("--timeout <minutes>", "limit for smolvm pack create", wholeNumber(1, 1440), 60).option("--smoke-test <command>", "run this in a machine made from the sidecar before keeping it").option("--smoke-test-output <text>", "what that command must print").option("--force", "pack even if the store has a sidecar for this image").option("--no-kvm-check", "do not check /dev/kvm first").addOption(jsonOption()).description(examples(["claude-bottle pack", "build, pack, store"], ["claude-bottle pack --packer direct", "without smolvm and KVM, the same bytes everywhere"], ["claude-bottle pack --out agent.smolmachine -- --pull", "with a fresh base image, and to a file"], ["claude-bottle pack --smoke-test \"claude --version\"", "only if that command succeeds in a machine"]));
+}
+// src/cli/flags/path.ts
+function pathFlags() {
+	return buildOptions(verb("path", "print the path of this checkout's sidecar (no network)")).addOption(repoOption()).addOption(githubUrlOption()).optionsGroup("Result:").addOption(storeOption()).addOption(jsonOption()).description(examples(["ls -l \"$(claude-bottle path)\"", "in a script"]));
+}
+// src/cli/flags/prune.ts
+function pruneFlags() {
+	return verb("prune", "delete sidecars you no longer use (never automatic)").option("--older-than <duration>", "delete what was not used for this long (12h, 30d, 8w)", duration).option("--max-size <size>", "delete the least recently used until the store fits (20GB)", size).option("--keep <n>", "always keep the N most recently used", wholeNumber(0, 1e6), 1).option("-n, --dry-run", "show what would be deleted").addOption(storeOption()).addOption(jsonOption()).description(examples(["claude-bottle prune --older-than 30d --dry-run", "first look"]));
+}
+// src/cli/flags/verify.ts
+function verifyFlags() {
+	return signerOptions(verb("verify", "check sidecars for damage and for who signed them").argument("[file-or-id]", "a file, an image ID or its first 16 digits (default: the whole store)")).option("--context <dir>", "a checkout of the repository that must have signed", ".").option("-R, --repo <owner/name>", "repository that must have signed (default: the checkout's; in the store, each sidecar's origin)").addOption(githubUrlOption()).option("--all", "every sidecar in the store (the default)").optionsGroup("Result:").option("--deep", "also unpack and check every entry").addOption(storeOption()).addOption(jsonOption()).description(examples(["claude-bottle verify --deep agent.smolmachine", "a file, down to each entry"], ["claude-bottle verify --all", "the whole store"]));
+}
+// src/cli/verbs.ts
+/**
+* The verbs in the groups and the order of the help. The module that does the work is loaded only when its verb is asked
+* for.
+*/
+function verbs(start) {
+	const typed = {
+		"Everyday:": [
+			fetchFlags().action((extraArgs, options) => start(async ({ output, signal }) => {
+				const { runFetch } = await import("./fetch-command.mjs");
+				return await runFetch({
+					...options,
+					extraArgs
+				}, output, signal);
+			})),
+			execFlags().action((command, options) => start(async (context) => {
+				const { runExec } = await import("./exec-command.mjs");
+				return await runExec(command, {
+					...options,
+					bind: true
+				}, context);
+			})),
+			packFlags().action((extraArgs, options) => start(async ({ output, signal }) => {
+				const { runPack } = await import("./pack-command.mjs");
+				return await runPack({
+					...options,
+					extraArgs
+				}, output, signal);
+			})),
+			doctorFlags().action((options) => start(async ({ output, signal }) => {
+				const { runDoctor } = await import("./doctor-command.mjs");
+				return await runDoctor(options, output, signal);
+			}))
+		],
+		"Local store:": [
+			lsFlags().action((options) => start(async ({ output }) => {
+				const { runLs } = await import("./ls-command.mjs");
+				return await runLs(options, output);
+			})),
+			inspectFlags().action((file) => start(async ({ output }) => {
+				const { runInspect } = await import("./inspect-command.mjs");
+				return await runInspect(file, output);
+			})),
+			verifyFlags().action((fileOrId, options) => start(async ({ output, signal }) => {
+				const { runVerify } = await import("./verify-command.mjs");
+				return await runVerify(fileOrId, options, output, signal);
+			})),
+			pruneFlags().action((options) => start(async ({ output }) => {
+				const { runPrune } = await import("./prune-command.mjs");
+				return await runPrune(options, output);
+			})),
+			exportFlags().action((dir, id, options) => start(async ({ output, signal }) => {
+				const { runExport } = await import("./export-command.mjs");
+				return await runExport(dir, id, options, output, signal);
+			}))
+		],
+		"Scripting and troubleshooting:": [
+			keyFlags().action((options) => start(async ({ output, signal }) => {
+				const { runKey } = await import("./key-command.mjs");
+				return await runKey(options, output, signal);
+			})),
+			lockFlags().action((options) => start(async ({ output, signal }) => {
+				const { runLock } = await import("./lock-command.mjs");
+				return await runLock(options, output, signal);
+			})),
+			pathFlags().action((options) => start(async ({ output, signal }) => {
+				const { runPath } = await import("./path-command.mjs");
+				return await runPath(options, output, signal);
+			})),
+			bindFlags().action((extraArgs, options) => start(async ({ output, signal }) => {
+				const { runBind } = await import("./bind-command.mjs");
+				return await runBind({
+					...options,
+					extraArgs
+				}, output, signal);
+			}))
+		]
+	};
+	return Object.entries(typed);
 }
 // src/cli/program.ts
 const SIGNALS = {
@@ -3362,28 +3402,36 @@ const SIGNALS = {
 	SIGINT: 2,
 	SIGTERM: 15
 };
-const EXIT_CODES_HELP = `
-Exit codes:
-  0    done, or already there            74   input/output error
-  1    docker or smolvm failed           75   try again later
-  64   wrong usage                       76   not trusted
-  65   damaged sidecar                   77   not permitted
-  66   no such image or sidecar          78   configuration
-  69   no Docker daemon, no network      129, 130, 143   stopped by a signal
-  70   a bug of ours                     exec ends as its command ends
-  73   cannot write`;
+/** Some senders signal a process and then its group: two equal signals within this time are one. */
+const SAME_SIGNAL_MS = 1e3;
+const AFTER_HELP = `
+Run claude-bottle <command> --help for details.
+Exit codes and messages: docs/troubleshooting.md`;
 /** Runs one command line and returns the exit code. */
 async function main(argv) {
-	const ours = argv.includes("--") ? argv.slice(0, argv.indexOf("--")) : argv;
-	const output = terminalOutput({
-		json: ours.includes("--json"),
-		debug: ours.includes("--debug"),
-		quiet: ours.includes("--quiet")
+	const flags = {
+		json: false,
+		debug: false,
+		quiet: false
+	};
+	const output = terminalOutput(flags);
+	for (const warning of takeUnsafeSettings(process.env)) output.onProgress({
+		type: "warning",
+		message: warning
 	});
 	const interruption = new AbortController();
+	let first;
 	const stop = (signal) => {
-		if (interruption.signal.aborted) process.exit(128 + SIGNALS[signal]);
-		output.note(`${signal}: cleaning up, once more to stop at once`);
+		if (first?.signal === signal && performance.now() - first.at < SAME_SIGNAL_MS) return;
+		if (first !== void 0) {
+			killChildrenNow();
+			process.exit(128 + SIGNALS[signal]);
+		}
+		first = {
+			signal,
+			at: performance.now()
+		};
+		output.note(`Interrupted (${signal}), cleaning up. Press Ctrl-C again to quit now.`);
 		interruption.abort(new InterruptedError(signal));
 	};
 	const signals = Object.keys(SIGNALS);
@@ -3396,18 +3444,22 @@ async function main(argv) {
 			output,
 			signal: interruption.signal,
 			releaseSignals
-		});
+		}, flags);
 	} finally {
 		releaseSignals();
 	}
 }
-async function run(argv, context) {
+async function run(argv, context, flags) {
 	const { output, signal } = context;
 	let exitCode = 0;
 	const program = createProgram(async (command) => {
 		exitCode = await command(context);
 	});
+	program.hook("preAction", (_, command) => {
+		Object.assign(flags, command.optsWithGlobals());
+	});
 	try {
+		process.cwd();
 		await program.parseAsync(argv);
 		return exitCode;
 	} catch (error) {
@@ -3419,8 +3471,25 @@ async function run(argv, context) {
 	}
 }
 function createProgram(start) {
-	const program = new Command("claude-bottle").description("Prebuilt, verified .smolmachine sidecars, where claude-bottle looks for them.").version(version).option("--quiet", "print results, warnings and errors only").option("--debug", "show stack traces").configureHelp({ showGlobalOptions: true }).exitOverride().showSuggestionAfterError().showHelpAfterError("(claude-bottle --help lists what there is)").addHelpText("after", EXIT_CODES_HELP);
-	addCommands(program, start);
+	const program = new Command("claude-bottle").usage("<command> [options]").description("Get your agent's prebuilt sandbox from CI instead of packing it yourself.").version(version).option("-q, --quiet", "print only results, warnings and errors").option("--debug", "show stack traces").configureHelp({
+		subcommandTerm: (command) => command.name(),
+		commandDescription,
+		optionDescription
+	}).exitOverride().showSuggestionAfterError().showHelpAfterError("Run claude-bottle --help for usage.").addHelpText("after", AFTER_HELP);
+	for (const [heading, commands] of verbs(start)) {
+		program.commandsGroup(heading);
+		for (const command of commands) program.addCommand(command.copyInheritedSettings(program));
+	}
+	program.addHelpCommand(new Command("help").argument("[command]").summary("display help for a command"));
 	return program;
+}
+/** What a verb does, then its examples. */
+function commandDescription(command) {
+	const summary = command.summary();
+	return [...summary === "" ? [] : [`${summary[0]?.toUpperCase()}${summary.slice(1)}.`], command.description()].filter((text) => text !== "").join("\n\n");
+}
+/** Without the empty list that an option starts with when it may be repeated. */
+function optionDescription(option) {
+	return Array.isArray(option.defaultValue) ? option.description : Help.prototype.optionDescription.call(new Help(), option);
 }
 export { main };

@@ -5,11 +5,4 @@ function warningsTo(onProgress) {
 		message
 	});
 }
-/** For what the store has found damaged. */
-function quarantinesTo(onProgress) {
-	return (reason, movedTo) => onProgress({
-		type: "warning",
-		message: `${reason}; moved to ${movedTo}`
-	});
-}
-export { warningsTo as n, quarantinesTo as t };
+export { warningsTo as t };

@@ -1,6 +1,6 @@
 import { t as canonicalize } from "./canonicalize.mjs";
 import { createHash } from "node:crypto";
-// src/provenance/record-digest.ts
+// src/trust/record-digest.ts
 /**
 * What is signed of a pack record: its content, whatever it is printed like (RFC 8785). It is signed together with the
 * sidecar, or an old sidecar could be passed off for new inputs with a record of somebody's own.

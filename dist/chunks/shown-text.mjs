@@ -1,4 +1,4 @@
-import { T as _regex, _ as string } from "./schemas.mjs";
+import { D as _regex, v as string } from "./schemas.mjs";
 // src/identity/shown-text.ts
 /** Text from somebody else that is shown to the user: it cannot move the cursor of a terminal. */
 const shownText = string().check(_regex(/^\P{Cc}{0,500}$/u));

@@ -1,24 +1,1209 @@
-import { a as hasErrno, i as fileError, t as BottleError } from "./errors.mjs";
-import { n as isDigest } from "./image-id.mjs";
-import { C as _nonnegative, T as _regex, _ as string, a as boolean, f as object, i as array, m as partialRecord, n as _enum, o as int, p as optional, s as literal, u as nullish } from "./schemas.mjs";
-import { a as shownText, n as packRecordSchema } from "./pack-record.mjs";
+import { a as hasErrno, i as fileError, o as isDamage, t as BottleError } from "./errors.mjs";
+import { D as _regex, T as _nonnegative, d as nullish, f as number, h as partialRecord, i as array, m as optional, n as _enum, o as int, p as object, s as literal, v as string } from "./schemas.mjs";
+import { n as isSameRepository, r as packRecordSchema } from "./pack-record.mjs";
+import { i as shownText } from "./shown-text.mjs";
+import { n as readSidecar, o as isDigest, r as verifySidecar, t as SidecarHash } from "./verify.mjs";
+import { n as readableJson, t as parseJson } from "./json.mjs";
 import { t as GUEST_PLATFORMS } from "./platform.mjs";
-import { n as warningsTo } from "./progress.mjs";
-import { r as printable } from "./footer.mjs";
-import { t as SidecarHash } from "./verify.mjs";
-import { i as readTar, n as TarError } from "./tar.mjs";
-import { c as unlessMissing, i as checkedUrl, n as HttpError, o as rangeHeaders, r as bodyError, s as redacted, t as HttpClient } from "./http.mjs";
-import { i as formatName, o as parseOciReference, t as OciRepository } from "./oci.mjs";
-import { S as registryRepository, _ as commitTag, a as isIndex, b as keyTag, h as SIDECAR_MEDIA_TYPE, o as manifestSchema, p as PACK_RECORD_ANNOTATION, r as MANIFEST_TYPES, v as isBundleType } from "./oci-manifest.mjs";
-import { r as publishedName, t as BUNDLE_SUFFIX } from "./published-name.mjs";
-import { i as repositoryPath, n as githubSite, r as readApi, t as apiRequest } from "./github.mjs";
-import { c as tagsAtHead, i as historyOf, o as originOf } from "./git.mjs";
+import { i as redacted, n as checkedUrl } from "./server-url.mjs";
+import { C as registryRepository, D as parseOciReference, T as formatName, _ as SIDECAR_MEDIA_TYPE, b as isBundleType, c as isIndex, d as rangeHeaders, h as PACK_RECORD_ANNOTATION, n as OciRepository, t as listArtifacts, u as HttpClient, x as keyTag, y as commitTag } from "./github-artifacts.mjs";
+import { r as requireFreeBytes, t as formatBytes } from "./disk.mjs";
+import { t as readSmallFile } from "./small-file.mjs";
+import { C as FRAMES_SUFFIX, S as BUNDLE_SUFFIX, T as publishedName, b as readSeekTable, d as readBundle$1, l as framesPathOf, n as MAX_RECORD_BYTES, p as recordPathOf, s as expectedOf, t as MAX_BUNDLE_BYTES, y as parseFrameIndex } from "./file.mjs";
+import { t as warningsTo } from "./progress.mjs";
+import { r as whyNoOrigin, t as originOf$1 } from "./remote.mjs";
+import { i as tagsAtHead, r as historyOf } from "./history.mjs";
+import { a as sendApi, d as bodyError, g as unlessMissing, i as repositoryPath, n as githubSite, r as readApi, s as HttpError, t as apiRequest } from "./github.mjs";
+import { t as recordSha256 } from "./record-digest.mjs";
+import { f as UNKNOWN, g as originOfCheckout, i as objectPath } from "./location.mjs";
+import { a as tryLock, l as writeWhole } from "./store.mjs";
+import { c as readContent, t as contentPath } from "./catalog.mjs";
+import { a as hasBytes, f as verifyStored, i as findUnknown, r as findHits, s as readBundle$2, t as contentsOf } from "./read.mjs";
+import { n as installSidecar } from "./install.mjs";
+import { n as requireRepository } from "./checkout-origin.mjs";
+import { n as judge, r as rememberSigner } from "./trust-options.mjs";
 import { unescape } from "node:querystring";
-import { createHash } from "node:crypto";
-import { constants as constants$1, createWriteStream } from "node:fs";
+import { EventEmitter, once } from "node:events";
+import { createHash, hash, randomBytes } from "node:crypto";
+import { constants as constants$1, readSync, writevSync } from "node:fs";
 import * as fs from "node:fs/promises";
-import { resolve } from "node:path";
-import { pipeline } from "node:stream/promises";
+import { dirname, join, resolve } from "node:path";
+// src/store/used.ts
+/** Remembers that a sidecar was used now, unless the store is busy or cannot be written. */
+async function touchUsed(store, sha256) {
+	const { layout } = store;
+	try {
+		await fs.access(contentPath(layout, sha256));
+		const lock = await tryLock(store.lockPlace("names"));
+		try {
+			const content = lock && await readContent(layout, sha256);
+			if (content !== void 0) {
+				const text = `${JSON.stringify({
+					...content,
+					usedAt: (/* @__PURE__ */ new Date()).toISOString()
+				}, void 0, 2)}\n`;
+				await writeWhole(layout.tmp, contentPath(layout, sha256), text);
+			}
+		} finally {
+			await lock?.release();
+		}
+	} catch {}
+}
+// src/fetch/other-name.ts
+const repositorySchema$1 = object({ id: int() });
+/**
+* A repository that was renamed or transferred keeps its ID, and GitHub leads from its old name to it. Undefined when
+* the record names the wanted repository, or another one, or GitHub cannot be asked.
+*/
+async function confirmOtherName({ source }, { repository }, tools) {
+	if (source === void 0 || repository === void 0 || isSameRepository(source.repository, repository)) return;
+	const ours = await repositoryId(repository, tools);
+	const theirs = ours && await repositoryId(source.repository, tools);
+	return ours !== void 0 && ours === theirs ? {
+		repository: source.repository,
+		repositoryId: ours
+	} : void 0;
+}
+async function repositoryId(name, { http, github }) {
+	try {
+		const path = `repos/${repositoryPath(name)}`;
+		const found = await unlessMissing(sendApi(http, github, apiRequest(github, path), repositorySchema$1));
+		return found && String(found.id);
+	} catch (error) {
+		if (error instanceof BottleError) return;
+		throw error;
+	}
+}
+// src/fetch/policy.ts
+/**
+* Decides on the record alone, before any byte of the sidecar is asked for.
+* @throws BottleError `not-found` for another platform or other inputs, `not-trusted` for what is not what it must be
+*/
+function requireWanted({ record, address }, wanted, demands, otherName) {
+	const { inputs, source } = record;
+	if (record.platform !== wanted.platform) throw new BottleError("not-found", `${address} is for ${record.platform}, not for ${wanted.platform}`, { hint: `ask for it with --platform ${record.platform}, or pack your own: claude-bottle pack` });
+	if (demands.sameInputs && inputs?.key !== wanted.key) throw new BottleError("not-found", `${address} was packed from other inputs: key ${inputs?.key ?? "unknown"}, this checkout has ${wanted.key}`, { hint: "check out the commit that it was packed from, or store it as it is with --no-bind" });
+	requireEqual(address, "SHA-256", demands.sha256, record.sidecar.sha256);
+	requireEqual(address, "size", demands.sizeBytes, record.sidecar.sizeBytes);
+	requireEqual(address, "commit", demands.commit, source?.commit);
+	if (source !== void 0) {
+		const expected = (otherName?.repository ?? wanted.repository)?.toLowerCase();
+		const hint = renameHint(source.repository);
+		requireEqual(address, "repository", expected, source.repository.toLowerCase(), hint);
+		requireEqual(address, "server", source.server && wanted.serverUrl, source.server);
+	} else if (demands.knownSource) throw new BottleError("not-trusted", `${address} does not say which repository it was packed for`, { hint: `if you know who has packed it, name it: --from ${address}` });
+}
+const HINT = "do not use it before you know why; its pack record says where it comes from";
+/** The name is from the record, and may be made to be pasted into a shell. */
+function renameHint(repository) {
+	return /^[\w.-]+\/[\w.-]+$/.test(repository) && !repository.startsWith("-") ? `if this checkout's repository has that name now: claude-bottle fetch --repo ${repository}` : HINT;
+}
+function requireEqual(address, what, expected, found, hint = HINT) {
+	if (expected !== void 0 && found !== expected) throw new BottleError("not-trusted", `${address}: the ${what} is ${found ?? "not known"}, expected ${expected}`, { hint });
+}
+// src/fetch/segments.ts
+/** A gap that costs less time than one more request, with its redirect to a storage server. */
+const BRIDGED_BYTES = 262144;
+/** Registries slow down clients that ask for many small ranges. */
+const MAX_RANGES = 48;
+/** A long range is cut, so that several connections can share it and one that breaks off loses little. */
+const PIECES = 16;
+const MIN_PIECE_BYTES = 8388608;
+/**
+* The ranges to ask for, so that everything that is missing arrives: few of them, at the price of some bytes between
+* two ranges that are there already, and none of them too long.
+*/
+function cutSegments(missing) {
+	const bridged = bridge(missing);
+	const totalBytes = bridged.reduce((sum, { start, end }) => sum + end - start, 0);
+	const pieceBytes = Math.max(MIN_PIECE_BYTES, Math.ceil(totalBytes / PIECES));
+	return bridged.flatMap((range) => cut(range, pieceBytes));
+}
+function bridge(missing) {
+	const gaps = missing.slice(1).map(({ start }, index) => ({
+		index: index + 1,
+		bytes: start - (missing[index]?.end ?? 0)
+	}));
+	const surplus = missing.length - MAX_RANGES;
+	const bridged = new Set(gaps.toSorted((a, b) => a.bytes - b.bytes).filter(({ bytes }, rank) => bytes <= BRIDGED_BYTES || rank < surplus).map(({ index }) => index));
+	const joined = [];
+	for (const [index, { start, end }] of missing.entries()) {
+		const before = bridged.has(index) ? joined.pop() : void 0;
+		joined.push({
+			start: before?.start ?? start,
+			end
+		});
+	}
+	return joined;
+}
+function cut({ start, end }, pieceBytes) {
+	const pieces = Math.ceil((end - start) / pieceBytes);
+	const length = Math.ceil((end - start) / pieces);
+	return Array.from({ length: pieces }, (_, index) => ({
+		start: start + index * length,
+		end: Math.min(start + (index + 1) * length, end)
+	}));
+}
+// src/fetch/connections.ts
+const MAX_CONNECTIONS = 4;
+/** A smaller file comes in one piece: opening connections would take as long as it takes. */
+const PARALLEL_BYTES = 33554432;
+/** A connection that has brought this much is opened again at once when it breaks off. */
+const GOOD_RUN_BYTES = 262144;
+/** Received and not yet written, in all connections together: a kill loses these bytes. */
+const HELD_BYTES = 262144;
+/** The server has answered a request for a range with something else. The whole file may be fine. */
+var UnusableRangeError = class extends Error {};
+/**
+* Receives what is missing of a file: a list of segments, and a few connections that take one after the other from it.
+* What one connection fails to get is left to the others; when all have failed, the last failure is thrown.
+*/
+var Connections = class {
+	#options;
+	#part;
+	#stop = new AbortController();
+	#queue = [];
+	#failure;
+	constructor(options) {
+		this.#options = options;
+		this.#part = options.part;
+	}
+	async receiveMissing() {
+		const { missing, sizeBytes, doneBytes } = this.#part;
+		if (missing.length === 0) return;
+		if (!(!this.#options.mayUseRanges || doneBytes === 0 && sizeBytes < PARALLEL_BYTES)) this.#queue = cutSegments(missing).map(({ start, end }) => ({
+			position: start,
+			end
+		}));
+		const first = await this.#openFirst(this.#queue.shift());
+		const others = this.#queue.slice(0, 3);
+		await Promise.all([this.#work(first), ...others.map(() => this.#work())]);
+		if (this.#part.doneBytes < sizeBytes) throw this.#failure ?? this.#stop.signal.reason;
+	}
+	stop() {
+		this.#stop.abort();
+	}
+	async #work(opened) {
+		let answer = opened?.answer;
+		for (let segment = opened?.segment ?? this.#queue.shift(); segment; segment = this.#queue.shift()) {
+			const { position } = segment;
+			try {
+				await this.#receive(segment, answer ?? await this.#openRange(segment));
+			} catch (error) {
+				if (!isOfOneConnection(error)) {
+					this.#stop.abort(error);
+					throw error;
+				}
+				if (this.#stop.signal.aborted) return;
+				this.#failure = error;
+				this.#queue.unshift(segment);
+				if (segment.position - position < GOOD_RUN_BYTES || this.#part.etag === void 0) return;
+			}
+			answer = void 0;
+		}
+	}
+	/** Without a segment, it asks for the whole file; and where nothing is there yet, the whole file is a fine answer. */
+	async #openFirst(segment) {
+		const { part } = this.#options;
+		const answer = segment === void 0 ? await this.#options.open() : await this.#askForRange(segment, part.etag);
+		try {
+			if (segment !== void 0 && (answer.status !== 200 || part.doneBytes > 0)) {
+				requireRange(answer, segment, part);
+				if (part.etag === void 0) await part.begin(requireStrongEtag(answer));
+				return {
+					segment,
+					answer
+				};
+			}
+			requireWhole(answer, part.sizeBytes);
+			await part.begin(strongEtag(answer.headers));
+		} catch (error) {
+			answer.body.destroy();
+			throw error;
+		}
+		this.#queue = [];
+		return {
+			segment: {
+				position: 0,
+				end: part.sizeBytes
+			},
+			answer
+		};
+	}
+	async #openRange(segment) {
+		const answer = await this.#askForRange(segment, this.#part.etag);
+		try {
+			requireRange(answer, segment, this.#part);
+		} catch (error) {
+			answer.body.destroy();
+			throw error;
+		}
+		return answer;
+	}
+	async #askForRange({ position, end }, etag) {
+		return await this.#options.open({
+			start: position,
+			end,
+			etag
+		}).catch((error) => {
+			throw error instanceof HttpError && error.status === 416 ? new UnusableRangeError(error.message) : error;
+		});
+	}
+	async #receive(segment, { body, url }) {
+		const { position: start, end } = segment;
+		const destroy = () => body.destroy();
+		this.#stop.signal.addEventListener("abort", destroy);
+		let batch = [];
+		let batchBytes = 0;
+		const flush = () => {
+			this.#part.write(batch, segment.position);
+			segment.position += batchBytes;
+			batch = [];
+			batchBytes = 0;
+			this.#options.onBytes(this.#part.doneBytes);
+		};
+		try {
+			for await (const chunk of body) {
+				if (segment.position + batchBytes + chunk.length > end) throw damaged(`${redacted(url)} sends more than the ${end - start} bytes that were asked for`);
+				batch.push(chunk);
+				batchBytes += chunk.length;
+				if (batchBytes >= HELD_BYTES / MAX_CONNECTIONS) flush();
+			}
+		} catch (error) {
+			throw bodyError(error, url);
+		} finally {
+			this.#stop.signal.removeEventListener("abort", destroy);
+			if (batchBytes > 0) flush();
+		}
+		if (segment.position < end) throw bodyError(/* @__PURE__ */ new Error(`it ended at byte ${segment.position} of ${end}`), url);
+	}
+};
+/** Another connection, or another way to the same file, may do better. */
+function isOfOneConnection(error) {
+	return error instanceof UnusableRangeError || error instanceof BottleError && [
+		"network-failed",
+		"authentication",
+		"not-found",
+		"try-later"
+	].includes(error.code);
+}
+function requireWhole({ status, headers, url }, sizeBytes) {
+	const encoding = headers["content-encoding"] ?? "identity";
+	const type = headers["content-type"] ?? "";
+	const length = headers["content-length"];
+	if (status !== 200 || encoding !== "identity" || type.startsWith("text/html")) throw new BottleError("network-failed", `${redacted(url)} answered ${status} with ${type || "something"} (${encoding}), not with the file`, { hint: "check that no proxy answers in its place" });
+	if (length !== void 0 && Number(length) !== sizeBytes) throw damaged(`${redacted(url)} has ${length} bytes, expected ${sizeBytes}`);
+}
+function requireRange({ status, headers, url }, { position, end }, { etag, sizeBytes }) {
+	const expected = `bytes ${position}-${end - 1}/${sizeBytes}`;
+	const { "content-range": range, "content-encoding": encoding = "identity" } = headers;
+	const problem = status !== 206 ? `the answer to a range is ${status}` : range !== expected || encoding !== "identity" ? `the range is "${range}" (${encoding}), expected "${expected}"` : etag !== void 0 && (headers.etag ?? etag) !== etag ? `the ETag is ${headers.etag}, expected ${etag}` : void 0;
+	if (problem !== void 0) throw new UnusableRangeError(`${redacted(url)}: ${problem}`);
+}
+function requireStrongEtag({ headers, url }) {
+	const etag = strongEtag(headers);
+	if (etag === void 0) throw new UnusableRangeError(`${redacted(url)}: it gives no strong ETag`);
+	return etag;
+}
+/** https://datatracker.ietf.org/doc/html/rfc9110#field.etag: the bytes are the same as long as it is. */
+function strongEtag({ etag }) {
+	return etag !== void 0 && /^"[\x21\x23-\x7e]*"$/.test(etag) ? etag : void 0;
+}
+function damaged(problem, cause) {
+	return new BottleError("sidecar-damaged", `damaged download: ${problem}`, {
+		hint: "try another source; if it happens again, the published file is damaged",
+		cause
+	});
+}
+// src/fetch/local-copy.ts
+const READ_CHUNK_BYTES$1 = 1048576;
+/** Copies what is missing of a file from another path on this machine. */
+async function copyMissing(path, part, { signal, onBytes }) {
+	const file = await fs.open(path, "r").catch((error) => {
+		throw fileError(`cannot copy from ${path}`, error);
+	});
+	try {
+		const chunk = Buffer.allocUnsafe(READ_CHUNK_BYTES$1);
+		for (const { start, end } of part.missing) for (let position = start; position < end;) {
+			signal.throwIfAborted();
+			const length = Math.min(chunk.length, end - position);
+			const { bytesRead } = await file.read(chunk, 0, length, position);
+			if (bytesRead === 0) throw new BottleError("io", `${path} ended while it was copied, at byte ${position}`);
+			part.write([chunk.subarray(0, bytesRead)], position);
+			position += bytesRead;
+			onBytes(part.doneBytes);
+		}
+	} catch (error) {
+		throw error instanceof Error && "syscall" in error ? fileError(`cannot copy from ${path}`, error) : error;
+	} finally {
+		await file.close();
+	}
+}
+// src/fetch/part-file.ts
+const DATA = "data";
+const JOURNAL = "journal";
+const READ_CHUNK_BYTES = 1048576;
+const OPEN_FLAGS = constants$1.O_RDWR | constants$1.O_CREAT | constants$1.O_NOFOLLOW;
+const headerSchema = object({
+	sizeBytes: number(),
+	sha256: string(),
+	etag: string()
+});
+/**
+* A file of a known size on its way to being complete: `data`, and beside it `journal`, which says what of it is
+* there. The journal has a header, and a line `start length` for each range, added when its bytes are written: a
+* process can be killed at any moment. (When the machine goes down, a line may be there without its bytes. That is
+* left to the SHA-256 to find.)
+*/
+var PartFile = class PartFile {
+	path;
+	#wanted;
+	#data;
+	#journal;
+	#events = new EventEmitter();
+	/** In their order, with gaps between them. */
+	#ranges = [];
+	#etag;
+	/** Something here is from a server. */
+	#hasBegun = false;
+	/** Takes up what an earlier process has left in `dir`, if it is of the same content and can be resumed. */
+	static async open(dir, wanted) {
+		const path = join(dir, DATA);
+		return await explained(path, async () => {
+			const data = await fs.open(path, OPEN_FLAGS, 384);
+			const journal = await fs.open(join(dir, JOURNAL), OPEN_FLAGS | constants$1.O_APPEND, 384);
+			const part = new PartFile(path, wanted, data, journal);
+			await part.#readJournal();
+			return part;
+		});
+	}
+	constructor(path, wanted, data, journal) {
+		this.path = path;
+		this.#wanted = {
+			sizeBytes: wanted.sizeBytes,
+			sha256: wanted.sha256
+		};
+		this.#data = data;
+		this.#journal = journal;
+	}
+	get sizeBytes() {
+		return this.#wanted.sizeBytes;
+	}
+	get ranges() {
+		return this.#ranges;
+	}
+	/** What lies between the ranges that are there. */
+	get missing() {
+		const missing = [];
+		let position = 0;
+		for (const { start, end } of [...this.#ranges, {
+			start: this.sizeBytes,
+			end: this.sizeBytes
+		}]) {
+			if (start > position) missing.push({
+				start: position,
+				end: start
+			});
+			position = end;
+		}
+		return missing;
+	}
+	/** Of the file on the server; undefined before its first answer, and for a file without a strong one. */
+	get etag() {
+		return this.#etag;
+	}
+	get doneBytes() {
+		return this.#ranges.reduce((sum, { start, end }) => sum + end - start, 0);
+	}
+	/** Whether what is there can be completed, or has to be received again. */
+	get canResume() {
+		return !this.#hasBegun || this.#etag !== void 0;
+	}
+	/** Forgets everything. */
+	async clear() {
+		this.#ranges = [];
+		this.#etag = void 0;
+		this.#hasBegun = false;
+		await explained(this.path, async () => {
+			await this.#journal.truncate(0);
+			await this.#data.truncate(0);
+		});
+	}
+	/**
+	* What a server sends from now on is from the file with this ETag, and goes with what is there already. Without an
+	* ETag nothing outlives this process.
+	*/
+	async begin(etag) {
+		this.#etag = etag;
+		this.#hasBegun = true;
+		if (etag !== void 0) {
+			const lines = this.#ranges.map(({ start, end }) => `${start} ${end - start}`);
+			const header = JSON.stringify({
+				...this.#wanted,
+				etag
+			});
+			await explained(this.path, async () => this.#append([header, ...lines].join("\n")));
+		}
+	}
+	/**
+	* Without the thread pool: into the page cache it takes a fraction of the time that the way there and back does, and
+	* while the disk is slower than the network, the connections have to wait anyway.
+	*/
+	write(chunks, position) {
+		try {
+			const length = writeAll(this.#data.fd, chunks, position);
+			if (this.#etag !== void 0) this.#append(`${position} ${length}`);
+			this.#ranges = withRange(this.#ranges, {
+				start: position,
+				end: position + length
+			});
+		} catch (error) {
+			throw writeError(this.path, error);
+		}
+		this.#events.emit("written");
+	}
+	/** The file's bytes from its beginning: those that are there, and then the others as they come. */
+	async *follow(signal) {
+		const buffer = Buffer.allocUnsafe(READ_CHUNK_BYTES);
+		for (let position = 0; position < this.#wanted.sizeBytes;) {
+			signal.throwIfAborted();
+			const [first] = this.#ranges;
+			const length = first?.start === 0 ? Math.min(first.end - position, buffer.length) : 0;
+			if (length > 0) {
+				const bytesRead = readSync(this.#data.fd, buffer, 0, length, position);
+				if (bytesRead === 0) throw new BottleError("io", `${this.path} ended while it was read, at byte ${position}`);
+				position += bytesRead;
+				yield buffer.subarray(0, bytesRead);
+			} else await once(this.#events, "written", { signal });
+		}
+	}
+	async remove() {
+		await this.clear();
+		for (const path of [this.path, join(dirname(this.path), JOURNAL)]) await fs.rm(path, { force: true });
+	}
+	async close() {
+		await this.#journal.close();
+		await this.#data.close();
+	}
+	/** Keeps what stands before the first line that is not whole. */
+	async #readJournal() {
+		const [header = "", ...lines] = (await this.#journal.readFile("latin1")).split("\n").slice(0, -1);
+		const { sizeBytes, sha256 } = this.#wanted;
+		const found = parseHeader(header);
+		if (found === void 0 || found.sizeBytes !== sizeBytes || found.sha256 !== sha256) {
+			await this.clear();
+			return;
+		}
+		const dataBytes = (await this.#data.stat()).size;
+		let keptBytes = header.length + 1;
+		for (const line of lines) {
+			const range = parseLine(line);
+			if (range === void 0 || range.end > Math.min(dataBytes, sizeBytes)) break;
+			this.#ranges = withRange(this.#ranges, range);
+			keptBytes += line.length + 1;
+		}
+		this.#etag = found.etag;
+		this.#hasBegun = true;
+		await this.#journal.truncate(keptBytes);
+	}
+	#append(line) {
+		writeAll(this.#journal.fd, [Buffer.from(`${line}\n`)], void 0);
+	}
+};
+function parseHeader(line) {
+	try {
+		return headerSchema.parse(JSON.parse(line));
+	} catch {
+		return;
+	}
+}
+function parseLine(line) {
+	const [, start, length] = /^(\d{1,15}) (\d{1,15})$/.exec(line) ?? [];
+	return start === void 0 ? void 0 : {
+		start: Number(start),
+		end: Number(start) + Number(length)
+	};
+}
+function withRange(ranges, added) {
+	const isApart = ({ start, end }) => end < added.start || start > added.end;
+	const joined = [added, ...ranges.filter((range) => !isApart(range))];
+	const start = Math.min(...joined.map((range) => range.start));
+	const end = Math.max(...joined.map((range) => range.end));
+	return [...ranges.filter(isApart), {
+		start,
+		end
+	}].sort((a, b) => a.start - b.start);
+}
+/** A disk that is nearly full takes a part of the bytes, and fails with the rest. */
+function writeAll(file, chunks, position) {
+	const length = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
+	let rest = chunks;
+	for (let written = 0; written < length;) {
+		const bytesWritten = writevSync(file, rest, position === void 0 ? void 0 : position + written);
+		written += bytesWritten;
+		if (written < length) rest = [Buffer.concat(rest).subarray(bytesWritten)];
+	}
+	return length;
+}
+async function explained(path, work) {
+	try {
+		return await work();
+	} catch (error) {
+		throw writeError(path, error);
+	}
+}
+function writeError(path, error) {
+	return fileError(`cannot write ${path}`, error);
+}
+// src/fetch/reuse.ts
+/** Older sidecars have little that newer ones lack. */
+const MAX_BASES = 8;
+/**
+* Copies the frames that other sidecars on this machine have into a file on its way. A frame counts by the SHA-256 of
+* what was read, so that a base may have changed, may be damaged, or may disappear while it is read. The frame index
+* is asked for only where there is a base with frames.
+* @throws what reading the frame index throws
+*/
+async function reuseFrames(part, { bases, frames }, { signal, onBytes }) {
+	const opened = await openBases(bases.slice(0, MAX_BASES));
+	try {
+		if (opened.length === 0) return;
+		const wanted = Map.groupBy(await frames(), ({ sha256 }) => sha256);
+		const sizes = new Set([...wanted.values()].map(([frame]) => frame?.sizeBytes ?? 0));
+		for (const base of opened) for await (const bytes of framesOf(base, sizes)) {
+			signal.throwIfAborted();
+			const sha256 = createHash("sha256").update(bytes).digest("hex");
+			for (const { offset } of wanted.get(sha256) ?? []) {
+				part.write([bytes], offset);
+				onBytes(part.doneBytes);
+			}
+			wanted.delete(sha256);
+			if (wanted.size === 0) return;
+		}
+	} finally {
+		await Promise.all(opened.map(({ file }) => file.close()));
+	}
+}
+async function openBases(paths) {
+	const bases = [];
+	for (const path of paths) {
+		const base = await openBase(path).catch(() => void 0);
+		if (base !== void 0) bases.push(base);
+	}
+	return bases;
+}
+async function openBase(path) {
+	const { footer } = await readSidecar(path);
+	const file = await fs.open(path, constants$1.O_RDONLY | constants$1.O_NOFOLLOW | constants$1.O_NONBLOCK);
+	const table = await readSeekTable(file, footer.assetsBytes).catch(() => void 0);
+	if (table === void 0) {
+		await file.close();
+		return;
+	}
+	return {
+		file,
+		sizes: table.map(({ sizeBytes }) => sizeBytes)
+	};
+}
+/** What can be read of the frames with these sizes: no other can be one that is wanted. */
+async function* framesOf({ file, sizes }, wantedSizes) {
+	let offset = 0;
+	for (const sizeBytes of sizes) {
+		if (wantedSizes.has(sizeBytes)) {
+			const bytes = Buffer.allocUnsafe(sizeBytes);
+			const { bytesRead } = await file.read(bytes, 0, sizeBytes, offset).catch(() => ({ bytesRead: 0 }));
+			if (bytesRead === sizeBytes) yield bytes;
+		}
+		offset += sizeBytes;
+	}
+}
+// src/fetch/download.ts
+/**
+* Gets a file whose size and SHA-256 are known. What is there stays in `dir` after an interruption, and the next
+* run goes on from it where the server allows that; what is not the promised file is deleted.
+* @throws BottleError `sidecar-damaged`, `cannot-write`, `network-failed` and what else a server answers
+*/
+async function download(file, options) {
+	const part = await PartFile.open(options.dir, file);
+	try {
+		const hashed = await new Transfer(file, part, options).run();
+		return {
+			path: part.path,
+			hashed
+		};
+	} catch (error) {
+		if (isDamage(error)) await part.remove();
+		throw error;
+	} finally {
+		await part.close();
+	}
+}
+var Transfer = class {
+	#file;
+	#stage;
+	#part;
+	#options;
+	#warn;
+	/** Some of what is there is from an earlier run. */
+	#isResumed;
+	#usedRanges = false;
+	#trustsRanges = true;
+	/** From other sidecars. */
+	#reusedBytes = 0;
+	constructor(file, part, options) {
+		this.#file = file;
+		this.#stage = file.kind === "local" ? "copy" : "download";
+		this.#part = part;
+		this.#options = options;
+		this.#warn = warningsTo(options.onProgress);
+		this.#isResumed = part.doneBytes > 0;
+	}
+	async run() {
+		const { onProgress } = this.#options;
+		const { sha256: expected, sizeBytes } = this.#file;
+		await this.#reuseFrames();
+		onProgress({
+			type: "start",
+			stage: this.#stage
+		});
+		let hashed = await this.#receive();
+		if (hashed.sha256 !== expected && (this.#isResumed || this.#usedRanges || this.#reusedBytes > 0)) {
+			this.#warn("the parts that are here do not make up the promised file; downloading the whole file");
+			this.#trustsRanges = false;
+			hashed = await this.#receive();
+		}
+		if (hashed.sha256 !== expected) throw damaged(`its SHA-256 is ${hashed.sha256}, expected ${expected}`);
+		onProgress({
+			type: "done",
+			stage: this.#stage,
+			sizeBytes: sizeBytes - this.#reusedBytes
+		});
+		return hashed;
+	}
+	/** What an earlier run has left includes what it has copied. */
+	async #reuseFrames() {
+		const { reuse, signal, onProgress } = this.#options;
+		if (reuse === void 0 || this.#part.doneBytes > 0) return;
+		const { sizeBytes: totalBytes } = this.#part;
+		const frames = async () => {
+			onProgress({
+				type: "start",
+				stage: "reuse"
+			});
+			return await reuse.frames().catch((error) => {
+				signal.throwIfAborted();
+				this.#warn(`the frame index cannot be used, ${error.message}; downloading the whole file`);
+				return [];
+			});
+		};
+		const onBytes = (doneBytes) => onProgress({
+			type: "bytes",
+			stage: "reuse",
+			doneBytes,
+			totalBytes
+		});
+		await reuseFrames(this.#part, {
+			...reuse,
+			frames
+		}, {
+			signal,
+			onBytes
+		});
+		this.#reusedBytes = this.#part.doneBytes;
+		if (this.#reusedBytes > 0) {
+			const detail = `from other sidecars in the store, ${formatBytes(totalBytes - this.#reusedBytes)} to go`;
+			onProgress({
+				type: "done",
+				stage: "reuse",
+				sizeBytes: this.#reusedBytes,
+				detail
+			});
+		}
+	}
+	async #receive() {
+		let mostBytes = this.#part.doneBytes;
+		const hasProgressed = () => {
+			const { doneBytes } = this.#part;
+			const progressed = doneBytes > mostBytes;
+			mostBytes = Math.max(mostBytes, doneBytes);
+			return progressed;
+		};
+		return await this.#options.http.retry(() => this.#attempt(), hasProgressed);
+	}
+	async #attempt() {
+		if (!this.#trustsRanges || !this.#part.canResume) await this.#startOver();
+		try {
+			return await this.#receiveAndHash();
+		} catch (error) {
+			if (!(error instanceof UnusableRangeError)) throw error;
+			this.#warn(`cannot go on with the parts that are here, ${error.message}; starting over`);
+			this.#trustsRanges = this.#isResumed;
+			await this.#startOver();
+			return await this.#attempt();
+		}
+	}
+	async #startOver() {
+		await this.#part.clear();
+		this.#isResumed = false;
+		this.#reusedBytes = 0;
+	}
+	async #receiveAndHash() {
+		const stop = new AbortController();
+		const signal = AbortSignal.any([stop.signal, this.#options.signal]);
+		const hashing = this.#hash(signal);
+		const filling = this.#fill(signal);
+		try {
+			await Promise.all([hashing, filling]);
+			return await hashing;
+		} finally {
+			stop.abort();
+			await Promise.allSettled([hashing, filling]);
+		}
+	}
+	async #fill(signal) {
+		const part = this.#part;
+		const file = this.#file;
+		const onBytes = (doneBytes) => this.#report(doneBytes);
+		if (file.kind === "local") {
+			await copyMissing(file.path, part, {
+				signal,
+				onBytes
+			});
+			return;
+		}
+		const open = async (range) => {
+			this.#usedRanges ||= range !== void 0;
+			return await file.open(range);
+		};
+		const connections = new Connections({
+			part,
+			open,
+			mayUseRanges: this.#trustsRanges,
+			onBytes
+		});
+		signal.addEventListener("abort", () => connections.stop());
+		await connections.receiveMissing();
+	}
+	#report(doneBytes) {
+		this.#options.onProgress({
+			type: "bytes",
+			stage: this.#stage,
+			doneBytes: doneBytes - this.#reusedBytes,
+			totalBytes: this.#part.sizeBytes - this.#reusedBytes
+		});
+	}
+	/** Reads back what was written: one way for what comes in its order, in parallel, and from an earlier run. */
+	async #hash(signal) {
+		const hash = new SidecarHash(this.#file.sizeBytes);
+		for await (const bytes of this.#part.follow(signal)) hash.update(bytes);
+		return hash.digest();
+	}
+};
+// src/fetch/record.ts
+/**
+* A pack record as some source has it; `where` is that place, for the message.
+* @throws BottleError `sidecar-damaged`
+*/
+function parseRecord(content, where) {
+	const json = recordJson(content.toString(), where);
+	const { data, error } = packRecordSchema.safeParse(json);
+	if (data !== void 0) return data;
+	const version = versionOf(json);
+	if (typeof version === "number" && version > 1) throw damagedRecord(`${where} is a pack record of version ${version}, and this claude-bottle knows 1`, "update claude-bottle");
+	const [issue] = error.issues;
+	throw damagedRecord(`${where} is not a valid pack record: field ${issue?.path.join(".") || "(all)"} is invalid`);
+}
+function recordJson(text, where) {
+	try {
+		return parseJson(text);
+	} catch (error) {
+		throw damagedRecord(`${where} is not a valid pack record: ${error instanceof Error && error.message.includes("nested") ? error.message : "it is not JSON"}`, void 0, error);
+	}
+}
+function versionOf(json) {
+	return typeof json === "object" && json !== null && "version" in json ? json.version : void 0;
+}
+function damagedRecord(message, hint = "publish the sidecar again, or pack your own: claude-bottle pack", cause) {
+	return new BottleError("sidecar-damaged", message, {
+		hint,
+		cause
+	});
+}
+// src/fetch/offered-frames.ts
+/**
+* Reads the frame index of a sidecar that its pack record names.
+* @throws BottleError
+*/
+async function readOfferedFrames({ record, frameIndex }) {
+	const { frames, sidecar } = record;
+	if (frames === void 0 || frames.sizeBytes > 33554432) throw damagedRecord("the pack record names no frame index");
+	const bytes = await frameIndex(frames.sizeBytes);
+	const found = hash("sha256", bytes);
+	if (found !== frames.sha256) throw damagedRecord(`its SHA-256 is ${found}, and the pack record says ${frames.sha256}`);
+	const index = parseFrameIndex(bytes);
+	if (index.framesBytes > sidecar.sizeBytes) throw damagedRecord(`its frames have ${index.framesBytes} bytes, and the file ${sidecar.sizeBytes}`);
+	return index.frames;
+}
+// src/fetch/receive.ts
+/**
+* Brings a sidecar into `dir` and checks all of it.
+* @returns its path
+*/
+async function receive(offer, { bases, ...options }) {
+	const { content, record } = offer;
+	const neededBytes = content.sizeBytes - await bytesIn(options.dir);
+	await requireFreeBytes(options.dir, Math.max(0, neededBytes), "the sidecar");
+	const reuse = record.frames && {
+		bases,
+		frames: () => readOfferedFrames(offer)
+	};
+	const { path, hashed } = await download(content, {
+		...options,
+		reuse
+	});
+	await verifySidecar(path, expectedOf(record), { hashed });
+	return path;
+}
+/** What a stopped run has left. Its file has holes, so that its size says nothing. */
+async function bytesIn(dir) {
+	const names = await fs.readdir(dir);
+	return (await Promise.all(names.map((name) => fs.stat(join(dir, name))))).reduce((sum, { blocks }) => sum + blocks * 512, 0);
+}
+// src/fetch/fetch.ts
+/** Failures of one source that leave the next one its chance. */
+const PASSABLE = [
+	"not-found",
+	"authentication",
+	"network-failed",
+	"try-later"
+];
+/**
+* 1. The store has one of the checkout's own origin, or one that was packed here.
+* 2. Else the first source that has one: its record is compared with what is wanted and can be used here.
+* 3. Its origin is judged by its signature.
+* 4. Its bytes are downloaded, as far as the store does not have them, and verified.
+* 5. It is installed with its origin, and the store remembers that this origin signs.
+* It has no name then; `bindSidecar` gives it one.
+*/
+async function fetchSidecar(options) {
+	const { store, wanted } = options;
+	const hit = await findInStore(options) ?? await adoptSigned(options);
+	if (hit !== void 0) return {
+		status: "hit",
+		record: hit.record,
+		stored: hit,
+		source: "the store",
+		address: void 0,
+		skipped: [],
+		provenance: void 0
+	};
+	if (options.offline) throw new BottleError("not-found", `the store has no sidecar for the inputs key ${wanted.key}`, { hint: "leave out --offline to ask the sources, or pack your own: claude-bottle pack" });
+	const { offer, source, evidence, skipped } = await findOffer$1(options);
+	const { record, address } = offer;
+	await options.requireUsable(record);
+	const verified = await judge(evidence, originOf(wanted), options.trust, store.layout);
+	const found = {
+		record,
+		source: source.name,
+		address,
+		skipped,
+		provenance: verified?.provenance
+	};
+	if (options.dryRun) return {
+		status: "available",
+		stored: void 0,
+		...found
+	};
+	const obtained = await obtain(offer, verified, options);
+	if (verified !== void 0) await rememberSigner(store.layout, originOf(wanted), evidence, verified);
+	return {
+		...found,
+		...obtained
+	};
+}
+function originOf({ serverUrl, repository }) {
+	return originOfCheckout(serverUrl, repository);
+}
+/**
+* Reads it from end to end: that a file is there says nothing. What is damaged gives way to the next one. A dry run only
+* looks: what it found damaged would have to be moved.
+*/
+async function findInStore(options) {
+	const { store, wanted, demands, trust } = options;
+	const allowed = {
+		origin: originOf(wanted),
+		unsigned: trust.provenance === "off"
+	};
+	for (const stored of await findHits(store, wanted, allowed)) if (satisfies(stored, demands) && await isSignedAsAsked(stored, options)) {
+		if (options.dryRun || await isGood(stored, options)) return stored;
+	}
+}
+async function isGood(stored, { store, signal, onProgress }) {
+	const { sha256, sizeBytes } = stored;
+	onProgress({
+		type: "start",
+		stage: "store"
+	});
+	if (await verifyStored(store, stored, {
+		signal,
+		onBytes: (doneBytes) => onProgress({
+			type: "bytes",
+			stage: "store",
+			doneBytes,
+			totalBytes: sizeBytes
+		})
+	}) === void 0) {
+		onProgress({
+			type: "done",
+			stage: "store",
+			detail: "damaged"
+		});
+		return false;
+	}
+	await touchUsed(store, sha256);
+	onProgress({
+		type: "done",
+		stage: "store",
+		sizeBytes,
+		detail: "verified, nothing to download"
+	});
+	return true;
+}
+/** Only `required` asks for a signature of what is in the store: it may have come before the repository signed. */
+async function isSignedAsAsked(stored, options) {
+	const { store, wanted, trust } = options;
+	if (trust.provenance !== "required") return true;
+	const bundle = stored.signer && await readBundle$2(store, stored.sha256, stored.origin);
+	if (!bundle) return false;
+	const evidence = {
+		record: stored.record,
+		bundles: async () => [bundle]
+	};
+	await judge(evidence, originOf(wanted), {
+		...trust,
+		allowOlder: true
+	}, store.layout);
+	return true;
+}
+/** A sidecar of unknown origin that is signed says itself whose it is. */
+async function adoptSigned(options) {
+	const { store, wanted, demands, trust, signal } = options;
+	if (trust.provenance === "off" || options.dryRun) return;
+	for (const stored of await findUnknown(store, wanted)) {
+		const { record, sha256 } = stored;
+		const bundle = await readBundle$2(store, sha256, UNKNOWN);
+		if (satisfies(stored, demands) && bundle !== void 0) {
+			const evidence = {
+				record,
+				bundles: async () => [bundle]
+			};
+			const verified = await judge(evidence, originOf(wanted), trust, store.layout).catch(orUndefined);
+			if (verified !== void 0 && await isGood(stored, options)) {
+				const origin = provenOrigin(originOf(wanted), verified);
+				const signer = verified.provenance.signer;
+				const adopted = await installSidecar(store, void 0, {
+					origin,
+					record,
+					signer,
+					bundle
+				}, { signal });
+				await rememberSigner(store.layout, origin, evidence, verified);
+				return adopted;
+			}
+		}
+	}
+}
+function orUndefined(error) {
+	if (!(error instanceof BottleError)) throw error;
+}
+function provenOrigin(origin, verified) {
+	return origin.kind === "repository" && verified !== void 0 ? {
+		...origin,
+		repositoryId: verified.provenance.repositoryId
+	} : origin;
+}
+function satisfies({ record: { sidecar, source } }, { sha256, commit }) {
+	return (sha256 === void 0 || sha256 === sidecar.sha256) && (commit === void 0 || commit === source?.commit);
+}
+/** @throws BottleError that says why each source has nothing, and what differs from the nearest published record */
+async function findOffer$1(options) {
+	const { wanted, demands, sources, tools, onProgress } = options;
+	const skipped = [];
+	const failures = [];
+	const answered = [];
+	for (const source of sources) {
+		onProgress({
+			type: "start",
+			stage: "find",
+			detail: source.name
+		});
+		try {
+			const found = await source.find(wanted);
+			answered.push(source);
+			if (!("skipped" in found)) {
+				const otherName = await confirmOtherName(found.record, wanted, tools);
+				requireWanted(found, wanted, demands, otherName);
+				const { sizeBytes } = found.record.sidecar;
+				onProgress({
+					type: "done",
+					stage: "find",
+					sizeBytes,
+					detail: source.name
+				});
+				const { record, bundles } = found;
+				return {
+					offer: found,
+					source,
+					evidence: {
+						record,
+						bundles,
+						otherName
+					},
+					skipped
+				};
+			}
+			skipped.push({
+				source: source.name,
+				reason: found.skipped
+			});
+		} catch (error) {
+			if (!(error instanceof BottleError) || !PASSABLE.includes(error.code)) throw error;
+			failures.push(error);
+			skipped.push({
+				source: source.name,
+				reason: error.message
+			});
+		}
+	}
+	throw missError(wanted, skipped, failures, await options.explainMiss(await nearestRecord$1({
+		...options,
+		sources: answered
+	})));
+}
+async function nearestRecord$1({ sources, wanted, signal }) {
+	for (const source of sources) {
+		const record = await source.nearest?.(wanted).catch(() => void 0);
+		signal.throwIfAborted();
+		if (record !== void 0) return record;
+	}
+}
+/** A source that could not be asked may have it, so its failure decides the exit code. */
+function missError({ platform, key }, skipped, failures, explanation) {
+	const failure = [
+		"try-later",
+		"network-failed",
+		"authentication"
+	].map((code) => failures.find((each) => each.code === code)).find((each) => each !== void 0);
+	return new BottleError(failure?.code ?? "not-found", `no sidecar for ${platform} and the inputs key ${key}`, {
+		hint: failure?.hint ?? "wait for CI to publish this commit, or pack your own: claude-bottle pack",
+		details: [...skipped.map(({ source, reason }) => `${source}: ${reason}`), ...explanation],
+		cause: failure
+	});
+}
+/** One process downloads; another that waited for it finds the bytes in the store. */
+async function obtain(offer, verified, options) {
+	const { store, signal, onProgress } = options;
+	const { record, address } = offer;
+	const { sha256, sizeBytes } = record.sidecar;
+	const installation = {
+		origin: provenOrigin(originOf(options.wanted), verified),
+		record,
+		signer: verified?.provenance.signer,
+		bundle: verified?.bundle,
+		address
+	};
+	return await store.withDownload(sha256, {
+		signal,
+		onWait: warningsTo(onProgress)
+	}, async (dir) => {
+		const isThere = await hasBytes(store, sha256, { signal });
+		if (isThere) await store.verify(objectPath(store.layout, sha256), expectedOf(record), { signal });
+		const bases = isThere ? [] : await basesFor(store, installation.origin);
+		const { http } = options.tools;
+		const received = isThere ? void 0 : await receive(offer, {
+			signal,
+			http,
+			onProgress,
+			dir,
+			bases
+		});
+		signal.throwIfAborted();
+		onProgress({
+			type: "start",
+			stage: "install"
+		});
+		const stored = await installSidecar(store, received, installation, { signal });
+		await touchUsed(store, sha256);
+		onProgress({
+			type: "done",
+			stage: "install",
+			sizeBytes,
+			detail: `verified, sha256 ${sha256}`
+		});
+		return {
+			status: isThere ? "hit" : "fetched",
+			stored
+		};
+	});
+}
+/** What a download can copy frames from. */
+async function basesFor(store, origin) {
+	return (await contentsOf(store, origin)).map(({ path }) => path);
+}
+// src/host/replace-file.ts
+/**
+* Writes a file in a directory that others may have filled: the new file has a name that nobody can guess, is created
+* by us or not at all, and takes the place of whatever has the name, link or not.
+*/
+async function replaceFile(path, text) {
+	const temp = join(dirname(path), `.${randomBytes(8).toString("hex")}.tmp`);
+	const file = await fs.open(temp, "wx", 420);
+	try {
+		try {
+			await file.writeFile(text);
+			await file.sync();
+		} finally {
+			await file.close();
+		}
+		await fs.rename(temp, path);
+	} catch (error) {
+		await fs.rm(temp, { force: true });
+		throw error;
+	}
+}
+// src/fetch/source.ts
+function withoutRepository({ noRepository }) {
+	return { skipped: noRepository ?? "it is not known which repository is meant" };
+}
+function parseSourceAddress(text) {
+	const [, scheme = "", rest = ""] = /^([a-z]+):(.+)$/s.exec(text) ?? [];
+	switch (scheme) {
+		case "oci": return {
+			kind: "oci",
+			reference: rest
+		};
+		case "release": return {
+			kind: "release",
+			tag: rest
+		};
+		case "run":
+			if (/^\d{1,20}$/.test(rest)) return {
+				kind: "run",
+				runId: rest
+			};
+			break;
+		case "file": return {
+			kind: "file",
+			path: rest
+		};
+		case "https":
+		case "http": return {
+			kind: "https",
+			url: text
+		};
+	}
+	throw new BottleError("usage", `not a source: ${JSON.stringify(text)}`, { hint: "use oci:REFERENCE, release:TAG, run:ID, file:PATH or https://…" });
+}
 // src/fetch/lock-file.ts
 /** Beside the Dockerfile, in the build context. */
 const LOCK_FILE = "claude-bottle.lock";
@@ -49,21 +1234,26 @@ function lockedOf({ record, address }, key) {
 		address
 	};
 }
-/** @throws BottleError `not-found` when there is none, `sidecar-damaged` when it is none */
+/** @throws BottleError `not-found` when there is none, `sidecar-damaged` when it is not a lock file */
 async function readLockFile(path) {
 	let text;
 	try {
-		text = await fs.readFile(path, "utf8");
+		text = (await readSmallFile(path, MAX_LOCK_FILE_BYTES)).toString();
 	} catch (error) {
+		if (error instanceof BottleError) throw new BottleError("sidecar-damaged", error.message, { hint: "write it again: claude-bottle lock" });
 		if (hasErrno(error, "ENOENT")) throw new BottleError("not-found", `there is no lock file ${path}`, { hint: "write one: claude-bottle lock" });
+		if (hasErrno(error, "EINVAL", "EFBIG")) throw damagedLockFile(path, `is not a regular file of at most ${MAX_LOCK_FILE_BYTES} bytes`);
 		throw fileError(`cannot read ${path}`, error);
 	}
-	const parsed = lockFileSchema.safeParse(parseJson$2(text));
-	if (text.length > MAX_LOCK_FILE_BYTES || !parsed.success) {
-		const problem = parsed.error?.issues[0];
-		throw new BottleError("sidecar-damaged", `${path} is no lock file of version ${LOCK_FILE_VERSION}: ${problem?.path.join(".") || "the whole"} is not as it must be`, { hint: "write it again: claude-bottle lock" });
+	const parsed = lockFileSchema.safeParse(readableJson(text));
+	if (!parsed.success) {
+		const field = parsed.error.issues[0]?.path.join(".") || "the whole";
+		throw damagedLockFile(path, `is not a lock file of version ${LOCK_FILE_VERSION}, because ${field} is not valid`);
 	}
 	return parsed.data;
+}
+function damagedLockFile(path, problem) {
+	return new BottleError("sidecar-damaged", `${path} ${problem}`, { hint: "write it again: claude-bottle lock" });
 }
 /** @throws BottleError `not-trusted` when this checkout is not what was locked */
 function requireLocked(lockFile, platform, key) {
@@ -75,63 +1265,56 @@ function requireLocked(lockFile, platform, key) {
 	if (locked.key !== key) throw new BottleError("not-trusted", `this checkout has the inputs key ${key}, and ${LOCK_FILE} was written for ${locked.key}`, { hint: "undo the local changes to what the Dockerfile can see, or write it again: claude-bottle lock" });
 	return locked;
 }
+/**
+* A pull request can change a lock file, so an entry may lead only to what the repository itself has published: its
+* package in the registry of its GitHub server, a release, or the address of a release file.
+* @throws BottleError `not-trusted`
+*/
+function requireLockable(address, { repository, github }) {
+	const source = addressOf$1(address);
+	if (source === void 0 || repository === void 0 || !isOwn(source, repository, github)) {
+		const place = repository === void 0 ? "a checkout without a repository" : repository;
+		throw new BottleError("not-trusted", `${LOCK_FILE} cannot name ${JSON.stringify(address)} for ${place}`, { hint: "lock what the repository itself has published in its registry or a release; --from FILE is for one fetch" });
+	}
+	return source;
+}
+function addressOf$1(address) {
+	try {
+		return parseSourceAddress(address);
+	} catch {
+		return;
+	}
+}
+function isOwn(source, repository, { serverUrl, registryHost }) {
+	switch (source.kind) {
+		case "release": return true;
+		case "oci": return isOwnPackage(source.reference, `${registryHost}/${registryRepository(repository)}`);
+		case "https": return isReleaseFile(URL.parse(source.url), serverUrl, repository);
+		default: return false;
+	}
+}
+function isOwnPackage(reference, name) {
+	try {
+		return formatName(parseOciReference(reference)) === formatName(parseOciReference(name));
+	} catch {
+		return false;
+	}
+}
+function isReleaseFile(url, serverUrl, repository) {
+	const [, owner, name, releases, download, tag, file, ...more] = url?.pathname.split("/") ?? [];
+	return url?.protocol === "https:" && url.origin === serverUrl && `${url.username}${url.password}${url.search}${url.hash}` === "" && isSameRepository(`${owner}/${name}`, repository) && `${releases}/${download}` === "releases/download" && !/%2f|%5c/i.test(url.pathname) && Boolean(tag && file) && more.length === 0;
+}
 async function writeLockFile(path, platforms) {
 	const lockFile = {
 		version: LOCK_FILE_VERSION,
 		platforms: Object.fromEntries(platforms)
 	};
-	const temp = `${path}.${process.pid}.tmp`;
 	try {
-		await fs.writeFile(temp, `${JSON.stringify(lockFile, void 0, 2)}\n`);
-		await fs.rename(temp, path);
+		await replaceFile(path, `${JSON.stringify(lockFile, void 0, 2)}\n`);
 	} catch (error) {
 		throw fileError(`cannot write ${path}`, error);
-	} finally {
-		await fs.rm(temp, { force: true });
 	}
 }
-function parseJson$2(text) {
-	try {
-		return JSON.parse(text);
-	} catch {
-		return;
-	}
-}
-// src/fetch/source.ts
-function parseSourceAddress(text) {
-	const [, scheme = "", rest = ""] = /^([a-z]+):(.+)$/s.exec(text) ?? [];
-	switch (scheme) {
-		case "oci": return {
-			kind: "oci",
-			reference: rest
-		};
-		case "release": return {
-			kind: "release",
-			tag: rest
-		};
-		case "run":
-			if (/^\d{1,20}$/.test(rest)) return {
-				kind: "run",
-				runId: rest
-			};
-			break;
-		case "file": return {
-			kind: "file",
-			path: rest
-		};
-		case "layout": return {
-			kind: "layout",
-			path: rest
-		};
-		case "https":
-		case "http": return {
-			kind: "https",
-			url: text
-		};
-	}
-	throw new BottleError("usage", `not a source: ${JSON.stringify(text)}`, { hint: "use oci:REFERENCE, release:TAG, run:ID, file:PATH, layout:FILE or https://…" });
-}
-const MAX_BUNDLE_BYTES = 4194304;
 // src/fetch/bundle.ts
 /** The Sigstore bundle that is published beside a sidecar, if there is one. */
 async function readBundles$1(http, request) {
@@ -147,43 +1330,13 @@ function refusedBundle(error) {
 		cause: error
 	}) : error;
 }
-// src/fetch/record.ts
-const MAX_RECORD_BYTES = 1048576;
-/**
-* A pack record as some source has it; `where` is that place, for the message.
-* @throws BottleError `sidecar-damaged`
-*/
-function parseRecord(content, where) {
-	const json = parseJson$1(content.toString(), where);
-	const { data, error } = packRecordSchema.safeParse(json);
-	if (data !== void 0) return data;
-	const version = versionOf(json);
-	if (typeof version === "number" && version > 1) throw damagedRecord(`${where} is a pack record of version ${version}, and this claude-bottle knows 1`, "update claude-bottle");
-	const [issue] = error.issues;
-	throw damagedRecord(`${where} is no pack record: ${issue?.path.join(".") || "it"} is not as it has to be`);
-}
-function parseJson$1(text, where) {
-	try {
-		return JSON.parse(text);
-	} catch (error) {
-		throw damagedRecord(`${where} is no pack record: it is not JSON`, void 0, error);
-	}
-}
-function versionOf(json) {
-	return typeof json === "object" && json !== null && "version" in json ? json.version : void 0;
-}
-function damagedRecord(message, hint = "publish the sidecar again, or pack your own: claude-bottle pack", cause) {
-	return new BottleError("sidecar-damaged", message, {
-		hint,
-		cause
-	});
-}
 // src/fetch/remote-file.ts
 /** A file that one and the same request asks for, from its beginning or from anywhere in it. */
-function remoteFile(http, request, facts) {
+function remoteFile(http, request, { sizeBytes, sha256 }) {
 	return {
 		kind: "remote",
-		...facts,
+		sizeBytes,
+		sha256,
 		open: async (range) => await http.send({
 			...request,
 			headers: {
@@ -195,8 +1348,8 @@ function remoteFile(http, request, facts) {
 	};
 }
 // src/fetch/github-release.ts
-/** A commit has one or two. */
-const MAX_TAGS = 5;
+/** A commit of a repository with many packages has a tag for each; every one costs a question. */
+const MAX_TAGS = 25;
 const assetSchema = object({
 	id: int(),
 	name: string(),
@@ -221,25 +1374,42 @@ function releaseSource(tag, tools) {
 		name: tag === void 0 ? "GitHub release" : `GitHub release ${tag}`,
 		find: async (wanted) => {
 			const { repository } = wanted;
-			if (repository === void 0) return { skipped: "this checkout has no remote on GitHub" };
+			if (repository === void 0) return withoutRepository(wanted);
 			const name = publishedName(wanted.platform, wanted.key);
 			const tried = [];
+			let untried = 0;
 			for await (const each of tag === void 0 ? likelyTags(repository, wanted, tools) : [tag]) {
+				if (tried.length === MAX_TAGS) {
+					untried += 1;
+					continue;
+				}
 				tried.push(each);
 				const offer = await offerOfPages(repository, each, name, tools) ?? (github.credential && await offerOfApi(repository, each, name, tools));
 				if (offer !== void 0) return offer;
 			}
-			const missing = tried.length === 0 ? `${repository} has no release` : `${repository} has no ${name} in ${tried.length === 1 ? "release" : "releases"} ${tried.join(", ")}`;
-			return { skipped: github.credential ? missing : `${missing}; for a private repository set GH_TOKEN` };
+			return { skipped: [
+				tried.length === 0 ? `${repository} has no release` : `${repository} has no ${name} in ${tried.length === 1 ? "release" : "releases"} ${tried.join(", ")}`,
+				...untried > 0 ? [`${untried} more tags of this commit were not asked: --from release:TAG`] : [],
+				...github.credential ? [] : ["for a private repository set GH_TOKEN"]
+			].join("; ") };
 		},
 		nearest: async ({ repository, platform }) => repository === void 0 ? void 0 : await nearestRecord(repository, tag, namePrefix(platform), tools)
 	};
 }
+/** The tags of the checked-out commit, of several the one of the latest release first; and the latest release's. */
 async function* likelyTags(repository, wanted, tools) {
-	const tags = (await wanted.tags()).slice(0, MAX_TAGS);
-	yield* tags;
+	const tags = await wanted.tags();
+	if (tags.length === 1) yield* tags;
 	const latest = await latestTag(repository, tools);
-	if (latest !== void 0 && !tags.includes(latest)) yield latest;
+	const others = tags.length === 1 ? [] : tags;
+	if (latest === void 0 || !tags.includes(latest)) {
+		yield* others.slice(0, 24);
+		yield* latest === void 0 ? [] : [latest];
+		yield* others.slice(24);
+	} else if (tags.length > 1) {
+		yield latest;
+		yield* others.filter((tag) => tag !== latest);
+	}
 }
 /** The page of the latest release is a redirect to that of its tag. */
 async function latestTag(repository, { http, github }) {
@@ -266,11 +1436,11 @@ async function offerOfPages(repository, tag, name, { http, github }) {
 		record,
 		content: remoteFile(http, { url }, {
 			sha256,
-			sizeBytes,
-			isZip: false
+			sizeBytes
 		}),
 		address: `release:${tag}`,
-		bundles: () => readBundles$1(http, { url: url + BUNDLE_SUFFIX })
+		bundles: () => readBundles$1(http, { url: url + BUNDLE_SUFFIX }),
+		frameIndex: async (maxBytes) => (await http.read({ url: url + FRAMES_SUFFIX }, maxBytes)).bytes
 	};
 }
 async function offerOfApi(repository, tag, name, tools) {
@@ -286,13 +1456,17 @@ async function offerOfApi(repository, tag, name, tools) {
 		record,
 		content: remoteFile(tools.http, assetRequest(repository, asset, tools), {
 			sha256,
-			sizeBytes,
-			isZip: false
+			sizeBytes
 		}),
 		address: `release:${tag}`,
 		bundles: async () => {
 			const bundle = release?.assets.find((each) => each.name === name + BUNDLE_SUFFIX);
 			return bundle === void 0 ? [] : await readBundles$1(tools.http, assetRequest(repository, bundle, tools));
+		},
+		frameIndex: async (maxBytes) => {
+			const index = release?.assets.find((each) => each.name === name + FRAMES_SUFFIX);
+			if (index === void 0) throw new BottleError("not-found", `release ${tag} has no ${name}${FRAMES_SUFFIX}`);
+			return (await tools.http.read(assetRequest(repository, index, tools), maxBytes)).bytes;
 		}
 	};
 }
@@ -330,56 +1504,6 @@ async function nearestRecord(repository, tag, prefix, tools) {
 function namePrefix(platform) {
 	return `smolmachine-${platform.replace("/", "-")}-`;
 }
-// src/fetch/file-span.ts
-const READ_CHUNK_BYTES$1 = 1048576;
-/** Less than the span where the file ends before. */
-async function readSpan(file, { offset, sizeBytes }) {
-	const bytes = Buffer.allocUnsafe(sizeBytes);
-	let readBytes = 0;
-	while (readBytes < sizeBytes) {
-		const { bytesRead } = await file.read(bytes, readBytes, sizeBytes - readBytes, offset + readBytes);
-		if (bytesRead === 0) break;
-		readBytes += bytesRead;
-	}
-	return bytes.subarray(0, readBytes);
-}
-/**
-* Into a new file; nothing is left of it when that fails or is stopped.
-* @returns the checksums of what has been written, as those of a sidecar
-*/
-async function copySpan(path, { offset, sizeBytes }, target, { signal, onBytes }) {
-	const hash = new SidecarHash(sizeBytes);
-	async function* hashedChunks(file) {
-		while (hash.doneBytes < sizeBytes) {
-			const nextBytes = Math.min(READ_CHUNK_BYTES$1, sizeBytes - hash.doneBytes);
-			const chunk = await readSpan(file, {
-				offset: offset + hash.doneBytes,
-				sizeBytes: nextBytes
-			});
-			if (chunk.length === 0) return;
-			hash.update(chunk);
-			yield chunk;
-			onBytes(hash.doneBytes);
-		}
-	}
-	try {
-		const file = await fs.open(path, "r");
-		try {
-			const copy = createWriteStream(target, {
-				flags: "wx",
-				mode: 384
-			});
-			await pipeline(hashedChunks(file), copy, { signal });
-		} finally {
-			await file.close();
-		}
-	} catch (error) {
-		if (!hasErrno(error, "EEXIST")) await fs.rm(target, { force: true });
-		signal.throwIfAborted();
-		throw fileError(`cannot copy from ${path}`, error);
-	}
-	return hash.digest();
-}
 // src/fetch/sidecar-image.ts
 /** @throws BottleError `sidecar-damaged` when the record is none, or another sidecar's */
 function readSidecarImage(image, address) {
@@ -407,245 +1531,6 @@ function readRecord(text, address) {
 	const where = `the annotation ${PACK_RECORD_ANNOTATION} of ${address}`;
 	if (Buffer.byteLength(text) > 1048576) throw damagedRecord(`${where} has more than ${MAX_RECORD_BYTES} bytes`);
 	return parseRecord(text, where);
-}
-// src/fetch/oci-layout.ts
-/** As for registries. */
-const MAX_MANIFEST_BYTES = 4194304;
-const MAX_BUNDLES$1 = 10;
-/** A whole repository with all its tags has thousands. */
-const MAX_MANIFESTS = 1e4;
-const MAX_ENTRIES = 1e5;
-const READ_CHUNK_BYTES = 65536;
-const SKIPPED_BYTES = 16777216;
-/** https://github.com/opencontainers/image-spec/blob/main/image-layout.md */
-const layoutSchema = object({ imageLayoutVersion: literal("1.0.0") });
-const LAYOUT_PATH = /^(oci-layout|index\.json|blobs\/sha256\/[0-9a-f]{64})$/;
-/**
-* An OCI image layout in one tar, as `claude-bottle export` and other tools write it. Nothing of it is unpacked but the
-* sidecar.
-*/
-function layoutSource(file, tools) {
-	const path = resolve(file);
-	const find = (wanted) => withLayout(path, tools.signal, (layout) => findOffer$1(layout, wanted));
-	return {
-		name: `layout ${path}`,
-		find,
-		nearest: async (wanted) => {
-			const found = await find(wanted);
-			return "skipped" in found ? void 0 : found.record;
-		}
-	};
-}
-/** The sidecar for these inputs, or else the first for this platform. */
-async function findOffer$1(layout, wanted) {
-	const platforms = /* @__PURE__ */ new Set();
-	const bundles = [];
-	let found;
-	for await (const { digest, image } of imagesIn(layout)) {
-		const bundle = bundleIn(image);
-		const sidecar = readSidecarImage(image, `${layout.path}@${digest}`);
-		if (bundle !== void 0) bundles.push(bundle);
-		else if (!("skipped" in sidecar)) {
-			const { platform, inputs } = sidecar.record;
-			platforms.add(platform);
-			const isExact = inputs?.key === wanted.key && found?.record.inputs?.key !== wanted.key;
-			if (platform === wanted.platform && (found === void 0 || isExact)) found = {
-				...sidecar,
-				digest
-			};
-		}
-	}
-	if (found === void 0) {
-		const others = platforms.size === 0 ? "and none for others" : `only for ${[...platforms].join(", ")}`;
-		return { skipped: `${layout.path} has no sidecar for ${wanted.platform}, ${others}` };
-	}
-	const { layer, record, digest } = found;
-	const attached = [];
-	for (const { blob } of bundles.filter(({ subject }) => subject === digest).slice(0, MAX_BUNDLES$1)) attached.push(await layout.read(blob, MAX_BUNDLE_BYTES));
-	return {
-		record,
-		content: {
-			kind: "local",
-			path: layout.path,
-			span: layout.find(layer.digest, layer.sizeBytes)
-		},
-		address: `layout:${layout.path}`,
-		bundles: async () => attached,
-		isOffline: true
-	};
-}
-/** As cosign and gh attach it. */
-function bundleIn({ subject, artifactType = "", layers }) {
-	const blob = layers.find(({ mediaType }) => isBundleType(mediaType));
-	return subject !== void 0 && isDigest(subject.digest) && isBundleType(artifactType) && isBlob(blob) ? {
-		subject: subject.digest,
-		blob: {
-			digest: blob.digest,
-			size: blob.size
-		}
-	} : void 0;
-}
-function isBlob(descriptor) {
-	return descriptor !== void 0 && isDigest(descriptor.digest);
-}
-/** All that index.json leads to, by way of further indexes or directly. */
-async function* imagesIn(layout) {
-	const pending = [];
-	const seen = /* @__PURE__ */ new Set();
-	const add = (listed) => {
-		for (const descriptor of listed) if (isBlob(descriptor) && MANIFEST_TYPES.includes(descriptor.mediaType) && !seen.has(descriptor.digest)) {
-			seen.add(descriptor.digest);
-			pending.push({
-				digest: descriptor.digest,
-				size: descriptor.size
-			});
-		}
-		if (seen.size > MAX_MANIFESTS) throw damagedLayout(`${layout.path} lists more than ${MAX_MANIFESTS} manifests`);
-	};
-	add(await layout.readIndex());
-	for (let next = pending.shift(); next !== void 0; next = pending.shift()) {
-		const bytes = await layout.read(next, MAX_MANIFEST_BYTES);
-		const content = parseJson(manifestSchema, bytes, `${layout.path}@${next.digest}`);
-		if (isIndex(content)) add(content.manifests);
-		else yield {
-			digest: next.digest,
-			image: content
-		};
-	}
-}
-async function withLayout(path, signal, use) {
-	const file = await openFile(path);
-	try {
-		return await use(await Layout.open(file, path, signal));
-	} catch (error) {
-		if (error instanceof TarError) throw damagedLayout(`${path} is no OCI image layout in a tar: ${printable(error.message)}`, error);
-		throw error instanceof Error && "syscall" in error ? fileError(`cannot read ${path}`, error) : error;
-	} finally {
-		await file.close();
-	}
-}
-/** Does not wait for a pipe. */
-async function openFile(path) {
-	try {
-		return await fs.open(path, constants$1.O_RDONLY | constants$1.O_NONBLOCK);
-	} catch (error) {
-		throw hasErrno(error, "ENOENT", "ENOTDIR") ? new BottleError("not-found", `there is no file ${path}`, { cause: error }) : fileError(`cannot read ${path}`, error);
-	}
-}
-var Layout = class Layout {
-	path;
-	#file;
-	#spans;
-	constructor(path, file, spans) {
-		this.path = path;
-		this.#file = file;
-		this.#spans = spans;
-	}
-	/** @throws BottleError `sidecar-damaged`, TarError */
-	static async open(file, path, signal) {
-		const stat = await file.stat();
-		if (!stat.isFile()) throw new BottleError("usage", `${path} is not a file`, { hint: "of a directory with an OCI image layout, make one: tar -C DIR -cf FILE ." });
-		const layout = new Layout(path, file, await findSpans(file, {
-			path,
-			sizeBytes: stat.size,
-			signal
-		}));
-		parseJson(layoutSchema, await layout.#readFile("oci-layout"), `oci-layout in ${path}`);
-		return layout;
-	}
-	async readIndex() {
-		const where = `index.json in ${this.path}`;
-		const content = parseJson(manifestSchema, await this.#readFile("index.json"), where);
-		if (!isIndex(content)) throw damagedLayout(`${where} is no index`);
-		return content.manifests;
-	}
-	/** Where a blob is, whose content is not verified. */
-	find(digest, sizeBytes) {
-		const span = this.#spans.get(`blobs/sha256/${digest.slice(7)}`);
-		if (span === void 0) throw damagedLayout(`${this.path} lacks the blob ${digest}`);
-		if (span.sizeBytes !== sizeBytes) throw damagedLayout(`the blob ${digest} in ${this.path} has ${span.sizeBytes} bytes, expected ${sizeBytes}`);
-		return span;
-	}
-	/** A blob with the hash that it has to have. */
-	async read({ digest, size }, maxBytes) {
-		const bytes = await this.#readSpan(this.find(digest, size), maxBytes, `the blob ${digest}`);
-		const found = createHash("sha256").update(bytes).digest("hex");
-		if (digest !== `sha256:${found}`) throw damagedLayout(`the blob ${digest} in ${this.path} has the SHA-256 ${found}`);
-		return bytes;
-	}
-	async #readFile(name) {
-		const span = this.#spans.get(name);
-		if (span === void 0) throw damagedLayout(`${this.path} has no ${name} at its top, so it is no OCI image layout`);
-		return await this.#readSpan(span, MAX_MANIFEST_BYTES, name);
-	}
-	async #readSpan(span, maxBytes, what) {
-		if (span.sizeBytes > maxBytes) throw damagedLayout(`${what} in ${this.path} has ${span.sizeBytes} bytes, more than ${maxBytes} bytes`);
-		return await readSpan(this.#file, span);
-	}
-};
-/** Reads the headers and steps over what is between them. */
-async function findSpans(file, archive) {
-	const spans = /* @__PURE__ */ new Map();
-	const skipped = { toByte: 0 };
-	let offset = 0;
-	let entries = 0;
-	for await (const part of readTar(headerChunks(file, archive, skipped))) {
-		if (part.kind === "body") {
-			offset += part.chunk.length;
-			continue;
-		}
-		const { entry, raw } = part;
-		offset += raw.length;
-		skipped.toByte = offset + entry.sizeBytes;
-		entries += 1;
-		requirePlain(entry, archive.path);
-		if (entries > MAX_ENTRIES) throw damagedLayout(`${archive.path} has more than ${MAX_ENTRIES} entries`);
-		if (entry.type === "file" && LAYOUT_PATH.test(entry.path)) {
-			if (spans.has(entry.path)) throw damagedLayout(`${archive.path} holds ${entry.path} twice`);
-			spans.set(entry.path, {
-				offset,
-				sizeBytes: entry.sizeBytes
-			});
-		}
-	}
-	return spans;
-}
-/** The file, with zeros for what is before `skipped.toByte`: the reader of the headers passes that on unseen. */
-async function* headerChunks(file, { sizeBytes, signal }, skipped) {
-	const zeros = Buffer.alloc(SKIPPED_BYTES);
-	for (let position = 0; position < sizeBytes;) {
-		signal.throwIfAborted();
-		const leftBytes = sizeBytes - position;
-		const chunk = Math.min(skipped.toByte - position, leftBytes) >= zeros.length ? zeros : await readSpan(file, {
-			offset: position,
-			sizeBytes: Math.min(READ_CHUNK_BYTES, leftBytes)
-		});
-		if (chunk.length === 0) return;
-		position += chunk.length;
-		yield chunk;
-	}
-}
-/** Other tools would unpack it. */
-function requirePlain({ path, type }, archivePath) {
-	const fault = type !== "file" && type !== "directory" ? `a ${type}` : path.startsWith("/") || path.split("/").includes("..") ? "a path that leads out of it" : void 0;
-	if (fault !== void 0) throw damagedLayout(`${archivePath} holds ${printable(JSON.stringify(path))}, ${fault}`);
-}
-function parseJson(schema, bytes, where) {
-	let json;
-	try {
-		json = JSON.parse(bytes.toString("utf8"));
-	} catch (error) {
-		throw damagedLayout(`${where} is not JSON`, error);
-	}
-	const parsed = schema.safeParse(json);
-	if (!parsed.success) throw damagedLayout(`${where} is not what the OCI asks for`, parsed.error);
-	return parsed.data;
-}
-function damagedLayout(message, cause) {
-	return new BottleError("sidecar-damaged", message, {
-		hint: "copy the file again, or export it again: claude-bottle export",
-		cause
-	});
 }
 // src/fetch/oci-registry.ts
 const MAX_SHOWN_PLATFORMS = 8;
@@ -684,13 +1569,14 @@ function orUnpublished(error) {
 	if (error instanceof HttpError && error.code === "authentication") return { skipped: `nothing is published there, or it is private (${error.message}): ${error.hint}` };
 	throw error;
 }
-function defaultPlace(registryHost, { repository }) {
-	if (repository === void 0) return { skipped: "this checkout has no remote on GitHub" };
+function defaultPlace(registryHost, wanted) {
+	const { repository } = wanted;
+	if (repository === void 0) return withoutRepository(wanted);
 	const name = `${registryHost}/${registryRepository(repository)}`;
 	try {
 		return parseOciReference(name);
 	} catch {
-		return { skipped: `${name} is no name that a registry takes` };
+		return { skipped: `no registry takes the name ${name}; name another place with --from oci:HOST/NAME` };
 	}
 }
 async function findOffer(repository, tagOrDigest, platform) {
@@ -760,11 +1646,11 @@ function offerOf({ digest, layer, record }, repository) {
 			kind: "remote",
 			sizeBytes,
 			sha256,
-			isZip: false,
 			open: async (range) => await repository.openBlob(layer.digest, range)
 		},
 		address: `oci:${address}`,
-		bundles: async () => await readBundles(repository, digest)
+		bundles: async () => await readBundles(repository, digest),
+		frameIndex: async (maxBytes) => await repository.readBlob(`sha256:${record.frames?.sha256}`, maxBytes)
 	};
 }
 /** Of the platform's manifest, as cosign and gh attach them. */
@@ -806,18 +1692,17 @@ function urlSource(address, { http }) {
 			recordUrl.pathname += ".json";
 			const { bytes } = await http.read({ url: recordUrl.href }, MAX_RECORD_BYTES);
 			const record = parseRecord(bytes, redacted(recordUrl.href));
-			const { sha256, sizeBytes } = record.sidecar;
-			const bundleUrl = new URL(url);
-			bundleUrl.pathname += BUNDLE_SUFFIX;
+			const beside = (suffix) => {
+				const besideUrl = new URL(url);
+				besideUrl.pathname += suffix;
+				return { url: besideUrl.href };
+			};
 			return {
 				record,
-				content: remoteFile(http, { url }, {
-					sha256,
-					sizeBytes,
-					isZip: false
-				}),
+				content: remoteFile(http, { url }, record.sidecar),
 				address,
-				bundles: () => readBundles$1(http, { url: bundleUrl.href })
+				bundles: () => readBundles$1(http, beside(BUNDLE_SUFFIX)),
+				frameIndex: async (maxBytes) => (await http.read(beside(FRAMES_SUFFIX), maxBytes)).bytes
 			};
 		}
 	};
@@ -828,47 +1713,39 @@ function fileSource(file) {
 	return {
 		name: `file ${path}`,
 		find: async () => {
-			const record = parseRecord(await readSmallFile(`${path}.json`, MAX_RECORD_BYTES), `${path}.json`);
-			const sizeBytes = await sizeOfFile(path);
+			const record = await readRecordBeside(path);
+			const { sha256, sizeBytes } = record.sidecar;
+			const foundBytes = await sizeOfFile(path);
+			if (foundBytes !== sizeBytes) throw damagedRecord(`${path} has ${foundBytes} bytes, and its pack record says ${sizeBytes}`);
 			return {
 				record,
 				content: {
 					kind: "local",
 					path,
-					span: {
-						offset: 0,
-						sizeBytes
-					}
+					sizeBytes,
+					sha256
 				},
 				address: `file:${path}`,
 				bundles: async () => {
-					const bundlePath = path + BUNDLE_SUFFIX;
-					return await fs.stat(bundlePath).then(() => true, () => false) ? [await readSmallFile(bundlePath, MAX_BUNDLE_BYTES)] : [];
-				}
+					const bundle = await readBundle$1(path);
+					return bundle === void 0 ? [] : [bundle];
+				},
+				frameIndex: (maxBytes) => readSmallFile(framesPathOf(path), maxBytes)
 			};
 		}
 	};
 }
-/** Does not wait for a pipe. */
-async function readSmallFile(path, maxBytes) {
-	const file = await fs.open(path, constants$1.O_RDONLY | constants$1.O_NONBLOCK).catch((error) => {
-		throw readError(path, error);
-	});
-	try {
-		const stat = await file.stat();
-		if (!stat.isFile() || stat.size > maxBytes) throw damagedRecord(`${path} is no file of at most ${maxBytes} bytes`);
-		return await file.readFile();
-	} catch (error) {
-		throw error instanceof BottleError ? error : fileError(`cannot read ${path}`, error);
-	} finally {
-		await file.close();
-	}
+async function readRecordBeside(path) {
+	const recordPath = recordPathOf(path);
+	return parseRecord(await readSmallFile(recordPath, MAX_RECORD_BYTES).catch((error) => {
+		throw hasErrno(error, "EINVAL", "EFBIG") ? damagedRecord(`${recordPath} is not a regular file of at most ${MAX_RECORD_BYTES} bytes`) : readError(recordPath, error);
+	}), recordPath);
 }
 async function sizeOfFile(path) {
 	const stat = await fs.stat(path).catch((error) => {
 		throw readError(path, error);
 	});
-	if (!stat.isFile()) throw damagedRecord(`${path} is no plain file`);
+	if (!stat.isFile()) throw damagedRecord(`${path} is not a regular file`);
 	return stat.size;
 }
 function readError(path, error) {
@@ -887,37 +1764,25 @@ const TRUSTED_EVENTS = [
 ];
 /** Each costs one question. */
 const MAX_RUNS = 10;
-const PAGE_SIZE = 100;
-const MAX_PAGES = 5;
 const MAX_REASONS = 3;
-const ZIP_MAGIC = Buffer.from("PK", "latin1");
-const artifactSchema = object({
-	id: int(),
-	name: shownText,
-	size_in_bytes: int(),
-	expired: boolean(),
-	expires_at: nullish(shownText),
-	/** Of what is stored: the file itself, or the zip around it. None on old artifacts. */
-	digest: nullish(string().check(_regex(/^sha256:[0-9a-f]{64}$/))),
-	workflow_run: nullish(object({
-		id: int(),
-		repository_id: nullish(int()),
-		head_repository_id: nullish(int())
-	}))
-});
-const artifactsSchema = object({ artifacts: array(artifactSchema) });
 const runSchema = object({
 	id: int(),
 	event: shownText,
 	status: nullish(shownText),
 	conclusion: nullish(shownText),
 	head_branch: nullish(shownText),
+	head_sha: nullish(string()),
 	/** None when the fork has been deleted. */
 	head_repository: nullish(object({
 		id: int(),
 		full_name: shownText
 	}))
 });
+/** A tag leads to its commit, or, with a message of its own, to an object that does. */
+const gitObjectSchema = object({ object: object({
+	type: string(),
+	sha: string()
+}) });
 const repositorySchema = object({
 	id: int(),
 	default_branch: shownText
@@ -930,7 +1795,7 @@ function artifactSource(runId, tools) {
 	return {
 		name: runId === void 0 ? "workflow artifact" : `workflow run ${runId}`,
 		find: async (wanted) => {
-			if (wanted.repository === void 0) return { skipped: "this checkout has no remote on GitHub" };
+			if (wanted.repository === void 0) return withoutRepository(wanted);
 			if (tools.github.credential === void 0) return { skipped: "it needs a token (GH_TOKEN), also for a public repository" };
 			const search = new Search(await findRepository(wanted.repository, tools), wanted, tools);
 			return runId === void 0 ? await search.byName() : await search.inRun(runId);
@@ -959,13 +1824,25 @@ var Search = class {
 	async byName() {
 		const { platform, key } = this.#wanted;
 		const name = publishedName(platform, key);
-		const artifacts = await this.#listArtifacts(["actions", "artifacts"], {
+		const sidecars = newestFirst(await this.#list({
 			name,
 			maxPages: 1
-		});
+		}));
+		const found = await this.#newestOffer(sidecars, (run, artifact) => this.#offer(run, artifact));
+		if (!Array.isArray(found)) return found;
+		const seen = new Set(sidecars.map(({ workflow_run: run }) => run?.id));
+		const alone = newestFirst(await this.#list({
+			name: `${name}.json`,
+			maxPages: 1
+		})).filter(({ workflow_run: run }) => !seen.has(run?.id));
+		const elsewhere = await this.#newestOffer(alone, (run, record) => this.#offerOf(run, record));
+		return Array.isArray(elsewhere) ? { skipped: notFound(name, [...found, ...elsewhere]) } : elsewhere;
+	}
+	/** The first of these that may be trusted, or why none of them can be used. */
+	async #newestOffer(artifacts, offerFrom) {
 		const reasons = [];
 		let runs = 0;
-		for (const artifact of newestFirst(artifacts)) {
+		for (const artifact of artifacts) {
 			const fault = listedFault(artifact);
 			if (fault !== void 0) {
 				reasons.push(fault);
@@ -977,11 +1854,11 @@ var Search = class {
 			}
 			runs += 1;
 			const run = await this.#findRun(String(artifact.workflow_run?.id));
-			const offer = await this.#distrust(run) ?? await this.#offer(run, artifact);
+			const offer = await this.#distrust(run) ?? await offerFrom(run, artifact);
 			if (typeof offer !== "string") return offer;
 			reasons.push(offer);
 		}
-		return { skipped: notFound(name, reasons) };
+		return reasons;
 	}
 	/** @throws BottleError `not-trusted` */
 	async inRun(runId) {
@@ -990,15 +1867,11 @@ var Search = class {
 		if (distrust !== void 0) throw new BottleError("not-trusted", `refused the artifacts of workflow run ${runId}: ${distrust}`, { hint: "use a successful run of this repository on its default branch or on a tag" });
 		const { platform, key } = this.#wanted;
 		const stem = `-${platform.replace("/", "-")}-${key.slice(0, 16)}`;
-		const matching = (await this.#listArtifacts([
-			"actions",
-			"runs",
-			runId,
-			"artifacts"
-		])).filter(({ name }) => name.includes(stem) && name.endsWith(".smolmachine")).toSorted((a, b) => a.name.length - b.name.length || b.id - a.id);
+		const matching = (await this.#list({ runId })).filter(({ name }) => name.includes(stem) && /\.smolmachine(\.json)?$/.test(name)).toSorted((a, b) => a.name.length - b.name.length || b.id - a.id);
 		const reasons = [];
 		for (const artifact of matching) {
-			const offer = listedExpiry(artifact) ?? await this.#offer(run, artifact);
+			const isRecord = artifact.name.endsWith(".json");
+			const offer = listedExpiry(artifact) ?? await (isRecord ? this.#offerOf(run, artifact) : this.#offer(run, artifact));
 			if (typeof offer !== "string") return offer;
 			reasons.push(offer);
 		}
@@ -1012,46 +1885,86 @@ var Search = class {
 		if (!TRUSTED_EVENTS.includes(event)) return `run ${id} was started by ${event}`;
 		if (status !== "completed") return `run ${id} has not ended (${status})`;
 		if (conclusion !== "success") return `run ${id} ended with ${conclusion}`;
-		return event === "release" || branch === defaultBranch || event === "push" && await this.#isTag(branch) ? void 0 : `run ${id} is of ${branch}, neither ${defaultBranch} nor a tag that was pushed`;
+		return event === "release" || branch === defaultBranch || event === "push" && await this.#isTagAt(branch, run.head_sha) ? void 0 : `run ${id} is of ${branch}, neither ${defaultBranch} nor a tag that was pushed`;
 	}
-	/** A run names the branch or the tag that it ran for, and does not say which of them it is. */
-	async #isTag(name) {
-		const ref = name && await unlessMissing(this.#read([
+	/**
+	* A run names the branch or the tag that it ran for, and does not say which of them it is. A branch can have the name
+	* of a tag, but what is pushed to it is another commit than the tag's.
+	*/
+	async #isTagAt(name, commit) {
+		if (!name || !commit) return false;
+		const ref = await unlessMissing(this.#read([
 			"git",
 			"ref",
 			"tags",
 			name
-		], object({ ref: string() })));
-		return Boolean(ref);
+		], gitObjectSchema));
+		const object = ref?.object.type === "tag" ? (await this.#read([
+			"git",
+			"tags",
+			ref.object.sha
+		], gitObjectSchema)).object : ref?.object;
+		return object?.type === "commit" && object.sha === commit;
 	}
 	/** Or why there is none. */
 	async #offer(run, artifact) {
 		const name = `${artifact.name}.json`;
 		const recordArtifact = await this.#beside(run, name);
 		if (recordArtifact === void 0) return `run ${run.id} has no ${name} beside it`;
-		const record = parseRecord(await this.#readText(recordArtifact, MAX_RECORD_BYTES), `the artifact ${name}`);
+		const record = await this.#readRecord(recordArtifact);
 		this.#requireSource(record, run);
-		const content = await this.#content(artifact, record);
-		if (content === void 0) return `the one of run ${run.id} is a zip without a digest`;
+		const content = this.#content(artifact, record);
 		const bundles = async () => {
 			const bundle = await this.#beside(run, artifact.name + BUNDLE_SUFFIX);
 			return bundle === void 0 ? [] : [await this.#readText(bundle, MAX_BUNDLE_BYTES)];
+		};
+		const frameIndex = async (maxBytes) => {
+			const index = await this.#beside(run, artifact.name + FRAMES_SUFFIX);
+			if (index === void 0) throw new BottleError("not-found", `run ${run.id} has no ${artifact.name}${FRAMES_SUFFIX}`);
+			return await this.#readText(index, maxBytes);
 		};
 		return {
 			record,
 			content,
 			address: `run:${run.id}`,
-			bundles
+			bundles,
+			frameIndex
 		};
 	}
+	/**
+	* A pack record without a sidecar beside it: its run has built an image that an earlier run had packed from other
+	* inputs. Both runs must be trusted, and the earlier run must say the same of the sidecar.
+	*/
+	async #offerOf(run, recordArtifact) {
+		const record = await this.#readRecord(recordArtifact);
+		const packedIn = record.source?.runId;
+		if (packedIn === void 0 || packedIn === String(run.id)) return `run ${run.id} has the pack record alone`;
+		const packer = await unlessMissing(this.#findRun(packedIn));
+		if (packer === void 0) return `run ${packedIn}, which packed it, has been deleted`;
+		const distrust = await this.#distrust(packer);
+		if (distrust !== void 0) return distrust;
+		const isContent = ({ digest, expired }) => !expired && digest === `sha256:${record.sidecar.sha256}`;
+		const artifact = (await this.#list({ runId: packedIn })).find(isContent);
+		if (artifact === void 0) return `run ${packedIn}, which packed it, no longer offers it`;
+		const packed = await this.#offer(packer, artifact);
+		if (typeof packed === "string") return packed;
+		const withoutInputs = (one) => recordSha256({
+			...one,
+			inputs: void 0
+		});
+		if (withoutInputs(packed.record) !== withoutInputs(record)) throw new BottleError("not-trusted", `the pack record in workflow run ${run.id} differs from that of run ${packedIn}, which packed the sidecar`, { hint: "do not use it; run the workflow again, or pack your own: claude-bottle pack" });
+		return {
+			...packed,
+			record,
+			bundles: async () => []
+		};
+	}
+	async #readRecord(artifact) {
+		return parseRecord(await this.#readText(artifact, MAX_RECORD_BYTES), `the artifact ${artifact.name}`);
+	}
 	async #beside(run, name) {
-		const path = [
-			"actions",
-			"runs",
-			String(run.id),
-			"artifacts"
-		];
-		return newestFirst(await this.#listArtifacts(path, {
+		return newestFirst(await this.#list({
+			runId: String(run.id),
 			name,
 			maxPages: 1
 		})).find(({ expired }) => !expired);
@@ -1060,58 +1973,20 @@ var Search = class {
 		const { bytes } = await this.#tools.http.read(this.#downloadRequest(artifact), maxBytes);
 		const digest = `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
 		if (artifact.digest && artifact.digest !== digest) throw damagedRecord(`the artifact ${artifact.name} arrived as ${digest}, expected ${artifact.digest}`);
-		return bytes.subarray(0, ZIP_MAGIC.length).equals(ZIP_MAGIC) ? await (await import("./unzip.mjs")).unzipOnly(bytes, maxBytes) : bytes;
+		return bytes;
 	}
-	/** The action writes its run into the record, also when the sidecar came from the runner cache. */
+	/** The action writes its run into the record of what it has packed. */
 	#requireSource({ source }, run) {
 		const repositoryId = String(this.#repository.id);
 		const fault = source?.runId !== String(run.id) ? `of run ${source?.runId ?? "none"}` : source.repositoryId !== void 0 && source.repositoryId !== repositoryId ? `of repository ${source.repositoryId}, not ${repositoryId}` : void 0;
 		if (fault !== void 0) throw new BottleError("not-trusted", `the pack record in workflow run ${run.id} says it is ${fault}`, { hint: "do not use it; run the workflow again, or pack your own: claude-bottle pack" });
 	}
-	/** Undefined when there is nothing to check the transfer with. */
-	async #content(artifact, { sidecar }) {
+	#content(artifact, { sidecar }) {
 		const { name, digest, size_in_bytes: sizeBytes } = artifact;
-		const request = this.#downloadRequest(artifact);
-		const isZip = digest !== `sha256:${sidecar.sha256}` && await this.#startsAsZip(request);
-		if (isZip) {
-			const sha256 = digest?.replace("sha256:", "");
-			return sha256 === void 0 ? void 0 : remoteFile(this.#tools.http, request, {
-				sizeBytes,
-				sha256,
-				isZip
-			});
-		}
 		if (digest && digest !== `sha256:${sidecar.sha256}` || sizeBytes !== sidecar.sizeBytes) throw damagedRecord(`the artifact ${name} is ${digest} (${sizeBytes} bytes), and its pack record says sha256:${sidecar.sha256} (${sidecar.sizeBytes} bytes)`);
-		return remoteFile(this.#tools.http, request, {
-			sizeBytes,
-			sha256: sidecar.sha256,
-			isZip
-		});
+		return remoteFile(this.#tools.http, this.#downloadRequest(artifact), sidecar);
 	}
-	async #startsAsZip(request) {
-		const { http } = this.#tools;
-		return await http.retry(async () => {
-			const { body, url } = await http.send({
-				...request,
-				headers: {
-					...request.headers,
-					range: `bytes=0-${ZIP_MAGIC.length - 1}`
-				},
-				expected: [200, 206]
-			});
-			let start = Buffer.alloc(0);
-			try {
-				for await (const chunk of body) {
-					start = Buffer.concat([start, chunk]);
-					if (start.length >= ZIP_MAGIC.length) break;
-				}
-			} catch (error) {
-				throw bodyError(error, url);
-			}
-			return start.subarray(0, ZIP_MAGIC.length).equals(ZIP_MAGIC);
-		});
-	}
-	/** https://docs.github.com/rest/actions/artifacts#download-an-artifact: the way to what is no zip, too. */
+	/** Serves a file that was uploaded as it is too: https://docs.github.com/rest/actions/artifacts#download-an-artifact */
 	#downloadRequest({ id }) {
 		const path = repositoryPath(this.#repository.name, "actions", "artifacts", String(id), "zip");
 		return apiRequest(this.#tools.github, `repos/${path}`);
@@ -1123,19 +1998,8 @@ var Search = class {
 			runId
 		], runSchema);
 	}
-	async #listArtifacts(segments, { name, maxPages = MAX_PAGES } = {}) {
-		const artifacts = [];
-		for (let page = 1; page <= maxPages; page += 1) {
-			const query = new URLSearchParams({
-				per_page: String(PAGE_SIZE),
-				page: String(page),
-				...name && { name }
-			});
-			const answer = await this.#read(segments, artifactsSchema, `?${query}`);
-			artifacts.push(...answer.artifacts);
-			if (answer.artifacts.length < PAGE_SIZE) break;
-		}
-		return artifacts;
+	async #list(filter) {
+		return await listArtifacts(this.#tools, this.#repository.name, filter);
 	}
 	async #read(segments, schema, query = "") {
 		const { http, github } = this.#tools;
@@ -1161,10 +2025,9 @@ function notFound(name, reasons) {
 	return `no artifact ${name} can be used: ${reasons.slice(0, MAX_REASONS).join("; ")}${more > 0 ? `; and ${more} more` : ""}`;
 }
 // src/cli/sources.ts
-/** The sources that a checkout has, or the one that `from` names. */
-async function openSources(context, { repo, githubUrl, token }, from, { onProgress }, signal) {
-	if (repo !== void 0 && !/^[\w.-]+\/[\w.-]+$/.test(repo)) throw new BottleError("usage", `not a repository: ${JSON.stringify(repo)}`, { hint: "use OWNER/NAME" });
-	const origin = await originOf(context);
+/** The sources that a checkout has, or the one that an address names. */
+async function openSources(context, { repo, githubUrl, token, allowTokenHost = [] }, { address, isLocked = false }, { onProgress }, signal) {
+	const origin = await originOf$1(context);
 	const github = await githubSite({
 		serverUrl: githubUrl,
 		remoteHost: origin?.host,
@@ -1179,21 +2042,29 @@ async function openSources(context, { repo, githubUrl, token }, from, { onProgre
 		}),
 		github,
 		signal,
-		onWarning
+		onWarning,
+		tokenHosts: allowTokenHost
 	};
-	const repositoryName = repo ?? origin?.repository;
+	const repositoryName = requireRepository(repo) ?? origin?.repository;
+	const noRepository = repositoryName === void 0 ? await whyNoOrigin(context) : void 0;
+	const from = address === void 0 ? void 0 : isLocked ? requireLockable(address, {
+		repository: repositoryName,
+		github
+	}) : parseSourceAddress(address);
 	return {
 		tools,
 		repositoryName,
 		sources: from === void 0 ? [
 			ociSource(void 0, tools),
 			releaseSource(void 0, tools),
-			artifactSource(void 0, tools)
+			...isLocked ? [] : [artifactSource(void 0, tools)]
 		] : [sourceAt(from, tools)],
 		aboutServer: from === void 0 && github.isGuess ? [`the checkout's remote names ${github.serverUrl}; if another one is meant: --github-url URL`] : [],
 		forBuild: (build) => ({
 			...build,
 			repository: repositoryName,
+			...noRepository !== void 0 && { noRepository },
+			serverUrl: github.serverUrl,
 			history: () => historyOf(context),
 			tags: () => tagsAtHead(context)
 		})
@@ -1206,7 +2077,6 @@ function sourceAt(address, tools) {
 		case "run": return artifactSource(address.runId, tools);
 		case "https": return urlSource(address.url, tools);
 		case "file": return fileSource(address.path);
-		case "layout": return layoutSource(address.path, tools);
 	}
 }
-export { LOCK_FILE as a, requireLocked as c, parseSourceAddress as i, writeLockFile as l, copySpan as n, lockedOf as o, damagedRecord as r, readLockFile as s, openSources as t };
+export { requireLockable as a, fetchSidecar as c, readLockFile as i, findOffer$1 as l, LOCK_FILE as n, requireLocked as o, lockedOf as r, writeLockFile as s, openSources as t };

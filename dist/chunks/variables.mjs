@@ -1,8 +1,8 @@
 import { n as error, s as notice, u as warning } from "./core.mjs";
 import { a as hasErrno, i as fileError } from "./errors.mjs";
-import { c as formatRecord, p as recordPathOf } from "./file.mjs";
 import { n as shown } from "./shown-text.mjs";
 import { t as formatBytes } from "./disk.mjs";
+import { c as formatRecord, p as recordPathOf } from "./file.mjs";
 import { randomBytes } from "node:crypto";
 import * as fs from "node:fs/promises";
 import { join } from "node:path";

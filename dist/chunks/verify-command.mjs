@@ -1,19 +1,19 @@
-import { a as hasErrno, i as fileError, o as isDamage, t as BottleError } from "./errors.mjs";
+import { o as isDamage, t as BottleError } from "./errors.mjs";
 import { t as formatBytes } from "./disk.mjs";
-import { o as originOf } from "./git.mjs";
-import { r as parseId16 } from "./image-id.mjs";
-import { t as BUNDLE_SUFFIX } from "./published-name.mjs";
-import { n as readMemory, t as acceptedBranches } from "./trust-memory.mjs";
-import { n as githubSite } from "./github.mjs";
-import { c as storeDir } from "./kept.mjs";
-import { i as verifyFile, t as Store } from "./store.mjs";
-import { t as trustOf } from "./trust-options.mjs";
-import { readFile } from "node:fs/promises";
+import { a as id16, s as parseId16 } from "./verify.mjs";
+import { c as storeDir, d as HERE, m as isSameOrigin, p as describeOrigin } from "./location.mjs";
+import { d as readBundle, m as verifyFile } from "./file.mjs";
+import { r as knowsSigner } from "./by-key.mjs";
+import { i as removeName } from "./name.mjs";
+import { d as verifyNamed, l as unnamedContents, p as verifyUnnamed, s as readBundle$1 } from "./read.mjs";
+import { t as Store } from "./store.mjs";
+import { i as readMemory, n as judge, t as trustOf } from "./trust-options.mjs";
+import { t as checkoutOrigin } from "./checkout-origin.mjs";
 // src/cli/verify-command.ts
 /** `claude-bottle verify`: one file, one sidecar of the store, or all of them; ends as the first that is not good. */
 async function runVerify(fileOrId, options, output, signal) {
 	const { all, deep, store: dir } = options;
-	if (fileOrId === void 0 === (all === void 0)) throw new BottleError("usage", "verify takes either a file, an image ID, or --all", { hint: "claude-bottle verify --all checks the whole store" });
+	if (fileOrId !== void 0 && all !== void 0) throw new BottleError("usage", `verify takes ${fileOrId} or --all, not both`, { hint: "leave out --all to check one sidecar" });
 	const checks = {
 		deep,
 		signal,
@@ -23,44 +23,58 @@ async function runVerify(fileOrId, options, output, signal) {
 			doneBytes
 		})
 	};
-	const standard = await readStandard(options);
+	const trust = {
+		...await trustOf(options),
+		allowOlder: true
+	};
+	const store = await Store.open(storeDir(dir), output.onProgress);
 	const id = fileOrId === void 0 ? void 0 : parseId16(fileOrId);
 	if (fileOrId !== void 0 && id === void 0) {
-		const verdict = await judged(await verifyFile(fileOrId, checks), {
-			bundle: await readBundleBeside(fileOrId),
-			repository: options.repo ?? standard.origin?.repository
-		}, standard);
+		const verdict = await verifyOutside(fileOrId, await checkoutOrigin(options), checks, {
+			store,
+			trust
+		});
 		report(output, verdict, [verdict]);
 		return 0;
 	}
-	const store = await Store.open(storeDir(dir));
+	const demanded = options.repo === void 0 ? void 0 : await checkoutOrigin(options);
 	const verdicts = [];
-	for (const entry of id === void 0 ? await store.list() : [id]) verdicts.push(await verifyStored(store, store.pathFor(entry), checks, options.repo, standard));
+	for (const entry of id === void 0 ? await store.list() : [id]) {
+		const verify = () => verifyNamed(store, entry, checks);
+		verdicts.push(await verifyInStore(store.pathFor(entry), verify, demanded, {
+			store,
+			trust
+		}));
+	}
+	for (const { path, sha256 } of all ? await unnamedContents(store) : []) {
+		const verify = () => verifyUnnamed(store, path, sha256, checks);
+		verdicts.push(await verifyInStore(path, verify, demanded, {
+			store,
+			trust
+		}));
+	}
 	report(output, all ? verdicts : verdicts[0], verdicts);
 	return verdicts.find(({ exit }) => exit !== 0)?.exit ?? 0;
 }
-async function readStandard(options) {
-	const trust = await trustOf(options);
-	const origin = await originOf(options.context);
-	const { serverUrl } = await githubSite({
-		serverUrl: options.githubUrl,
-		remoteHost: origin?.host,
-		env: process.env
-	});
+/** A file counts as one of the checkout's repository, or of `--repo`: if that one signs, so must the file be signed. */
+async function verifyOutside(file, origin, checks, { store, trust }) {
+	const { path, report, record } = await verifyFile(file, checks);
+	const bundle = await readBundle(file);
+	const bundles = async () => bundle === void 0 ? [] : [bundle];
+	const verified = await judge({
+		record,
+		bundles
+	}, origin, trust, store.layout);
 	return {
-		trust,
-		origin,
-		serverUrl
+		...verdictOf(path, report, record),
+		provenance: verified?.provenance ?? null
 	};
 }
-async function verifyStored(store, path, checks, repo, standard) {
+/** A sidecar of the store is judged by the origin that it was installed with, or by `--repo`. */
+async function verifyInStore(path, verify, demanded, judging) {
+	const { store } = judging;
 	try {
-		const stored = await store.verify(path, checks);
-		return await judged(stored, {
-			bundle: await store.readBundle(stored.report.sha256),
-			repository: repo ?? stored.record?.source?.repository,
-			trustPlace: store.trustPlace
-		}, standard);
+		return await judgeStored(await verify(), demanded, judging);
 	} catch (error) {
 		if (isDamage(error)) {
 			const quarantinedAs = await store.quarantine(path).catch(() => void 0);
@@ -79,46 +93,61 @@ async function verifyStored(store, path, checks, repo, standard) {
 		throw error;
 	}
 }
-/** @throws BottleError `not-trusted` */
-async function judged(stored, { bundle, repository, trustPlace }, { trust, serverUrl }) {
-	const verdict = verdictOf(stored);
-	const { provenance: mode, trustedRoot: trustedRootPath } = trust;
-	if (mode === "off") return verdict;
-	const memory = trustPlace && repository !== void 0 ? await readMemory({
-		...trustPlace,
-		serverUrl,
-		repository
-	}) : void 0;
-	if (mode === "auto" && bundle === void 0 && memory === void 0) return verdict;
-	const { path, record } = stored;
-	if (record === void 0 || repository === void 0) throw new BottleError("not-trusted", `${path}: whose it must be, or its pack record, is not known`, { hint: "name the repository with --repo OWNER/NAME, and put the record beside the file" });
-	const { decideProvenance } = await import("./decide.mjs");
-	const verified = await decideProvenance({
-		mode,
-		bundles: bundle === void 0 ? [] : [bundle],
-		record,
-		policy: {
-			...trust,
-			serverUrl,
-			repository,
-			branches: [...trust.branches, ...acceptedBranches(memory)]
-		},
-		memory,
-		allowOlder: true,
-		trustedRootPath
-	});
-	return {
-		...verdict,
-		provenance: verified?.provenance ?? null
+async function judgeStored({ path, report, content, given }, demanded, { store, trust }) {
+	const { layout } = store;
+	const own = given?.origin ?? content?.installations[0]?.origin ?? HERE;
+	const origin = demanded ?? own;
+	const installation = content?.installations.find(({ origin: each }) => isSameOrigin(each, own));
+	const verdict = {
+		...verdictOf(path, report, installation?.record),
+		...given && { imageId: given.imageId },
+		origin: content === void 0 ? "packed by claude-bottle" : describeOrigin(own)
 	};
+	if (trust.provenance === "auto" && origin.kind !== "repository") return {
+		...verdict,
+		provenance: null
+	};
+	const bundle = await readBundle$1(store, report.sha256, own);
+	const evidence = {
+		record: installation?.record,
+		bundles: async () => bundle === void 0 ? [] : [bundle]
+	};
+	try {
+		const known = trust.provenance !== "off" && origin.kind === "repository" ? await readMemory({
+			layout,
+			origin
+		}) : void 0;
+		const branches = [...trust.branches, ...known?.branches ?? []];
+		const verified = await judge(evidence, origin, {
+			...trust,
+			branches
+		}, layout);
+		return {
+			...verdict,
+			provenance: verified?.provenance ?? null
+		};
+	} catch (error) {
+		if (!(error instanceof BottleError)) throw error;
+		const nameRemoved = bundle === void 0 && demanded === void 0 && await knowsSigner(layout, origin) && given !== void 0 && await tryRemoveName(store, id16(given.imageId));
+		return {
+			...verdict,
+			exit: error.exitCode,
+			error: error.message,
+			...nameRemoved && { nameRemoved }
+		};
+	}
 }
-async function readBundleBeside(file) {
-	return await readFile(file + BUNDLE_SUFFIX).catch((error) => {
-		if (hasErrno(error, "ENOENT")) return;
-		throw fileError(`cannot read ${file}${BUNDLE_SUFFIX}`, error);
-	});
+/** Where nothing can be changed, the verdict stands all the same. */
+async function tryRemoveName(store, id) {
+	try {
+		await removeName(store, id);
+		return true;
+	} catch (error) {
+		if (error instanceof BottleError) return;
+		throw error;
+	}
 }
-function verdictOf({ path, report: { sha256, sizeBytes, members }, record }) {
+function verdictOf(path, { sha256, sizeBytes, members }, record) {
 	return {
 		path,
 		exit: 0,
@@ -129,12 +158,16 @@ function verdictOf({ path, report: { sha256, sizeBytes, members }, record }) {
 	};
 }
 function report(output, value, verdicts) {
-	output.result(value, verdicts.length === 0 ? ["the store has no sidecars"] : verdicts.map(({ path, exit, sha256, sizeBytes, provenance, error, quarantinedAs }) => {
-		if (exit === 0) {
-			const signer = provenance ? `  signed by ${provenance.signer}` : "";
-			return `ok       ${path}  ${formatBytes(sizeBytes ?? 0)}  sha256:${sha256}${signer}`;
-		}
-		return quarantinedAs === void 0 ? `failed   ${path}  ${error}` : `damaged  ${path}  ${error}; moved to ${quarantinedAs}`;
-	}));
+	output.result(value, verdicts.length === 0 ? ["the store has no sidecars"] : verdicts.map(lineOf));
+}
+function lineOf(verdict) {
+	const { path, exit, sha256, sizeBytes = 0, origin, provenance, error } = verdict;
+	if (exit === 0) {
+		const from = origin === void 0 ? "" : `  from ${origin}`;
+		const signer = provenance ? `  signed by ${provenance.signer}` : "";
+		return `ok       ${path}  ${formatBytes(sizeBytes)}  sha256:${sha256}${from}${signer}`;
+	}
+	if (verdict.quarantinedAs !== void 0) return `damaged  ${path}  ${error}; moved to ${verdict.quarantinedAs}`;
+	return `failed   ${path}  ${error}${verdict.nameRemoved ? "; it has no name any more" : ""}`;
 }
 export { runVerify };

@@ -1,12 +1,29 @@
 import { a as hasErrno, i as fileError, t as BottleError } from "./errors.mjs";
+import { D as _regex, T as _nonnegative, _ as refine, a as boolean, b as unknown, c as looseObject, g as record, i as array, m as optional$1, o as int, s as literal, u as nullable, v as string, y as union } from "./schemas.mjs";
 import { t as GUEST_PLATFORMS } from "./platform.mjs";
-import { C as _nonnegative, T as _regex, _ as string, a as boolean, c as looseObject, g as refine, h as record, i as array, l as nullable, o as int, p as optional$1, v as union, y as unknown } from "./schemas.mjs";
-import { n as decodeFooter, r as printable, t as damaged } from "./footer.mjs";
-import { n as isDigest } from "./image-id.mjs";
+import { i as decodeFooter, n as isFrameMagic, o as shortened, r as damaged } from "./frame-reader.mjs";
+import { t as parseJson } from "./json.mjs";
 import * as zlib from "node:zlib";
 import { createHash } from "node:crypto";
 import { constants as constants$1 } from "node:fs";
 import * as fs from "node:fs/promises";
+// src/identity/image-id.ts
+const DIGEST = /^sha256:[0-9a-f]{64}$/;
+function isDigest(text) {
+	return DIGEST.test(text);
+}
+function parseImageId(text) {
+	if (!isDigest(text)) throw new BottleError("docker-failed", `not an image ID: ${JSON.stringify(text)}`, { hint: "the engine names images sha256:<64 hex digits>; check that `docker image inspect` does" });
+	return text;
+}
+function id16(digest) {
+	return digest.slice(7, 23);
+}
+/** Accepts an image ID, its 64 hex digits, or an id16. */
+function parseId16(text) {
+	const hex = text.replace(/^sha256:/, "");
+	return /^([0-9a-f]{16}|[0-9a-f]{64})$/.test(hex) ? hex.slice(0, 16) : void 0;
+}
 // src/sidecar/manifest.ts
 const MAX_PROBLEMS = 3;
 const sizeBytes = int().check(_nonnegative());
@@ -24,8 +41,8 @@ const asset = looseObject({
 */
 const manifestSchema = looseObject({
 	image: string(),
-	/** The digest of the image config. */
-	digest,
+	/** The digest of the image config, or `packed` when smolvm packed an archive. */
+	digest: union([digest, literal("packed")]),
 	/** Of the guest, `os/architecture`. */
 	platform: string(),
 	cpus: int(),
@@ -35,8 +52,10 @@ const manifestSchema = looseObject({
 	cmd: optional(array(string())),
 	env: optional(array(string())),
 	workdir: optional(nullable(string())),
+	/** Of the image, since 1.16. */
+	user: optional(nullable(string())),
 	assets: looseObject({
-		libraries: array(unknown()),
+		libraries: array(asset),
 		agent_rootfs: asset,
 		layers: array(looseObject({
 			digest,
@@ -44,7 +63,9 @@ const manifestSchema = looseObject({
 			size: sizeBytes
 		})),
 		storage_template: optional(nullable(asset)),
-		overlay_template: optional(nullable(asset))
+		overlay_template: optional(nullable(asset)),
+		/** Files of the machine that was packed. */
+		workspace_seed: optional(nullable(asset))
 	}),
 	mode: optional(string()),
 	/** Of the machine that packed. */
@@ -57,12 +78,14 @@ const manifestSchema = looseObject({
 	cuda: optional(boolean()),
 	overlay_logical_size: optional(nullable(sizeBytes)),
 	storage_logical_size: optional(nullable(sizeBytes)),
+	/** The memory of a running machine, with host directories, ports and keys to attach again. */
+	checkpoint: optional(unknown()),
 	secret_refs: optional(union([array(unknown()), record(string(), unknown())]))
 });
 function parseManifest(bytes) {
 	let json;
 	try {
-		json = JSON.parse(new TextDecoder("utf-8", {
+		json = parseJson(new TextDecoder("utf-8", {
 			fatal: true,
 			ignoreBOM: true
 		}).decode(bytes));
@@ -86,13 +109,7 @@ function unknownKeys(manifest) {
 const READ_CHUNK_BYTES = 1048576;
 const MAX_CPUS = 255;
 const MAX_MEM_MIB = 1048576;
-/** https://datatracker.ietf.org/doc/html/rfc8878#section-3.1.1 */
-const ZSTD_MAGIC = Buffer.from([
-	40,
-	181,
-	47,
-	253
-]);
+const MAGIC_BYTES = 4;
 /**
 * Checks a sidecar from end to end through one open file. smolvm itself checks next to nothing of this when it makes
 * a machine from the file, so what passes here is what gets booted.
@@ -161,12 +178,14 @@ async function readAt(file, position, length) {
 	return bytes;
 }
 async function requireZstd(file) {
-	const magic = await readAt(file, 0, ZSTD_MAGIC.length);
-	if (!magic.equals(ZSTD_MAGIC)) throw damaged("assets", `they begin with ${magic.toString("hex")}, a zstd frame with 28b52ffd`);
+	const magic = await readAt(file, 0, MAGIC_BYTES);
+	if (!isFrameMagic(magic)) throw damaged("assets", `they begin with ${magic.toString("hex")}, a zstd frame with 28b52ffd`);
 }
 /** What a packed manifest may ask of the machine it starts: smolvm would grant more than claude-bottle means to. */
 function requirePolicy(manifest, expectedPlatform) {
 	const { cpus, mem, mode = "container", network, gpu, cuda, secret_refs: secretRefs = [] } = manifest;
+	const { checkpoint = null } = manifest;
+	const { workspace_seed: seed = null, overlay_template: overlay = null } = manifest.assets;
 	const layers = manifest.assets.layers.length;
 	const platforms = expectedPlatform ? [expectedPlatform] : GUEST_PLATFORMS;
 	const rules = [
@@ -175,6 +194,30 @@ function requirePolicy(manifest, expectedPlatform) {
 			mode,
 			mode === "container",
 			"\"container\""
+		],
+		[
+			"digest",
+			manifest.digest,
+			isDigest(manifest.digest),
+			"sha256:<64 hex digits>, of an image config"
+		],
+		[
+			"checkpoint",
+			checkpoint,
+			checkpoint === null,
+			"none"
+		],
+		[
+			"assets.workspace_seed",
+			seed,
+			seed === null,
+			"none"
+		],
+		[
+			"assets.overlay_template",
+			overlay,
+			overlay === null,
+			"none"
 		],
 		[
 			"secret_refs",
@@ -225,7 +268,7 @@ function requirePolicy(manifest, expectedPlatform) {
 			`1 to ${MAX_MEM_MIB} MiB`
 		]
 	];
-	for (const [field, found, ok, expected] of rules) if (!ok) throw new BottleError("sidecar-refused", `refused sidecar, policy: ${field} is ${printable(JSON.stringify(found))}, expected ${expected}`, { hint: "do not start it; pack your own image" });
+	for (const [field, found, ok, expected] of rules) if (!ok) throw new BottleError("sidecar-refused", `refused sidecar, policy: ${field} is ${shortened(JSON.stringify(found))}, expected ${expected}`, { hint: "do not start it; pack your own image" });
 }
 /** The two checksums of a sidecar whose size is known, from its bytes in their order. */
 var SidecarHash = class {
@@ -277,4 +320,4 @@ function requireEqual(what, expected, found) {
 function hex32(value) {
 	return value.toString(16).padStart(8, "0");
 }
-export { unknownKeys as i, readSidecar as n, verifySidecar as r, SidecarHash as t };
+export { id16 as a, parseImageId as c, unknownKeys as i, readSidecar as n, isDigest as o, verifySidecar as r, parseId16 as s, SidecarHash as t };

@@ -1,7 +1,8 @@
 import { t as __commonJSMin } from "./rolldown-runtime.mjs";
-import { n as require_dist$1, t as require_dist$2 } from "./dist2.mjs";
-import { S as _maxLength, _ as string, f as object, i as array, p as optional } from "./schemas.mjs";
+import { n as require_dist$1, t as require_dist$2 } from "./dist.mjs";
+import { i as array, m as optional, p as object, v as string, w as _maxLength } from "./schemas.mjs";
 import { t as BottleError } from "./errors.mjs";
+import { t as parseJson } from "./json.mjs";
 import { n as requireIdentity, t as requireEqual } from "./policy.mjs";
 import { X509Certificate } from "node:crypto";
 // node_modules/@sigstore/bundle/dist/bundle.js
@@ -372,7 +373,7 @@ var require_dist = /* @__PURE__ */ __commonJSMin(((exports) => {
 		}
 	});
 }));
-// src/provenance/certificate.ts
+// src/trust/certificate.ts
 var import_dist$1 = require_dist$2();
 var import_dist = require_dist();
 /** Fulcio's extensions, each a DER UTF8String: https://github.com/sigstore/fulcio/blob/main/docs/oid-info.md */
@@ -421,7 +422,7 @@ function decodeUtf8String(der, field) {
 function badCertificate(problem) {
 	return new BottleError("not-trusted", `the provenance's certificate ${problem}`, { hint: "it is not from a GitHub workflow; do not use the sidecar" });
 }
-// src/provenance/verify.ts
+// src/trust/verify.ts
 const MAX_BUNDLE_BYTES = 4194304;
 const PAYLOAD_TYPE = "application/vnd.in-toto+json";
 const STATEMENT_TYPE = "https://in-toto.io/Statement/v1";
@@ -456,7 +457,7 @@ function parseBundle(bytes) {
 	if (bytes.length > MAX_BUNDLE_BYTES) throw distrust(`the bundle has ${bytes.length} bytes, at most ${MAX_BUNDLE_BYTES} are read`, DAMAGE_HINT);
 	let bundle;
 	try {
-		bundle = (0, import_dist.bundleFromJSON)(JSON.parse(bytes.toString("utf8")));
+		bundle = (0, import_dist.bundleFromJSON)(parseJson(bytes.toString("utf8")));
 	} catch (cause) {
 		throw distrust("what should be its bundle is no Sigstore bundle", DAMAGE_HINT, cause);
 	}
@@ -530,7 +531,7 @@ const statementSchema = object({
 function subjectsOf({ content: { dsseEnvelope } }) {
 	let json;
 	try {
-		json = JSON.parse(dsseEnvelope.payload.toString("utf8"));
+		json = parseJson(dsseEnvelope.payload.toString("utf8"));
 	} catch (cause) {
 		throw distrust("its statement is no JSON", DAMAGE_HINT, cause);
 	}

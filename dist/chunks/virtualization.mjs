@@ -1,5 +1,5 @@
 import { a as hasErrno, t as BottleError } from "./errors.mjs";
-import { a as readChild } from "./child.mjs";
+import { o as readChild } from "./child.mjs";
 import { constants } from "node:fs";
 import * as fs from "node:fs/promises";
 import { totalmem } from "node:os";
@@ -35,7 +35,7 @@ async function kvmState(device = KVM_DEVICE) {
 */
 async function requireVirtualization(kvmDevice = KVM_DEVICE) {
 	if (process.platform === "darwin") {
-		if ((await readChild("sysctl", ["-n", "kern.hv_support"], { timeoutMs: PROBE_TIMEOUT_MS })).stdout.trim() !== "1") throw new BottleError("kvm-unavailable", "this Mac offers no Hypervisor framework (kern.hv_support)", { hint: "pack on a Mac that is not itself a virtual machine, and bring the file here" });
+		if ((await readChild("sysctl", ["-n", "kern.hv_support"], { timeoutMs: PROBE_TIMEOUT_MS })).stdout.trim() !== "1") throw new BottleError("kvm-unavailable", "this Mac offers no Hypervisor framework (kern.hv_support)", { hint: "pack without a virtual machine (--packer direct), or on a Mac that is not itself one" });
 		return;
 	}
 	const state = await kvmState(kvmDevice);
@@ -45,7 +45,7 @@ function kvmError(state, device) {
 	switch (state) {
 		case "closed": return new BottleError("kvm-unavailable", `this user may not open ${device}`, { hint: `allow it: ${OPEN_KVM}` });
 		case "closed-to-vm": return new BottleError("kvm-unavailable", `${device} is open to root only, and smolvm, run as root, starts its VM as uid ${FIRST_VM_UID} or above`, { hint: `chmod o+rw ${device}` });
-		case "missing": return new BottleError("kvm-unavailable", `this machine has no usable ${device}`, { hint: "pack on a machine with KVM (GitHub: ubuntu-latest x64), and bring the file here" });
+		case "missing": return new BottleError("kvm-unavailable", `this machine has no usable ${device}`, { hint: "pack without a virtual machine (packer: direct), or on a machine with KVM (GitHub: ubuntu-latest x64)" });
 	}
 }
 /** What this process may use: the machine's memory, or the limit of its container. */

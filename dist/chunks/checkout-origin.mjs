@@ -1,0 +1,22 @@
+import { t as BottleError } from "./errors.mjs";
+import { t as originOf } from "./remote.mjs";
+import { g as originOfCheckout } from "./location.mjs";
+import { t as serverOf } from "./server-url.mjs";
+// src/cli/checkout-origin.ts
+/** Whose sidecars a checkout may use: those of `--repo`, else of its remote. */
+async function checkoutOrigin({ context, repo, githubUrl }) {
+	const given = requireRepository(repo);
+	const remote = await originOf(context);
+	const { server } = serverOf({
+		serverUrl: githubUrl,
+		remoteHost: remote?.host,
+		env: process.env
+	});
+	return originOfCheckout(server.origin, given ?? remote?.repository);
+}
+/** @throws BottleError `usage` */
+function requireRepository(repo) {
+	if (repo !== void 0 && !/^[\w.-]+\/[\w.-]+$/.test(repo)) throw new BottleError("usage", `not a repository: ${JSON.stringify(repo)}`, { hint: "use OWNER/NAME" });
+	return repo;
+}
+export { requireRepository as n, checkoutOrigin as t };

@@ -1,1 +1,0 @@
-export { t as decideProvenance } from "./decide2.mjs";

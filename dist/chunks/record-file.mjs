@@ -1,1 +1,0 @@
-export { t as formatRecord, n as readRecord } from "./record-file2.mjs";

@@ -1,0 +1,225 @@
+import { c as streamChild, o as readChild } from "./child.mjs";
+import { a as hasErrno, t as BottleError } from "./errors.mjs";
+import { lstat, realpath } from "node:fs/promises";
+import { delimiter, dirname, isAbsolute, join, relative, sep } from "node:path";
+import { text } from "node:stream/consumers";
+// src/git/command.ts
+const TIMEOUT_MS = 6e4;
+/** What git and ssh need to find themselves and the settings of their user, who is not the author of a checkout. */
+const PASSED_VARIABLES = [
+	"HOME",
+	"USER",
+	"LOGNAME",
+	"XDG_CONFIG_HOME",
+	"SUDO_UID",
+	"DEVELOPER_DIR"
+];
+/**
+* No program that a checkout names may run, whatever its `.git` says. Commands that run filters, text converters or
+* signature programs by themselves (diff, status, show, log) are not used at all; this is for the rest.
+*/
+const SAFE_SETTINGS = [
+	"safe.bareRepository=explicit",
+	"core.fsmonitor=false",
+	"core.untrackedCache=false",
+	"core.hooksPath=/dev/null",
+	"core.pager=cat",
+	"log.showSignature=false",
+	"protocol.allow=never",
+	"credential.helper="
+].flatMap((setting) => ["-c", setting]);
+/**
+* The checkout that a directory is in. Git would also take a directory with the right files in it for a repository, and
+* those files can be tracked ones: only a `.git` counts, which no repository can track.
+*/
+async function findWorkTree(dir) {
+	const start = await realpath(dir).catch(() => void 0);
+	for (let top = start; top !== void 0; top = top === dirname(top) ? void 0 : dirname(top)) if (await lstat(join(top, ".git")).then(() => true, () => false)) {
+		const path = relative(top, start ?? top);
+		return {
+			top,
+			prefix: path === "" ? "" : `${path.split(sep).join("/")}/`
+		};
+	}
+}
+/**
+* Asks git something about a checkout and returns its standard output; undefined when it answers with another exit code
+* than 0.
+* @throws BottleError `git-failed` when there is no git, or it refuses
+*/
+async function git({ top }, args, { answers = [], input, hasMagicPaths = false } = {}) {
+	const literal = hasMagicPaths ? [] : ["--literal-pathspecs"];
+	const command = [
+		...SAFE_SETTINGS,
+		"--no-pager",
+		"--no-optional-locks",
+		...literal,
+		...args
+	];
+	let stdout = "";
+	let result;
+	try {
+		result = await streamChild("git", [`--work-tree=${top}`, ...command], async (stream) => {
+			stdout = await text(stream);
+		}, {
+			cwd: top,
+			env: gitEnvironment(top),
+			...input !== void 0 && { input },
+			timeoutMs: TIMEOUT_MS
+		});
+	} catch (error) {
+		if (hasErrno(error, "ENOENT", "EACCES")) throw new BottleError("git-failed", "this is a git checkout, and the git command is not on PATH", {
+			hint: "install git, or put it on PATH",
+			cause: error
+		});
+		throw error;
+	}
+	if (result.exitCode === 0) return stdout;
+	if (result.exitCode !== void 0 && answers.includes(result.exitCode)) return;
+	throw refusal(top, result);
+}
+/** Made of named variables alone: what a hook exports (GIT_DIR and its kin) is of another repository, and tokens are not git's. */
+function childEnvironment() {
+	const passed = PASSED_VARIABLES.flatMap((name) => {
+		const value = process.env[name];
+		return value === void 0 ? [] : [[name, value]];
+	});
+	const path = (process.env.PATH ?? "").split(delimiter).filter(isAbsolute).join(delimiter);
+	return {
+		...Object.fromEntries(passed),
+		PATH: path,
+		LC_ALL: "C"
+	};
+}
+function gitEnvironment(top) {
+	return {
+		...childEnvironment(),
+		GIT_CEILING_DIRECTORIES: dirname(top),
+		GIT_NO_LAZY_FETCH: "1",
+		GIT_ALLOW_PROTOCOL: "none",
+		GIT_NO_REPLACE_OBJECTS: "1",
+		GIT_TERMINAL_PROMPT: "0"
+	};
+}
+function refusal(top, { tail, exitCode, signal }) {
+	const reason = (tail.find((line) => /^(?:fatal|error): /.test(line)) ?? tail.at(-1))?.replace(/^(?:fatal|error): /, "") ?? `it ended with ${exitCode ?? signal}`;
+	const isForeign = /dubious ownership|unsafe repository/.test(reason);
+	return new BottleError("git-failed", `git refuses the checkout ${top}: ${reason}`, { hint: isForeign ? `if you trust its owner: git config --global --add safe.directory ${shellWord(top)}` : "repair the checkout, or clone it again; git rev-parse HEAD in it shows the same" });
+}
+/** So that a shell takes it as it is. */
+function shellWord(text) {
+	return /^[\w/.,:@%+-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`;
+}
+function linesOf(text) {
+	return (text ?? "").split("\n").filter((line) => line !== "");
+}
+/** Of what `-z` prints. */
+function itemsOf(text) {
+	return (text ?? "").split("\0").filter((item) => item !== "");
+}
+// src/git/remote.ts
+const SSH_TIMEOUT_MS = 1e4;
+/**
+* The remote of the checkout that `dir` is in; undefined where there is none with an owner and a name.
+* @throws BottleError `git-failed` when git refuses the checkout
+*/
+async function originOf(dir) {
+	const url = await remoteUrl(await findWorkTree(dir));
+	const remote = url === void 0 ? void 0 : parseRemote(url);
+	return remote === void 0 || /^(https?|git):/.test(url ?? "") ? remote : await withoutAlias(remote);
+}
+/** Why a directory has no `originOf`: the end of the sentence "… skipped: …". */
+async function whyNoOrigin(dir) {
+	const tree = await findWorkTree(dir);
+	if (tree === void 0) return "this is not a git checkout; name the repository with --repo OWNER/NAME";
+	const names = await remoteNames(tree);
+	const name = chosenRemote(names);
+	if (names.length === 0) return "this checkout has no remote; name the repository with --repo OWNER/NAME";
+	return name === void 0 ? `this checkout has ${names.length} remotes, and none is called origin; name the repository with --repo OWNER/NAME` : `the remote ${name} of this checkout is not a repository on a GitHub server; name one with --repo OWNER/NAME`;
+}
+/** `origin`, or the only one; undefined when it cannot be told which is meant. */
+async function remoteName(tree) {
+	return chosenRemote(await remoteNames(tree));
+}
+async function remoteNames(tree) {
+	return linesOf(await git(tree, ["remote"]));
+}
+function chosenRemote(names) {
+	return names.includes("origin") ? "origin" : names.length === 1 ? names[0] : void 0;
+}
+/** Unlike what the settings say, with what `url.<base>.insteadOf` makes of it. */
+async function remoteUrl(tree) {
+	const name = tree === void 0 ? void 0 : await remoteName(tree);
+	if (tree === void 0 || name === void 0) return;
+	return linesOf(await git(tree, [
+		"remote",
+		"get-url",
+		"--",
+		name
+	], { answers: [2] }))[0];
+}
+/** `Host work` in ~/.ssh/config gives a server a second name, most often github.com for a second login. */
+async function withoutAlias(remote) {
+	if (remote.host === "github.com" || !/^\w[\w.-]*$/.test(remote.host)) return remote;
+	const options = {
+		env: childEnvironment(),
+		timeoutMs: SSH_TIMEOUT_MS
+	};
+	const config = await readChild("ssh", [
+		"-G",
+		"--",
+		remote.host
+	], options).catch(() => void 0);
+	const [, host] = /^hostname (\S+)$/m.exec(config?.exitCode === 0 ? config.stdout : "") ?? [];
+	return host === void 0 ? remote : {
+		...remote,
+		host: serverName(host)
+	};
+}
+const URL_SCHEMES = [
+	"https",
+	"http",
+	"ssh",
+	"git+ssh",
+	"ssh+git",
+	"git"
+];
+/**
+* What git makes of an address: a URL, or host:path as scp takes it.
+* https://git-scm.com/docs/git-clone#_git_urls
+*/
+function parseRemote(address) {
+	const [, scheme, rest = ""] = /^([a-z+]+):\/\/(.*)$/s.exec(address) ?? [];
+	if (scheme !== void 0) {
+		const slash = rest.indexOf("/");
+		return URL_SCHEMES.includes(scheme) && slash !== -1 ? remoteAt(rest.slice(0, slash), percentDecoded(rest.slice(slash))) : void 0;
+	}
+	const [, inBrackets, path = ""] = /^\[([^\]/]*)\]:(?!:)(.*)$/s.exec(address) ?? [];
+	if (inBrackets !== void 0) return remoteAt(inBrackets, path);
+	const colon = address.indexOf(":");
+	return colon > 0 && !address.slice(0, colon).includes("/") && address[colon + 1] !== ":" ? remoteAt(address.slice(0, colon), address.slice(colon + 1)) : void 0;
+}
+/** `authority` is [user[:password]@]host[:port]. */
+function remoteAt(authority, path) {
+	const host = authority.slice(authority.lastIndexOf("@") + 1).replace(/:\d*$/, "");
+	const names = path.split("/").filter((name) => name !== "");
+	const [owner = "", last = ""] = names;
+	const name = last.replace(/\.git$/, "");
+	const isName = (text) => /^[\w.-]+$/.test(text) && text !== "." && text !== "..";
+	return names.length === 2 && host !== "" && !/[\s[\]:]/.test(host) && isName(owner) && isName(name) ? {
+		host: serverName(host),
+		repository: `${owner}/${name}`
+	} : void 0;
+}
+function percentDecoded(text) {
+	try {
+		return decodeURIComponent(text);
+	} catch {
+		return text;
+	}
+}
+/** GitHub takes ssh on port 443, and browsers, under names of their own. */
+function serverName(host) {
+	return host.toLowerCase().replace(/\.$/, "").replace(/^(?:ssh|www)\.github\.com$/, "github.com");
+}
+export { git as a, shellWord as c, findWorkTree as i, remoteName as n, itemsOf as o, whyNoOrigin as r, linesOf as s, originOf as t };
