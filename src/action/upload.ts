@@ -20,7 +20,7 @@ import type { ActionInputs } from './inputs.ts';
 import type { Job } from './job.ts';
 import type { RunnerLog } from './log.ts';
 import { artifactUrl, type UploadedSidecar } from './outputs.ts';
-import type { Toolkit } from './toolkit.ts';
+import type { Toolkit, ToolkitAnswer } from './toolkit.ts';
 import type { Trust } from './trust.ts';
 
 export interface UploadServices {
@@ -58,7 +58,11 @@ export async function upload(
   const { path, record, bundle } = sidecar;
   const { sha256, sizeBytes } = record.sidecar;
   log.onProgress({ type: 'start', stage: 'upload', detail: path });
-  const artifact = await send(path, sha256, inputs, services);
+  const { value: artifact, complaints } = await send(path, sha256, inputs, services);
+  // For example when the repository limits retention-days; the files beside it would say the same.
+  for (const complaint of complaints) {
+    log.warning('Upload', complaint);
+  }
   await send(recordPathOf(path), hash('sha256', formatRecord(record)), inputs, services);
   const frames = await makeFrameIndex(sidecar);
   if (frames !== undefined) {
@@ -133,13 +137,8 @@ async function send(
   path: string,
   sha256: string,
   { retentionDays }: ActionInputs,
-  { job, log, toolkit, signal }: UploadServices,
-): Promise<WorkflowArtifact> {
+  { job, toolkit, signal }: UploadServices,
+): Promise<ToolkitAnswer<WorkflowArtifact>> {
   const request = { path, sha256, retentionDays, replace: job.runAttempt > 1 };
-  const { value, complaints } = await toolkit.call(() => uploadWorkflowArtifact(request), { signal });
-  // For example when the repository limits retention-days.
-  for (const complaint of complaints) {
-    log.warning('Upload', complaint);
-  }
-  return value;
+  return await toolkit.call(() => uploadWorkflowArtifact(request), { signal });
 }
