@@ -1,9 +1,9 @@
 import * as fs from 'node:fs/promises';
 import { join } from 'node:path';
-import { createZstdDecompress } from 'node:zlib';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { type Image, inspectImage } from '../../src/docker/image.ts';
 import { type FlatImage, type Flattened, flattenImage } from '../../src/pack/flatten.ts';
+import { frameContents } from '../../src/sidecar/frame-reader.ts';
 import { verifySidecar } from '../../src/sidecar/verify.ts';
 import { readTar } from '../../src/tar/read.ts';
 import { bench } from '../helpers/bench.ts';
@@ -50,7 +50,7 @@ async function layerOf(sidecar: string, target: string): Promise<string> {
   try {
     const zstd = file.createReadStream({ end: footer.assetsBytes - 1, autoClose: false });
     let isLayer = false;
-    for await (const part of readTar(zstd.pipe(createZstdDecompress()))) {
+    for await (const part of readTar(frameContents(zstd))) {
       if (part.kind === 'header') {
         isLayer = part.entry.path === layerPath;
       } else if (isLayer) {
