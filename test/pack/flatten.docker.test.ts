@@ -143,7 +143,8 @@ describe('the real Debian image', { timeout: 20 * 60_000 }, () => {
           line,
         ).toBe(true);
       }
-      for (const [path] of lost) {
+      // Other names are printed with their odd characters spelled out.
+      for (const [path] of lost.filter(([name, facts]) => facts.capability && /^[\w./-]+$/.test(name))) {
         expect(result.stderr).toMatch(new RegExp(`smolvm does not keep file capabilities: .*${path}`));
       }
     },
