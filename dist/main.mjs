@@ -73435,7 +73435,8 @@ async function upload(sidecar, inputs, services) {
 		stage: "upload",
 		detail: path
 	});
-	const artifact = await send(path, sha256, inputs, services);
+	const { value: artifact, complaints } = await send(path, sha256, inputs, services);
+	for (const complaint of complaints) log.warning("Upload", complaint);
 	await send(recordPathOf(path), hash("sha256", formatRecord(record)), inputs, services);
 	const frames = await makeFrameIndex(sidecar);
 	if (frames !== void 0) {
@@ -73511,16 +73512,14 @@ async function confirmEarlierUpload(record, name, inputs, services) {
 		offer: async () => void 0
 	};
 }
-async function send(path, sha256, { retentionDays }, { job, log, toolkit, signal }) {
+async function send(path, sha256, { retentionDays }, { job, toolkit, signal }) {
 	const request = {
 		path,
 		sha256,
 		retentionDays,
 		replace: job.runAttempt > 1
 	};
-	const { value, complaints } = await toolkit.call(() => uploadWorkflowArtifact(request), { signal });
-	for (const complaint of complaints) log.warning("Upload", complaint);
-	return value;
+	return await toolkit.call(() => uploadWorkflowArtifact(request), { signal });
 }
 // src/action/run.ts
 /**
