@@ -37,7 +37,7 @@ async function runExec(command, options, { output, signal, releaseSignals }) {
 	releaseSignals();
 	return await runInForeground(program, args);
 }
-/** claude-bottle starts what it finds, whoever has brought that. */
+/** claude-bottle starts the file that it finds, no matter who installed it. */
 async function requireOwnName(options, output, signal) {
 	const { onProgress } = output;
 	await requireNotAnothers({

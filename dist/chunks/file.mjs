@@ -202,7 +202,7 @@ async function readRecord(path) {
 function formatRecord(record) {
 	return `${JSON.stringify(packRecordSchema.parse(record), void 0, 2)}\n`;
 }
-/** The Sigstore bundle beside a sidecar; undefined where there is none. */
+/** The Sigstore bundle beside a sidecar; undefined when the sidecar has no bundle. */
 async function readBundle(path) {
 	try {
 		return await readSmallFile(bundlePathOf(path), MAX_BUNDLE_BYTES);

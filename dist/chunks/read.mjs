@@ -36,7 +36,7 @@ function storedSidecar(layout, { sha256, sizeBytes }, { record, origin, signer }
 		signer
 	};
 }
-/** Whether the store has these bytes, whoever brought them: they are good for everybody who knows their hash. */
+/** Whether the store has these bytes, from any origin, because they are good for everybody who knows their hash. */
 async function hasBytes(store, sha256, options) {
 	return await verifyObject(store, objectPath(store.layout, sha256), sha256, options) !== void 0;
 }

@@ -120,7 +120,7 @@ function itemsOf(text) {
 // src/git/remote.ts
 const SSH_TIMEOUT_MS = 1e4;
 /**
-* The remote of the checkout that `dir` is in; undefined where there is none with an owner and a name.
+* The remote of the checkout that `dir` is in; undefined when no remote has an owner and a name.
 * @throws BottleError `git-failed` when git refuses the checkout
 */
 async function originOf(dir) {

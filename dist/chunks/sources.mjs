@@ -1234,7 +1234,7 @@ function lockedOf({ record, address }, key) {
 		address
 	};
 }
-/** @throws BottleError `not-found` when there is none, `sidecar-damaged` when it is not a lock file */
+/** @throws BottleError `not-found` when the file does not exist, `sidecar-damaged` when it is not a lock file */
 async function readLockFile(path) {
 	let text;
 	try {

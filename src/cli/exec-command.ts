@@ -49,7 +49,7 @@ export async function runExec(
   return await runInForeground(program, args);
 }
 
-/** claude-bottle starts what it finds, whoever has brought that. */
+/** claude-bottle starts the file that it finds, no matter who installed it. */
 async function requireOwnName(
   options: FetchCommandOptions,
   output: Output,

@@ -37,7 +37,7 @@ export interface BuildInputs {
   readonly entries: readonly ContextEntry[];
   /** Why the key covers the whole context, if it does. */
   readonly reasons: readonly string[];
-  /** As it was found; the ignore file is undefined where there is none. */
+  /** As it was found; the ignore file is undefined when the build has no such file. */
   readonly files: { readonly dockerfile: string; readonly ignore: string | undefined };
   /** Whether a file of that path in the context would be one of the entries. */
   readonly covers: (path: string) => boolean;

@@ -43,7 +43,7 @@ export function lockedOf({ record, address }: Offer, key: InputsKey): Locked {
   return { ...(commit !== undefined && { commit }), key, sha256, sizeBytes, address };
 }
 
-/** @throws BottleError `not-found` when there is none, `sidecar-damaged` when it is not a lock file */
+/** @throws BottleError `not-found` when the file does not exist, `sidecar-damaged` when it is not a lock file */
 export async function readLockFile(path: string): Promise<LockFile> {
   let text: string;
   try {

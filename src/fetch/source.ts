@@ -11,7 +11,7 @@ export interface Wanted {
   readonly platform: GuestPlatform;
   /** `owner/name`; undefined outside of a checkout of a repository with a remote. */
   readonly repository: string | undefined;
-  /** What is said when there is none. */
+  /** The message for a directory without a repository. */
   readonly noRepository?: string;
   /** The GitHub server of that repository. */
   readonly serverUrl: string;
@@ -34,7 +34,7 @@ export interface Offer {
   readonly address: string;
   /** The Sigstore bundles that are published beside it. */
   readonly bundles: () => Promise<readonly Buffer[]>;
-  /** Reads the frame index that is published beside it, of at most so many bytes; nothing of it is checked. */
+  /** Reads the frame index that is published beside it, up to the given number of bytes; its content is not checked. */
   readonly frameIndex: (maxBytes: number) => Promise<Buffer>;
 }
 

@@ -12,7 +12,7 @@ export interface GitRemote {
 }
 
 /**
- * The remote of the checkout that `dir` is in; undefined where there is none with an owner and a name.
+ * The remote of the checkout that `dir` is in; undefined when no remote has an owner and a name.
  * @throws BottleError `git-failed` when git refuses the checkout
  */
 export async function originOf(dir: string): Promise<GitRemote | undefined> {

@@ -70,7 +70,7 @@ export function formatRecord(record: PackRecord): string {
   return `${JSON.stringify(packRecordSchema.parse(record), undefined, 2)}\n`;
 }
 
-/** The Sigstore bundle beside a sidecar; undefined where there is none. */
+/** The Sigstore bundle beside a sidecar; undefined when the sidecar has no bundle. */
 export async function readBundle(path: string): Promise<Buffer | undefined> {
   try {
     return await readSmallFile(bundlePathOf(path), MAX_BUNDLE_BYTES);

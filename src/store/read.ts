@@ -78,7 +78,7 @@ export function storedSidecar(
   return { path: objectPath(layout, sha256), sha256, sizeBytes, record, origin, signer };
 }
 
-/** Whether the store has these bytes, whoever brought them: they are good for everybody who knows their hash. */
+/** Whether the store has these bytes, from any origin, because they are good for everybody who knows their hash. */
 export async function hasBytes(store: Store, sha256: string, options: VerifyOptions): Promise<boolean> {
   const path = objectPath(store.layout, sha256);
   return (await verifyObject(store, path, sha256, options)) !== undefined;
