@@ -10,14 +10,14 @@ import { i as shownText, n as shown, t as quoted } from "./chunks/shown-text.mjs
 import { o as sourceDateEpoch, r as packImage, s as sweepKilledRuns } from "./chunks/pack.mjs";
 import { a as runSmokeTest, i as requireOwnPlatform, n as packDirect, t as DIRECT_SMOLVM_VERSION } from "./chunks/direct.mjs";
 import { C as registryRepository, D as parseOciReference, E as originOf, S as platformTag, T as formatName, _ as SIDECAR_MEDIA_TYPE, a as IMAGE_TYPE, c as isIndex, f as BUNDLE_TYPE, g as SIDECAR_CONFIG_MEDIA_TYPE, h as PACK_RECORD_ANNOTATION, i as RegistryAuth, l as prettyJson, m as PACK_MODE_ANNOTATION, n as OciRepository, o as INDEX_TYPE, p as FRAMES_MEDIA_TYPE, r as referrersTag, s as digestOf, t as listArtifacts, u as HttpClient$1, v as TITLE_ANNOTATION, w as sharedTags, x as keyTag } from "./chunks/github-artifacts.mjs";
-import { i as KVM_RULE_FILE, l as memoryWarning, n as KVM_DEVICE, o as kvmError, r as KVM_RULE, s as kvmState } from "./chunks/virtualization.mjs";
 import { a as require_commonjs$2, c as require_dist$2, f as require_semver, i as defaults$1, l as require_dist$1, r as getOctokit, t as retry$1 } from "./chunks/dist-bundle.mjs";
+import { i as withPrivateDir, n as scratchParent } from "./chunks/private-dir.mjs";
 import { n as findSmolvm, r as requireSupported, t as NEWEST_TESTED_VERSION } from "./chunks/smolvm.mjs";
+import { i as KVM_RULE_FILE, l as memoryWarning, n as KVM_DEVICE, o as kvmError, r as KVM_RULE, s as kvmState } from "./chunks/virtualization.mjs";
 import { o as readChild, r as endProcessesIn } from "./chunks/child.mjs";
 import { i as createRunnerLog, r as keepResult, t as takeVariables } from "./chunks/variables.mjs";
 import { a as id16, n as readSidecar } from "./chunks/verify.mjs";
 import { C as FRAMES_SUFFIX, T as publishedName, a as checkedStream, c as formatRecord, f as readRecord, i as changedSidecar, l as framesPathOf, m as verifyFile, p as recordPathOf, r as bundlePathOf, u as makeFrameIndex, w as PUBLISHED_FILE } from "./chunks/file.mjs";
-import { i as withPrivateDir, n as scratchParent } from "./chunks/private-dir.mjs";
 import { t as warningsTo } from "./chunks/progress.mjs";
 import { t as readBuildInputs } from "./chunks/build-inputs.mjs";
 import { t as buildImage } from "./chunks/build.mjs";
@@ -742,7 +742,13 @@ async function installSmolvm(release, { onProgress, signal }) {
 	});
 	const found = find$1("smolvm", version, build);
 	const isWheel = release.sha256 === void 0;
-	const dir = found === "" ? await (isWheel ? addWheel : addRelease)(version, build, sha256, { signal }) : found;
+	const add = isWheel ? addWheel : addRelease;
+	const addToToolCache = async () => await withPrivateDir(process.env.RUNNER_TEMP ?? tmpdir(), async (workDir) => await add({
+		version,
+		build,
+		sha256
+	}, workDir, { signal }));
+	const dir = found === "" ? await addToToolCache() : found;
 	if (isWheel) await makeTemplates(dir, { signal });
 	const smolvm = await findSmolvm(join(dir, "smolvm"));
 	if (smolvm.version !== version) throw new BottleError("smolvm-unsupported", `smolvm-version is ${version}, but the release with this SHA-256 says that it is ${smolvm.version}: ${sha256}`, { hint: "give smolvm-version and smolvm-sha256 of one release" });
@@ -753,40 +759,26 @@ async function installSmolvm(release, { onProgress, signal }) {
 	});
 	return smolvm.path;
 }
-async function addWheel(version, build, sha256, options) {
-	const dir = await fs.mkdtemp(join(process.env.RUNNER_TEMP ?? tmpdir(), "smolvm-"));
-	try {
-		await unpackWheel({
-			version,
-			sha256
-		}, dir, options);
-		return await cacheDir(dir, "smolvm", version, build);
-	} finally {
-		await fs.rm(dir, {
-			recursive: true,
-			force: true
-		});
-	}
-}
-async function addRelease(version, build, sha256) {
+const addWheel = async ({ version, build, sha256 }, workDir, options) => {
+	await unpackWheel({
+		version,
+		sha256
+	}, workDir, options);
+	return await cacheDir(workDir, "smolvm", version, build);
+};
+const addRelease = async ({ version, build, sha256 }, workDir) => {
 	const name = releaseName(version);
 	const url = `${RELEASES}/download/v${version}/${name}.tar.gz`;
-	const tarball = await download(url);
-	const unpacked = `${tarball}.d`;
+	const tarball = join(workDir, "release.tar.gz");
+	await download(url, tarball);
+	await requireSha256(tarball, sha256, url);
 	try {
-		await requireSha256(tarball, sha256, url);
-		await extractTar$1(tarball, unpacked);
+		const unpacked = await extractTar$1(tarball, join(workDir, "release"));
 		return await cacheDir(join(unpacked, name), "smolvm", version, build);
 	} catch (error) {
-		throw error instanceof BottleError ? error : fileError(`cannot unpack ${url}`, error);
-	} finally {
-		await fs.rm(tarball, { force: true });
-		await fs.rm(unpacked, {
-			recursive: true,
-			force: true
-		});
+		throw fileError(`cannot unpack ${url}`, error);
 	}
-}
+};
 function releasePlatform() {
 	return `${process.platform}-${process.arch === "arm64" ? "arm64" : "x86_64"}`;
 }
@@ -800,10 +792,10 @@ function releaseSha256({ version, sha256 }) {
 	if (expected === void 0) throw new BottleError("usage", `the SHA-256 of smolvm ${version} is not known here`, { hint: `set the input smolvm-sha256 to the line of ${releaseName(version)}.tar.gz in ${RELEASES}/download/v${version}/checksums.sha256` });
 	return expected;
 }
-/** Into RUNNER_TEMP, with the retries of the toolkit and without a token: the release is public. */
-async function download(url) {
+/** With the retries of the toolkit and without a token: the release is public. */
+async function download(url, path) {
 	try {
-		return await downloadTool(url);
+		await downloadTool(url, path);
 	} catch (error) {
 		if (error instanceof HTTPError && error.httpStatusCode === 404) throw new BottleError("not-found", `smolvm has no such release: ${url} (404)`, {
 			hint: `take a version of ${RELEASES}`,

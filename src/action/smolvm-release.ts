@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import * as fs from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import * as toolCache from '@actions/tool-cache';
 import { BottleError, fileError, hasErrno } from '../errors.ts';
 import type { ChildOptions } from '../host/child.ts';
+import { withPrivateDir } from '../host/private-dir.ts';
 import { findSmolvm, NEWEST_TESTED_VERSION } from '../pack/smolvm.ts';
 import type { OnProgress } from '../progress.ts';
 import { requireLinuxRunner } from './kvm.ts';
@@ -47,7 +47,13 @@ export async function installSmolvm(
   const found = toolCache.find('smolvm', version, build);
   const isWheel = release.sha256 === undefined;
   const add = isWheel ? addWheel : addRelease;
-  const dir = found === '' ? await add(version, build, sha256, { signal }) : found;
+  const addToToolCache = async () =>
+    // The post step finds such a directory when the runner has killed this one.
+    await withPrivateDir(
+      process.env.RUNNER_TEMP ?? tmpdir(),
+      async (workDir) => await add({ version, build, sha256 }, workDir, { signal }),
+    );
+  const dir = found === '' ? await addToToolCache() : found;
   if (isWheel) {
     await makeTemplates(dir, { signal });
   }
@@ -63,37 +69,30 @@ export async function installSmolvm(
   return smolvm.path;
 }
 
-async function addWheel(
-  version: string,
-  build: string,
-  sha256: string,
+type AddToToolCache = (
+  release: { readonly version: string; readonly build: string; readonly sha256: string },
+  workDir: string,
   options: Pick<ChildOptions, 'signal'>,
-): Promise<string> {
-  const dir = await fs.mkdtemp(join(process.env.RUNNER_TEMP ?? tmpdir(), 'smolvm-'));
-  try {
-    await unpackWheel({ version, sha256 }, dir, options);
-    return await toolCache.cacheDir(dir, 'smolvm', version, build);
-  } finally {
-    await fs.rm(dir, { recursive: true, force: true });
-  }
-}
+) => Promise<string>;
 
-async function addRelease(version: string, build: string, sha256: string): Promise<string> {
+const addWheel: AddToToolCache = async ({ version, build, sha256 }, workDir, options) => {
+  await unpackWheel({ version, sha256 }, workDir, options);
+  return await toolCache.cacheDir(workDir, 'smolvm', version, build);
+};
+
+const addRelease: AddToToolCache = async ({ version, build, sha256 }, workDir) => {
   const name = releaseName(version);
   const url = `${RELEASES}/download/v${version}/${name}.tar.gz`;
-  const tarball = await download(url);
-  const unpacked = `${tarball}.d`;
+  const tarball = join(workDir, 'release.tar.gz');
+  await download(url, tarball);
+  await requireSha256(tarball, sha256, url);
   try {
-    await requireSha256(tarball, sha256, url);
-    await toolCache.extractTar(tarball, unpacked);
+    const unpacked = await toolCache.extractTar(tarball, join(workDir, 'release'));
     return await toolCache.cacheDir(join(unpacked, name), 'smolvm', version, build);
   } catch (error) {
-    throw error instanceof BottleError ? error : fileError(`cannot unpack ${url}`, error);
-  } finally {
-    await fs.rm(tarball, { force: true });
-    await fs.rm(unpacked, { recursive: true, force: true });
+    throw fileError(`cannot unpack ${url}`, error);
   }
-}
+};
 
 function releasePlatform(): string {
   return `${process.platform}-${process.arch === 'arm64' ? 'arm64' : 'x86_64'}`;
@@ -115,10 +114,10 @@ export function releaseSha256({ version, sha256 }: SmolvmRelease): string {
   return expected;
 }
 
-/** Into RUNNER_TEMP, with the retries of the toolkit and without a token: the release is public. */
-async function download(url: string): Promise<string> {
+/** With the retries of the toolkit and without a token: the release is public. */
+async function download(url: string, path: string): Promise<void> {
   try {
-    return await toolCache.downloadTool(url);
+    await toolCache.downloadTool(url, path);
   } catch (error) {
     if (error instanceof toolCache.HTTPError && error.httpStatusCode === 404) {
       throw new BottleError('not-found', `smolvm has no such release: ${url} (404)`, {

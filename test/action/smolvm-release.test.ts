@@ -18,6 +18,7 @@ let env: NodeJS.ProcessEnv;
 
 beforeEach(async () => {
   dir = await tempDir();
+  await fs.mkdir(join(dir, 'temp'));
   canary = join(dir, 'canary');
   github = await GithubProxy.start(dir);
   onTestFinished(() => github.stop());

@@ -1,7 +1,7 @@
 import { Writable } from 'node:stream';
 import type { WriteStream } from 'node:tty';
 import { stripVTControlCharacters } from 'node:util';
-import { describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test, vi } from 'vitest';
 import { createProgress, type ProgressOptions } from '../../src/cli/progress.ts';
 import type { ProgressEvent } from '../../src/progress.ts';
 
@@ -39,6 +39,11 @@ function start({ columns, ...options }: ProgressOptions & { columns?: number } =
 function bytes(doneBytes: number, totalBytes?: number): ProgressEvent {
   return { type: 'bytes', stage: 'download', doneBytes, ...(totalBytes !== undefined && { totalBytes }) };
 }
+
+beforeEach(() => {
+  vi.stubEnv('CI', '');
+  vi.stubEnv('TERM', 'xterm-256color');
+});
 
 const START = { type: 'start', stage: 'download' } as const;
 
