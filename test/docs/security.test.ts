@@ -2,8 +2,8 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { ROOT, testsIn } from './titles.ts';
 
-const ROOT = join(import.meta.dirname, '../..');
 /** Every test in these is an attack, so every one of them must stand behind a promise. */
 const ATTACKS = ['test/cli/attacks.test.ts', 'test/git/hostile.test.ts'];
 
@@ -20,27 +20,23 @@ const promises = page
     })),
   }));
 
-/** The first argument of each call of `test` and `it`, also behind `.each(…)` and `.skipIf(…)`. */
-async function titlesIn(file: string): Promise<string[]> {
-  const source = await readFile(join(ROOT, file), 'utf8');
-  return [...source.matchAll(/(?:\btest|\bit|\))\(\s*(['"`])(?<title>(?:\\.|(?!\1).)+)\1,/gs)].map(
-    ({ groups }) => groups?.title ?? '',
-  );
+function titlesIn(file: string): string[] {
+  return testsIn(file).map(({ title }) => title);
 }
 
 describe('SECURITY.md', () => {
-  test.each(promises)('proves: $promise', async ({ proofs }) => {
+  test.each(promises)('proves: $promise', ({ proofs }) => {
     expect(proofs).not.toEqual([]);
     for (const { file, title } of proofs) {
       expect(existsSync(join(ROOT, file)), file).toBe(true);
       if (title !== '*') {
-        expect(await titlesIn(file), file).toContain(title);
+        expect(titlesIn(file), file).toContain(title);
       }
     }
   });
 
-  test.each(ATTACKS)('lists every attack in %s', async (file) => {
+  test.each(ATTACKS)('lists every attack in %s', (file) => {
     const listed = promises.flatMap(({ proofs }) => proofs).filter((proof) => proof.file === file);
-    expect(listed.map(({ title }) => title).toSorted()).toEqual((await titlesIn(file)).toSorted());
+    expect(listed.map(({ title }) => title).toSorted()).toEqual(titlesIn(file).toSorted());
   });
 });
