@@ -83,18 +83,21 @@ export function hasErrno(error: unknown, ...codes: string[]): boolean {
   return error instanceof Error && 'code' in error && codes.includes(String(error.code));
 }
 
-/** What a failed file operation means to the user: no space and no permission can be mended, the rest is I/O. */
-export function fileError(action: string, error: unknown): BottleError {
+/**
+ * What a failed file operation means to the user, who can do something about space and permissions.
+ * @param place the settings that can name another directory
+ */
+export function fileError(action: string, error: unknown, place = 'the store or TMPDIR'): BottleError {
   const reason = error instanceof Error ? error.message : String(error);
   if (hasErrno(error, 'ENOSPC', 'EDQUOT')) {
     return new BottleError('cannot-write', `${action}: no space left (${reason})`, {
-      hint: 'free some disk space, or use another disk for the store or TMPDIR',
+      hint: `free some disk space, or use another disk for ${place}`,
       cause: error,
     });
   }
   if (hasErrno(error, 'EACCES', 'EPERM', 'EROFS')) {
     return new BottleError('cannot-write', `${action}: not writable (${reason})`, {
-      hint: 'make the directory writable for this user, or use another one for the store or TMPDIR',
+      hint: `make the directory writable for this user, or use another one for ${place}`,
       cause: error,
     });
   }
