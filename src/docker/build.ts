@@ -151,7 +151,7 @@ function buildError(result: ChildResult, step: BuildStep): BottleError {
   const isForeign = result.tail.some((line) => /exec format error/i.test(line));
   return new BottleError('build-failed', `docker build failed${step} (${ending(result)})`, {
     hint: needsBuildKit
-      ? 'build secrets need BuildKit: install the buildx component of the Docker client'
+      ? 'this build needs BuildKit: install the buildx component of the Docker client'
       : isForeign
         ? 'a program for another architecture was run: register QEMU first (docker/setup-qemu-action), or build on such a machine'
         : 'correct the Dockerfile or its context; the last lines of the build are above',

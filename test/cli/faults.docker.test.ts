@@ -142,7 +142,7 @@ RUN --mount=type=secret,id=token ["/bin/sh", "-c", "busybox sha256sum < /run/sec
   test('without BuildKit is refused with the way to get it', async () => {
     const room = await bench();
     const result = await packWithSecret(room, { DOCKER_BUILDKIT: '0' });
-    await expectFailure(room, result, 1, /hint: build secrets need BuildKit: install the buildx component/);
+    await expectFailure(room, result, 1, /hint: this build needs BuildKit: install the buildx component/);
     expect(result.stderr).not.toContain(SECRET);
   });
 });

@@ -78,6 +78,19 @@ test('the image of podman is not taken for one of docker', async () => {
   expect(stderr).toContain('error: the docker command is podman (podman version 5.0.0)');
 });
 
+test('a client that lacks the buildx component is told to install it', async () => {
+  const dir = await tempDir();
+  const says = 'ERROR: BuildKit is enabled but the buildx component is missing or broken.';
+  const docker = await fakeDocker(dir, '*', `test "$1" = build || exit 0; echo '${says}' >&2; exit 1`);
+  const args = ['pack', '--context', dir, '--store', join(dir, 'store'), '--no-kvm-check'];
+  const { exitCode, stderr } = await runCli(args, { ...docker.env, HOME: dir, TMPDIR: dir });
+  expect(exitCode, stderr).toBe(1);
+  expect(stderr).toContain(`| ${says}`);
+  expect(stderr).toContain(
+    'hint: this build needs BuildKit: install the buildx component of the Docker client',
+  );
+});
+
 test('a platform in the environment does not decide what is built', async () => {
   const dir = await tempDir();
   const docker = await fakeDocker(
