@@ -233,6 +233,12 @@ describe('inputs that cannot be', () => {
     },
   );
 
+  test.each(['image', 'oci-ref'])('an input %s of 100 kB is not quoted whole', async (name) => {
+    const { message } = await refusal({ [name]: 'A'.repeat(100_000) });
+    expect(message).toMatch(new RegExp(`the input ${name}: .*"A+…"`));
+    expect(message.length).toBeLessThan(500);
+  });
+
   test('a secret that cannot be read is not shown', async () => {
     const error = await refusal({ secrets: 'token=fine\nhunter2' });
     expect(JSON.stringify([error.message, error.hint])).not.toContain('hunter2');

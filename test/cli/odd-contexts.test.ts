@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import * as fs from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { sampleCheckout } from '../helpers/checkout.ts';
+import { publishFile, sampleCheckout } from '../helpers/checkout.ts';
 import { runCli } from '../helpers/cli.ts';
 import { fakeDocker } from '../helpers/fake-docker.ts';
 import { tempDir } from '../helpers/temp-dir.ts';
@@ -97,6 +97,20 @@ test.each([
   const { exitCode, stderr } = await runCli(['pack', '--context', dir, '--no-kvm-check'], env);
   expect(exitCode, stderr).toBe(73);
   expect(stderr).toMatch(/there is no directory \/.* for working files\n {2}hint: make it, .* TMPDIR/);
+});
+
+test('odd names of the checkout, of HOME and of TMPDIR are names like others', async () => {
+  const checkout = await sampleCheckout();
+  const { path } = await publishFile(checkout);
+  const odd = join(await tempDir(), `it's "a b"\n$HOME é`);
+  await fs.cp(checkout.dir, join(odd, 'checkout'), { recursive: true });
+  await fs.mkdir(join(odd, 'tmp'));
+  const env = { HOME: odd, TMPDIR: join(odd, 'tmp') };
+  const args = ['--context', join(odd, 'checkout'), '--platform', 'linux/amd64'];
+  const fetched = await runCli(['fetch', ...args, '--from', `file:${path}`, '--no-bind'], env);
+  expect(fetched.exitCode, fetched.stderr).toBe(0);
+  expect(await runCli(['path', ...args], env)).toMatchObject({ exitCode: 0, stderr: '' });
+  expect(await fs.readdir(join(odd, 'tmp'))).toEqual([]);
 });
 
 test('two agents of one repository are told apart', async () => {

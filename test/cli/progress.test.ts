@@ -196,6 +196,18 @@ describe('without a terminal', () => {
   });
 });
 
+test.each([
+  ['TERM', 'dumb'],
+  ['CI', 'true'],
+])('a terminal with %s=%s gets the lines of none', (variable, value) => {
+  vi.stubEnv(variable, value);
+  const { at, writes } = start({ columns: 80 });
+  at(0, START);
+  at(5, bytes(1e6, 1e9));
+  at(10, { type: 'done', stage: 'download', sizeBytes: 1e9 });
+  expect(writes).toEqual(['download    10.0 s    1.0 GB\n']);
+});
+
 test.each([undefined, 80])('quiet leaves nothing but warnings, with %s columns', (columns) => {
   const { at, progress, writes } = start({ quiet: true, ...(columns !== undefined && { columns }) });
   at(0, START);

@@ -317,6 +317,30 @@ test.each(Object.entries(KILLABLE))(
   },
 );
 
+test.each([
+  ['EDQUOT', 'cannot-write'],
+  ['EIO', 'io'],
+])('a file that cannot be finished because of %s ends with %s, and gets no name', async (errno, code) => {
+  const store = await emptyStore();
+  const { path, record } = await makeSample(await tempDir(), { id: CI });
+  const body = `
+    const open = nodeFs.promises.open;
+    nodeFs.promises.open = async (...args) => {
+      const file = await open(...args);
+      file.sync = async () => { throw Object.assign(new Error(data.errno), { code: data.errno }); };
+      return file;
+    };
+    syncBuiltinESMExports();
+    return await store.withTemp(async (dir) => {
+      await fs.copyFile(data.path, dir + '/sidecar');
+      return await installPacked(store, data.record.image.id, dir + '/sidecar', data.record);
+    });`;
+  const child = startStoreChild(store.dir, body, { data: { path, record, errno } });
+  expect(await resultOf(child)).toMatchObject({ code, message: expect.stringContaining(errno) });
+  expect(await store.list()).toEqual([]);
+  expect(await filesOf(store)).toEqual([]);
+});
+
 test('a process that is killed while it remembers who signs leaves a lock that a sweep removes', async () => {
   const store = await emptyStore();
   await installSample(store, { id: CI });

@@ -239,6 +239,14 @@ test('a sidecar that claude-bottle has packed goes when nothing has read or chan
   expect(await filesOf(store)).toEqual([]);
 });
 
+test('a sidecar that is being read can go, and is read to its end', async () => {
+  const { store, a } = await threeSidecars();
+  const reader = await fs.open(store.pathFor(id16(A)));
+  expect((await prune(store, MONTH)).removed).toContain(id16(A));
+  expect((await reader.readFile()).length).toBe(a.sidecar.sizeBytes);
+  await reader.close();
+});
+
 test('the quarantine is emptied of what is a week old', async () => {
   const { store } = await threeSidecars();
   const moved = await store.quarantine(store.pathFor(id16(B)));
