@@ -1,0 +1,120 @@
+import type { Chapter } from './row.ts';
+
+export const STORE: readonly Chapter[] = [
+  {
+    title: 'The store',
+    rows: [
+      {
+        situation:
+          'The store is writable for others, belongs to another user, or its private directory is a link',
+        injected: 'Directories with mode 777, another owner, and a symbolic link',
+        expected: '78, and nothing is written through the link',
+        tests: {
+          'cli/fetch.test.ts': ['a fetch that is refused > a store that others can write to ends with 78'],
+          'store/store.test.ts': ['a store that others could change is refused'],
+          'store/faults.test.ts': [
+            'a store of another user is refused',
+            'a store whose private directory is a link elsewhere is not written to',
+          ],
+        },
+      },
+      {
+        situation: 'A link, a directory, a FIFO or a half file is in the place of a sidecar',
+        injected: 'Each of them under the name that claude-bottle looks for',
+        expected: 'Moved to quarantine with a warning and replaced; a FIFO is not waited for',
+        tests: {
+          'store/bind.test.ts': ['%s under the name goes to quarantine, and the name is bound'],
+          'store/store.test.ts': [
+            'installing replaces a link, a directory and an open file without writing through them',
+          ],
+          'sidecar/verify.test.ts': [
+            'damage > is what a link, a directory or a pipe in its place is, and the pipe is not waited for',
+          ],
+        },
+      },
+      {
+        situation: 'The store is read-only',
+        injected: 'A RAM disk that is mounted again without write access',
+        expected: 'A hit is served without a write; everything else ends with 73',
+        tests: {
+          'store/faults.test.ts': [
+            'a read-only store gives what it has; everything else says that it cannot write',
+          ],
+        },
+      },
+      {
+        situation: 'The store spans two file systems, has an odd name, a strict umask, or no home directory',
+        injected: 'A mount inside the store, names with blanks and other scripts, umask 000 and 077, no HOME',
+        expected: 'Names are copies, files have mode 0444 and directories 0700; without a home 78',
+        tests: {
+          'store/faults.test.ts': [
+            'a store over two file systems names a sidecar by copying it',
+            'with umask %o files are 0444 and directories 0700, exactly',
+            'without HOME and without an entry for the user there is no default store',
+            'a store in a directory named with %s works',
+          ],
+        },
+      },
+      {
+        situation: 'claude-bottle packs the image itself while the sidecar is fetched',
+        injected: 'Its sidecar under the name, before the name is bound',
+        expected: 'It is kept, and the command says so',
+        tests: {
+          'cli/fetch.docker.test.ts': ['a sidecar that claude-bottle has packed itself stays'],
+          'store/bind.test.ts': ['what was packed here and what claude-bottle itself has packed stays'],
+        },
+      },
+    ],
+  },
+  {
+    title: 'Prune',
+    rows: [
+      {
+        situation: 'A machine of smolvm needs the sidecar, or it is being downloaded',
+        injected: 'A database of smolvm that mentions it, also cut by a page; a lock of a living process',
+        expected: 'The sidecar is kept, and the reason is told',
+        tests: {
+          'store/prune.test.ts': [
+            'a sidecar that a database of smolvm mentions by its name or its hash stays',
+            'a record of a machine that is %s is seen',
+            'what is being downloaded stays, and lies there again when the process has ended',
+          ],
+        },
+      },
+      {
+        situation: 'Another process reads the sidecar',
+        injected: 'An open file while the sidecar is pruned',
+        expected: 'The sidecar goes, and its reader reads it to the end',
+        tests: { 'store/prune.test.ts': ['a sidecar that is being read can go, and is read to its end'] },
+      },
+      {
+        situation:
+          "Foreign files, links out of the store, and a living process's part of a download are in it",
+        injected: 'Each of them, beside sidecars that are old enough',
+        expected: 'They are not touched',
+        tests: {
+          'store/prune.test.ts': ['what is not a sidecar of ours or of claude-bottle is not touched'],
+        },
+      },
+      {
+        situation: 'Files are from 1970 or from the future, or the clock was set back',
+        injected: 'Times of files and of the clock',
+        expected: 'No mass deletion; a dry run tells what the real run does',
+        tests: {
+          'store/prune.test.ts': ['no time that a file has, and none in the future, removes anything'],
+        },
+      },
+      {
+        situation: 'Prune is killed, or runs twice at once',
+        injected: 'SIGKILL before each call that changes a file; three prunes together',
+        expected: 'The next one completes it; each sidecar is removed once, and none fails',
+        tests: {
+          'store/faults.test.ts': [
+            'a prune that is killed at any moment leaves no bad file under a name, and can be done again',
+          ],
+          'store/prune.test.ts': ['two prunes at once remove each thing once, and neither fails'],
+        },
+      },
+    ],
+  },
+];
