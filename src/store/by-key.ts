@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { InputsKey } from '../identity/inputs-key.ts';
 import { type Origin, originId } from '../identity/origin.ts';
 import type { GuestPlatform } from '../identity/platform.ts';
-import { makeDirectory, namesIn } from './directory.ts';
+import { ignoreExisting, makeDirectory, namesIn } from './directory.ts';
 import { objectPath, type StoreLayout } from './location.ts';
 
 // `claude-bottle path` is on a start-up budget, so everything that it asks the store is in this file, in the names of
@@ -80,8 +80,8 @@ export async function readIndex(layout: StoreLayout, build: ForBuild): Promise<I
 export async function addToIndex(layout: StoreLayout, build: ForBuild, entry: IndexEntry): Promise<void> {
   const dir = directoryOf(layout, build);
   await makeDirectory(dir);
-  const file = await fs.open(join(dir, nameOf(entry)), 'a', 0o444);
-  await file.chmod(0o444).finally(() => file.close());
+  // An entry that is there is the same one, and only root could open it again.
+  await fs.writeFile(join(dir, nameOf(entry)), '', { flag: 'wx', mode: 0o444 }).catch(ignoreExisting);
 }
 
 export async function removeFromIndex(

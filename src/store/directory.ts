@@ -24,7 +24,7 @@ async function makeInParent(path: string): Promise<boolean> {
   }
 }
 
-function ignoreExisting(error: unknown): void {
+export function ignoreExisting(error: unknown): void {
   if (!hasErrno(error, 'EEXIST')) {
     throw error;
   }
