@@ -5,7 +5,8 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     exclude: ['test/**/*.docker.test.ts', 'test/**/*.real.test.ts', 'test/**/*.vm.test.ts'],
     globalSetup: 'test/helpers/build.ts',
-    testTimeout: 60_000,
+    // What hangs is ended; a busy machine is not what fails a test.
+    testTimeout: 180_000,
     // Most of them wait: for a server that is slow on purpose, for a child, for a limit of time.
     maxWorkers: 4,
   },

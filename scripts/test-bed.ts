@@ -48,22 +48,26 @@ export interface TestBed {
  * the packages, and a dockerd of our own where no engine answers. `stop` ends and removes that dockerd.
  */
 export async function prepareTestBed(): Promise<TestBed> {
-  // A plain user's PATH may lack sbin, where Debian keeps dockerd, iptables and ip.
-  process.env.PATH = [CACHE_BIN, process.env.PATH, '/usr/sbin', '/sbin'].join(delimiter);
-  const env = { PATH: process.env.PATH };
-  const engineAnswers = await answers();
-  const missing = missingPackages({ ...TOOL_PACKAGES, ...(engineAnswers ? {} : ENGINE_PACKAGES) });
-  const canInstall = process.getuid?.() === 0 && isInstalled('apt-get');
-  const failure = canInstall ? await installPackages(missing) : undefined;
+  process.env.PATH = [CACHE_BIN, process.env.PATH].join(delimiter);
+  const bed = await prepareEngine(TOOL_PACKAGES, 'the Docker tests need them');
   await installGoTools(missingPackages(GO_TOOLS));
   await buildGoPrograms();
   await ensureAzurite();
   reportMissingTools();
+  return bed.reason === undefined ? bed : { ...bed, reason: `Docker tests are skipped: ${bed.reason}` };
+}
 
-  const withoutEngine = (why: string): TestBed => {
-    const reason = `Docker tests are skipped: ${why}`;
-    return { docker: false, reason, env, stop: async () => {} };
-  };
+/** A Docker engine and these commands, each with the Debian package that holds it, without the other tools. */
+export async function prepareEngine(packages: Record<string, string>, why: string): Promise<TestBed> {
+  // A plain user's PATH may lack sbin, where Debian keeps dockerd, iptables and ip.
+  process.env.PATH = [process.env.PATH, '/usr/sbin', '/sbin'].join(delimiter);
+  const env = { PATH: process.env.PATH };
+  const engineAnswers = await answers();
+  const missing = missingPackages({ ...packages, ...(engineAnswers ? {} : ENGINE_PACKAGES) });
+  const canInstall = process.getuid?.() === 0 && isInstalled('apt-get');
+  const failure = canInstall ? await installPackages(missing, why) : undefined;
+
+  const withoutEngine = (reason: string): TestBed => ({ docker: false, reason, env, stop: async () => {} });
   // Asked again: under systemd the packages' scripts may have started one.
   if (engineAnswers || (await answers())) {
     return { docker: true, env, stop: async () => {} };
@@ -95,11 +99,11 @@ async function answers(host?: string): Promise<boolean> {
 }
 
 /** @returns why it failed, when it did */
-async function installPackages(packages: string[]): Promise<string | undefined> {
+async function installPackages(packages: string[], why: string): Promise<string | undefined> {
   if (packages.length === 0) {
     return undefined;
   }
-  console.error(`Installing ${packages.join(' ')} with apt-get: the Docker tests need them.`);
+  console.error(`Installing ${packages.join(' ')} with apt-get: ${why}.`);
   const failure = (await runLoudOnFailure('apt-get', ['-q', 'update'])) ?? (await aptInstall(packages));
   if (failure === undefined && packages.includes('docker.io') && !isInstalled('docker')) {
     // From Debian 13 on the client is a package of its own, which docker.io only recommends.

@@ -45,7 +45,7 @@ test.each([
 
 test('output without end does not fill the memory', async () => {
   const before = process.memoryUsage().rss;
-  await runChild('sh', sh('head -c 200000000 /dev/zero | tr "\\0" x; seq 1 5000000'));
+  await runChild('sh', sh('head -c 200000000 /dev/zero | tr "\\0" x; seq 1 1000000'));
   expect(process.memoryUsage().rss - before).toBeLessThan(150e6);
 });
 
