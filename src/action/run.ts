@@ -97,7 +97,13 @@ async function runFor(platform: GuestPlatform, run: Run): Promise<PackedPlatform
   return await withPrivateDir(
     workParent(job),
     async (dir) => {
-      const cache = { dir, signal, onWarning: warningsTo(log.onProgress), trouble: run.cacheTrouble };
+      const cache = {
+        dir,
+        run: `${job.runId}-${job.runAttempt}`,
+        signal,
+        onWarning: warningsTo(log.onProgress),
+        trouble: run.cacheTrouble,
+      };
       const result = await packPlatform({ ...run, platform, settings, cache, cacheNotes: [] });
       return { ...result, stages: log.takeTimes() };
     },
@@ -135,24 +141,39 @@ async function packPlatform(run: PlatformRun): Promise<Result> {
 
 /** Moves no sidecar, unless the input `restore` asks for its file. */
 async function takeByInputs(run: PlatformRun, key: InputsKey | undefined): Promise<Result | undefined> {
-  const { inputs, settings, cache, services } = run;
-  const { toolkit } = services;
+  const { settings, cache, services } = run;
   if (key === undefined) {
     return undefined;
   }
-  const found = await look(run, 'these inputs', inputsCacheKey(key, settings), async () => {
-    const record = await restoreRecord(toolkit, key, settings, cache);
+  const inputsEntry = inputsCacheKey(key, settings);
+  const found = await look(run, 'these inputs', inputsEntry, async () => {
+    const record = await restoreRecord(services.toolkit, key, settings, cache);
     if (record === undefined) {
       return undefined;
     }
-    const id = record.image.id as ImageId;
-    if (inputs.restore) {
-      return await restoreSidecar(toolkit, { id }, settings, cache);
+    const sidecar = await takeSidecar(run, record.image.id as ImageId);
+    if (sidecar === undefined) {
+      // What this run packs, or finds by the image, is what these inputs lead to from now on.
+      cache.trouble.entries.add(inputsEntry);
     }
-    const isThere = await hasSidecar(toolkit, id, settings, cache);
-    return isThere ? { path: undefined, record } : undefined;
+    return sidecar && { path: sidecar.path, record: { ...record, ...sidecar.record, inputs: record.inputs } };
   });
-  return found && (await takeRestored(run, found, 'inputs'));
+  const judged =
+    found?.path === undefined
+      ? [inputsEntry]
+      : [inputsEntry, imageCacheKey(found.record.image.id as ImageId, settings)];
+  return found && (await takeRestored(run, found, 'inputs', judged));
+}
+
+/** By the image that the inputs have made: no more than the knowledge that it is there, unless its file is wanted. */
+async function takeSidecar(
+  { inputs, settings, cache, services: { toolkit } }: PlatformRun,
+  id: ImageId,
+): Promise<Partial<PackedSidecar> | undefined> {
+  if (inputs.restore) {
+    return await restoreSidecar(toolkit, { id }, settings, cache);
+  }
+  return (await hasSidecar(toolkit, id, settings, cache)) ? {} : undefined;
 }
 
 async function takeByImage(
@@ -161,7 +182,8 @@ async function takeByImage(
   buildInputs: PackRecord['inputs'],
 ): Promise<Result | undefined> {
   const { settings, cache, services, cacheNotes } = run;
-  const found = await look(run, 'this image', imageCacheKey(image.id, settings), async () => {
+  const key = imageCacheKey(image.id, settings);
+  const found = await look(run, 'this image', key, async () => {
     return await restoreSidecar(services.toolkit, image, settings, cache);
   });
   if (found === undefined) {
@@ -169,24 +191,31 @@ async function takeByImage(
   }
   // This run has seen that these inputs make this image; who packed it stays as it was.
   const restored = { ...found, record: { ...found.record, inputs: buildInputs } };
-  const taken = await takeRestored(run, restored, 'image');
+  const taken = await takeRestored(run, restored, 'image', [key]);
   if (taken !== undefined) {
     cacheNotes.push(await save(run, { ...restored, path: taken.path ?? found.path }));
   }
   return taken;
 }
 
-/** Undefined when developers could not fetch it any more, so that it has to be packed again. */
+/**
+ * Undefined when developers could not fetch it any more, so that it has to be packed again.
+ * @param keys of the entries that it comes from, which are of no use then
+ */
 async function takeRestored(
   run: PlatformRun,
   { path, record }: Restored,
   cacheMatch: 'inputs' | 'image',
+  keys: readonly string[],
 ): Promise<Result | undefined> {
-  const { platform, services, cacheNotes, inputs } = run;
+  const { platform, services, cacheNotes, inputs, cache } = run;
   const name = fileName(inputs, platform, record);
   const upload = await confirmEarlierUpload(record, name, inputs, services);
   if (upload.kind === 'gone') {
     cacheNotes.push(`packed again, because ${upload.reason}`);
+    for (const key of keys) {
+      cache.trouble.entries.add(key);
+    }
     return undefined;
   }
   const kept = await keepResult(services.job, name, path, record);

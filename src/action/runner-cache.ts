@@ -21,6 +21,9 @@ const ENTRY = 'claude-bottle-pack';
 const SIDECAR = 'sidecar.smolmachine';
 const RECORD = `${SIDECAR}.json`;
 
+/** Between a key and the run that has saved the entry. */
+const RUN = '-run-';
+
 /** How a sidecar is packed, beside its image: another machine size is another sidecar. */
 export interface PackSettings {
   readonly platform: GuestPlatform;
@@ -32,7 +35,7 @@ export interface PackSettings {
   readonly smokeTest: SmokeTest | undefined;
 }
 
-/** The entry with a sidecar and its pack record. */
+/** The entry with a sidecar and its pack record; each run saves its own, and the newest counts. */
 export function imageCacheKey(image: ImageId, settings: PackSettings): string {
   return `${prefix('image', settings)}-${image.replace('sha256:', '')}`;
 }
@@ -71,7 +74,7 @@ function prefix(kind: string, settings: PackSettings): string {
 
 /** What is wrong with the cache, so that it is neither asked nor reported twice: an outage costs half a minute a call. */
 export interface CacheTrouble {
-  /** Keys whose entry is of no use. */
+  /** Keys whose newest entry is of no use: this run looks for no other one, and saves its own. */
   readonly entries: Set<string>;
   /** Why the service is not asked any more. */
   service: string | undefined;
@@ -80,6 +83,8 @@ export interface CacheTrouble {
 export interface CacheOptions {
   /** A private directory: an entry is made and unpacked in it. */
   readonly dir: string;
+  /** The run and its attempt, as in `1658821493-1`. */
+  readonly run: string;
   readonly signal: AbortSignal;
   readonly onWarning: (message: string) => void;
   readonly trouble: CacheTrouble;
@@ -93,13 +98,10 @@ export async function hasSidecar(
   toolkit: Toolkit,
   image: ImageId,
   settings: PackSettings,
-  { dir, signal, trouble }: CacheOptions,
+  options: CacheOptions,
 ): Promise<boolean> {
   const key = imageCacheKey(image, settings);
-  if (trouble.service !== undefined || trouble.entries.has(key)) {
-    return false;
-  }
-  return (await lookUp(toolkit, key, dir, signal)).value === key;
+  return isAsked(key, options) && (await lookUp(toolkit, key, options)).found !== undefined;
 }
 
 /** The sidecar under a key, verified and for this image; anything else counts as a miss, with a warning. */
@@ -110,7 +112,8 @@ export async function restoreSidecar(
   options: CacheOptions,
 ): Promise<PackedSidecar | undefined> {
   const key = imageCacheKey(image.id, settings);
-  if (!(await restoreEntry(toolkit, key, [SIDECAR, RECORD], options))) {
+  const entry = await restoreEntry(toolkit, key, [SIDECAR, RECORD], options);
+  if (entry === undefined) {
     return undefined;
   }
   try {
@@ -123,7 +126,7 @@ export async function restoreSidecar(
     return { path, record };
   } catch (error) {
     options.signal.throwIfAborted();
-    await refuse(key, error instanceof Error ? error.message : String(error), options);
+    await refuse(key, entry, error instanceof Error ? error.message : String(error), options);
     return undefined;
   }
 }
@@ -136,21 +139,27 @@ export async function restoreRecord(
   options: CacheOptions,
 ): Promise<PackRecord | undefined> {
   const key = inputsCacheKey(inputs, settings);
-  if (!(await restoreEntry(toolkit, key, [RECORD], options))) {
+  const entry = await restoreEntry(toolkit, key, [RECORD], options);
+  if (entry === undefined) {
     return undefined;
   }
   const record = await readRecord(join(options.dir, ENTRY, RECORD));
   await discard(options.dir);
   if (record?.inputs?.key !== inputs) {
-    await refuse(key, 'it is not for these inputs', options);
+    await refuse(key, entry, 'it is not for these inputs', options);
     return undefined;
   }
   return record;
 }
 
-async function refuse(key: string, reason: string, { dir, onWarning, trouble }: CacheOptions): Promise<void> {
+async function refuse(
+  key: string,
+  entry: string,
+  reason: string,
+  { dir, onWarning, trouble }: CacheOptions,
+): Promise<void> {
   trouble.entries.add(key);
-  onWarning(`the runner cache has an entry that is not usable: ${reason}. Delete it: gh cache delete ${key}`);
+  onWarning(`the runner cache's entry ${entry} is not usable, going on without it: ${reason}`);
   await discard(dir);
 }
 
@@ -207,78 +216,84 @@ export async function saveSidecar(
   return pointer.kind === 'not-saved' ? pointer : outcome;
 }
 
-/** The service also takes a key for a prefix; what comes under another key than this one is thrown away. */
+/**
+ * Restores the newest entry under a key.
+ * @returns the whole key of the entry
+ */
 async function restoreEntry(
   toolkit: Toolkit,
   key: string,
   names: readonly string[],
   options: CacheOptions,
-): Promise<boolean> {
-  const { dir, signal, onWarning, trouble } = options;
-  if (trouble.service !== undefined || trouble.entries.has(key)) {
-    return false;
+): Promise<string | undefined> {
+  const { dir, onWarning, trouble } = options;
+  if (!isAsked(key, options)) {
+    return undefined;
   }
-  const { value: found, complaints } = await inDirectory(dir, toolkit, signal, () =>
-    cache.restoreCache([ENTRY], key),
-  );
+  const { found, complaints } = await ask(toolkit, key, {}, options);
   const complaint = complaints.join('; ');
   if (/tar"? failed/.test(complaint)) {
     // A link that has expired, a full disk and a runner without zstd look the same to the toolkit.
     trouble.entries.add(key);
     onWarning(
-      `the runner cache's entry was not unpacked, going on without it: ${complaint} If every run says so, check that ` +
-        `this runner has zstd and free disk space, then delete the entry: gh cache delete ${key}`,
+      `the runner cache's entry ${key} was not unpacked, going on without it: ${complaint} If every run says so, ` +
+        'check that this runner has zstd and free disk space',
     );
   } else if (complaint !== '') {
     trouble.service = complaint;
     onWarning(`the runner cache cannot be used, going on without it: ${complaint}`);
   }
-  if (found !== key) {
+  if (found === undefined) {
     await discard(dir);
-    return false;
+    return undefined;
   }
   const entry = join(dir, ENTRY);
   const isDirectory = (await fs.lstat(entry).catch(() => undefined))?.isDirectory();
   for (const name of names) {
     const stat = isDirectory ? await fs.lstat(join(entry, name)).catch(() => undefined) : undefined;
     if (!stat?.isFile()) {
-      await refuse(key, `${ENTRY}/${name} in it is not a plain file`, options);
-      return false;
+      await refuse(key, found, `${ENTRY}/${name} in it is not a plain file`, options);
+      return undefined;
     }
   }
-  return true;
+  return found;
 }
 
+/** Under this run's own key, because an entry never changes; not where there is an entry that other runs can use. */
 async function saveEntry(
   toolkit: Toolkit,
   key: string,
-  { dir, signal, trouble }: CacheOptions,
+  options: CacheOptions,
   fill: (entry: string) => Promise<void>,
 ): Promise<SaveOutcome> {
+  const { dir, signal, trouble } = options;
   if (trouble.service !== undefined) {
     return { kind: 'not-saved', reason: trouble.service };
   }
-  // The toolkit compresses before it asks whether the key is taken.
-  const { value: found, complaints } = await lookUp(toolkit, key, dir, signal);
-  if (found === key) {
-    return { kind: 'already-there' };
-  }
-  if (complaints.length > 0) {
-    return { kind: 'not-saved', reason: complaints.join('; ') };
+  const isReplaced = trouble.entries.has(key);
+  if (!isReplaced) {
+    // The toolkit compresses before it asks whether the key is taken.
+    const { found, complaints } = await lookUp(toolkit, key, options);
+    if (found !== undefined) {
+      return { kind: 'already-there' };
+    }
+    if (complaints.length > 0) {
+      return { kind: 'not-saved', reason: complaints.join('; ') };
+    }
   }
   await discard(dir);
   const entry = join(dir, ENTRY);
   await fs.mkdir(entry);
   try {
     await fill(entry);
-    const { value: id, complaints } = await inDirectory(dir, toolkit, signal, () =>
-      cache.saveCache([ENTRY], key),
+    const { value: id, complaints } = await inDirectory(toolkit, options, () =>
+      cache.saveCache([ENTRY], entryKey(key, options)),
     );
     if (id !== -1) {
       return { kind: 'saved' };
     }
-    // -1 stands for every failure, also for "somebody else has saved it meanwhile".
-    if ((await lookUp(toolkit, key, dir, signal)).value === key) {
+    // -1 stands for every failure, also for an entry that another job has saved first.
+    if (!isReplaced && (await lookUp(toolkit, key, options)).found !== undefined) {
       return { kind: 'already-there' };
     }
     return {
@@ -305,10 +320,36 @@ async function linkOrCopy(from: string, to: string): Promise<void> {
   }
 }
 
-async function lookUp(toolkit: Toolkit, key: string, dir: string, signal: AbortSignal) {
-  return await inDirectory(dir, toolkit, signal, () =>
-    cache.restoreCache([ENTRY], key, [], { lookupOnly: true }),
+function isAsked(key: string, { trouble }: CacheOptions): boolean {
+  return trouble.service === undefined && !trouble.entries.has(key);
+}
+
+async function lookUp(toolkit: Toolkit, key: string, options: CacheOptions): Promise<Found> {
+  return await ask(toolkit, key, { lookupOnly: true }, options);
+}
+
+interface Found {
+  /** The whole key of the newest entry. */
+  readonly found: string | undefined;
+  readonly complaints: readonly string[];
+}
+
+/** The service takes every key for a prefix, so an entry counts only when nothing but a run follows the key. */
+async function ask(
+  toolkit: Toolkit,
+  key: string,
+  how: { readonly lookupOnly?: boolean },
+  options: CacheOptions,
+): Promise<Found> {
+  const { value, complaints } = await inDirectory(toolkit, options, () =>
+    cache.restoreCache([ENTRY], entryKey(key, options), [`${key}${RUN}`], how),
   );
+  const isOfKey = value?.startsWith(`${key}${RUN}`) && /^\d+-\d+$/.test(value.slice(key.length + RUN.length));
+  return { found: isOfKey ? value : undefined, complaints };
+}
+
+function entryKey(key: string, { run }: CacheOptions): string {
+  return `${key}${RUN}${run}`;
 }
 
 async function discard(dir: string): Promise<void> {
@@ -319,7 +360,7 @@ async function discard(dir: string): Promise<void> {
  * The toolkit packs paths relative to the workspace and keeps its archive in the runner's temp directory: with both
  * in a directory of ours an entry fits every runner, and what a killed run leaves is in one place.
  */
-async function inDirectory<T>(dir: string, toolkit: Toolkit, signal: AbortSignal, run: () => Promise<T>) {
+async function inDirectory<T>(toolkit: Toolkit, { dir, signal }: CacheOptions, run: () => Promise<T>) {
   const before = process.cwd();
   process.chdir(dir);
   try {

@@ -26,6 +26,9 @@ beforeAll(async () => {
 });
 
 interface Entry {
+  /** Without the run that has saved it. */
+  readonly base: string;
+  /** As an earlier run has saved it. */
   readonly key: string;
   readonly sidecar: Buffer;
   readonly record: { smolvm: object; image: object; sidecar: object };
@@ -43,8 +46,10 @@ async function packedEntry(): Promise<Entry> {
       throw new Error(log);
     }
     expect(entry.version).toBe(CACHE_VERSION);
+    const base = entry.key.replace(/-run-\d+-\d+$/, '');
     return {
-      key: entry.key,
+      base,
+      key: `${base}-run-1-1`,
       sidecar: await fs.readFile(outputs['sidecar-path'] ?? ''),
       record: JSON.parse(await fs.readFile(outputs['record-path'] ?? '', 'utf8')),
     };
@@ -111,6 +116,11 @@ async function jobWithEntry(): Promise<ActionJob> {
   return job;
 }
 
+/** Of the entry that a run of this job saves. */
+function ownKey({ results }: ActionJob, { base }: Entry): string {
+  return `${base}-run-${results.runId}-1`;
+}
+
 function forget({ results }: ActionJob): void {
   (results.requests as ServiceRequest[]).length = 0;
 }
@@ -167,30 +177,35 @@ describe('a runner cache that fails', () => {
     await expectClean(job, result);
   });
 
-  test.each<[string, ResultsService['fault'], RegExp[]]>([
+  test.each<[string, ResultsService['fault'], RegExp[], boolean]>([
     [
       'denies the lookup',
       (request) => (isLookUp(request) ? twirpFault(403, 'permission_denied', 'no read') : undefined),
       [/^warning: .*the runner cache cannot be used, going on without it: .*no read/],
+      false,
     ],
     [
       'refuses the download',
       (request) => (isDownload(request) ? { kind: 'status', status: 403, body: 'no' } : undefined),
       // The link has expired: nothing is known of the entry.
-      [/^warning: .*the runner cache's entry was not unpacked, going on without it: .*If every run says so/],
+      [
+        /^warning: .*the runner cache's entry .* was not unpacked, going on without it: .*If every run says so/,
+      ],
+      true,
     ],
     [
       'cuts the download',
       (request) => (isDownload(request) ? { kind: 'cut', afterBytes: 1000 } : undefined),
       [/^warning: .*the runner cache cannot be used, going on without it: /],
+      false,
     ],
-  ])('and %s is no more than a warning', async (_, fault, messages) => {
+  ])('and %s is no more than a warning', async (_, fault, messages, saves) => {
     const job = await jobWithEntry();
     job.results.fault = fault;
     const result = await packImage(job);
     await expectPacked(job, result);
     expect(shown(result)).toEqual(messages.map((message) => expect.stringMatching(message)));
-    expect(cacheCalls(job)).not.toContain('CreateCacheEntry');
+    expect(cacheCalls(job).includes('CreateCacheEntry')).toBe(saves);
   });
 
   test.each<[string, Record<string, string>]>([
@@ -297,7 +312,7 @@ describe('an entry of the runner cache', () => {
         }),
       /is not a plain file/,
     ],
-  ])('%s is not used: the image is packed again', async (_, archive, reason) => {
+  ])('%s is not used: the image is packed and saved again', async (_, archive, reason) => {
     const entry = await packedEntry();
     const job = await actionJob();
     await putCache(job.results, entry.key, await archive(entry));
@@ -305,19 +320,27 @@ describe('an entry of the runner cache', () => {
     await expectPacked(job, result);
     expect(shown(result)).toEqual([expect.stringMatching(/^warning: /)]);
     expect(shown(result)[0]).toMatch(reason);
-    expect(shown(result)[0]).toContain(`gh cache delete ${entry.key}`);
+    expect(shown(result)[0]).toContain(entry.base);
+    expect(job.results.cacheEntries().map(({ key }) => key)).toEqual([entry.key, ownKey(job, entry)]);
     expect(await fs.readFile(result.outputs['record-path'] ?? '', 'utf8')).toContain(image);
   });
 
-  test('whose key only begins with the one asked for is not used', async () => {
-    const { key, sidecar, record } = await packedEntry();
-    const job = await actionJob();
-    await putCache(job.results, `${key}-evil`, await archiveOf((dir) => fillWith(dir, sidecar, record)));
-    const result = await packImage(job);
-    await expectPacked(job, result);
-    expect(shown(result)).toEqual([]);
-    expect(job.results.cacheEntries().map((entry) => entry.key)).toEqual([`${key}-evil`, key]);
-  });
+  test.each(['-evil', '-run-evil', '-run-1-1-evil', '-run-1'])(
+    'whose key has %s behind the one asked for is not used',
+    async (end) => {
+      const entry = await packedEntry();
+      const job = await actionJob();
+      const archive = await archiveOf((dir) => fillWith(dir, entry.sidecar, entry.record));
+      await putCache(job.results, entry.base + end, archive);
+      const result = await packImage(job);
+      await expectPacked(job, result);
+      expect(shown(result)).toEqual([]);
+      expect(job.results.cacheEntries().map(({ key }) => key)).toEqual([
+        entry.base + end,
+        ownKey(job, entry),
+      ]);
+    },
+  );
 });
 
 describe('a job that attests or releases', () => {
@@ -388,9 +411,9 @@ describe('a cache that may not be written to', () => {
     expect(job.results.cacheEntries()).toEqual([]);
   });
 
-  test('since another job has written the entry meanwhile is no news', async () => {
-    const { key, sidecar, record } = await packedEntry();
-    const archive = await archiveOf((dir) => fillWith(dir, sidecar, record));
+  test('since another job of the same run has written the entry first is no news', async () => {
+    const entry = await packedEntry();
+    const archive = await archiveOf((dir) => fillWith(dir, entry.sidecar, entry.record));
     const job = await actionJob();
     // The first lookup is the restore, the second that of the save.
     let lookUps = 0;
@@ -401,7 +424,7 @@ describe('a cache that may not be written to', () => {
       }
       return undefined;
     };
-    await putCache(job.results, key, archive);
+    await putCache(job.results, ownKey(job, entry), archive);
     forget(job);
     const result = await packImage(job);
     await expectPacked(job, result);
@@ -446,6 +469,7 @@ test('a build that the runner cache knows already is not saved again', async () 
 
   forget(job);
   const [, inputsEntry] = job.results.cacheEntries();
+  job.results.startRun();
   await job.results.overwriteCache(
     inputsEntry?.key ?? '',
     await archiveOf((dir) => fillWith(dir, Buffer.of(), '{}')),
@@ -455,10 +479,13 @@ test('a build that the runner cache knows already is not saved again', async () 
     'cache-match': 'image',
     'sidecar-sha256': first.outputs['sidecar-sha256'],
   });
-  expect(shown(third)).toEqual([
-    expect.stringMatching(/^warning: .*it is not for these inputs.* gh cache delete /),
-  ]);
-  expect(cacheCalls(job).filter((method) => method === 'PUT' || method === 'CreateCacheEntry')).toEqual([]);
+  expect(shown(third)).toEqual([expect.stringMatching(/^warning: .*it is not for these inputs/)]);
+  expect(shown(third)[0]).toContain(inputsEntry?.key);
+  // Only the entry that is not usable is saved again, and the next run finds the new one.
+  expect(cacheCalls(job).filter((method) => method === 'CreateCacheEntry')).toHaveLength(1);
+  const fourth = await job.run({ inputs: { upload: 'false' } });
+  expect(fourth.outputs).toMatchObject({ 'cache-match': 'inputs' });
+  expect(shown(fourth)).toEqual([]);
 });
 
 test('a sidecar that is not usable is fetched once, and complained about once', async () => {
@@ -467,12 +494,21 @@ test('a sidecar that is not usable is fetched once, and complained about once', 
   expect(first.outcome, first.log).toBe('success');
   const [imageEntry] = job.results.cacheEntries();
   const key = imageEntry?.key ?? '';
+  job.results.startRun();
   await job.results.overwriteCache(key, await archiveOf((dir) => fillWith(dir, Buffer.of(1), '{}')));
   forget(job);
   const second = await job.run({ inputs: { upload: 'false', restore: 'true' } });
   expect(second.outcome, second.log).toBe('success');
   expect(second.outputs).toMatchObject({ 'cache-match': 'none' });
-  expect(shown(second)).toEqual([expect.stringContaining(`gh cache delete ${key}`)]);
+  expect(shown(second)).toEqual([expect.stringContaining(key)]);
   const downloads = job.results.requests.filter((request) => isDownload(request) && request.subject === key);
   expect(downloads).toHaveLength(1);
+
+  job.results.startRun();
+  const third = await job.run({ inputs: { upload: 'false', restore: 'true' } });
+  expect(third.outputs, third.log).toMatchObject({
+    'cache-match': 'inputs',
+    'sidecar-sha256': second.outputs['sidecar-sha256'],
+  });
+  expect(shown(third)).toEqual([]);
 });

@@ -68,7 +68,7 @@ describe('a run with unchanged inputs', () => {
     expect(result.outputs['artifact-id']).toBe(first.outputs['artifact-id']);
   });
 
-  test('packs again when the artifact of the earlier run is gone', async () => {
+  test('packs again once when the artifact of the earlier run is gone, and is warm from then on', async () => {
     const { cold, first } = await coldRun();
     const isLeft = ({ id }: { id: number }) => String(id) !== first.outputs['artifact-id'];
     cold.results.fault = ({ service, url }) =>
@@ -85,6 +85,17 @@ describe('a run with unchanged inputs', () => {
     const { source } = await recordOf(result);
     expect(source.runId).not.toBe((await recordOf(first)).source.runId);
     expect(cold.results.artifacts().filter(({ name }) => name.endsWith('.smolmachine'))).toHaveLength(2);
+
+    cold.results.startRun();
+    const since = cold.results.requests.length;
+    const third = await (await actionJob({ results: cold.results })).run({ inputs: WITH_TOKEN });
+    expect(third.outputs, third.log).toMatchObject({
+      'cache-match': 'inputs',
+      'artifact-id': result.outputs['artifact-id'],
+      'sidecar-sha256': result.outputs['sidecar-sha256'],
+    });
+    expect(transfers(cold.results, since)).toHaveLength(1);
+    expect((await recordOf(third)).source.runId).toBe(source.runId);
   });
 
   test('uploads nothing when it may not ask for the artifact, and says which permission is missing', async () => {
@@ -132,4 +143,10 @@ test('an image that other inputs have made as well is offered by its pack record
   expect(third.outputs['cache-match']).toBe('inputs');
   expect(transfers(cold.results, since)).toHaveLength(1);
   expect(third.outputs['artifact-id']).toBe(first.outputs['artifact-id']);
+
+  const withFile = await same.run({ inputs: { ...WITH_TOKEN, restore: 'true' } });
+  expect(withFile.outputs).toMatchObject({
+    'cache-match': 'inputs',
+    'inputs-key': result.outputs['inputs-key'],
+  });
 });
