@@ -44,7 +44,7 @@ export const HELD_ATTACKS: readonly Chapter[] = [
       {
         situation: 'An artifact of a fork, a pull request, another workflow or another branch is offered',
         injected: 'Runs of these kinds that are newer than the good one',
-        expected: '76, and nothing is downloaded',
+        expected: 'Passed over, or 76 where the run is named; nothing is downloaded',
         tests: {
           'fetch/workflow-artifact.test.ts': [
             'an artifact by its name > never comes from a fork, however new its run is',

@@ -33,6 +33,12 @@ export const STORE: readonly Chapter[] = [
         },
       },
       {
+        situation: 'The user is not root, who may write to read-only files',
+        injected: 'Every command on one store, run as nobody, beside a double of docker',
+        expected: 'Each ends with 0',
+        tests: { 'cli/ordinary-user.test.ts': ['an ordinary user can use every verb of a store'] },
+      },
+      {
         situation: 'The store is read-only',
         injected: 'A RAM disk that is mounted again without write access',
         expected: 'A hit is served without a write; everything else ends with 73',
