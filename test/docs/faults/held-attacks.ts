@@ -73,7 +73,7 @@ export const HELD_ATTACKS: readonly Chapter[] = [
           'sidecar/verify.test.ts': ['a manifest > with __proto__ in it changes nothing'],
           'trust/verify.test.ts': ['what should be a bundle > but is with prototypes is refused'],
           'action/cache-faults.docker.test.ts': [
-            'an entry of the runner cache > with a pack record that says nothing is not used: the image is packed again',
+            'an entry of the runner cache > with a pack record that says nothing is not used: the image is packed and saved again',
           ],
         },
       },

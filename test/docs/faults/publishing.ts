@@ -21,11 +21,11 @@ export const PUBLISHING: readonly Chapter[] = [
       {
         situation: 'A restored entry is damaged, is of another image, or is a link or a directory',
         injected: 'Entries saved as any job of the repository could save them',
-        expected: 'A warning with the command that deletes the entry; the image is packed again',
+        expected: 'A warning with the key of the entry; the image is packed and saved again',
         tests: {
           'action/cache-faults.docker.test.ts': [
-            'an entry of the runner cache > %s is not used: the image is packed again',
-            'an entry of the runner cache > whose key only begins with the one asked for is not used',
+            'an entry of the runner cache > %s is not used: the image is packed and saved again',
+            'an entry of the runner cache > whose key has %s behind the one asked for is not used',
           ],
         },
       },
@@ -49,7 +49,7 @@ export const PUBLISHING: readonly Chapter[] = [
         tests: {
           'action/cache-faults.docker.test.ts': [
             'a cache that may not be written to > %s is a notice',
-            'a cache that may not be written to > since another job has written the entry meanwhile is no news',
+            'a cache that may not be written to > since another job of the same run has written the entry first is no news',
           ],
         },
       },

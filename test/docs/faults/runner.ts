@@ -125,8 +125,8 @@ export const RUNNER: readonly Chapter[] = [
         expected: 'Not used: the image is packed again, with a warning',
         tests: {
           'action/cache-faults.docker.test.ts': [
-            'an entry of the runner cache > with a sidecar of other layers is not used: the image is packed again',
-            'an entry of the runner cache > with a sidecar of another runtime config is not used: the image is packed again',
+            'an entry of the runner cache > with a sidecar of other layers is not used: the image is packed and saved again',
+            'an entry of the runner cache > with a sidecar of another runtime config is not used: the image is packed and saved again',
           ],
         },
       },
