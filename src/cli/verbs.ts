@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { bindFlags } from './flags/bind.ts';
+import { diffFlags } from './flags/diff.ts';
 import { doctorFlags } from './flags/doctor.ts';
 import { execFlags } from './flags/exec.ts';
 import { exportFlags } from './flags/export.ts';
@@ -60,6 +61,12 @@ export function verbs(start: Start): Array<readonly [heading: string, commands: 
         start(async ({ output }) => {
           const { runInspect } = await import('./inspect-command.ts');
           return await runInspect(file, output);
+        }),
+      ),
+      diffFlags().action((from, to, options) =>
+        start(async (context) => {
+          const { runDiff } = await import('./diff-command.ts');
+          return await runDiff({ from, to }, options, context);
         }),
       ),
       verifyFlags().action((fileOrId, options) =>

@@ -28,7 +28,7 @@ const MAX_REFUSED_LINKS = 5;
 export async function checkAssets(
   file: FileHandle,
   { footer, manifest }: SidecarContents,
-  { signal }: VerifyOptions,
+  options: VerifyOptions,
 ): Promise<AssetsMember[]> {
   const declared = declaredMembers(manifest);
   const seen = new Map<string, AssetsMember>();
@@ -39,14 +39,14 @@ export async function checkAssets(
     highWaterMark: READ_CHUNK_BYTES,
   });
   try {
-    const parts = readTar(limited(frameContents(source), declared, signal));
+    const parts = readTar(limited(frameContents(source), declared, options.signal));
     for await (const part of parts) {
       if (part.kind === 'header') {
         const { entry } = part;
         checkMember(entry, declared, seen);
         const { kind, digest } = declared.get(entry.path) ?? {};
         const layer =
-          kind === 'layer' ? await checkLayer(contentOf(entry, parts), digest, signal) : undefined;
+          kind === 'layer' ? await checkLayer(contentOf(entry, parts), digest, options) : undefined;
         seen.set(entry.path, { path: entry.path, sizeBytes: entry.realSizeBytes, ...layer });
       }
     }
@@ -120,7 +120,7 @@ function checkMember(
 async function checkLayer(
   content: AsyncIterable<Buffer>,
   digest: string | undefined,
-  signal: AbortSignal | undefined,
+  { signal, onEntry }: VerifyOptions,
 ): Promise<Omit<AssetsMember, 'path' | 'sizeBytes'>> {
   const hash = createHash('sha256');
   const hashed = async function* () {
@@ -132,7 +132,8 @@ async function checkLayer(
   };
   let entries = 0;
   const refusedLinks: string[] = [];
-  for await (const part of readTar(hashed())) {
+  const parts = readTar(hashed());
+  for await (const part of parts) {
     if (part.kind === 'header') {
       entries += 1;
       const { entry } = part;
@@ -147,6 +148,7 @@ async function checkLayer(
       if (entries > MAX_LAYER_ENTRIES) {
         throw damaged('layer', `more than ${MAX_LAYER_ENTRIES} entries`);
       }
+      await onEntry?.(entry, contentOf(entry, parts));
     }
   }
   const sha256 = hash.digest('hex');

@@ -12,8 +12,8 @@ import { syncDirectory } from '../host/sync.ts';
 import type { Digest } from '../identity/image-id.ts';
 import { type PackRecord, packRecordSchema, readableRecord } from '../identity/pack-record.ts';
 import { BUNDLE_SUFFIX, FRAMES_SUFFIX } from '../identity/published-name.ts';
-import { formatFrameIndex, readFrameIndex } from './frame-index.ts';
-import type { ExpectedSidecar, SidecarReport, VerifyOptions } from './report.ts';
+import { type FrameIndex, formatFrameIndex, readFrameIndex } from './frame-index.ts';
+import type { ExpectedSidecar, SidecarContents, SidecarReport, VerifyOptions } from './report.ts';
 import { readSidecar, verifySidecar } from './verify.ts';
 
 /** The most that is read of a pack record, and of a bundle. */
@@ -91,15 +91,22 @@ export async function makeFrameIndex({ path, record }: PackedSidecar): Promise<B
   if (record.frames === undefined) {
     return undefined;
   }
-  const { footer } = await readSidecar(path);
+  const index = await frameIndexOf(await readSidecar(path));
+  const bytes = index && formatFrameIndex(index);
+  if (bytes === undefined || hash('sha256', bytes) !== record.frames.sha256) {
+    throw changedSidecar(path, 'other frames');
+  }
+  return bytes;
+}
+
+/** Undefined for a sidecar that was not written in frames. */
+export async function frameIndexOf(
+  { path, footer }: Pick<SidecarContents, 'path' | 'footer'>,
+  signal?: AbortSignal,
+): Promise<FrameIndex | undefined> {
   const file = await fs.open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   try {
-    const index = await readFrameIndex(file, footer.assetsBytes);
-    const bytes = index && formatFrameIndex(index);
-    if (bytes === undefined || hash('sha256', bytes) !== record.frames.sha256) {
-      throw changedSidecar(path, 'other frames');
-    }
-    return bytes;
+    return await readFrameIndex(file, footer.assetsBytes, signal);
   } finally {
     await file.close();
   }

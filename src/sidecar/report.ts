@@ -1,5 +1,6 @@
 import type { Digest } from '../identity/image-id.ts';
 import type { GuestPlatform } from '../identity/platform.ts';
+import type { TarEntry } from '../tar/read.ts';
 import type { SidecarFooter } from './footer.ts';
 import type { SidecarManifest } from './manifest.ts';
 
@@ -16,6 +17,8 @@ export interface ExpectedSidecar {
 export interface VerifyOptions {
   /** Also unpack the assets and check every entry. */
   readonly deep?: boolean | undefined;
+  /** With `deep`: called for each entry of the layer, in its order. What it leaves of the content is passed over. */
+  readonly onEntry?: (entry: TarEntry, content: AsyncIterable<Buffer>) => Promise<void>;
   readonly signal?: AbortSignal;
   readonly onBytes?: (doneBytes: number) => void;
   /** Of a file that was hashed while it was written, and that nobody else can write: it is not read again for that. */

@@ -394,8 +394,10 @@ test('every example of the help runs', async () => {
     [packed.name]: await fs.readFile(packed.path),
     [`${packed.name}.json`]: formatRecord(packed.record),
   });
-  await fs.copyFile(packed.path, join(dir, 'agent.smolmachine'));
-  await fs.copyFile(`${packed.path}.json`, join(dir, 'agent.smolmachine.json'));
+  for (const name of ['agent.smolmachine', 'old.smolmachine']) {
+    await fs.copyFile(packed.path, join(dir, name));
+    await fs.copyFile(`${packed.path}.json`, join(dir, `${name}.json`));
+  }
   const bin = await tempDir();
   const main = join(import.meta.dirname, '../../dist/cli.mjs');
   await fs.writeFile(join(bin, 'claude-bottle'), `#!/bin/sh\nexec "${process.execPath}" "${main}" "$@"\n`, {

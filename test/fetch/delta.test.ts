@@ -5,9 +5,11 @@ import { expect, onTestFinished, test } from 'vitest';
 import { InterruptedError } from '../../src/errors.ts';
 import { type DownloadOptions, download } from '../../src/fetch/download.ts';
 import { remoteFile } from '../../src/fetch/remote-file.ts';
+import { updateCost } from '../../src/fetch/update-cost.ts';
 import type { ProgressEvent } from '../../src/progress.ts';
 import { HttpClient } from '../../src/remote/http.ts';
 import { parseFrameIndex } from '../../src/sidecar/frame-index.ts';
+import { readSidecar } from '../../src/sidecar/verify.ts';
 import { type FramedSidecar, framedSidecar } from '../helpers/framed-sidecar.ts';
 import { tempDir } from '../helpers/temp-dir.ts';
 import { type Fault, FaultServer, type FaultServerOptions } from '../servers/fault-server.ts';
@@ -29,6 +31,14 @@ test('an update asks for what no older sidecar has, in few ranges', async () => 
   expect(bed.server.requests).toHaveLength(3);
   expect(bed.server.bytesSent).toBeLessThan(CHANGED_BYTES + 5000);
   expect(bed.warnings).toEqual([]);
+  const wanted = join(await tempDir(), 'new.smolmachine');
+  await fs.writeFile(wanted, NEW.bytes);
+  const told = await updateCost(
+    await readSidecar(bed.bases[0] ?? ''),
+    await readSidecar(wanted),
+    AbortSignal.timeout(60_000),
+  );
+  expect(told).toBe(bed.server.bytesSent + NEW.index.length);
 });
 
 test('an update says how much is here and how much is to go', async () => {
