@@ -1,82 +1,47 @@
 /** `npm run demo`: an agent's start without this project and with it, in four scenes, on this machine. */
 import { spawn, spawnSync } from 'node:child_process';
-import { createCipheriv } from 'node:crypto';
 import { once } from 'node:events';
 import * as fs from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
-import { createInterface } from 'node:readline';
+import { join } from 'node:path';
 import { styleText } from 'node:util';
 import { formatBytes } from '../src/host/disk.ts';
-import { startResultsService } from '../test/doubles/results-service/service.ts';
-import { runStep } from '../test/doubles/runner/runner.ts';
+import { type Ci, CLI, fetchCommand, forgetImage, IMAGE, type Stage, withStage } from './demo/stage.ts';
 import { realSmolvm } from './real-smolvm.ts';
-import { prepareEngine } from './test-bed.ts';
 
-const ROOT = join(import.meta.dirname, '..');
-const CLI = join(ROOT, 'dist/cli.mjs');
-const CLAUDE_BOTTLE = join(ROOT, 'test/doubles/claude-bottle/ensure_smolmachine.py');
-const REPOSITORY = 'acme/agent';
-const IMAGE = 'claude-bottle-demo:latest';
+const CLAUDE_BOTTLE = join(import.meta.dirname, '../test/doubles/claude-bottle/ensure_smolmachine.py');
 const READER = '1.32.2';
-/** Of what stands for the agent's runtime, data that cannot be compressed. */
-const RUNTIME_BYTES = 48_000_000;
 
-interface Stage {
-  readonly dir: string;
-  readonly checkout: string;
-  readonly registry: Registry;
-  /** What each part is, real or a double. */
-  readonly docker: string;
-  readonly smolvm: string;
-  /** Where smolvm is a double. */
-  readonly packFlags: readonly string[];
-}
-
-async function play({ dir, checkout, registry, docker, smolvm, packFlags }: Stage): Promise<void> {
+async function play({ dir, checkout, registry, ci, docker, smolvm, packFlags }: Stage): Promise<void> {
   const seconds: Record<string, number> = {};
   const bytes: Record<string, number> = {};
-  const ci = await startCi(dir, checkout, registry);
-  try {
-    scene(1, 'Without: a laptop finds nothing and packs', [docker, smolvm, 'DOUBLE of claude-bottle']);
-    const alone = { HOME: join(dir, 'laptop-without') };
-    claudeBottle(checkout, alone, { finds: false });
-    seconds.pack = await run(['pack', '--image', IMAGE, ...packFlags], checkout, alone);
-    claudeBottle(checkout, alone, { finds: true });
+  scene(1, 'Without: a laptop finds nothing and packs', [docker, smolvm, 'DOUBLE of claude-bottle']);
+  const alone = { HOME: join(dir, 'laptop-without') };
+  claudeBottle(checkout, alone, { finds: false });
+  seconds.pack = await run(['pack', '--image', IMAGE, ...packFlags], checkout, alone);
+  claudeBottle(checkout, alone, { finds: true });
 
-    scene(2, 'CI packs once and publishes', ['real action', docker, registry.what, 'DOUBLE of the runner']);
-    seconds.ci = await ci.run();
+  scene(2, 'CI packs once and publishes', ['real action', docker, registry.what, 'DOUBLE of the runner']);
+  seconds.ci = await publish(ci);
 
-    scene(3, 'With: another laptop fetches', ['real claude-bottle fetch', docker, registry.what]);
-    // Every machine has an engine of its own, which gives the same build another image ID.
-    forgetImage();
-    const laptop = { HOME: join(dir, 'laptop-with') };
-    const fetchArgs = [
-      'fetch',
-      '--repo',
-      REPOSITORY,
-      '--from',
-      `oci:${registry.host}/${REPOSITORY}/smolmachine`,
-      '--image',
-      IMAGE,
-    ];
-    claudeBottle(checkout, laptop, { finds: false });
-    await registry.takeSentBytes();
-    seconds.fetch = await run(fetchArgs, checkout, laptop);
-    bytes.fetch = await registry.takeSentBytes();
-    claudeBottle(checkout, laptop, { finds: true });
-    await readByRealSmolvm(dir, join(laptop.HOME, '.cache/claude-bottle/smolmachines'));
+  scene(3, 'With: another laptop fetches', ['real claude-bottle fetch', docker, registry.what]);
+  // Every machine has an engine of its own, which gives the same build another image ID.
+  forgetImage();
+  const laptop = { HOME: join(dir, 'laptop-with') };
+  const fetchArgs = fetchCommand(registry);
+  claudeBottle(checkout, laptop, { finds: false });
+  await registry.takeSentBytes();
+  seconds.fetch = await run(fetchArgs, checkout, laptop);
+  bytes.fetch = await registry.takeSentBytes();
+  claudeBottle(checkout, laptop, { finds: true });
+  await readByRealSmolvm(dir, join(laptop.HOME, '.cache/claude-bottle/smolmachines'));
 
-    scene(4, 'One line of the agent changes', ['the same as before']);
-    await fs.appendFile(join(checkout, 'agent.py'), 'print("This line is new.")\n');
-    seconds.ciUpdate = await ci.run();
-    await registry.takeSentBytes();
-    seconds.update = await run(fetchArgs, checkout, laptop);
-    bytes.update = await registry.takeSentBytes();
-    claudeBottle(checkout, laptop, { finds: true });
-  } finally {
-    await ci.stop();
-  }
+  scene(4, 'One line of the agent changes', ['the same as before']);
+  await fs.appendFile(join(checkout, 'agent.py'), 'print("This line is new.")\n');
+  seconds.ciUpdate = await publish(ci);
+  await registry.takeSentBytes();
+  seconds.update = await run(fetchArgs, checkout, laptop);
+  bytes.update = await registry.takeSentBytes();
+  claudeBottle(checkout, laptop, { finds: true });
   const time = (name: string) => `${(seconds[name] ?? 0).toFixed(1)} s`;
   const packing = smolvm.startsWith('real') ? time('pack') : `${time('pack')} and the VM's minutes`;
   const row = (what: string, without: string, withUs: string) =>
@@ -98,13 +63,6 @@ function scene(number: number, title: string, parts: readonly string[]): void {
   console.log(styleText('dim', `   ${parts.join(' · ')}`));
 }
 
-/** A checkout like a developer's, with a runtime of some size and a program of a few lines. */
-async function makeCheckout(dir: string): Promise<void> {
-  await fs.cp(join(ROOT, 'scripts/demo/agent'), dir, { recursive: true });
-  const noise = createCipheriv('aes-128-ctr', Buffer.alloc(16), Buffer.alloc(16));
-  await fs.writeFile(join(dir, 'runtime'), noise.update(Buffer.alloc(RUNTIME_BYTES)));
-}
-
 /** Runs the command as a user would type it. @returns how many seconds it took */
 async function run(args: readonly string[], cwd: string, env: NodeJS.ProcessEnv): Promise<number> {
   console.log(`   $ claude-bottle ${args.join(' ')}`);
@@ -119,6 +77,13 @@ async function run(args: readonly string[], cwd: string, env: NodeJS.ProcessEnv)
     throw new Error(`claude-bottle ${args[0]} ended with exit code ${exitCode}`);
   }
   return (performance.now() - startedAt) / 1000;
+}
+
+async function publish(ci: Ci): Promise<number> {
+  const { seconds, summary } = await ci.run();
+  const headline = summary.split('\n').find((line) => line.startsWith('#')) ?? '';
+  console.log(`   job summary: ${headline.replaceAll(/^#+ |<\/?code>/g, '')}`);
+  return seconds;
 }
 
 /** What claude-bottle does before a start, by its double: build the image, and look for the sidecar of its ID. */
@@ -162,160 +127,4 @@ async function readByRealSmolvm(dir: string, store: string): Promise<void> {
   }
 }
 
-function forgetImage(): void {
-  spawnSync('docker', ['image', 'rm', '--force', IMAGE], { stdio: 'ignore' });
-}
-
-interface Ci {
-  /** @returns how many seconds the step took */
-  run(): Promise<number>;
-  stop(): Promise<void>;
-}
-
-/** The action as a workflow runs it, on doubles of the runner and of GitHub's services. */
-async function startCi(dir: string, checkout: string, registry: Registry): Promise<Ci> {
-  const blobs = join(dir, 'blobs');
-  await fs.mkdir(blobs);
-  const results = await startResultsService({ dir: blobs, blobStore: 'fs' });
-  const runStepOnce = async () =>
-    await runStep({
-      actionDir: ROOT,
-      workspace: checkout,
-      temp: join(dir, 'runner/temp'),
-      toolCache: join(dir, 'runner/tools'),
-      repository: REPOSITORY,
-      results,
-      inputs: {
-        packer: 'direct',
-        publish: 'oci',
-        'oci-ref': `${registry.host}/${REPOSITORY}/smolmachine`,
-        'github-token': '',
-      },
-      env: inherited(['PATH', 'DOCKER_HOST', 'DEMO_DOCKER_STATE', 'TMPDIR']),
-    });
-  return {
-    run: async () => {
-      const { outcome, summary, main, log } = await runStepOnce();
-      if (outcome !== 'success') {
-        throw new Error(`the action failed:\n${log}`);
-      }
-      const [headline = ''] = summary.split('\n').filter((line) => line.startsWith('#'));
-      console.log(`   job summary: ${headline.replaceAll(/^#+ |<\/?code>/g, '')}`);
-      return main.durationMs / 1000;
-    },
-    stop: async () => await results.close(),
-  };
-}
-
-function inherited(names: readonly string[]): Record<string, string> {
-  return Object.fromEntries(names.flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : [])));
-}
-
-interface Registry {
-  readonly host: string;
-  readonly what: string;
-  /** What it has sent since the last call, by its own log. */
-  takeSentBytes(): Promise<number>;
-  stop(): Promise<void>;
-}
-
-async function startRegistry(dir: string): Promise<Registry> {
-  const config = {
-    version: '0.1',
-    storage: { filesystem: { rootdirectory: join(dir, 'registry') } },
-    http: { addr: '127.0.0.1:0' },
-  };
-  const path = join(dir, 'registry.yml');
-  // JSON is YAML too.
-  await fs.writeFile(path, JSON.stringify(config));
-  const child = spawn('docker-registry', ['serve', path], { stdio: ['ignore', 'pipe', 'pipe'] });
-  await once(child, 'spawn').catch((error: Error) => {
-    throw new Error(
-      `cannot start docker-registry (on Debian: apt-get install docker-registry): ${error.message}`,
-    );
-  });
-  const ended = once(child, 'exit');
-  let sentBytes = 0;
-  const log = createInterface(child.stdout).on('line', (line) => {
-    sentBytes += Number(/" 20[06] (\d+) "/.exec(line)?.[1] ?? 0);
-  });
-  const host = await new Promise<string>((resolve, reject) => {
-    createInterface(child.stderr)
-      .on('line', (line) => {
-        const address = /listening on (127\.0\.0\.1:\d+)/.exec(line)?.[1];
-        if (address !== undefined) {
-          resolve(address);
-        }
-      })
-      .on('close', () => reject(new Error('docker-registry ended before it listened')));
-  });
-  return {
-    host,
-    what: 'real registry',
-    takeSentBytes: async () => {
-      // All lines before the one of this request have been read then.
-      const mark = `/v2/?mark=${performance.now()}`;
-      const isRead = new Promise<void>((resolve) =>
-        log.on('line', (line) => line.includes(mark) && resolve()),
-      );
-      await fetch(`http://${host}${mark}`);
-      await isRead;
-      const sent = sentBytes;
-      sentBytes = 0;
-      return sent;
-    },
-    stop: async () => {
-      child.kill();
-      await ended;
-    },
-  };
-}
-
-async function canUseSmolvm(): Promise<boolean> {
-  const { status } = spawnSync('smolvm', ['--version'], { stdio: 'ignore' });
-  return (
-    status === 0 &&
-    (await fs.access('/dev/kvm', fs.constants.R_OK | fs.constants.W_OK).then(
-      () => true,
-      () => false,
-    ))
-  );
-}
-
-const dir = await fs.mkdtemp(join(tmpdir(), 'claude-bottle-demo-'));
-const bed = await prepareEngine({ 'docker-registry': 'docker-registry' }, 'the demo needs them');
-try {
-  Object.assign(process.env, bed.env, { BUILDX_NO_DEFAULT_ATTESTATIONS: '1' });
-  if (!bed.docker) {
-    const state = join(dir, 'docker');
-    await fs.mkdir(state);
-    process.env.PATH = [join(ROOT, 'scripts/demo/double'), process.env.PATH].join(delimiter);
-    process.env.DEMO_DOCKER_STATE = state;
-    console.log(`A double stands in for Docker: ${bed.reason}`);
-  }
-  const isReal = await canUseSmolvm();
-  if (!isReal) {
-    process.env.PATH = [join(ROOT, 'test/doubles/smolvm'), process.env.PATH].join(delimiter);
-  }
-  const checkout = join(dir, 'agent');
-  await makeCheckout(checkout);
-  const registry = await startRegistry(dir);
-  try {
-    await play({
-      dir,
-      checkout,
-      registry,
-      docker: bed.docker ? 'real Docker' : 'DOUBLE of Docker',
-      smolvm: isReal ? 'real smolvm' : 'DOUBLE of smolvm, which boots no VM',
-      packFlags: isReal ? [] : ['--no-kvm-check'],
-    });
-  } finally {
-    await registry.stop();
-  }
-} finally {
-  if (bed.docker) {
-    forgetImage();
-  }
-  await bed.stop();
-  await fs.rm(dir, { recursive: true, force: true });
-}
+await withStage(play);
