@@ -252,7 +252,7 @@ async function look<T extends Restored>(
 ): Promise<T | undefined> {
   const { trust, log } = services;
   if (!trust.restore.allowed) {
-    cacheNotes.push(`not used for ${what}: ${trust.restore.reason}`);
+    cacheNotes.push(`not used: ${trust.restore.reason}`);
     return undefined;
   }
   log.onProgress({ type: 'start', stage: 'restore', detail: key });
@@ -305,7 +305,8 @@ function fileName(inputs: ActionInputs, platform: GuestPlatform, record: PackRec
 async function save({ services, settings, cache }: PlatformRun, sidecar: PackedSidecar): Promise<string> {
   const { trust, log, toolkit } = services;
   if (!trust.save.allowed) {
-    return `not saved: ${trust.save.reason}`;
+    const isSaid = !trust.restore.allowed && trust.restore.reason === trust.save.reason;
+    return isSaid ? 'not saved' : `not saved: ${trust.save.reason}`;
   }
   log.onProgress({ type: 'start', stage: 'save' });
   const outcome = await saveSidecar(toolkit, sidecar, settings, cache);

@@ -59,9 +59,7 @@ export function judgeRun(run: RunContext, { cache, publishes }: Wishes): Trust {
   const isOwnPullRequest = run.event === 'pull_request' && !isFork(run.payload);
   const noCache = cache === 'false' ? 'the input cache is false' : undefined;
   const isPublished =
-    publishes && noPublish === undefined
-      ? 'this job publishes, and what it publishes it must have packed itself'
-      : undefined;
+    publishes && noPublish === undefined ? 'a job that publishes always packs again' : undefined;
   const packsAnew = cache === 'auto' ? (isPublished ?? whyPackedAnew(run)) : undefined;
   return {
     restore: permission(noCache ?? isPublished ?? packsAnew),
@@ -92,10 +90,10 @@ export function defaultBranchOf({ payload }: RunContext): string | undefined {
 
 function whyPackedAnew(run: RunContext): string | undefined {
   if (run.hasIdToken) {
-    return 'this job can attest (id-token: write), and what it attests it must have packed itself';
+    return 'a job that can sign (id-token: write) always packs again';
   }
   if (run.event === 'release' || run.ref.startsWith('refs/tags/')) {
-    return 'this run is for a release, and what is released it must have packed itself';
+    return 'a run for a release always packs again';
   }
   return undefined;
 }
