@@ -144,6 +144,8 @@ function octal(mode: number): string {
   return mode.toString(8).padStart(4, '0');
 }
 
+/** A tar has room for times that no calendar has. */
 function time({ mtimeSeconds }: GuestFile): string {
-  return new Date(mtimeSeconds * 1000).toISOString().replace('.000Z', 'Z');
+  const date = new Date(mtimeSeconds * 1000);
+  return Number.isNaN(date.getTime()) ? `${mtimeSeconds} s` : date.toISOString().replace('.000Z', 'Z');
 }

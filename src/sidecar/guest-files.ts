@@ -114,11 +114,11 @@ function differentAspects(from: GuestFile, to: GuestFile): Aspect[] {
   const isDifferent: Record<Aspect, boolean> = {
     type: from.type !== to.type,
     mode: from.mode !== to.mode,
-    owner: from.uid !== to.uid || from.gid !== to.gid,
+    owner: !Object.is(from.uid, to.uid) || !Object.is(from.gid, to.gid),
     size: from.sizeBytes !== to.sizeBytes,
     target: from.target !== to.target,
     content: from.sha256 !== to.sha256,
-    time: from.mtimeSeconds !== to.mtimeSeconds,
+    time: !Object.is(from.mtimeSeconds, to.mtimeSeconds),
   };
   return ASPECTS.filter((aspect) => isDifferent[aspect]);
 }

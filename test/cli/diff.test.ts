@@ -2,7 +2,9 @@ import { randomBytes } from 'node:crypto';
 import * as fs from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { differenceLines } from '../../src/cli/differences.ts';
 import { formatRecord } from '../../src/sidecar/file.ts';
+import { compareGuests } from '../../src/sidecar/guest-files.ts';
 import { runCli } from '../helpers/cli.ts';
 import { writeGuestSidecar } from '../helpers/guest-sidecar.ts';
 import { writeSample } from '../helpers/sample-sidecar.ts';
@@ -171,4 +173,21 @@ test.each([
   const result = await runCli(['diff', path, name], { CLAUDE_BOTTLE_STORE: join(path, '../store') });
   expect([result.exitCode, result.stderr]).toEqual([exitCode, expect.stringContaining(message)]);
   expect(result.stdout).toBe('');
+});
+
+test('shows a time that no calendar has as it is in the tar', () => {
+  const file = {
+    path: 'a',
+    type: 'file',
+    mode: 0o644,
+    uid: 0,
+    gid: 0,
+    sizeBytes: 0,
+    mtimeSeconds: 0,
+  } as const;
+  const [from, to] = [new Map([['a', file]]), new Map([['a', { ...file, mtimeSeconds: 2 ** 60 }]])];
+  expect(differenceLines({ ...compareGuests(from, to), settings: [] })).toEqual([
+    'changed',
+    '  a  time 1970-01-01T00:00:00Z -> 1152921504606847000 s',
+  ]);
 });
