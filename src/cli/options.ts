@@ -105,6 +105,14 @@ export function packerOption() {
     .default('smolvm' as const);
 }
 
+/** What it is compared with says all the rest. */
+export function reproduceOption() {
+  return option(
+    '--reproduce <file>',
+    'pack as this sidecar or pack record was, and compare; keeps only the same bytes',
+  ).conflicts(['platform', 'packer', 'cpus', 'mem', 'out', 'smokeTest', 'smokeTestOutput', 'force']);
+}
+
 export function repoOption() {
   return option('-R, --repo <owner/name>', "repository (default: the checkout's remote)");
 }

@@ -88,7 +88,7 @@ export async function runPack(
 }
 
 /** Everything that can be wrong with the options is found before any work. */
-async function parseOptions(options: PackCommandOptions) {
+export async function parseOptions(options: PackCommandOptions) {
   const buildOnly = {
     '--file': options.file,
     '--target': options.target,
@@ -140,7 +140,7 @@ async function parseOptions(options: PackCommandOptions) {
 }
 
 /** For the pack record, by which `path` and `fetch` find the sidecar; what the key cannot see has none. */
-async function describeInputs(
+export async function describeInputs(
   options: PackCommandOptions,
   platform: GuestPlatform,
   output: Output,
@@ -171,7 +171,7 @@ async function requireDirectory(what: string, dir: string): Promise<void> {
   }
 }
 
-async function build(
+export async function build(
   image: string,
   options: PackCommandOptions,
   { onProgress }: Output,
@@ -229,7 +229,7 @@ async function findInStore(
 }
 
 /** The limit for each run of smolvm. */
-function limitOf({ timeout }: Pick<PackCommandOptions, 'timeout'>): number {
+export function limitOf({ timeout }: Pick<PackCommandOptions, 'timeout'>): number {
   return timeout * 60_000;
 }
 
@@ -311,7 +311,7 @@ async function preparePacker(
   return (subject) => packImage({ ...subject, hop, smolvm, timeoutMs: limitOf(limits) });
 }
 
-async function installedParts(): Promise<SmolvmParts | undefined> {
+export async function installedParts(): Promise<SmolvmParts | undefined> {
   try {
     return await findSmolvmParts(await findSmolvm());
   } catch (error) {
@@ -322,7 +322,7 @@ async function installedParts(): Promise<SmolvmParts | undefined> {
   }
 }
 
-async function preflight(kvmCheck: boolean, onWarning: (message: string) => void): Promise<Smolvm> {
+export async function preflight(kvmCheck: boolean, onWarning: (message: string) => void): Promise<Smolvm> {
   const smolvm = await findSmolvm();
   requireSupported(smolvm);
   if (kvmCheck) {

@@ -38,9 +38,13 @@ export function verbs(start: Start): Array<readonly [heading: string, commands: 
         }),
       ),
       packFlags().action((extraArgs, options) =>
-        start(async ({ output, signal }) => {
+        start(async (context) => {
+          if (options.reproduce !== undefined) {
+            const { runReproduce } = await import('./reproduce-command.ts');
+            return await runReproduce(options.reproduce, { ...options, extraArgs }, context);
+          }
           const { runPack } = await import('./pack-command.ts');
-          return await runPack({ ...options, extraArgs }, output, signal);
+          return await runPack({ ...options, extraArgs }, context.output, context.signal);
         }),
       ),
       doctorFlags().action((options) =>

@@ -6,6 +6,7 @@ import {
   jsonOption,
   type OptionsOf,
   packerOption,
+  reproduceOption,
   storeOption,
   verb,
   wholeNumber,
@@ -34,6 +35,7 @@ export function packFlags() {
     .option('--smoke-test-output <text>', 'what that command must print')
     .option('--force', 'pack even if the store has a sidecar for this image')
     .option('--no-kvm-check', 'do not check /dev/kvm first')
+    .addOption(reproduceOption())
     .addOption(jsonOption())
     .description(
       examples(
@@ -41,6 +43,7 @@ export function packFlags() {
         ['claude-bottle pack --packer direct', 'without smolvm and KVM, the same bytes everywhere'],
         ['claude-bottle pack --out agent.smolmachine -- --pull', 'with a fresh base image, and to a file'],
         ['claude-bottle pack --smoke-test "claude --version"', 'only if that command succeeds in a machine'],
+        ['claude-bottle pack --reproduce agent.smolmachine', 'whether this checkout gives the same bytes'],
       ),
     );
 }
