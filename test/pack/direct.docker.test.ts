@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import * as fs from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 import { REAL_VERSIONS, realSmolvm } from '../../scripts/real-smolvm.ts';
@@ -51,6 +52,39 @@ test('packs the same bytes of one checkout in two directories, whatever the time
   const { manifest, members } = await verifySidecar(packed[0]?.path ?? '', {}, { deep: true });
   expect(manifest.user).toBe('3000000');
   expect(members?.[0]).toMatchObject({ path: manifest.assets.layers[0]?.path, hasDigest: true });
+});
+
+test('packs in a container that shares programs and the socket of the engine with the machine, and no directory', async () => {
+  const dir = await tempDir();
+  const tag = 'claude-bottle-test/job-container:1';
+  await run('docker', [
+    'build',
+    '--quiet',
+    '--tag',
+    tag,
+    await busyboxContext(dir, 'FROM scratch\nCOPY bin /bin\n'),
+  ]);
+  const root = join(import.meta.dirname, '../..');
+  const programs = ['/usr', '/lib', '/lib64', '/etc/alternatives', root, dirname(process.execPath)];
+  const socket = process.env.DOCKER_HOST?.replace(/^unix:\/\//, '') ?? '/var/run/docker.sock';
+  const cli = `${process.execPath} ${root}/dist/cli.mjs`;
+  const script = `set -e
+    cd /job
+    busybox cp -r /bin bin
+    printf 'FROM scratch\\nCOPY bin /bin\\n' > Dockerfile
+    printf 'agent.smolmachine*\\n' > .dockerignore
+    ${cli} pack --packer direct --image ${tag} --out agent.smolmachine
+    ${cli} pack --image ${tag} --reproduce agent.smolmachine --store /job/.other
+    busybox ls -A /tmp /var/tmp`;
+  const { stdout } = await run('docker', [
+    ...['run', '--rm', '--env', 'HOME=/tmp/home', '--env', 'PATH=/bin:/usr/bin'],
+    ...programs.filter(existsSync).flatMap((path) => ['--volume', `${path}:${path}:ro`]),
+    ...['--volume', `${socket}:/var/run/docker.sock`],
+    ...['--tmpfs', '/tmp', '--tmpfs', '/var/tmp', '--tmpfs', '/job'],
+    ...[tag, '/bin/sh', '-c', script],
+  ]);
+  expect(stdout).toMatch(/^\/job\/agent\.smolmachine\nthe same bytes: sha256 [0-9a-f]{64}\n/);
+  expect(stdout.split('\n').slice(2)).toEqual(['/tmp:', 'home', '', '/var/tmp:', '']);
 });
 
 test.each(REAL_VERSIONS)(
