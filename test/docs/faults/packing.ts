@@ -104,6 +104,20 @@ export const PACKING: readonly Chapter[] = [
     title: 'Packing',
     rows: [
       {
+        situation:
+          'A checkout, a build argument or a version of smolvm is not the one that a sidecar was packed with',
+        injected:
+          '`pack --reproduce` in a checkout with a changed file, without the argument, and with another version',
+        expected: '78 with the files that differ, or with the version; nothing is kept',
+        tests: {
+          'cli/reproduce.docker.test.ts': [
+            'a changed file is named, and nothing is kept',
+            'a build argument that the record does not name has to be given again',
+            'of packer smolvm the files are compared, with the version of smolvm that packed',
+          ],
+        },
+      },
+      {
         situation: 'smolvm is missing, has an unsupported version, or is not the pinned release',
         injected: 'A PATH without smolvm, a double that reports other versions, a release with another hash',
         expected:

@@ -30,6 +30,21 @@ export const PUBLISHING: readonly Chapter[] = [
         },
       },
       {
+        situation:
+          'The artifact of the run that packed has expired, or what the runner cache has is of no use',
+        injected:
+          'A list of artifacts without the first one, and entries that are written over; then a third run',
+        expected: 'One run packs again and saves that; the next one is warm',
+        tests: {
+          'action/warm.docker.test.ts': [
+            'a run with unchanged inputs > packs again once when the artifact of the earlier run is gone, and is warm from then on',
+          ],
+          'action/cache-faults.docker.test.ts': [
+            'a sidecar that is not usable is fetched once, and complained about once',
+          ],
+        },
+      },
+      {
         situation: 'A hostile archive is in the cache of a job that attests or releases',
         injected: 'An entry under the right key, in a job that can attest, runs for a tag, or publishes',
         expected: 'The service is not asked at all',
