@@ -1,38 +1,29 @@
 import { createHash } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
-import { promisify } from 'node:util';
-import * as zlib from 'node:zlib';
 import { fileError } from '../errors.ts';
-import { type FrameParts, MAX_FRAME_CONTENT_BYTES } from './frame-index.ts';
-
-const zstdCompress = promisify(zlib.zstdCompress);
+import { FrameCompressor } from './frame-compressor.ts';
+import type { FrameParts } from './frame-index.ts';
 
 /**
- * What decides where frames end, and what they look like. Every value is part of the canonical form
- * (docs/sidecar-format.md): with another one, FORMAT_VERSION has to be another one, too.
+ * What decides where frames end; what they look like is in frame-compressor.ts. Every value is part of the canonical
+ * form (docs/sidecar-format.md): with another one, FORMAT_VERSION has to be another one, too.
  */
 export const FORMAT_VERSION = 1;
 const MIN_FRAME_CONTENT_BYTES = 768 * 1024;
 /** How many bytes follow the least ones, on average. */
 const CUT_DISTANCE_LOG = 19;
 const CUT_DISTANCE_BYTES = 2 ** CUT_DISTANCE_LOG;
-const ZSTD_LEVEL = 3;
-const OUTPUT_CHUNK_BYTES = 512 * 1024;
 
 /** For each byte value, the number that the rolling hash adds: the first four bytes of the value's SHA-256. */
 const GEAR = Uint32Array.from({ length: 256 }, (_, value) =>
   createHash('sha256').update(Uint8Array.of(value)).digest().readUInt32LE(0),
 );
 
-/** The version of the library that compresses: another one may give other bytes of the same content. */
-export const ZSTD_VERSION = process.versions.zstd ?? 'unknown';
-
 /** Enough for both cores of a small machine to be busy while a frame is written. */
 const MAX_FRAMES_IN_FLIGHT = 4;
 
 interface FrameInFlight {
-  /** Filled with `contentBytes`. */
-  readonly content: Buffer;
+  readonly compressor: FrameCompressor;
   readonly contentBytes: number;
   readonly compressed: Promise<Buffer>;
 }
@@ -48,9 +39,9 @@ export class FrameWriter {
   readonly #path: string;
   readonly #frames: FrameParts[] = [];
   readonly #inFlight: FrameInFlight[] = [];
-  /** Buffers of frames that are written, for frames to come. */
-  readonly #spare: Buffer[] = [];
-  #content: Buffer = Buffer.allocUnsafeSlow(MAX_FRAME_CONTENT_BYTES);
+  readonly #idle: FrameCompressor[] = [];
+  /** Gathers the content of the next frame. */
+  #compressor = new FrameCompressor();
   #filledBytes = 0;
   #isRolling = false;
   #hash = 0;
@@ -81,14 +72,15 @@ export class FrameWriter {
 
   async write(bytes: Buffer): Promise<void> {
     for (let start = 0; start < bytes.length; ) {
-      const room = Math.min(bytes.length - start, this.#content.length - this.#filledBytes);
+      const { content } = this.#compressor;
+      const room = Math.min(bytes.length - start, content.length - this.#filledBytes);
       const end = this.#isRolling ? this.#findCut(bytes, start, start + room) : start + room;
       const isCut = this.#isRolling && end < 0;
       const stop = isCut ? -end : end;
-      bytes.copy(this.#content, this.#filledBytes, start, stop);
+      bytes.copy(content, this.#filledBytes, start, stop);
       this.#filledBytes += stop - start;
       start = stop;
-      if (isCut || this.#filledBytes === this.#content.length) {
+      if (isCut || this.#filledBytes === content.length) {
         await this.endFrame();
       }
     }
@@ -99,16 +91,16 @@ export class FrameWriter {
     if (this.#filledBytes === 0) {
       return;
     }
-    const [content, contentBytes] = [this.#content, this.#filledBytes];
-    const compressed = compressFrame(content.subarray(0, contentBytes));
-    this.onContent?.(content.subarray(0, contentBytes));
+    const [compressor, contentBytes] = [this.#compressor, this.#filledBytes];
+    const compressed = compressor.compress(contentBytes);
+    this.onContent?.(compressor.content.subarray(0, contentBytes));
     // A failure is thrown where the frame is written; until then it must not count as unhandled.
     compressed.catch(() => {});
-    this.#inFlight.push({ content, contentBytes, compressed });
+    this.#inFlight.push({ compressor, contentBytes, compressed });
     if (this.#inFlight.length >= MAX_FRAMES_IN_FLIGHT) {
       await this.#writeOldest();
     }
-    this.#content = this.#spare.pop() ?? Buffer.allocUnsafeSlow(MAX_FRAME_CONTENT_BYTES);
+    this.#compressor = this.#idle.pop() ?? new FrameCompressor();
     this.#filledBytes = 0;
     this.#hash = 0;
   }
@@ -145,6 +137,9 @@ export class FrameWriter {
   /** Waits until nothing more is compressed or written, so that the file can be closed. */
   async abandon(): Promise<void> {
     await Promise.allSettled(this.#inFlight.map(({ compressed }) => compressed));
+    for (const compressor of [...this.#inFlight.map((frame) => frame.compressor), ...this.#idle]) {
+      compressor.close();
+    }
   }
 
   /** Returns the end of what belongs into this frame; negative where the content says so. */
@@ -167,7 +162,7 @@ export class FrameWriter {
       return;
     }
     const frame = await oldest.compressed;
-    this.#spare.push(oldest.content);
+    this.#idle.push(oldest.compressor);
     this.#frames.push(frameOf(frame, oldest.contentBytes));
     await this.#writeAt(frame, this.#position);
     this.#position += frame.length;
@@ -194,19 +189,6 @@ function isChosen(path: Buffer, sizeBytes: number): boolean {
   hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
   hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
   return (hash ^ (hash >>> 16)) >>> 0 < sizeBytes * 2 ** (32 - CUT_DISTANCE_LOG);
-}
-
-/** One frame with the size of its content and without a checksum. */
-async function compressFrame(content: Buffer): Promise<Buffer> {
-  return await zstdCompress(content, {
-    // Room for what most frames become. More costs time: each frame gets new memory.
-    chunkSize: OUTPUT_CHUNK_BYTES,
-    params: {
-      [zlib.constants.ZSTD_c_compressionLevel]: ZSTD_LEVEL,
-      [zlib.constants.ZSTD_c_checksumFlag]: 0,
-      [zlib.constants.ZSTD_c_contentSizeFlag]: 1,
-    },
-  });
 }
 
 /** Magic number, frame header, block header: https://datatracker.ietf.org/doc/html/rfc8878#section-3.1.1 */

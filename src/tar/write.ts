@@ -88,7 +88,10 @@ function paxRecord(key: string, value: string): Buffer {
 /** Writes the checksum, which counts its own field as spaces. */
 export function sealed(block: Buffer): Buffer {
   block.fill(' ', 148, 156);
-  const sum = block.reduce((total, byte) => total + byte, 0);
+  let sum = 0;
+  for (const byte of block) {
+    sum += byte;
+  }
   block.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148, 'latin1');
   return block;
 }

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import * as fs from 'node:fs/promises';
 import { join } from 'node:path';
-import { zstdDecompressSync } from 'node:zlib';
+import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import {
   type FrameIndex,
@@ -55,6 +55,22 @@ describe('frames', () => {
   test('hold content that never suggests a cut', async () => {
     const entries = [{ path: 'zeros', content: Buffer.alloc(20_000_000) }];
     expect(unpack(await writeFrames(entries)).equals(Buffer.alloc(20_000_000))).toBe(true);
+  });
+
+  test('are what zstd makes of their content at once, with its size', async () => {
+    const { bytes, index } = await writeFrames([
+      ...smallEntries(400),
+      { path: 'text', content: Buffer.from(noise(12_000_000, 'text').toString('hex')) },
+    ]);
+    for (const { offset, sizeBytes, contentBytes } of index.frames) {
+      const frame = bytes.subarray(offset, offset + sizeBytes);
+      const options = {
+        chunkSize: 2 * contentBytes + 1024,
+        params: { [constants.ZSTD_c_compressionLevel]: 3 },
+      };
+      expect(frame.equals(zstdCompressSync(zstdDecompressSync(frame), options))).toBe(true);
+    }
+    expect(Math.max(...index.frames.map(({ contentBytes }) => contentBytes))).toBeGreaterThan(2 ** 21);
   });
 
   test('have an index that is made again from the file', async () => {
