@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { prepareTestBed } from '../scripts/test-bed.ts';
 import { readSidecar } from '../src/sidecar/verify.ts';
+import { setup as build } from '../test/helpers/build.ts';
 import { DOUBLE_DIR } from '../test/helpers/cli.ts';
 import { ensureDebianImage } from '../test/helpers/debian-image.ts';
 import { run } from '../test/helpers/small-image.ts';
@@ -17,7 +18,7 @@ import { measure, median, round } from './measure.ts';
  * Ratios are medians of the rounds' own ratios, so that other load of the machine falls on both sides.
  */
 const ROUNDS = 3;
-const CLI = join(import.meta.dirname, '../src/cli/main.ts');
+const CLI = join(import.meta.dirname, '../dist/cli.mjs');
 /** Prints the most memory that the process had, in MB (proc(5)). */
 const PRINT_PEAK = `data:text/javascript,${encodeURIComponent(`
   import { readFileSync } from 'node:fs';
@@ -57,6 +58,7 @@ interface Round {
   readonly sizeRatio: number;
 }
 
+build();
 const bed = await prepareTestBed();
 const dir = await fs.mkdtemp('/var/tmp/claude-bottle-bench-');
 try {

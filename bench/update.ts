@@ -12,6 +12,7 @@ import { formatFrameIndex } from '../src/sidecar/frame-index.ts';
 import { verifySidecar } from '../src/sidecar/verify.ts';
 import { SidecarWriter } from '../src/sidecar/write.ts';
 import { readTar } from '../src/tar/read.ts';
+import { setup as build } from '../test/helpers/build.ts';
 import { SAMPLE_CONFIG_DIGEST, sampleParts } from '../test/helpers/sample-sidecar.ts';
 import { median, round } from './measure.ts';
 import { startNginx } from './nginx.ts';
@@ -27,6 +28,7 @@ const CLI = join(import.meta.dirname, '../dist/cli.mjs');
 /** Moves the blocks of a binary, so that its content is new and compresses as before. */
 const MOVED_BLOCK_BYTES = 50_021;
 
+build();
 const dir = await fs.mkdtemp('/var/tmp/claude-bottle-bench-');
 const nginx = await startNginx(dir);
 try {

@@ -1,8 +1,10 @@
 import { execFileSync } from 'node:child_process';
 import * as fs from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
+import { prepareTestBed } from '../scripts/test-bed.ts';
 import { startResultsService } from '../test/doubles/results-service/service.ts';
 import { runStep } from '../test/doubles/runner/runner.ts';
+import { setup as build } from '../test/helpers/build.ts';
 import { DOUBLE_DIR } from '../test/helpers/cli.ts';
 import { ensureDebianImage } from '../test/helpers/debian-image.ts';
 import { median, round } from './measure.ts';
@@ -16,18 +18,26 @@ import { median, round } from './measure.ts';
 const ROUNDS = 3;
 const ROOT = join(import.meta.dirname, '..');
 
-const base = await ensureDebianImage();
+build();
+const bed = await prepareTestBed();
 const dir = await fs.mkdtemp('/var/tmp/claude-bottle-bench-');
 const cold: number[] = [];
 const warm: number[] = [];
 try {
+  if (!bed.docker) {
+    throw new Error(bed.reason);
+  }
+  Object.assign(process.env, bed.env);
+  const base = await ensureDebianImage();
   for (let index = 0; index < ROUNDS; index += 1) {
     const blobs = await fs.mkdtemp(join(dir, 'blobs-'));
     const results = await startResultsService({ dir: blobs });
     try {
-      cold.push(await step(`${index}`, 'none', results));
+      // The round is part of the image, so that its build is not cached.
+      const dockerfile = `FROM ${base}\nUSER root\nRUN echo ${process.pid}-${index} > /round\n`;
+      cold.push(await step(dockerfile, 'none', results));
       results.startRun();
-      warm.push(await step(`${index}`, 'inputs', results));
+      warm.push(await step(dockerfile, 'inputs', results));
     } finally {
       await results.close();
       await fs.rm(blobs, { recursive: true });
@@ -45,18 +55,17 @@ try {
   );
 } finally {
   await fs.rm(dir, { recursive: true, force: true });
+  await bed.stop();
 }
 
 async function step(
-  round: string,
+  dockerfile: string,
   expected: 'none' | 'inputs',
   results: Awaited<ReturnType<typeof startResultsService>>,
 ): Promise<number> {
   const job = await fs.mkdtemp(join(dir, 'job-'));
   const workspace = join(job, 'workspace');
   await fs.mkdir(workspace);
-  // The round is part of the image, so that its build is not cached.
-  const dockerfile = `FROM ${base}\nUSER root\nRUN echo ${process.pid}-${round} > /round\n`;
   await fs.writeFile(join(workspace, 'Dockerfile'), dockerfile);
   const before = performance.now();
   const { outcome, outputs, log } = await runStep({
