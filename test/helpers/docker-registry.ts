@@ -46,6 +46,8 @@ export interface DockerRegistryOptions {
   readonly delayMs?: (request: http.IncomingMessage) => number;
   /** A status that is the answer instead. */
   readonly fault?: (request: http.IncomingMessage) => number | undefined;
+  /** Whether it acknowledges the subject of a manifest as if it listed referrers, which it does not do. */
+  readonly acknowledgesSubject?: boolean;
 }
 
 /** Debian's docker-registry with a directory of its own, ended after the test. */
@@ -127,7 +129,8 @@ async function startRecorder(
     usesPerToken = Number.POSITIVE_INFINITY,
     delayMs = () => 0,
     fault = () => undefined,
-  }: Pick<DockerRegistryOptions, 'usesPerToken' | 'delayMs' | 'fault'> = {},
+    acknowledgesSubject = false,
+  }: Pick<DockerRegistryOptions, 'usesPerToken' | 'delayMs' | 'fault' | 'acknowledgesSubject'> = {},
 ): Promise<LoopbackServer> {
   const uses = new Map<string, number>();
   return await startServer(async (request, response) => {
@@ -145,7 +148,9 @@ async function startRecorder(
       return;
     }
     const onward = http.request({ host: '127.0.0.1', port, method, path: url, headers }, (answer) => {
-      response.writeHead(answer.statusCode ?? 502, answer.headers);
+      const isManifest = method === 'PUT' && /\/manifests\//.test(url ?? '');
+      const subject = acknowledgesSubject && isManifest && { 'oci-subject': `sha256:${'0'.repeat(64)}` };
+      response.writeHead(answer.statusCode ?? 502, { ...answer.headers, ...subject });
       answer.pipe(response);
     });
     onward.on('error', () => response.destroy());

@@ -329,6 +329,11 @@ function bundle(note = ''): Buffer {
 
 const REGISTRIES: ReadonlyArray<[string, boolean, () => Promise<LoopbackServer>]> = [
   ['without the referrers API', LACKS_REGISTRY, startDockerRegistry],
+  [
+    'that acknowledges a subject and lists no referrers',
+    LACKS_REGISTRY,
+    () => startDockerRegistry({ acknowledgesSubject: true }),
+  ],
   ['with the referrers API', LACKS_REFERRERS_REGISTRY, startReferrersRegistry],
 ];
 
