@@ -48,6 +48,8 @@ export interface GitObject {
 }
 
 export interface RepositoryOptions {
+  /** Before it was renamed or transferred: `owner/name`. */
+  readonly formerName?: string;
   readonly isPrivate?: boolean;
   readonly defaultBranch?: string;
 }
@@ -59,6 +61,7 @@ export class Repository {
   readonly name: string;
   readonly isPrivate: boolean;
   readonly defaultBranch: string;
+  readonly formerName: string | undefined;
   readonly tags = new Set<string>();
   /** What a published release may still be changed in: nothing, with the repository's setting of that name. */
   hasImmutableReleases = false;
@@ -70,7 +73,7 @@ export class Repository {
 
   constructor(
     fullName: string,
-    { isPrivate = false, defaultBranch = 'main' }: RepositoryOptions,
+    { isPrivate = false, defaultBranch = 'main', formerName }: RepositoryOptions,
     nextId: () => number,
   ) {
     const [owner = '', name = ''] = fullName.split('/');
@@ -79,6 +82,7 @@ export class Repository {
     this.name = name;
     this.isPrivate = isPrivate;
     this.defaultBranch = defaultBranch;
+    this.formerName = formerName;
     this.#nextId = nextId;
   }
 

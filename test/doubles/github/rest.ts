@@ -42,9 +42,18 @@ export function readQuestion(
   if (authorization !== undefined && token === undefined) {
     return json({ message: 'Bad credentials', status: '401' }, 401);
   }
-  const [root, owner, name, ...path] = segmentsOf(url);
-  const repository = repositories.find(({ fullName }) => fullName === `${owner}/${name}`);
-  if (root !== 'repos' || repository === undefined) {
+  const [root, ...segments] = segmentsOf(url);
+  const path = segments.slice(root === 'repositories' ? 1 : 2);
+  const name = segments.slice(0, -path.length || undefined).join('/');
+  const repository = repositories.find(
+    ({ id, fullName }) => name === (root === 'repositories' ? String(id) : fullName),
+  );
+  const moved = repositories.find(({ formerName }) => formerName === name);
+  if (root === 'repos' && repository === undefined && moved !== undefined) {
+    const place = new URL(`/${['repositories', moved.id, ...path].join('/')}${url.search}`, url);
+    return json({ message: 'Moved Permanently', url: place.href }, 301, { location: place.href });
+  }
+  if (!['repos', 'repositories'].includes(root ?? '') || repository === undefined) {
     return NOT_FOUND;
   }
   if (token?.ssoPage !== undefined) {
