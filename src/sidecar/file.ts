@@ -78,7 +78,13 @@ export async function readBundle(path: string): Promise<Buffer | undefined> {
     if (hasErrno(error, 'ENOENT')) {
       return undefined;
     }
-    throw fileError(`cannot read ${bundlePathOf(path)}`, error);
+    throw hasErrno(error, 'EINVAL', 'EFBIG')
+      ? new BottleError(
+          'sidecar-damaged',
+          `${bundlePathOf(path)} is not a regular file of at most ${MAX_BUNDLE_BYTES} bytes`,
+          { hint: 'remove it, and the sidecar counts as one that is not signed' },
+        )
+      : fileError(`cannot read ${bundlePathOf(path)}`, error);
   }
 }
 

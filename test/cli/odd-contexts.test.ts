@@ -47,6 +47,27 @@ test('a lock file that is a link to an endless device is not read', async () => 
   });
 });
 
+test.each<[string, string, number[]]>([
+  ['record', '.json', [65, 0]],
+  ['signature', '.sigstore.json', [65, 65]],
+  ['frame index', '.frames', [0, 0]],
+])('a %s beside a sidecar that is a link to an endless device is not read', async (_, suffix, exits) => {
+  const checkout = await sampleCheckout();
+  const { path } = await publishFile(checkout);
+  await fs.rm(path + suffix, { force: true });
+  await fs.symlink('/dev/zero', path + suffix);
+  const env = { HOME: await tempDir(), GH_TOKEN: '', GITHUB_TOKEN: '' };
+  const place = ['--context', checkout.dir];
+  const fetch = ['fetch', ...place, '--platform', 'linux/amd64', '--from', `file:${path}`, '--no-bind'];
+  for (const [index, args] of [fetch, ['verify', ...place, path]].entries()) {
+    const { exitCode, stderr } = await runCli(args, env);
+    expect(exitCode, stderr).toBe(exits[index]);
+    if (exitCode !== 0) {
+      expect(stderr).toContain(`${path}${suffix} is not a regular file of at most`);
+    }
+  }
+});
+
 test.each([
   ['key', '--context', LONG],
   ['key', '--file', LONG],
