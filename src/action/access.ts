@@ -1,7 +1,7 @@
 import * as z from 'zod/mini';
 import { BottleError } from '../errors.ts';
-import type { ReleasePlace } from '../publish/github-release.ts';
 import { publishError } from '../publish/oci-registry.ts';
+import type { ReleasePlace } from '../publish/release-api.ts';
 import { apiRequest, repositoryPath, sendApi } from '../remote/github.ts';
 import type { Credential } from '../remote/http.ts';
 import { HttpError } from '../remote/http-error.ts';

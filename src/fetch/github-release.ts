@@ -4,8 +4,7 @@ import { BottleError } from '../errors.ts';
 import type { PackRecord } from '../identity/pack-record.ts';
 import { BUNDLE_SUFFIX, FRAMES_SUFFIX, publishedName } from '../identity/published-name.ts';
 import { shownText } from '../identity/shown-text.ts';
-import { apiRequest, readApi, repositoryPath } from '../remote/github.ts';
-import type { HttpRequest } from '../remote/http.ts';
+import { assetRequest, readApi, repositoryPath } from '../remote/github.ts';
 import { unlessMissing } from '../remote/http-error.ts';
 import { redacted } from '../remote/url.ts';
 import { MAX_RECORD_BYTES } from '../sidecar/file.ts';
@@ -155,7 +154,7 @@ async function offerOfApi(
   );
   return {
     record,
-    content: remoteFile(tools.http, assetRequest(repository, asset, tools), {
+    content: remoteFile(tools.http, assetRequest(tools.github, repository, asset.id), {
       sha256,
       sizeBytes,
     }),
@@ -164,14 +163,14 @@ async function offerOfApi(
       const bundle = release?.assets.find((each) => each.name === name + BUNDLE_SUFFIX);
       return bundle === undefined
         ? []
-        : await readBundles(tools.http, assetRequest(repository, bundle, tools));
+        : await readBundles(tools.http, assetRequest(tools.github, repository, bundle.id));
     },
     frameIndex: async (maxBytes) => {
       const index = release?.assets.find((each) => each.name === name + FRAMES_SUFFIX);
       if (index === undefined) {
         throw new BottleError('not-found', `release ${tag} has no ${name}${FRAMES_SUFFIX}`);
       }
-      return (await tools.http.read(assetRequest(repository, index, tools), maxBytes)).bytes;
+      return (await tools.http.read(assetRequest(tools.github, repository, index.id), maxBytes)).bytes;
     },
   };
 }
@@ -184,14 +183,11 @@ async function findRelease(repository: string, tag: string | undefined, { http, 
 }
 
 async function readRecordAsset(repository: string, asset: Asset, tools: SourceTools): Promise<PackRecord> {
-  const { bytes, answer } = await tools.http.read(assetRequest(repository, asset, tools), MAX_RECORD_BYTES);
+  const { bytes, answer } = await tools.http.read(
+    assetRequest(tools.github, repository, asset.id),
+    MAX_RECORD_BYTES,
+  );
   return parseRecord(bytes, redacted(answer.url));
-}
-
-/** https://docs.github.com/rest/releases/assets#get-a-release-asset */
-function assetRequest(repository: string, { id }: Asset, { github }: SourceTools): HttpRequest {
-  const request = apiRequest(github, `repos/${repositoryPath(repository, 'releases', 'assets', String(id))}`);
-  return { ...request, headers: { ...request.headers, accept: 'application/octet-stream' } };
 }
 
 function requireSame(what: string, found: string | number, expected: string | number): void {

@@ -1,15 +1,13 @@
-import { createHash, hash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import * as fs from 'node:fs/promises';
 import { Readable } from 'node:stream';
-import * as z from 'zod/mini';
 import { BottleError, fileError } from '../errors.ts';
 import type { PackRecord } from '../identity/pack-record.ts';
 import type { GuestPlatform } from '../identity/platform.ts';
-import { shownText } from '../identity/shown-text.ts';
 import type { OnProgress } from '../progress.ts';
-import { apiRequest, type GitHubSite, repositoryPath, sendApi, uploadRequest } from '../remote/github.ts';
-import type { HttpClient, HttpRequest } from '../remote/http.ts';
-import { bodyError, HttpError, unlessMissing } from '../remote/http-error.ts';
+import { assetRequest, sendApi, uploadRequest } from '../remote/github.ts';
+import type { HttpRequest } from '../remote/http.ts';
+import { unlessMissing } from '../remote/http-error.ts';
 import {
   bundlePathOf,
   changedSidecar,
@@ -22,7 +20,21 @@ import {
 } from '../sidecar/file.ts';
 import {
   type Asset,
+  askReleases,
   assetSchema,
+  changeReleases,
+  deleteAsset,
+  deleteFromReleases,
+  digestOfContent,
+  listAssets,
+  listReleases,
+  type Release,
+  type ReleasePlace,
+  releaseError,
+  releaseSchema,
+  requireTagAt,
+} from './release-api.ts';
+import {
   findLeftovers,
   findMissingPlatforms,
   findStale,
@@ -35,27 +47,12 @@ import {
 const ASSET_LIMIT_BYTES = 2 ** 31;
 /** Sums and records. */
 const MAX_TEXT_BYTES = 1024 * 1024;
-/** With the assets of each release in it, a page of more could get too large. */
-const RELEASES_PER_PAGE = 30;
-const ASSETS_PER_PAGE = 100;
-/** GitHub gives out no more than 10 000 entries of a list. */
-const MAX_PAGES = 100;
 /** What GitHub has not kept whole is sent once more. */
 const MAX_ROUNDS = 2;
 
 export interface ReleaseSidecar extends PackedSidecar {
   /** The asset's name (`publishedName`), where `fetch` looks for it. */
   readonly name: string;
-}
-
-export interface ReleasePlace {
-  readonly http: HttpClient;
-  readonly github: GitHubSite;
-  /** `owner/name` */
-  readonly repository: string;
-  readonly tag: string;
-  /** The commit that the sidecars were packed from; the tag must be there. */
-  readonly commit: string;
 }
 
 export interface ReleaseOptions extends ReleasePlace {
@@ -74,19 +71,6 @@ export interface ReleaseResult {
   /** What a draft is still without: of the expected platforms, and of those that somebody has begun to bring. */
   readonly missingPlatforms: readonly GuestPlatform[];
 }
-
-const objectSchema = z.object({ object: z.object({ type: z.string(), sha: shownText }) });
-const releaseSchema = z.object({
-  id: z.int(),
-  tag_name: z.string(),
-  draft: z.boolean(),
-  /** Absent on older servers. */
-  immutable: z.optional(z.boolean()),
-  upload_url: z.string(),
-  html_url: shownText,
-});
-
-type Release = z.infer<typeof releaseSchema>;
 
 interface LocalAsset {
   readonly name: string;
@@ -121,37 +105,6 @@ export async function publishRelease(options: ReleaseOptions): Promise<ReleaseRe
     return { url: release.html_url, isDraft: release.draft, missingPlatforms };
   } catch (error) {
     throw releaseError(error, options);
-  }
-}
-
-/**
- * To be asked also before the long work of building and packing.
- * @throws BottleError `not-found` without such a tag, `not-trusted` when it is on another commit
- */
-export async function requireTagAt({ tag, commit, ...place }: ReleasePlace): Promise<void> {
-  const { http, github, repository } = place;
-  const ask = async (...path: readonly string[]) =>
-    await http.retry(() =>
-      sendApi(http, github, apiRequest(github, pathOf(repository, 'git', ...path)), objectSchema),
-    );
-  let object = (await unlessMissing(ask('ref', 'tags', tag)))?.object;
-  // An annotated tag is an object of its own, and may even point at another one.
-  while (object?.type === 'tag') {
-    object = (await ask('tags', object.sha)).object;
-  }
-  if (object === undefined) {
-    throw new BottleError('not-found', `${repository} has no tag ${tag}`, {
-      hint: 'push the tag first; what is private looks like missing to a token that may not read it',
-    });
-  }
-  if (object.sha !== commit) {
-    throw new BottleError(
-      'not-trusted',
-      `the tag ${tag} is on commit ${object.sha}, and the sidecars were packed from ${commit}`,
-      {
-        hint: 'run the workflow for the tag (on: push: tags, or on: release), or name the tag of this commit',
-      },
-    );
   }
 }
 
@@ -222,9 +175,8 @@ async function openRelease(options: ReleaseOptions): Promise<Release> {
   return created;
 }
 
-/** Drafts are in the list only: asked for by its tag, GitHub does not know them. */
 async function findDraft(options: ReleaseOptions): Promise<Release | undefined> {
-  const releases = await listPages(options, [], releaseSchema, RELEASES_PER_PAGE);
+  const releases = await listReleases(options);
   const drafts = releases.filter(({ draft, tag_name }) => draft && tag_name === options.tag);
   return drafts.sort((a, b) => a.id - b.id)[0];
 }
@@ -273,13 +225,13 @@ async function isDraftStill({ id }: Release, options: ReleaseOptions): Promise<b
 }
 
 async function readContents(release: Release, options: ReleaseOptions): Promise<ReleaseContents> {
-  const { http } = options;
+  const { http, github, repository } = options;
   const assets = await http.retry(() => listAssets(release, options));
   const texts = new Map<string, Buffer>();
   for (const { id, name, state, size } of assets) {
     if (isText(name) && state === 'uploaded' && size <= MAX_TEXT_BYTES) {
       // Another job can have replaced it since.
-      const answer = await unlessMissing(http.read(contentRequest(id, options), MAX_TEXT_BYTES));
+      const answer = await unlessMissing(http.read(assetRequest(github, repository, id), MAX_TEXT_BYTES));
       if (answer !== undefined) {
         texts.set(name, answer.bytes);
       }
@@ -399,26 +351,6 @@ async function isSame(
   );
 }
 
-/** Where the server does not tell it. */
-async function digestOfContent({ id }: Asset, options: ReleaseOptions): Promise<string> {
-  const { body, url } = await options.http.send(contentRequest(id, options));
-  const sha256 = createHash('sha256');
-  try {
-    for await (const chunk of body) {
-      sha256.update(chunk);
-    }
-  } catch (error) {
-    throw bodyError(error, url);
-  }
-  return `sha256:${sha256.digest('hex')}`;
-}
-
-/** https://docs.github.com/rest/releases/assets#get-a-release-asset */
-function contentRequest(id: number, { github, repository }: ReleaseOptions): HttpRequest {
-  const request = apiRequest(github, pathOf(repository, 'releases', 'assets', String(id)));
-  return { ...request, headers: { ...request.headers, accept: 'application/octet-stream' } };
-}
-
 /** Takes away what nobody vouches for, once all platforms are there; before that, names those that are not. */
 async function completeDraft(draft: Release, options: ReleaseOptions): Promise<GuestPlatform[]> {
   const contents = await readContents(draft, options);
@@ -444,96 +376,4 @@ async function publishDraft(draft: Release, options: ReleaseOptions): Promise<Re
       ? await changeReleases(options, 'PATCH', [String(draft.id)], content, releaseSchema)
       : release;
   });
-}
-
-async function listAssets({ id }: Release, options: ReleaseOptions): Promise<Asset[]> {
-  return await listPages(options, [String(id), 'assets'], assetSchema, ASSETS_PER_PAGE);
-}
-
-async function deleteAsset({ id }: Asset, options: ReleaseOptions): Promise<void> {
-  await deleteFromReleases(['assets', String(id)], options);
-}
-
-/** What is gone already is fine. */
-async function deleteFromReleases(path: readonly string[], options: ReleaseOptions): Promise<void> {
-  await unlessMissing(changeReleases(options, 'DELETE', path, undefined, z.undefined()));
-}
-
-async function listPages<T>(
-  options: ReleaseOptions,
-  path: readonly string[],
-  schema: z.ZodMiniType<T>,
-  perPage: number,
-): Promise<T[]> {
-  const all: T[] = [];
-  for (let page = 1; page <= MAX_PAGES; page += 1) {
-    const query = `?per_page=${perPage}&page=${page}`;
-    const entries = await askReleases(options, path, z.array(schema), query);
-    all.push(...entries);
-    if (entries.length < perPage) {
-      break;
-    }
-  }
-  return all;
-}
-
-async function askReleases<T>(
-  { http, github, repository }: ReleasePlace,
-  path: readonly string[],
-  schema: z.ZodMiniType<T>,
-  query = '',
-): Promise<T> {
-  const request = apiRequest(github, pathOf(repository, 'releases', ...path) + query);
-  return await sendApi(http, github, request, schema);
-}
-
-async function changeReleases<T>(
-  { http, github, repository }: ReleasePlace,
-  method: 'POST' | 'PATCH' | 'DELETE',
-  path: readonly string[],
-  content: unknown,
-  schema: z.ZodMiniType<T>,
-): Promise<T> {
-  const request: HttpRequest = {
-    ...apiRequest(github, pathOf(repository, 'releases', ...path)),
-    method,
-    ...(content !== undefined && { body: Buffer.from(JSON.stringify(content)) }),
-    expected: [200, 201, 204],
-  };
-  return await sendApi(http, github, request, schema);
-}
-
-function pathOf(repository: string, ...path: readonly string[]): string {
-  return `repos/${repositoryPath(repository, ...path)}`;
-}
-
-/** What GitHub's answers mean to somebody who publishes. */
-function releaseError(error: unknown, { repository, tag }: ReleaseOptions): unknown {
-  if (!(error instanceof HttpError)) {
-    return error;
-  }
-  const { status, body } = error;
-  if (/secondary rate limit/i.test(body)) {
-    return new BottleError('try-later', `GitHub asks for fewer requests: ${error.message}`, {
-      hint: 'wait some minutes, then run the job again; it goes on where it has stopped',
-      cause: error,
-    });
-  }
-  if (status === 404 || (status === 403 && /not accessible by/i.test(body))) {
-    return new BottleError('authentication', `this job cannot write releases of ${repository}`, {
-      hint: 'add permissions: contents: write to the job',
-      permission: 'contents: write',
-      cause: error,
-    });
-  }
-  if (status === 422) {
-    const hint = /immutable/i.test(body)
-      ? 'an immutable release, and the name of its tag, can never be changed or used again: make a new tag'
-      : 'look at the release on GitHub, and run the job again';
-    return new BottleError('upload-failed', `GitHub refuses the release ${tag}: ${error.message}`, {
-      hint,
-      cause: error,
-    });
-  }
-  return error;
 }

@@ -1,22 +1,9 @@
 import { hash } from 'node:crypto';
-import * as z from 'zod/mini';
 import type { InputsKey } from '../identity/inputs-key.ts';
 import { isSameRepository, type PackRecord, readableRecord } from '../identity/pack-record.ts';
 import { GUEST_PLATFORMS, type GuestPlatform } from '../identity/platform.ts';
 import { PUBLISHED_FILE, publishedName } from '../identity/published-name.ts';
-import { shownText } from '../identity/shown-text.ts';
-
-export const assetSchema = z.object({
-  id: z.int(),
-  name: z.string(),
-  /** `starter` while it is being uploaded, and for ever when the upload broke off. */
-  state: z.string(),
-  size: z.int(),
-  /** None on older servers. */
-  digest: z.nullish(shownText),
-});
-
-export type Asset = z.infer<typeof assetSchema>;
+import type { Asset } from './release-api.ts';
 
 /** What a release has, and what its sums and records say. */
 export interface ReleaseContents {
@@ -26,7 +13,7 @@ export interface ReleaseContents {
 }
 
 /** What the sidecars of a release must have been packed from. */
-export interface Origin {
+export interface PackedFrom {
   /** `owner/name` */
   readonly repository: string;
   readonly commit: string;
@@ -46,7 +33,7 @@ export function isText(name: string): boolean {
  * name them. A sidecar without a record is not told from one that another job has half brought, so it is none of these. The records
  * are last: when the removal breaks off, they still say what is to go.
  */
-export function findStale({ assets, texts }: ReleaseContents, { repository, commit }: Origin): Asset[] {
+export function findStale({ assets, texts }: ReleaseContents, { repository, commit }: PackedFrom): Asset[] {
   const isStale = (name: string) => {
     const source = recordOf(sidecarOf(name), texts)?.source;
     return (
@@ -62,7 +49,7 @@ export function findStale({ assets, texts }: ReleaseContents, { repository, comm
 export function findMissingPlatforms(
   contents: ReleaseContents,
   expected: readonly GuestPlatform[],
-  origin: Origin,
+  origin: PackedFrom,
 ): GuestPlatform[] {
   return GUEST_PLATFORMS.filter((platform) => {
     const isExpected =
@@ -77,7 +64,7 @@ function isOf(platform: GuestPlatform, name: string): boolean {
 }
 
 /** All that the sums name is there, and of each sidecar a record that is of this origin. */
-function isWhole(platform: GuestPlatform, { assets, texts }: ReleaseContents, origin: Origin): boolean {
+function isWhole(platform: GuestPlatform, { assets, texts }: ReleaseContents, origin: PackedFrom): boolean {
   const sums = sumsOf(sumsName(platform), texts);
   const uploaded = assets.filter(({ state }) => state === 'uploaded');
   const digests = new Map(uploaded.map(({ name, digest }) => [name, digest ?? undefined]));
@@ -97,7 +84,7 @@ function isVouchedFor(
   sidecar: string | undefined,
   sums: ReadonlyMap<string, string>,
   texts: ReleaseContents['texts'],
-  { repository, commit }: Origin,
+  { repository, commit }: PackedFrom,
 ): boolean {
   const record = recordOf(sidecar, texts);
   return (

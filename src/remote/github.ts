@@ -157,6 +157,16 @@ export function apiRequest({ apiUrl, credential }: GitHubSite, path: string): Ht
 }
 
 /**
+ * The content of an asset of a release.
+ * https://docs.github.com/rest/releases/assets#get-a-release-asset
+ */
+export function assetRequest(site: GitHubSite, repository: string, id: number): HttpRequest {
+  const path = repositoryPath(repository, 'releases', 'assets', String(id));
+  const request = apiRequest(site, `repos/${path}`);
+  return { ...request, headers: { ...request.headers, accept: 'application/octet-stream' } };
+}
+
+/**
  * An asset for a release, without its body. The address comes with the release, and is no secret's destination unless
  * it is this GitHub's own.
  * https://docs.github.com/rest/releases/assets#upload-a-release-asset

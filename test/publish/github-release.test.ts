@@ -5,7 +5,7 @@ import * as fs from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { releaseSource } from '../../src/fetch/github-release.ts';
-import { requireTagAt } from '../../src/publish/github-release.ts';
+import { requireTagAt } from '../../src/publish/release-api.ts';
 import { githubSite } from '../../src/remote/github.ts';
 import { HttpClient } from '../../src/remote/http.ts';
 import { bytesOf, KEY } from '../fetch/published.ts';
