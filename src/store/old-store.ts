@@ -45,7 +45,7 @@ export async function takeOverOldStore(store: Store): Promise<void> {
   });
   if (count > 0) {
     store.warn(
-      `${store.dir} is from version 0.1, so the origin of its ${count} sidecars is unknown: ` +
+      `${store.dir} is from version 0.1, so the origin of its ${count} sidecar${count === 1 ? '' : 's'} is unknown: ` +
         'claude-bottle fetch verifies the one of a checkout, claude-bottle bind --adopt takes it as it is',
     );
   }
