@@ -35,7 +35,7 @@ export async function runExec(
     process.env.CLAUDE_BOTTLE_IMAGE = options.image;
   }
   try {
-    await fetchAndBind(options, output, signal);
+    await fetchAndBind({ ...options, isStarted: true }, output, signal);
   } catch (error) {
     if (!(error instanceof BottleError) || !GOES_ON.includes(error.exitCode)) {
       throw error;

@@ -26,6 +26,8 @@ import { trustOf } from './trust-options.ts';
 export interface FetchCommandOptions extends FetchOptions {
   /** Further arguments for the docker build that binds. */
   readonly extraArgs?: readonly string[];
+  /** What is bound is started at once. */
+  readonly isStarted?: boolean;
 }
 
 export interface FetchedAndBound {
@@ -170,6 +172,7 @@ export async function fetchAndBind(
           stored,
           origin: originOfCheckout(wanted.serverUrl, wanted.repository),
           required: trust.provenance === 'required',
+          isStarted: options.isStarted,
           build: { ...options, image, buildArgs: options.buildArg },
           platform,
           prove: options.prove ?? false,

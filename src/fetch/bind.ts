@@ -3,12 +3,12 @@ import { engineFacts } from '../docker/command.ts';
 import { guestPlatformOf, type Image, runtimeConfig } from '../docker/image.ts';
 import { BottleError } from '../errors.ts';
 import { type Id16, type ImageId, id16 } from '../identity/image-id.ts';
-import { describeOrigin, isSameOrigin, type Origin } from '../identity/origin.ts';
+import { describeOrigin, type Origin } from '../identity/origin.ts';
 import { type PackRecord, runtimeConfigSha256 } from '../identity/pack-record.ts';
 import type { GuestPlatform } from '../identity/platform.ts';
 import type { OnProgress } from '../progress.ts';
 import { knowsSigner } from '../store/by-key.ts';
-import { bindName, ownerOfName } from '../store/name.ts';
+import { bindName, otherOwners } from '../store/name.ts';
 import type { StoredSidecar } from '../store/read.ts';
 import type { Store } from '../store/store.ts';
 
@@ -26,6 +26,8 @@ export interface BindOptions {
   readonly origin: Origin;
   /** Whether it is an error that a sidecar of another origin keeps the name; it is one if the origin signs. */
   readonly required?: boolean | undefined;
+  /** What has the name is started at once, so that it must not be a sidecar of another origin. */
+  readonly isStarted?: boolean | undefined;
   readonly signal: AbortSignal;
   readonly onProgress: OnProgress;
 }
@@ -67,20 +69,22 @@ export async function bindSidecar(options: BindOptions): Promise<BindResult> {
 }
 
 /**
- * For a checkout that did not fetch anything: builds the image and looks at what claude-bottle would find for it.
- * @throws BottleError `not-trusted` when that is a sidecar of another origin although the checkout's own one signs
+ * For a checkout that did not fetch anything, and whose image is started now: builds the image, and looks at what
+ * claude-bottle would find for it.
+ * @throws BottleError `not-trusted` when that is a sidecar of another origin
  */
 export async function requireNotAnothers(
-  options: Omit<BindOptions, 'stored' | 'prove' | 'replace'>,
+  options: Omit<BindOptions, 'stored' | 'prove' | 'replace' | 'required' | 'isStarted'>,
 ): Promise<void> {
   const { store, origin } = options;
-  if (!(await knowsSigner(store.layout, origin))) {
+  const owners = await otherOwners(store, origin);
+  if (owners.size === 0) {
     return;
   }
   const image = await buildAsClaudeBottle(options);
-  const owner = await ownerOfName(store, id16(image.id), origin);
-  if (owner !== undefined && !isSameOrigin(owner, origin)) {
-    await requireMayStay(store.pathFor(id16(image.id)), owner, options);
+  const owner = owners.get(id16(image.id));
+  if (owner !== undefined) {
+    throw anothersName(store.pathFor(id16(image.id)), owner, PACK_HINT);
   }
 }
 
@@ -88,19 +92,30 @@ export async function requireNotAnothers(
 async function requireMayStay(
   path: string,
   kept: Origin,
-  { store, origin, required = false }: Pick<BindOptions, 'store' | 'origin' | 'required'>,
+  {
+    store,
+    origin,
+    required = false,
+    isStarted = false,
+  }: Pick<BindOptions, 'store' | 'origin' | 'required' | 'isStarted'>,
 ): Promise<void> {
-  if (required || (kept.kind !== 'here' && (await knowsSigner(store.layout, origin)))) {
-    throw new BottleError(
-      'not-trusted',
-      `${path} is a good sidecar, but of another origin (${describeOrigin(kept)}), and it stays`,
-      { hint: REPLACE_HINT },
-    );
+  const isAnothers = kept.kind !== 'here';
+  if (required || (isAnothers && (isStarted || (await knowsSigner(store.layout, origin))))) {
+    throw anothersName(path, kept, REPLACE_HINT);
   }
+}
+
+function anothersName(path: string, owner: Origin, hint: string): BottleError {
+  return new BottleError(
+    'not-trusted',
+    `${path} is a good sidecar, but of another origin (${describeOrigin(owner)}), and it stays`,
+    { hint },
+  );
 }
 
 /** What to do when a sidecar of another origin has the name. */
 export const REPLACE_HINT = 'to take its name: claude-bottle bind --replace';
+const PACK_HINT = 'to give the name to a sidecar of your own: claude-bottle pack';
 
 type BuildAndSignal = Pick<BindOptions, 'build' | 'platform' | 'signal' | 'onProgress'>;
 

@@ -175,15 +175,12 @@ function originOfName(content: Content | undefined, stat: Stats | undefined, id:
   return origin.kind === 'unknown' && isOurs ? ours : origin;
 }
 
-/** Whose sidecar has a name, without reading the file; undefined when nothing has it. */
-export async function ownerOfName({ layout }: Store, id: Id16, ours: Origin): Promise<Origin | undefined> {
-  for (const { content, names } of await listStore(layout)) {
-    const name = names.find((each) => each.id16 === id);
-    if (name !== undefined) {
-      return originOfName(content, name.stat, id, ours);
-    }
-  }
-  return undefined;
+/** The names that sidecars of other origins have, and whose they are; no file is read. */
+export async function otherOwners({ layout }: Store, ours: Origin): Promise<Map<Id16, Origin>> {
+  const owners = (await listStore(layout)).flatMap(({ content, names }) =>
+    names.map(({ id16: id, stat }) => [id, originOfName(content, stat, id, ours)] as const),
+  );
+  return new Map(owners.filter(([, owner]) => owner.kind !== 'here' && !isSameOrigin(owner, ours)));
 }
 
 export type NewName = Pick<GivenName, 'origin' | 'proof'> & { readonly imageId: ImageId };
