@@ -11,7 +11,7 @@ import { TarError, type TarPart } from '../tar/read.ts';
 import { createdTime, describeImage, exportImage, type FlatImage, type FlatLayer } from './flatten.ts';
 import {
   filesIn,
-  lossWarnings,
+  layerWarnings,
   type PackedSidecar,
   type PackSubject,
   packRecord,
@@ -63,7 +63,7 @@ export async function packDirect(options: DirectOptions): Promise<PackedSidecar>
     onProgress({ type: 'done', stage: 'pack', sizeBytes: written.sizeBytes, detail: filesIn(exported) });
     const expected = { platform, configDigest: flat.configDigest, layerDigest: layer.digest };
     const { frames, hashed } = written;
-    for (const message of lossWarnings(exported.findings, 'direct')) {
+    for (const message of layerWarnings(exported.findings, 'direct')) {
       onProgress({ type: 'warning', message });
     }
     const report = await verifySidecar(path, expected, { signal, hashed });

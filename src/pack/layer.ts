@@ -4,6 +4,8 @@ import { changedHeader } from '../tar/write.ts';
 import { type EngineTraces, isTracked, type OwnEntry, type OwnPaths } from './own-paths.ts';
 
 const CAPABILITY_KEY = 'SCHILY.xattr.security.capability';
+/** How GNU tar, BSD tar and Go write extended attributes and access control lists. */
+const ATTRIBUTE_KEY = /^(?:SCHILY\.(?:xattr|acl)|LIBARCHIVE\.xattr)\.(?<name>.+)$/;
 const MAX_EXAMPLES = 5;
 
 /** Paths of one kind: how many there are, and the first few. */
@@ -17,6 +19,8 @@ export interface LayerFindings {
   /** Files, directories and so on that a file system needs an inode for. */
   readonly inodes: number;
   readonly capabilities: Found;
+  /** Extended attributes and access control lists, which no sidecar has. */
+  readonly attributes: Found;
   /** Devices and FIFOs. */
   readonly specialFiles: Found;
   /** Links that smolvm would refuse, with what they say now. */
@@ -31,6 +35,7 @@ export class LayerFilter {
   readonly findings = {
     inodes: 0,
     capabilities: found(),
+    attributes: found(),
     specialFiles: found(),
     changedLinks: found(),
   } satisfies LayerFindings;
@@ -87,9 +92,7 @@ export class LayerFilter {
     if (type !== 'hardlink') {
       this.findings.inodes += 1;
     }
-    if (entry.pax.has(CAPABILITY_KEY)) {
-      add(this.findings.capabilities, path);
-    }
+    this.#noteAttributes(entry);
     if (['fifo', 'character-device', 'block-device'].includes(type)) {
       add(this.findings.specialFiles, path);
     }
@@ -111,6 +114,17 @@ export class LayerFilter {
       };
     }
     return { kind: 'header', entry, raw };
+  }
+
+  #noteAttributes({ path, pax }: TarEntry): void {
+    for (const key of pax.keys()) {
+      const name = ATTRIBUTE_KEY.exec(key)?.groups?.name;
+      if (key === CAPABILITY_KEY) {
+        add(this.findings.capabilities, path);
+      } else if (name !== undefined) {
+        add(this.findings.attributes, `${path} (${name})`);
+      }
+    }
   }
 }
 

@@ -87,6 +87,10 @@ export function imageSeconds(image: Image): number {
 
 /** Reads what an image itself has at the tracked paths, from all its layers. */
 export async function readOwnPaths(image: Image, signal: AbortSignal): Promise<OwnPaths> {
+  // Docker refuses to save it: "empty export".
+  if (image.layers.length === 0) {
+    return new Map();
+  }
   const archive = new ImageArchive();
   await saveImage(image.id, async (tar) => await archive.read(tar), { signal });
   return archive.merged();

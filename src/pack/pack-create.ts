@@ -20,8 +20,8 @@ const GIB = 1024 ** 3;
 export const DEFAULT_STORAGE_GIB = 20;
 /** The layer as it comes, unpacked, and some room for the guest itself. */
 const STORAGE_FACTOR = 3;
-/** A smolvm disk is made from an ext4 of 512 MiB with 32,768 inodes, and grows in that proportion. */
-const INODES_PER_GIB = 65_536;
+/** A smolvm disk is made from an ext4 of 512 MiB with 32,768 inodes, which the guest grows with resize2fs. */
+export const INODES_PER_GIB = 65_536;
 const MAX_START_LOG_BYTES = 16 * 1024;
 
 /** What the guest has to hold. */
@@ -61,7 +61,12 @@ export function packCreateArgs(smolvm: Smolvm, options: PackCreateOptions): stri
 /** The size of the builder VM's disk that a layer needs. */
 export function storageGib({ sizeBytes, inodes }: LayerSize): number {
   const forBytes = Math.ceil((STORAGE_FACTOR * sizeBytes) / GIB) + 1;
-  return Math.max(DEFAULT_STORAGE_GIB, forBytes, Math.ceil(inodes / INODES_PER_GIB) + 1);
+  return Math.max(DEFAULT_STORAGE_GIB, forBytes, gibForInodes(inodes));
+}
+
+/** With some room for the guest itself. */
+export function gibForInodes(inodes: number): number {
+  return Math.ceil(inodes / INODES_PER_GIB) + 1;
 }
 
 /** A sentence when the disk of this smolvm's builder VM may be too small for the layer. */

@@ -19,7 +19,15 @@ import { removeNotedTags, type Served, withContainerHop } from './container-hop.
 import { createdTime, type FlatImage, type FlatLayer, type Flattened, flattenImage } from './flatten.ts';
 import { withEmbeddedHop } from './hop.ts';
 import type { Found, LayerFindings } from './layer.ts';
-import { type LayerSize, packCreate, reapPackCreate, storageWarning } from './pack-create.ts';
+import {
+  DEFAULT_STORAGE_GIB,
+  gibForInodes,
+  INODES_PER_GIB,
+  type LayerSize,
+  packCreate,
+  reapPackCreate,
+  storageWarning,
+} from './pack-create.ts';
 import { sweepContainers } from './registry-container.ts';
 import type { Smolvm } from './smolvm.ts';
 
@@ -28,6 +36,8 @@ import type { Smolvm } from './smolvm.ts';
  * builder VM's disk, the staged copy, the compressed assets twice.
  */
 const PACK_SPACE_FACTOR = 3;
+/** More than a disk of 2 GiB has. */
+const MANY_INODES = 2 * INODES_PER_GIB;
 
 export type Hop =
   | { readonly kind: 'embedded' }
@@ -154,7 +164,7 @@ async function flatten(options: PackOptions, scratch: string): Promise<Flattened
   });
   const { flat, findings } = flattened;
   onProgress({ type: 'done', stage: 'flatten', sizeBytes: flat.layer.sizeBytes, detail: filesIn(flattened) });
-  for (const message of lossWarnings(findings, 'smolvm')) {
+  for (const message of layerWarnings(findings, 'smolvm')) {
     onProgress({ type: 'warning', message });
   }
   return flattened;
@@ -166,14 +176,20 @@ export function filesIn({ findings, leftOut }: Omit<Flattened, 'flat'>): string 
   return `${findings.inodes.toLocaleString('en')} files${without}`;
 }
 
-/** What `smolvm pack create` does not keep, or what no machine gets, in every tested version. */
-export function lossWarnings(
-  { capabilities, specialFiles, changedLinks }: LayerFindings,
+/** What `smolvm pack create` does not keep, or what no machine gets, in every tested version, and what a machine needs. */
+export function layerWarnings(
+  { inodes, capabilities, attributes, specialFiles, changedLinks }: LayerFindings,
   packer: 'smolvm' | 'direct',
 ): string[] {
   const listed = ({ count, examples }: Found) =>
     `${examples.join(', ')}${count > examples.length ? ` and ${count - examples.length} more` : ''}`;
   return [
+    ...inodeWarning(inodes),
+    ...(attributes.count > 0
+      ? [
+          `a sidecar has no extended attributes and no access control lists: ${listed(attributes)} will be missing`,
+        ]
+      : []),
     ...(capabilities.count > 0 ? [`smolvm does not keep file capabilities: ${listed(capabilities)}`] : []),
     ...(specialFiles.count > 0 && packer === 'smolvm'
       ? [`smolvm turns devices and FIFOs into empty files: ${listed(specialFiles)}`]
@@ -183,6 +199,20 @@ export function lossWarnings(
           `smolvm refuses links that lead above the root or are the root: changed to the same place inside it: ${listed(changedLinks)}`,
         ]
       : []),
+  ];
+}
+
+/** Somebody who looks at the size of an image chooses a disk that has too few inodes for so many files. */
+function inodeWarning(inodes: number): string[] {
+  if (inodes <= MANY_INODES) {
+    return [];
+  }
+  const [files, perGib, usual] = [inodes, INODES_PER_GIB, DEFAULT_STORAGE_GIB * INODES_PER_GIB].map((count) =>
+    count.toLocaleString('en'),
+  );
+  return [
+    `the image has ${files} files: a guest that unpacks them needs a disk of ${gibForInodes(inodes)} GiB or more, ` +
+      `because smolvm's disks have ${perGib} inodes for each GiB (${usual} with the default of ${DEFAULT_STORAGE_GIB} GiB)`,
   ];
 }
 
