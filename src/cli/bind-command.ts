@@ -1,12 +1,13 @@
 import { BottleError } from '../errors.ts';
 import { bindSidecar, REPLACE_HINT } from '../fetch/bind.ts';
+import type { InputsRecord } from '../identity/inputs-key.ts';
 import { describeOrigin, type Origin } from '../identity/origin.ts';
 import { hostGuestPlatform } from '../identity/platform.ts';
 import { type ForBuild, knowsSigner } from '../store/by-key.ts';
 import { installSidecar } from '../store/install.ts';
 import { storeDir } from '../store/location.ts';
 import { takeOverOldStore } from '../store/old-store.ts';
-import { findHits, findUnknown, hasBytes, type StoredSidecar } from '../store/read.ts';
+import { findHits, findUnknown, findWithoutInputs, hasBytes, type StoredSidecar } from '../store/read.ts';
 import { Store } from '../store/store.ts';
 import { imageName, readInputs } from './build-options.ts';
 import { checkoutOrigin } from './checkout-origin.ts';
@@ -32,13 +33,18 @@ export async function runBind(
   const origin = await checkoutOrigin(options);
   const build = { key: inputs.key, platform };
   const [hit] = await findHits(store, build, { origin });
-  const stored = hit ?? (options.adopt && (await adopt(store, build, origin, signal)));
+  const stored =
+    hit ??
+    (options.adopt
+      ? await adopt(store, build, { origin, inputs, signal })
+      : (await findWithoutInputs(store, build, origin))[0]);
   if (stored === undefined) {
     throw await missing(store, build, origin);
   }
   const bound = await bindSidecar({
     store,
     stored,
+    inputs,
     origin,
     build: { ...options, image, buildArgs: options.buildArg },
     platform,
@@ -56,12 +62,11 @@ export async function runBind(
   return 0;
 }
 
-/** Takes a sidecar of unknown origin for one of the checkout, because the user says so. */
+/** Takes a sidecar of unknown origin or unknown inputs for one of the checkout, because the user says so. */
 async function adopt(
   store: Store,
   build: ForBuild,
-  origin: Origin,
-  signal: AbortSignal,
+  { origin, inputs, signal }: { origin: Origin; inputs: InputsRecord; signal: AbortSignal },
 ): Promise<StoredSidecar | undefined> {
   if (await knowsSigner(store.layout, origin)) {
     throw new BottleError(
@@ -70,9 +75,11 @@ async function adopt(
       { hint: 'claude-bottle fetch verifies what is in the store' },
     );
   }
-  for (const { record, sha256 } of await findUnknown(store, build)) {
+  const found = [...(await findUnknown(store, build)), ...(await findWithoutInputs(store, build, origin))];
+  for (const { record, sha256 } of found) {
     if (await hasBytes(store, sha256, { signal })) {
-      return await installSidecar(store, undefined, { origin, record, address: 'adopted' }, { signal });
+      const adopted = { origin, record: { ...record, inputs }, address: 'adopted' };
+      return await installSidecar(store, undefined, adopted, { signal });
     }
   }
   return undefined;

@@ -170,6 +170,7 @@ export async function fetchAndBind(
       ? await bindSidecar({
           store,
           stored,
+          inputs: inputs.record,
           origin: originOfCheckout(wanted.serverUrl, wanted.repository),
           required: trust.provenance === 'required',
           isStarted: options.isStarted,
@@ -196,7 +197,8 @@ function parseDemands({ sha256, commit, bind, prove, locked, from }: FetchComman
   if (conflict !== undefined) {
     throw new BottleError('usage', conflict, { hint: 'leave out one of the two' });
   }
-  return { sha256, commit, sameInputs: bind, knownSource: (from ?? locked) === undefined };
+  const knownSource = (from ?? locked) === undefined;
+  return { sha256, commit, sameInputs: bind, knownSource, takesWithoutRecord: from !== undefined };
 }
 
 function requireHex(option: string, value: string | undefined, pattern: RegExp, hint: string): void {

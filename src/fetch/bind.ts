@@ -3,19 +3,23 @@ import { engineFacts } from '../docker/command.ts';
 import { guestPlatformOf, type Image, runtimeConfig } from '../docker/image.ts';
 import { BottleError } from '../errors.ts';
 import { type Id16, type ImageId, id16 } from '../identity/image-id.ts';
+import type { InputsRecord } from '../identity/inputs-key.ts';
 import { describeOrigin, type Origin } from '../identity/origin.ts';
 import { type PackRecord, runtimeConfigSha256 } from '../identity/pack-record.ts';
 import type { GuestPlatform } from '../identity/platform.ts';
 import type { OnProgress } from '../progress.ts';
 import { knowsSigner } from '../store/by-key.ts';
+import { installSidecar } from '../store/install.ts';
 import { bindName, otherOwners } from '../store/name.ts';
 import type { StoredSidecar } from '../store/read.ts';
 import type { Store } from '../store/store.ts';
 
 export interface BindOptions {
   readonly store: Store;
-  /** It was packed from the same inputs. */
+  /** It was packed from the same inputs, or its record does not say from which. */
   readonly stored: StoredSidecar;
+  /** Of the build. */
+  readonly inputs: InputsRecord;
   readonly build: Pick<BuildOptions, 'image' | 'context' | 'file' | 'target' | 'buildArgs' | 'extraArgs'>;
   readonly platform: GuestPlatform;
   /** Also demand that the local image has the layers and the runtime config of the one that was packed. */
@@ -51,13 +55,15 @@ export interface BindResult {
  * sidecar of another origin keeps the name and that is an error
  */
 export async function bindSidecar(options: BindOptions): Promise<BindResult> {
-  const { store, stored, prove, replace, signal } = options;
+  const { store, prove, replace, signal } = options;
   const image = await buildAsClaudeBottle(options);
   guestPlatformOf(image, options.platform, true);
   if (prove) {
-    requireSameContent(image, stored.record);
+    requireSameContent(image, options.stored.record);
   }
-  const proof = prove ? 'content' : 'inputs';
+  const isOfImage = options.stored.record.inputs === undefined;
+  const stored = isOfImage ? await withInputs(image, options) : options.stored;
+  const proof = prove || isOfImage ? 'content' : 'inputs';
   const result = await bindName(store, image.id, stored, { proof, replace, signal });
   const { path, outcome } = result;
   if (result.outcome !== 'kept') {
@@ -68,13 +74,30 @@ export async function bindSidecar(options: BindOptions): Promise<BindResult> {
   return { imageId: image.id, id16: id16(image.id), path, outcome, keptOrigin, proof };
 }
 
+/** What was packed without our record is bound if it was packed from the very image that is built here. */
+async function withInputs(
+  image: Image,
+  { store, stored, inputs, signal }: Pick<BindOptions, 'store' | 'stored' | 'inputs' | 'signal'>,
+): Promise<StoredSidecar> {
+  const { record } = stored;
+  const { configDigest } = record.flattened;
+  if (configDigest !== image.configDigest) {
+    throw new BottleError(
+      'not-trusted',
+      `not bound: the sidecar was packed from the image config ${configDigest}, and the one that is built here has ${image.configDigest ?? 'an unknown one'}`,
+      { hint: 'it is in the store; to bind it all the same: claude-bottle bind --adopt' },
+    );
+  }
+  return await installSidecar(store, undefined, { ...stored, record: { ...record, inputs } }, { signal });
+}
+
 /**
  * For a checkout that did not fetch anything, and whose image is started now: builds the image, and looks at what
  * claude-bottle would find for it.
  * @throws BottleError `not-trusted` when that is a sidecar of another origin
  */
 export async function requireNotAnothers(
-  options: Omit<BindOptions, 'stored' | 'prove' | 'replace' | 'required' | 'isStarted'>,
+  options: Omit<BindOptions, 'stored' | 'inputs' | 'prove' | 'replace' | 'required' | 'isStarted'>,
 ): Promise<void> {
   const { store, origin } = options;
   const owners = await otherOwners(store, origin);

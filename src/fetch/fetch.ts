@@ -100,6 +100,11 @@ export async function fetchSidecar(options: FetchOptions): Promise<FetchResult> 
   const { record, address } = offer;
   await options.requireUsable(record);
   const verified = await judge(evidence, originOf(wanted), options.trust, store.layout);
+  if (offer.hasRecord === false) {
+    warningsTo(options.onProgress)(
+      `${address} was pushed without a pack record and is not signed: only its own checksums are verified`,
+    );
+  }
   const found = { record, source: source.name, address, skipped, provenance: verified?.provenance };
   if (options.dryRun) {
     return { status: 'available', stored: undefined, ...found };

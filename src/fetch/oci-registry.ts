@@ -20,6 +20,7 @@ import {
 } from '../remote/oci-reference.ts';
 import { MAX_BUNDLE_BYTES } from '../sidecar/file.ts';
 import { refusedBundle } from './bundle.ts';
+import { describePushed } from './pushed-sidecar.ts';
 import { damagedRecord } from './record.ts';
 import { readSidecarImage, type SidecarImage } from './sidecar-image.ts';
 import { type Offer, type Skipped, type Source, type Wanted, withoutRepository } from './source.ts';
@@ -49,7 +50,7 @@ export function ociSource(reference: string | undefined, tools: RegistryTools): 
         return place;
       }
       const tagOrDigest = place.digest ?? place.tag ?? keyTag(wanted.key);
-      const offer = findOffer(open(place), tagOrDigest, wanted.platform);
+      const offer = findOffer(open(place), tagOrDigest, wanted.platform, given !== undefined);
       return given === undefined ? await offer.catch(orUnpublished) : await offer;
     },
     nearest: async (wanted) => {
@@ -84,10 +85,19 @@ async function findOffer(
   repository: OciRepository,
   tagOrDigest: string,
   platform: GuestPlatform,
+  isNamed: boolean,
 ): Promise<Offer | Skipped> {
   try {
     const found = await readImage(repository, tagOrDigest, platform);
-    return 'skipped' in found ? found : offerOf(found, repository);
+    if ('skipped' in found) {
+      return found;
+    }
+    const address = addressOf(repository.name, found.digest);
+    if (found.record === undefined && !isNamed) {
+      return { skipped: `${address} has no pack record` };
+    }
+    const record = found.record ?? (await describePushed(repository, found, platform, address));
+    return offerOf({ ...found, record, hasRecord: found.record !== undefined }, repository);
   } catch (error) {
     if (error instanceof BottleError && error.code === 'not-found') {
       return { skipped: `there is no ${addressOf(repository.name, tagOrDigest)}` };
@@ -143,7 +153,7 @@ async function readImage(
     return image;
   }
   const { record } = image;
-  if (record.platform !== platform) {
+  if (record !== undefined && record.platform !== platform) {
     return { skipped: `${address} is for ${record.platform}, not ${platform}` };
   }
   return { digest, ...image };
@@ -174,11 +184,20 @@ function platformOf({ platform }: OciDescriptor): string {
   return platform === undefined ? '' : `${platform.os}/${platform.architecture}`;
 }
 
-function offerOf({ digest, layer, record }: FoundImage, repository: OciRepository): Offer {
+function offerOf(
+  {
+    digest,
+    layer,
+    record,
+    hasRecord,
+  }: FoundImage & { readonly record: PackRecord; readonly hasRecord: boolean },
+  repository: OciRepository,
+): Offer {
   const address = addressOf(repository.name, digest);
   const { sha256, sizeBytes } = record.sidecar;
   return {
     record,
+    hasRecord,
     content: {
       kind: 'remote',
       sizeBytes,

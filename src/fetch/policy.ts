@@ -13,6 +13,8 @@ export interface Demands {
   readonly sameInputs: boolean;
   /** Whether only a sidecar that says where it was packed will do: one that was searched for, at no address of the user's. */
   readonly knownSource: boolean;
+  /** Also a sidecar without a pack record, since the user has named it: its image decides whether it is bound. */
+  readonly takesWithoutRecord?: boolean;
 }
 
 /**
@@ -20,7 +22,7 @@ export interface Demands {
  * @throws BottleError `not-found` for another platform or other inputs, `not-trusted` for what is not what it must be
  */
 export function requireWanted(
-  { record, address }: Offer,
+  { record, address, hasRecord = true }: Offer,
   wanted: Wanted,
   demands: Demands,
   otherName?: ConfirmedName,
@@ -31,7 +33,12 @@ export function requireWanted(
       hint: `ask for it with --platform ${record.platform}, or pack your own: claude-bottle pack`,
     });
   }
-  if (demands.sameInputs && inputs?.key !== wanted.key) {
+  if (!hasRecord && demands.takesWithoutRecord !== true) {
+    throw new BottleError('not-found', `${address} has no pack record`, {
+      hint: `if you know who has packed it, fetch it: claude-bottle fetch --from ${address}`,
+    });
+  }
+  if (hasRecord && demands.sameInputs && inputs?.key !== wanted.key) {
     throw new BottleError(
       'not-found',
       `${address} was packed from other inputs: key ${inputs?.key ?? 'unknown'}, this checkout has ${wanted.key}`,

@@ -9,18 +9,22 @@ import type { Skipped } from './source.ts';
 /** What an image's manifest says of the sidecar in it. */
 export interface SidecarImage {
   readonly layer: { readonly digest: Digest; readonly sizeBytes: number };
-  readonly record: PackRecord;
+  /** Of the sidecar's own manifest, where smolvm has pushed it. */
+  readonly configDigest: Digest;
+  /** Undefined for a sidecar that was pushed without one. */
+  readonly record: PackRecord | undefined;
 }
 
 /** @throws BottleError `sidecar-damaged` when the record is none, or another sidecar's */
 export function readSidecarImage(image: OciImage, address: string): SidecarImage | Skipped {
   const layer = sidecarLayer(image);
-  if (layer === undefined) {
+  const { digest: configDigest } = image.config;
+  if (layer === undefined || !isDigest(configDigest)) {
     return { skipped: `${address} holds no sidecar` };
   }
   const text = image.annotations?.[PACK_RECORD_ANNOTATION];
   if (text === undefined) {
-    return { skipped: `${address} has no pack record` };
+    return { layer, configDigest, record: undefined };
   }
   const record = readRecord(text, address);
   const { sha256, sizeBytes } = record.sidecar;
@@ -28,7 +32,7 @@ export function readSidecarImage(image: OciImage, address: string): SidecarImage
     const found = `${layer.digest} of ${layer.sizeBytes} bytes`;
     throw damagedRecord(`${address} is ${found}, and its pack record says sha256:${sha256} of ${sizeBytes}`);
   }
-  return { layer, record };
+  return { layer, configDigest, record };
 }
 
 /** Before 1.6.4 smolvm wrote no artifact type. */

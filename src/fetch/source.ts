@@ -29,6 +29,8 @@ export interface SourceTools {
 /** A sidecar that somewhere else has, and the pack record that says what it is. Nothing of it is verified yet. */
 export interface Offer {
   readonly record: PackRecord;
+  /** False when nobody has published a record, and this one is made of what the sidecar says of itself. */
+  readonly hasRecord?: boolean;
   readonly content: RemoteFile | LocalFile;
   /** What `--from` takes to get exactly this one again. */
   readonly address: string;

@@ -6,7 +6,7 @@ import { shown } from '../identity/shown-text.ts';
  * Source of the format: smolvm, crates/smolvm-pack/src/format.rs.
  */
 export const FOOTER_BYTES = 64;
-const MAX_MANIFEST_BYTES = 16 * 1024 * 1024;
+export const MAX_MANIFEST_BYTES = 16 * 1024 * 1024;
 const MAGIC = 'SMOLPACK';
 const VERSION = 1;
 const MAX_PROBLEM_CHARS = 300;

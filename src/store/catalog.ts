@@ -123,12 +123,13 @@ export function contentPath({ catalog }: StoreLayout, sha256: string): string {
 }
 
 /**
- * With the installation in the place of an earlier one of the same origin and inputs. What was signed does not become
- * unsigned again: the bytes are the same.
+ * With the installation in the place of an earlier one of the same origin and inputs, or of one whose inputs were not
+ * known. What was signed does not become unsigned again: the bytes are the same.
  */
 export function withInstallation(content: Content, installation: Installation): Content {
   const isSame = ({ origin, record }: Installation) =>
-    isSameOrigin(origin, installation.origin) && record.inputs?.key === installation.record.inputs?.key;
+    isSameOrigin(origin, installation.origin) &&
+    [undefined, installation.record.inputs?.key].includes(record.inputs?.key);
   const earlier = content.installations.find(isSame);
   if (earlier?.signer !== undefined && installation.signer === undefined) {
     return content;

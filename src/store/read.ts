@@ -53,6 +53,23 @@ export async function findUnknown(store: Store, build: ForBuild): Promise<Stored
   ).flat();
 }
 
+/** The sidecars that an origin has brought without saying from which inputs they were packed, the newest first. */
+export async function findWithoutInputs(
+  { layout }: Store,
+  { platform }: Pick<ForBuild, 'platform'>,
+  origin: Origin,
+): Promise<StoredSidecar[]> {
+  const found = (await readCatalog(layout)).flatMap((content) =>
+    content.installations
+      .filter((each) => isSameOrigin(each.origin, origin) && each.record.platform === platform)
+      .filter(({ record }) => record.inputs === undefined)
+      .map((installation) => ({ content, installation })),
+  );
+  return found
+    .sort((a, b) => Date.parse(b.installation.installedAt) - Date.parse(a.installation.installedAt))
+    .map(({ content, installation }) => storedSidecar(layout, content, installation));
+}
+
 async function findInstallations(
   { layout }: Store,
   { key, platform }: ForBuild,

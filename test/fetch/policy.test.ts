@@ -16,12 +16,18 @@ const SEARCHED: Demands = { sameInputs: true, knownSource: true };
 const NAMED: Demands = { sameInputs: true, knownSource: false };
 
 /** The refusal of a record, or undefined. */
-function refusalOf(record: PackRecord, demands: Demands, wanted = WANTED): BottleError | undefined {
+function refusalOf(
+  record: PackRecord,
+  demands: Demands,
+  wanted = WANTED,
+  hasRecord = true,
+): BottleError | undefined {
   const content: Offer['content'] = { kind: 'local', path: '/none', ...record.sidecar };
   try {
     requireWanted(
       {
         record,
+        hasRecord,
         content,
         address: 'release:v1',
         bundles: async () => [],
@@ -80,6 +86,15 @@ describe('a record that says nothing of where it was packed', () => {
     expect(searched.stderr).toContain('does not say which repository');
     expect(await fetch('--from', 'release:v1')).toMatchObject({ exitCode: 0 });
   }, 60_000);
+});
+
+test('a sidecar without a pack record is taken only where the user has named it', () => {
+  const record = recordOf(SIDECAR);
+  expect(refusalOf(record, { ...NAMED, takesWithoutRecord: true }, WANTED, false)).toBeUndefined();
+  expect(refusalOf(record, NAMED, WANTED, false)).toMatchObject({
+    code: 'not-found',
+    message: 'release:v1 has no pack record',
+  });
 });
 
 describe('a record of a repository', () => {

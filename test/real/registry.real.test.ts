@@ -3,10 +3,12 @@ import * as fs from 'node:fs/promises';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { beforeEach, expect, onTestFinished, test, vi } from 'vitest';
+import { ociSource } from '../../src/fetch/oci-registry.ts';
 import { parseInputsKey } from '../../src/identity/inputs-key.ts';
 import { publishToRegistry } from '../../src/publish/oci-registry.ts';
 import { HttpClient } from '../../src/remote/http.ts';
 import { OciRepository } from '../../src/remote/oci.ts';
+import { verifySidecar } from '../../src/sidecar/verify.ts';
 import { LACKS_REGISTRY, startDockerRegistry } from '../helpers/docker-registry.ts';
 import { sampleSidecar } from '../helpers/oci-publish.ts';
 import { writeSample } from '../helpers/sample-sidecar.ts';
@@ -79,4 +81,23 @@ realTest('what smolvm pushes, this project reads byte for byte', async () => {
   const { body } = await repository.openBlob(layer?.digest as `sha256:${string}`);
   expect((await buffer(body)).equals(await fs.readFile(path))).toBe(true);
   expect((await repository.getManifest('v1-linux-amd64')).digest).toBe(entry?.digest);
+
+  const source = ociSource(`${registry.host}/${REPOSITORY}:v1`, openTools(registry.host));
+  const offer = await source.find({
+    key: parseInputsKey('ab'.repeat(32)),
+    platform: 'linux/amd64',
+    repository: 'owner/repo',
+    serverUrl: 'https://github.test',
+    history: async () => [],
+    tags: async () => [],
+  });
+  const { sha256, sizeBytes, crc32, manifest } = await verifySidecar(path);
+  expect(offer).toMatchObject({
+    hasRecord: false,
+    record: {
+      sidecar: { sha256, sizeBytes, crc32 },
+      image: { id: manifest.digest },
+      smolvm: { version: manifest.smolvm_version },
+    },
+  });
 });

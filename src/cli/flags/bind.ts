@@ -22,7 +22,10 @@ export function bindFlags() {
     .optionsGroup('Result:')
     .option('--prove', 'require identical layers and config, not just inputs')
     .option('--replace', 'take the name away from a sidecar of another origin')
-    .option('--adopt', 'accept a sidecar of unknown origin, from a store of version 0.1')
+    .option(
+      '--adopt',
+      'accept one of unknown origin or image: of a store of version 0.1, or without a pack record',
+    )
     .addOption(storeOption())
     .addOption(jsonOption())
     .description(examples(['claude-bottle bind', 'after fetch --no-bind, or another docker build']));
