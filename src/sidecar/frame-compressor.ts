@@ -6,9 +6,6 @@ import { MAX_FRAME_BYTES, MAX_FRAME_CONTENT_BYTES } from './frame-index.ts';
 const ZSTD_LEVEL = 3;
 const OUTPUT_BUFFER_BYTES = 8 * 1024 * 1024;
 
-/** The version of the library that compresses: another one may give other bytes of the same content. */
-export const ZSTD_VERSION = process.versions.zstd ?? 'unknown';
-
 /**
  * Compresses one frame after the other, each with the size of its content and without a checksum: the bytes that
  * ZSTD_compress2 gives for the whole content. Its memory serves many frames, because what each frame allocates anew is

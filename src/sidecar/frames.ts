@@ -19,6 +19,9 @@ const GEAR = Uint32Array.from({ length: 256 }, (_, value) =>
   createHash('sha256').update(Uint8Array.of(value)).digest().readUInt32LE(0),
 );
 
+/** The version of the library that compresses: another one may give other bytes of the same content. */
+export const ZSTD_VERSION = process.versions.zstd ?? 'unknown';
+
 /** Enough for both cores of a small machine to be busy while a frame is written. */
 const MAX_FRAMES_IN_FLIGHT = 4;
 
