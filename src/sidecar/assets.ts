@@ -54,9 +54,6 @@ export async function checkAssets(
     if (error instanceof TarError) {
       throw damaged('assets', error.message, error);
     }
-    if (error instanceof Error && 'code' in error && /^(ZSTD|ERR_ZSTD|Z_)/.test(String(error.code))) {
-      throw damaged('assets', `not a whole zstd stream (${error.message})`, error);
-    }
     throw error;
   } finally {
     source.destroy();

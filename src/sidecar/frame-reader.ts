@@ -29,7 +29,7 @@ function isSkippable(magic: number): boolean {
 /**
  * The content of all zstd frames in `source`, one after the other, as smolvm's own reader gives it; skippable frames
  * have none. Node's decoder ends with the first frame, so that each one has a decoder of its own.
- * @throws BottleError `sidecar-damaged` when something else follows a frame
+ * @throws BottleError `sidecar-damaged` for a frame that cannot be decoded, and when something else follows one
  */
 export async function* frameContents(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   const bytes = new ByteReader(source);
@@ -46,7 +46,7 @@ export async function* frameContents(source: AsyncIterable<Buffer>): AsyncGenera
     } else if (number === ZSTD_MAGIC) {
       yield* decoded(frameBytes(magic, bytes));
     } else {
-      throw damaged('assets', `the bytes at ${bytes.position - 4} begin no zstd frame`);
+      throw damaged('assets', `the bytes at ${bytes.position - 4} do not begin a zstd frame`);
     }
   }
 }
@@ -61,6 +61,10 @@ async function* decoded(frame: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   input.pipe(decoder);
   try {
     yield* decoder as AsyncIterable<Buffer>;
+  } catch (error) {
+    const isDecoders =
+      error instanceof Error && 'code' in error && /^(ZSTD|ERR_ZSTD|Z_)/.test(String(error.code));
+    throw isDecoders ? damaged('assets', `not a whole zstd stream (${error.message})`, error) : error;
   } finally {
     input.destroy();
     decoder.destroy();

@@ -265,7 +265,7 @@ test('refuses a zstd stream that is cut or goes on after its end, or no zstd str
   expect((await failureOf(verifySidecar(path, {}, deep))).code).toBe('sidecar-damaged');
 
   const surpluses: Array<[what: string, surplus: Buffer]> = [
-    ['begin no zstd frame', Buffer.from('surplus!')],
+    ['do not begin a zstd frame', Buffer.from('surplus!')],
     ['data behind the end marker', zstdCompressSync(Buffer.from('another frame'))],
   ];
   for (const [message, surplus] of surpluses) {
