@@ -8,9 +8,13 @@ export type ProgressEvent =
       readonly totalBytes?: number;
       /** That the total is a guess, which can be passed or never reached. */
       readonly isEstimate?: boolean;
+      /** That the next run goes on from here when this one is interrupted. */
+      readonly isKept?: boolean;
     }
   | { readonly type: 'output'; readonly stage: string; readonly line: string }
   | { readonly type: 'done'; readonly stage: string; readonly detail?: string; readonly sizeBytes?: number }
+  /** Something to know that is neither wrong nor the end of a stage. */
+  | { readonly type: 'note'; readonly message: string }
   | { readonly type: 'warning'; readonly message: string };
 
 export type OnProgress = (event: ProgressEvent) => void;

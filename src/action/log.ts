@@ -121,6 +121,9 @@ export function createRunnerLog(write: (text: string) => void): RunnerLog {
           obeyCommands();
           break;
         }
+        case 'note':
+          text(event.message);
+          break;
         case 'warning':
           warning('claude-bottle-pack', event.message);
           break;

@@ -1,7 +1,7 @@
 import * as fs from 'node:fs/promises';
-import { styleText } from 'node:util';
 import { engineFacts } from '../docker/command.ts';
 import { BottleError, isDamage } from '../errors.ts';
+import { originOf, whyNoOrigin } from '../git/remote.ts';
 import { formatBytes, freeBytes } from '../host/disk.ts';
 import { scratchParent } from '../host/private-dir.ts';
 import { findSmolvm, NEWEST_TESTED_VERSION, versionNote, versionRefusal } from '../pack/smolvm.ts';
@@ -13,33 +13,49 @@ import { storeDir } from '../store/location.ts';
 import { Store } from '../store/store.ts';
 import type { DoctorOptions } from './flags/doctor.ts';
 import type { Output } from './output.ts';
+import { SIGNS } from './style.ts';
 
 /** Room for an agent image of 2 GB, flattened and packed. */
 const COMFORTABLE_BYTES = 8e9;
 
 interface Finding {
-  readonly state: 'ok' | 'warn' | 'fail';
+  readonly state: keyof typeof SIGNS;
   readonly detail: string;
   /** What the tool that was asked said, line by line. */
   readonly lines?: readonly string[];
   readonly fix?: string | undefined;
 }
 
-/** `claude-bottle doctor`: a line for each thing that packing needs; 78 when one of them is missing. */
+type Check = () => Promise<Finding | undefined>;
+
+const VERBS = ['fetch', 'pack'] as const;
+type Verb = (typeof VERBS)[number];
+
+/** What a verb cannot do without, as the verdict names it. */
+const NEEDS: Readonly<Record<string, { readonly by: readonly Verb[]; readonly noun: string }>> = {
+  docker: { by: VERBS, noun: 'Docker' },
+  checkout: { by: ['fetch'], noun: 'this checkout' },
+  store: { by: VERBS, noun: 'the store' },
+  smolvm: { by: ['pack'], noun: 'smolvm' },
+  machine: { by: ['pack'], noun: 'virtualization' },
+};
+
+/** `claude-bottle doctor`: a line for each thing that fetching and packing need; 78 when nothing can be fetched here. */
 export async function runDoctor(
   options: DoctorOptions,
   output: Output,
   signal: AbortSignal,
 ): Promise<number> {
   const engine = engineFacts(signal);
-  const checks: ReadonlyArray<readonly [name: string, check: () => Promise<Finding | undefined>]> = [
+  const checks: ReadonlyArray<readonly [name: string, check: Check]> = [
     ['docker', () => checkDocker(engine)],
     ['image ID', () => checkImageId(engine)],
+    ['checkout', checkCheckout],
+    ['store', () => checkStore(storeDir(options.store))],
     ['smolvm', checkSmolvm],
     ['machine', checkVirtualization],
     ['memory', checkMemory],
     ['scratch', () => checkDisk(scratchParent(), 'TMPDIR')],
-    ['store', async () => await checkStore(storeDir(options.store))],
     ['umask', checkUmask],
     ['token', checkToken],
     ['proxy', checkProxy],
@@ -50,23 +66,32 @@ export async function runDoctor(
   const findings = found.flatMap(({ name, finding }) =>
     finding === undefined ? [] : [{ name, ...finding }],
   );
-  output.result(
-    { findings },
-    findings.flatMap(({ name, state, detail, lines = [], fix }) => [
-      `${state.padEnd(4)}  ${name.padEnd(8)} ${detail}`,
-      ...lines.map((line) => `      | ${line}`),
-      ...(fix === undefined ? [] : [`      fix: ${fix}`]),
+  const obstacles = (verb: Verb) =>
+    findings.flatMap(({ name, state, detail }) => {
+      const { by = [], noun } = NEEDS[name] ?? {};
+      const problem = /is not on PATH$/.test(detail) ? 'is missing' : 'is not usable';
+      return state === 'fail' && by.includes(verb) ? [`${noun} ${problem}`] : [];
+    });
+  const ready = { fetch: obstacles('fetch').length === 0, pack: obstacles('pack').length === 0 };
+  output.result({ findings, ready }, [
+    ...findings.flatMap(({ name, state, detail, lines = [], fix }) => [
+      `${SIGNS[state]} ${name.padEnd(8)}  ${detail}`,
+      ...lines.map((line) => `            | ${line}`),
+      ...(fix === undefined ? [] : [`            fix: ${fix}`]),
     ]),
-    colored,
-  );
-  return findings.some(({ state }) => state === 'fail') ? 78 : 0;
+    '',
+    verdict(obstacles('fetch'), obstacles('pack')),
+  ]);
+  return ready.fetch ? 0 : 78;
 }
 
-function colored(line: string): string {
-  const color = { ok: 'green', warn: 'yellow', fail: 'red' } as const;
-  return line.replace(/^(?:ok|warn|fail)\b/, (state) =>
-    styleText(color[state as Finding['state']], state, { stream: process.stdout }),
-  );
+/** "Ready to fetch. Not ready to pack: smolvm is not on PATH." */
+function verdict(forFetch: readonly string[], forPack: readonly string[]): string {
+  const sentence = (verbs: string, reasons: readonly string[]) =>
+    reasons.length === 0 ? `Ready to ${verbs}.` : `Not ready to ${verbs}: ${reasons.join(', ')}.`;
+  return forFetch.join() === forPack.join()
+    ? sentence(forFetch.length === 0 ? 'fetch and to pack' : 'fetch or to pack', forFetch)
+    : `${sentence('fetch', forFetch)} ${sentence('pack', forPack)}`;
 }
 
 function failure(error: unknown): Finding {
@@ -102,7 +127,16 @@ async function checkImageId(engine: ReturnType<typeof engineFacts>): Promise<Fin
   };
 }
 
-/** COPY takes file modes over: they are no part of the inputs key, but of the image. */
+/** Whose sidecars `fetch` would look for here. */
+async function checkCheckout(): Promise<Finding> {
+  const origin = await originOf('.');
+  const reason = origin === undefined ? await whyNoOrigin('.') : undefined;
+  return origin === undefined
+    ? { state: 'warn', detail: reason ?? 'it has no repository' }
+    : { state: 'ok', detail: `fetch looks for sidecars of ${origin.host}/${origin.repository}` };
+}
+
+/** COPY takes file modes over: they are not part of the inputs key, but of the image. */
 async function checkUmask(): Promise<Finding> {
   const umask = process.umask();
   const octal = umask.toString(8).padStart(3, '0');
@@ -136,13 +170,21 @@ async function checkProxy(): Promise<Finding> {
 }
 
 async function checkSmolvm(): Promise<Finding> {
-  const { version, path } = await findSmolvm();
+  const { version, path } = await findSmolvm().catch((error: unknown) => {
+    throw error instanceof BottleError && error.code === 'smolvm-missing' ? withoutSmolvm(error) : error;
+  });
   const refusal = versionRefusal(version);
   const note = versionNote(version);
   if (refusal !== undefined) {
     return { state: 'fail', detail: refusal, fix: `install smolvm ${NEWEST_TESTED_VERSION}` };
   }
   return { state: note.startsWith('newer') ? 'warn' : 'ok', detail: `${version}, ${note}; ${path}` };
+}
+
+function withoutSmolvm({ code, message, hint }: BottleError): BottleError {
+  return new BottleError(code, message, {
+    hint: `${hint}, or pack without it: claude-bottle pack --packer direct`,
+  });
 }
 
 async function checkMemory(): Promise<Finding> {

@@ -3,6 +3,7 @@ import { type BottleError, hasErrno, stackOf } from '../errors.ts';
 import { shown, shownJson } from '../identity/shown-text.ts';
 import type { OnProgress } from '../progress.ts';
 import { createProgress } from './progress.ts';
+import { paintSign, SIGNS, shortHashes, tilde } from './style.ts';
 
 /**
  * Results go to standard output, everything else to standard error. Names, addresses and messages come from others: each
@@ -11,9 +12,20 @@ import { createProgress } from './progress.ts';
 export interface Output {
   readonly onProgress: OnProgress;
   /** Prints `lines`, or with --json `value`. */
-  result(value: unknown, lines: readonly string[], paint?: (line: string) => string): void;
+  result(value: unknown, lines: readonly string[], options?: ResultOptions): void;
+  /** Digests in a text as people compare them, by their first 12 digits; in full with --verbose. */
+  readonly digest: (text: string) => string;
   note(message: string): void;
   error(error: BottleError): void;
+  /** From now on the work is being stopped. */
+  interrupt(): void;
+  /** The work has been stopped by this signal. */
+  interrupted(signal: NodeJS.Signals): void;
+}
+
+export interface ResultOptions {
+  /** For scripts: paths in full, also on a terminal. */
+  readonly isExact?: boolean;
 }
 
 /** What a verb works with once its line is understood. */
@@ -29,50 +41,75 @@ export interface OutputOptions {
   readonly debug: boolean;
   /** Nothing but results, warnings and errors. */
   readonly quiet: boolean;
+  /** Every stage, and whole digests. */
+  readonly verbose: boolean;
 }
 
 /** @param flags becomes what the line says once it is parsed */
 export function terminalOutput(flags: OutputOptions): Output {
   const progress = createProgress(process.stderr, flags);
+  let keptBytes: string | undefined;
   outliveReaders();
+  const say = (text: string) => {
+    progress.clear();
+    process.stderr.write(`${tilde(text, process.stderr)}\n`);
+  };
   return {
     onProgress: progress.handle,
-    result(value, lines, paint = (line) => line) {
-      progress.clear();
-      process.stdout.write(
-        flags.json ? `${shownJson(value)}\n` : lines.map((line) => `${paint(shown(line))}\n`).join(''),
-      );
-    },
-    note(message) {
-      if (flags.quiet) {
+    result(value, lines, { isExact = false } = {}) {
+      progress.end();
+      if (flags.json) {
+        process.stdout.write(`${shownJson(value)}\n`);
         return;
       }
-      progress.clear();
-      process.stderr.write(`claude-bottle: ${shown(message)}\n`);
+      const text = lines.map((line) => `${paintSign(shown(line), process.stdout)}\n`).join('');
+      if (progress.hasPrinted && process.stderr.isTTY && process.stdout.isTTY) {
+        process.stderr.write('\n');
+      }
+      process.stdout.write(isExact ? text : tilde(text, process.stdout));
+    },
+    digest: (text) => (flags.verbose ? text : shortHashes(text)),
+    note(message) {
+      if (!flags.quiet) {
+        say(`claude-bottle: ${shown(message)}`);
+      }
     },
     error(error) {
-      progress.clear();
-      const { code, exitCode, message, hint, details } = error;
+      progress.end();
       if (flags.json) {
+        const { code, exitCode, message, hint, details } = error;
         const failure = { code, exit: exitCode, message, hint, ...(details.length > 0 && { details }) };
         process.stdout.write(`${shownJson(failure)}\n`);
       }
-      const lines = [
-        `${styleText('red', 'claude-bottle: error:', { stream: process.stderr })} ${shown(message)}`,
-        ...details.map((line) => `  | ${shown(line)}`),
-        ...(hint === undefined ? [] : [`  hint: ${shown(hint)}`]),
-        ...(flags.debug
-          ? stackOf(error)
-              .split('\n')
-              .map((line) => `  ${shown(line)}`)
-          : []),
-      ];
-      process.stderr.write(`${lines.join('\n')}\n`);
+      say(errorLines(error, flags.debug).join('\n'));
+    },
+    interrupt() {
+      keptBytes = progress.interrupt();
+    },
+    interrupted(signal) {
+      const stopped = signal === 'SIGINT' ? 'Interrupted' : `Stopped by ${signal}`;
+      const kept = keptBytes === undefined ? '' : ` ${keptBytes} are kept; run it again to resume.`;
+      say(paintSign(`${SIGNS.warn} ${stopped}.${kept}`, process.stderr));
     },
   };
 }
 
-/** Whoever reads our output may leave, a terminal even with a SIGHUP: the clean-up must go on all the same. */
+function errorLines(error: BottleError, withStack: boolean): string[] {
+  const { message, details, hint } = error;
+  const color = (style: 'red' | 'cyan', text: string) => styleText(style, text, { stream: process.stderr });
+  return [
+    `${color('red', 'claude-bottle: error:')} ${shown(message)}`,
+    ...details.map((line) => `  | ${shown(line)}`),
+    ...(hint === undefined ? [] : [`  ${color('cyan', 'hint:')} ${shown(hint)}`]),
+    ...(withStack
+      ? stackOf(error)
+          .split('\n')
+          .map((line) => `  ${shown(line)}`)
+      : []),
+  ];
+}
+
+/** The reader of our output may leave, a terminal even with a SIGHUP; the clean-up must go on all the same. */
 function outliveReaders(): void {
   process.stderr.on('error', () => {});
   process.stdout.on('error', (error) => {

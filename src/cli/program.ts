@@ -1,9 +1,11 @@
+import { styleText } from 'node:util';
 import { Command, CommanderError, Help, type Option } from 'commander';
 import packageJson from '../../package.json' with { type: 'json' };
 import { asBottleError, InterruptedError } from '../errors.ts';
 import { killChildrenNow } from '../host/child.ts';
 import { takeUnsafeSettings } from '../host/unsafe-settings.ts';
 import { type CommandContext, type OutputOptions, terminalOutput } from './output.ts';
+import { usageError } from './usage-error.ts';
 import { type Start, verbs } from './verbs.ts';
 
 const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
@@ -16,7 +18,7 @@ Exit codes and messages: docs/troubleshooting.md`;
 
 /** Runs one command line and returns the exit code. */
 export async function main(argv: readonly string[]): Promise<number> {
-  const flags = { json: false, debug: false, quiet: false };
+  const flags = flagsOf(argv);
   const output = terminalOutput(flags);
   for (const warning of takeUnsafeSettings(process.env)) {
     output.onProgress({ type: 'warning', message: warning });
@@ -28,11 +30,12 @@ export async function main(argv: readonly string[]): Promise<number> {
       return;
     }
     if (first !== undefined) {
+      output.interrupted(signal);
       killChildrenNow();
       process.exit(128 + SIGNALS[signal as keyof typeof SIGNALS]);
     }
     first = { signal, at: performance.now() };
-    output.note(`Interrupted (${signal}), cleaning up. Press Ctrl-C again to quit now.`);
+    output.interrupt();
     interruption.abort(new InterruptedError(signal));
   };
   const signals = Object.keys(SIGNALS) as NodeJS.Signals[];
@@ -51,6 +54,12 @@ export async function main(argv: readonly string[]): Promise<number> {
   }
 }
 
+/** Also of a line that cannot be parsed, because its error is to be JSON too. */
+function flagsOf(argv: readonly string[]): OutputOptions {
+  const ours = argv.slice(0, argv.includes('--') ? argv.indexOf('--') : undefined);
+  return { json: ours.includes('--json'), debug: ours.includes('--debug'), quiet: false, verbose: false };
+}
+
 async function run(argv: readonly string[], context: CommandContext, flags: OutputOptions): Promise<number> {
   const { output, signal } = context;
   let exitCode = 0;
@@ -67,16 +76,17 @@ async function run(argv: readonly string[], context: CommandContext, flags: Outp
     return exitCode;
   } catch (error) {
     if (signal.reason instanceof InterruptedError) {
+      output.interrupted(signal.reason.signal);
       return 128 + SIGNALS[signal.reason.signal as keyof typeof SIGNALS];
     }
-    if (error instanceof CommanderError) {
-      // commander has printed its message; help and version end with 0
+    // Help and version have been printed; without a command the help is an error.
+    if (error instanceof CommanderError && (error.exitCode === 0 || error.code === 'commander.help')) {
       return error.exitCode === 0 ? 0 : 64;
     }
-    const known = asBottleError(
-      error,
-      'this is a bug: report it with the output of the same command and --debug',
-    );
+    const known =
+      error instanceof CommanderError
+        ? usageError(error, program, argv.slice(2))
+        : asBottleError(error, 'this is a bug: report it with the output of the same command and --debug');
     output.error(known);
     return known.exitCode;
   }
@@ -88,11 +98,18 @@ function createProgram(start: Start): Command {
     .description("Get your agent's prebuilt sandbox from CI instead of packing it yourself.")
     .version(packageJson.version)
     .option('-q, --quiet', 'print only results, warnings and errors')
+    .option('-v, --verbose', 'print every step, and digests in full')
     .option('--debug', 'show stack traces')
-    .configureHelp({ subcommandTerm: (command) => command.name(), commandDescription, optionDescription })
+    .configureHelp({
+      subcommandTerm: (command) => command.name(),
+      commandDescription,
+      optionDescription,
+      styleTitle: (text) => styled('bold', text),
+      styleSubcommandText: (text) => styled('cyan', text),
+      styleOptionText: (text) => styled('cyan', text),
+    })
+    .configureOutput({ outputError: () => {} })
     .exitOverride()
-    .showSuggestionAfterError()
-    .showHelpAfterError('Run claude-bottle --help for usage.')
     .addHelpText('after', AFTER_HELP);
   for (const [heading, commands] of verbs(start)) {
     program.commandsGroup(heading);
@@ -102,6 +119,11 @@ function createProgram(start: Start): Command {
   }
   program.addHelpCommand(new Command('help').argument('[command]').summary('display help for a command'));
   return program;
+}
+
+/** commander takes the colors away again where they are not wanted. */
+function styled(style: 'bold' | 'cyan', text: string): string {
+  return styleText(style, text, { validateStream: false });
 }
 
 /** What a verb does, then its examples. */

@@ -71,6 +71,10 @@ class Transfer {
     const { onProgress } = this.#options;
     const { sha256: expected, sizeBytes } = this.#file;
     await this.#reuseFrames();
+    if (this.#isResumed) {
+      const there = `${formatBytes(this.#part.doneBytes)} of ${formatBytes(sizeBytes)}`;
+      onProgress({ type: 'note', message: `Resuming at ${there}.` });
+    }
     onProgress({ type: 'start', stage: this.#stage });
     let hashed = await this.#receive();
     if (hashed.sha256 !== expected && (this.#isResumed || this.#usedRanges || this.#reusedBytes > 0)) {
@@ -81,7 +85,8 @@ class Transfer {
     if (hashed.sha256 !== expected) {
       throw damaged(`its SHA-256 is ${hashed.sha256}, expected ${expected}`);
     }
-    onProgress({ type: 'done', stage: this.#stage, sizeBytes: sizeBytes - this.#reusedBytes });
+    const detail = 'SHA-256 verified';
+    onProgress({ type: 'done', stage: this.#stage, sizeBytes: sizeBytes - this.#reusedBytes, detail });
     return hashed;
   }
 
@@ -182,6 +187,7 @@ class Transfer {
       stage: this.#stage,
       doneBytes: doneBytes - this.#reusedBytes,
       totalBytes: this.#part.sizeBytes - this.#reusedBytes,
+      isKept: this.#part.canResume,
     });
   }
 

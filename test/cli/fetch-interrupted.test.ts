@@ -140,10 +140,18 @@ test.each([
   const first = start();
   await until(() => server.sentBytes > 0.5 * sidecar.length);
   first.process.kill(signal);
-  expect(await first.ended).toMatchObject({ exitCode, stderr: expect.stringContaining(signal) });
+  const { stderr, ...ended } = await first.ended;
+  expect(ended.exitCode).toBe(exitCode);
+  const stopped = signal === 'SIGINT' ? 'Interrupted' : `Stopped by ${signal}`;
+  expect(stderr).toMatch(
+    new RegExp(`\n! ${stopped}\\. \\S+ .B of \\S+ .B are kept; run it again to resume\\.\n$`),
+  );
   await expect(fs.stat(name)).rejects.toThrow(/ENOENT/);
   server.sentBytes = 0;
-  expect(await start().ended).toMatchObject({ exitCode: 0 });
+  expect(await start().ended).toMatchObject({
+    exitCode: 0,
+    stderr: expect.stringMatching(/^ {2}Resuming at \S+ .B of \S+ .B\.$/m),
+  });
   expect(server.sentBytes).toBeLessThan(0.55 * sidecar.length);
 });
 
