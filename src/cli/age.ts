@@ -1,16 +1,16 @@
 const UNITS = [
-  ['day', 24 * 60 * 60 * 1000],
-  ['hour', 60 * 60 * 1000],
-  ['minute', 60 * 1000],
+  ['d', 24 * 60 * 60 * 1000],
+  ['h', 60 * 60 * 1000],
+  ['min', 60 * 1000],
 ] as const;
 
-/** "3 days ago"; what is in the future by this machine's clock is "just now". */
+/** "3 d"; what is in the future by this machine's clock is "now". */
 export function formatAge(ageMs: number): string {
   for (const [unit, unitMs] of UNITS) {
     const count = Math.floor(ageMs / unitMs);
     if (count >= 1) {
-      return `${count} ${unit}${count === 1 ? '' : 's'} ago`;
+      return `${count} ${unit}`;
     }
   }
-  return 'just now';
+  return 'now';
 }

@@ -2,7 +2,6 @@ import * as fs from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { BottleError, fileError } from '../errors.ts';
 import { formatBytes } from '../host/disk.ts';
-import { parseId16 } from '../identity/image-id.ts';
 import { describeOrigin, type Origin } from '../identity/origin.ts';
 import { GUEST_PLATFORMS, parseGuestPlatform } from '../identity/platform.ts';
 import { publishedNameOf } from '../identity/published-name.ts';
@@ -21,6 +20,8 @@ import { readInputs } from './build-options.ts';
 import { checkoutOrigin } from './checkout-origin.ts';
 import type { ExportCommandOptions } from './flags/export.ts';
 import type { Output } from './output.ts';
+import { findId } from './stored-id.ts';
+import { SIGNS } from './style.ts';
 
 /** `claude-bottle export`: copies sidecars of the store with their records and bundles, for a machine without a network. */
 export async function runExport(
@@ -51,12 +52,13 @@ export async function runExport(
       hasProvenance: bundle !== undefined,
     });
   }
+  const [first] = exported;
   output.result({ sidecars: exported }, [
     ...exported.map(
       ({ platform, path, sizeBytes, hasProvenance }) =>
-        `exported   ${platform}, ${formatBytes(sizeBytes)}, ${hasProvenance ? '' : 'not '}signed, to ${path}`,
+        `${SIGNS.ok} ${platform}, ${formatBytes(sizeBytes)}, ${hasProvenance ? '' : 'not '}signed: ${path}`,
     ),
-    'fetch it   in a checkout of the same commit: claude-bottle fetch --from file:PATH',
+    `To use it in another checkout of the same commit: claude-bottle fetch --from file:${first?.path}`,
   ]);
   return 0;
 }
@@ -112,10 +114,10 @@ async function findById(
   origin: Origin,
   signal: AbortSignal,
 ): Promise<StoredSidecar> {
-  const id = parseId16(text);
+  const id = await findId(store, text);
   if (id === undefined) {
     throw new BottleError('usage', `not an image ID: ${JSON.stringify(text)}`, {
-      hint: 'use an image ID or its first 16 hex digits; claude-bottle ls lists them',
+      hint: 'use an image ID or its first digits; claude-bottle ls lists them',
     });
   }
   const { path, content, given } = await verifyNamed(store, id, { signal });

@@ -28,6 +28,6 @@ export async function runPath(
     });
   }
   const { path, sha256, sizeBytes } = found;
-  output.result({ key, platform, path, sha256, sizeBytes }, [path]);
+  output.result({ key, platform, path, sha256, sizeBytes }, [path], { isExact: true });
   return 0;
 }

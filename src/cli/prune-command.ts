@@ -1,12 +1,16 @@
+import { basename } from 'node:path';
 import { BottleError } from '../errors.ts';
 import { formatBytes } from '../host/disk.ts';
-import { storeDir } from '../store/location.ts';
+import { id16OfName, storeDir } from '../store/location.ts';
 import { type KeepReason, type PrunedSidecar, pruneStore, type RemoveReason } from '../store/prune.ts';
 import { Store } from '../store/store.ts';
 import { sweepStore } from '../store/sweep.ts';
 import { formatAge } from './age.ts';
 import type { PruneCommandOptions } from './flags/prune.ts';
 import type { Output } from './output.ts';
+import { shortHashes } from './style.ts';
+
+const VERDICT_COLUMNS = 'would go'.length;
 
 const REASONS: Record<RemoveReason | KeepReason, string> = {
   old: 'not used for longer',
@@ -34,10 +38,11 @@ export async function runPrune(
   const result = await pruneStore(store, { olderThanMs: olderThan, maxBytes: maxSize, keep, dryRun });
   const now = Date.now();
   const { removed, kept, freedBytes, quarantineRemoved } = result;
+  const verdict = dryRun ? 'would go' : 'removed';
   output.result({ dryRun: dryRun ?? false, ...result }, [
-    ...removed.map((sidecar) => lineOf(dryRun ? 'would go' : 'removed', sidecar, now)),
+    ...removed.map((sidecar) => lineOf(verdict, sidecar, now)),
     ...kept.map((sidecar) => lineOf('kept', sidecar, now)),
-    ...quarantineRemoved.map((path) => `${(dryRun ? 'would go' : 'removed').padEnd(9)} ${path}`),
+    ...quarantineRemoved.map((path) => `${verdict.padEnd(VERDICT_COLUMNS)}  ${path}`),
     `${formatBytes(freedBytes)} ${dryRun ? 'would be freed' : 'freed'}`,
   ]);
   return 0;
@@ -45,9 +50,15 @@ export async function runPrune(
 
 function lineOf(
   verdict: string,
-  { paths, sizeBytes, lastUsedAt, reason }: PrunedSidecar<RemoveReason | KeepReason>,
+  { paths, sha256, sizeBytes, lastUsedAt, reason }: PrunedSidecar<RemoveReason | KeepReason>,
   now: number,
 ): string {
-  const used = `used ${formatAge(now - Date.parse(lastUsedAt))}`;
-  return `${verdict.padEnd(9)} ${paths[0]}  ${formatBytes(sizeBytes)}, ${used}: ${REASONS[reason]}`;
+  const id = paths.map((path) => id16OfName(basename(path)) ?? sha256 ?? path)[0] ?? '';
+  return [
+    verdict.padEnd(VERDICT_COLUMNS),
+    shortHashes(id),
+    formatBytes(sizeBytes).padStart(7),
+    `used ${formatAge(now - Date.parse(lastUsedAt))}`.padEnd(11),
+    REASONS[reason],
+  ].join('  ');
 }

@@ -61,10 +61,10 @@ export function verbs(start: Start): Array<readonly [heading: string, commands: 
           return await runLs(options, output);
         }),
       ),
-      inspectFlags().action((file) =>
+      inspectFlags().action((fileOrId, options) =>
         start(async ({ output }) => {
           const { runInspect } = await import('./inspect-command.ts');
-          return await runInspect(file, output);
+          return await runInspect(fileOrId, options, output);
         }),
       ),
       diffFlags().action((from, to, options) =>

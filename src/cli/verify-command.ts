@@ -1,8 +1,10 @@
+import { stat } from 'node:fs/promises';
 import { BottleError, isDamage } from '../errors.ts';
 import { formatBytes } from '../host/disk.ts';
-import { type Digest, type Id16, id16, parseId16 } from '../identity/image-id.ts';
+import { type Digest, type Id16, id16 } from '../identity/image-id.ts';
 import { describeOrigin, HERE, isSameOrigin, type Origin } from '../identity/origin.ts';
 import type { PackRecord } from '../identity/pack-record.ts';
+import { describeSigner } from '../identity/signer.ts';
 import { readBundle as readBundleBeside, verifyFile } from '../sidecar/file.ts';
 import type { SidecarReport, VerifyOptions } from '../sidecar/report.ts';
 import { knowsSigner } from '../store/by-key.ts';
@@ -16,6 +18,8 @@ import type { Provenance } from '../trust/verify.ts';
 import { checkoutOrigin } from './checkout-origin.ts';
 import type { VerifyCommandOptions } from './flags/verify.ts';
 import type { Output } from './output.ts';
+import { findId } from './stored-id.ts';
+import { SIGNS, shortHashes } from './style.ts';
 import { trustOf } from './trust-options.ts';
 
 interface Verdict {
@@ -36,6 +40,9 @@ interface Verdict {
   readonly nameRemoved?: true;
 }
 
+/** With what the user calls it: a path, an image ID, or the SHA-256 of what has no name. */
+type Labeled = readonly [name: string, verdict: Verdict];
+
 /** `claude-bottle verify`: one file, one sidecar of the store, or all of them; ends as the first that is not good. */
 export async function runVerify(
   fileOrId: string | undefined,
@@ -49,31 +56,44 @@ export async function runVerify(
       hint: 'leave out --all to check one sidecar',
     });
   }
-  const checks: VerifyOptions = {
-    deep,
-    signal,
-    onBytes: (doneBytes) => output.onProgress({ type: 'bytes', stage: 'verify', doneBytes }),
-  };
+  const checksOf = (path: string) => checksWithProgress(path, { deep, signal }, output);
   const trust = { ...(await trustOf(options)), allowOlder: true };
   const store = await Store.open(storeDir(dir), output.onProgress);
-  const id = fileOrId === undefined ? undefined : parseId16(fileOrId);
+  const id = fileOrId === undefined ? undefined : await findId(store, fileOrId);
   if (fileOrId !== undefined && id === undefined) {
+    const checks = await checksOf(fileOrId);
     const verdict = await verifyOutside(fileOrId, await checkoutOrigin(options), checks, { store, trust });
-    report(output, verdict, [verdict]);
+    report(output, verdict, [[fileOrId, verdict]]);
     return 0;
   }
   const demanded = options.repo === undefined ? undefined : await checkoutOrigin(options);
-  const verdicts: Verdict[] = [];
+  const verdicts: Labeled[] = [];
   for (const entry of id === undefined ? await store.list() : [id]) {
+    const path = store.pathFor(entry);
+    const checks = await checksOf(path);
     const verify = () => verifyNamed(store, entry, checks);
-    verdicts.push(await verifyInStore(store.pathFor(entry), verify, demanded, { store, trust }));
+    verdicts.push([shortHashes(entry), await verifyInStore(path, verify, demanded, { store, trust })]);
   }
-  for (const { path, sha256 } of all ? await unnamedContents(store) : []) {
+  for (const { path, sha256 } of id === undefined ? await unnamedContents(store) : []) {
+    const checks = await checksOf(path);
     const verify = () => verifyUnnamed(store, path, sha256, checks);
-    verdicts.push(await verifyInStore(path, verify, demanded, { store, trust }));
+    verdicts.push([shortHashes(sha256), await verifyInStore(path, verify, demanded, { store, trust })]);
   }
-  report(output, all ? verdicts : verdicts[0], verdicts);
-  return verdicts.find(({ exit }) => exit !== 0)?.exit ?? 0;
+  const values = verdicts.map(([, verdict]) => verdict);
+  report(output, id === undefined ? values : values[0], verdicts);
+  return values.find(({ exit }) => exit !== 0)?.exit ?? 0;
+}
+
+async function checksWithProgress(
+  path: string,
+  options: VerifyOptions,
+  { onProgress }: Output,
+): Promise<VerifyOptions> {
+  const totalBytes = (await stat(path).catch(() => undefined))?.size;
+  const total = totalBytes === undefined ? {} : { totalBytes };
+  onProgress({ type: 'start', stage: 'verify' });
+  const onBytes = (doneBytes: number) => onProgress({ type: 'bytes', stage: 'verify', doneBytes, ...total });
+  return { ...options, onBytes };
 }
 
 interface Judging {
@@ -186,19 +206,27 @@ function verdictOf(
   };
 }
 
-function report(output: Output, value: unknown, verdicts: readonly Verdict[]): void {
-  output.result(value, verdicts.length === 0 ? ['the store has no sidecars'] : verdicts.map(lineOf));
+function report(output: Output, value: unknown, verdicts: readonly Labeled[]): void {
+  const bad = verdicts.filter(([, { exit }]) => exit !== 0).length;
+  const sum = bad === 0 ? 'All are good.' : `${bad} of ${verdicts.length} are not good.`;
+  output.result(value, [
+    ...verdicts.map((each) => lineOf(each, output)),
+    ...(verdicts.length === 0 ? ['the store has no sidecars'] : verdicts.length === 1 ? [] : [sum]),
+  ]);
 }
 
-function lineOf(verdict: Verdict): string {
-  const { path, exit, sha256, sizeBytes = 0, origin, provenance, error } = verdict;
+function lineOf([name, verdict]: Labeled, { digest }: Output): string {
+  const { exit, sha256 = '', sizeBytes = 0, origin, provenance, error, quarantinedAs, nameRemoved } = verdict;
   if (exit === 0) {
-    const from = origin === undefined ? '' : `  from ${origin}`;
-    const signer = provenance ? `  signed by ${provenance.signer}` : '';
-    return `ok       ${path}  ${formatBytes(sizeBytes)}  sha256:${sha256}${from}${signer}`;
+    const signer = provenance ? `signed by ${describeSigner(provenance.signer)}` : 'not signed';
+    const hash = `sha256 ${digest(sha256)}`;
+    return [`${SIGNS.ok} ${name}`, formatBytes(sizeBytes), hash, signer, origin ?? []].flat().join('  ');
   }
-  if (verdict.quarantinedAs !== undefined) {
-    return `damaged  ${path}  ${error}; moved to ${verdict.quarantinedAs}`;
-  }
-  return `failed   ${path}  ${error}${verdict.nameRemoved ? '; it has no name any more' : ''}`;
+  const consequence =
+    quarantinedAs !== undefined
+      ? `; moved to ${quarantinedAs}`
+      : nameRemoved
+        ? '; it has no name any more'
+        : '';
+  return `${SIGNS.fail} ${name}  ${error}${consequence}`;
 }

@@ -268,11 +268,14 @@ export interface ListedSidecar {
     readonly key?: string;
     readonly platform: GuestPlatform;
     readonly signer?: string;
+    /** That it was packed from, as its record says. */
+    readonly commit?: string;
     readonly address?: string;
     readonly packedAt: string;
     readonly installedAt: string;
   }>;
   readonly installedAt: string;
+  readonly usedAt: string;
   readonly names: ReadonlyArray<{
     readonly id16: Id16;
     readonly path: string;
@@ -310,11 +313,13 @@ function describe({ content, names, object }: Listed): ListedSidecar {
       ...(record.inputs && { key: record.inputs.key }),
       platform: record.platform,
       ...(signer !== undefined && { signer }),
+      ...(record.source && { commit: record.source.commit }),
       ...(address !== undefined && { address }),
       packedAt: record.packedAt,
       installedAt,
     })),
     installedAt: installedAt ?? stat?.ctime.toISOString() ?? '',
+    usedAt: content?.usedAt ?? installedAt ?? stat?.atime.toISOString() ?? '',
     names: names.map(({ id16, path, given }) => ({
       id16,
       path,

@@ -1,10 +1,11 @@
 import { execFile } from 'node:child_process';
 import * as fs from 'node:fs/promises';
-import { join } from 'node:path';
+import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import packageJson from '../../package.json' with { type: 'json' };
 import { runCli } from '../helpers/cli.ts';
+import { fakeDocker } from '../helpers/fake-docker.ts';
 import { writeSample } from '../helpers/sample-sidecar.ts';
 import { tempDir } from '../helpers/temp-dir.ts';
 
@@ -24,7 +25,17 @@ describe('the command line', () => {
   test.each([
     [[], 64, /Usage: claude-bottle/],
     [['pakc'], 64, /Did you mean pack\?/],
-    [['pack', '--jsn'], 64, /Did you mean --json\?/],
+    [
+      ['pack', '--jsn'],
+      64,
+      /error: unknown option '--jsn'\n {2}hint: Did you mean --json\? .*pack --help\n$/,
+    ],
+    [['fetch', '--tag', 'x'], 64, /unknown option '--tag'\n {2}hint: Did you mean --image\?/],
+    [['pack', '--push'], 64, /unknown option '--push'\n {2}hint: CI publishes/],
+    [['install'], 64, /unknown command 'install'\n {2}hint: Did you mean fetch\?/],
+    [['import', 'x'], 64, /unknown command 'import'\n {2}hint: Did you mean fetch --from file:PATH\?/],
+    [['inspect'], 64, /^claude-bottle: error: missing required argument .*\n {2}hint: .*inspect --help\n$/],
+    [['ls', 'x', 'y'], 64, /too many arguments for 'ls'\n {2}hint: .*ls --help\n$/],
     [['pack', '--hop', 'tunnel'], 64, /Allowed choices are embedded, container/],
     [['pack', '--cpus', '0'], 64, /whole number from 1 to 255/],
     [
@@ -32,7 +43,7 @@ describe('the command line', () => {
       64,
       /unknown platform "linux\/riscv64"\n {2}hint: use one of/,
     ],
-    [['pack', '--image', '-v'], 64, /not an image name: "-v"/],
+    [['pack', '--image', '-x'], 64, /not an image name: "-x"/],
     [['pack', '--image', 'a b; rm -rf'], 64, /not an image name/],
     [['pack', '--context', '/no/such/dir'], 64, /build context "\/no\/such\/dir" is not a directory/],
     [['pack', '--no-build', '--out', '/no/such/dir/file'], 64, /directory of --out "\/no\/such\/dir" is not/],
@@ -67,6 +78,12 @@ describe('the command line', () => {
   test('--json makes errors readable for machines, --debug shows where they come from', async () => {
     const result = await runCli(['inspect', '/no/such/file', '--json']);
     expect(JSON.parse(result.stdout)).toMatchObject({ code: 'not-found', exit: 66 });
+    const unknown = await runCli(['fetch', '--json', '--jsn']);
+    expect(JSON.parse(unknown.stdout)).toMatchObject({
+      code: 'usage',
+      exit: 64,
+      hint: expect.stringContaining('--json'),
+    });
     expect((await runCli(['--debug', 'inspect', '/no/such/file'])).stderr).toMatch(/\n\s+at /);
   });
 });
@@ -112,13 +129,22 @@ describe('verify', () => {
   test('takes a file, an ID of either length, or the whole store', async () => {
     const { store, path } = await sampleStore();
     const env = { CLAUDE_BOTTLE_STORE: store };
-    for (const args of [[path], [ID16], [`sha256:${ID16.repeat(4)}`], ['--all'], ['--all', '--deep']]) {
+    expect(await runCli(['verify', path], env)).toMatchObject({
+      exitCode: 0,
+      stdout: expect.stringContaining(`✓ ${path}  `),
+    });
+    const short = ID16.slice(0, 12);
+    const ids = [[ID16], [`sha256:${ID16.repeat(4)}`], [short], [short.slice(0, 4)]];
+    for (const args of [...ids, [], ['--all'], ['--all', '--deep']]) {
       const result = await runCli(['verify', ...args], env);
       expect(result, result.stderr).toMatchObject({
         exitCode: 0,
-        stdout: expect.stringContaining(`ok       ${path}`),
+        stdout: expect.stringContaining(`✓ ${short}  `),
       });
     }
+    expect(JSON.parse((await runCli(['verify', '--json'], env)).stdout)).toMatchObject([{ path, exit: 0 }]);
+    const { stdout: whole } = await runCli(['verify', '--verbose'], env);
+    expect(whole).toMatch(/sha256 [0-9a-f]{64} /);
     const [{ members }] = JSON.parse((await runCli(['verify', '--all', '--deep', '--json'], env)).stdout);
     expect(members).toHaveLength(4);
     expect(await runCli(['verify', 'fedcba9876543210'], env)).toMatchObject({ exitCode: 66 });
@@ -133,7 +159,7 @@ describe('verify', () => {
     }
     const result = await runCli(['verify', '--all', '--store', store]);
     expect(result.exitCode).toBe(65);
-    expect(result.stdout).toMatch(/^damaged {2}.*moved to .*quarantine/);
+    expect(result.stdout).toMatch(/^✗ 0123456789ab {2}damaged .*moved to .*quarantine/);
     expect(await fs.readdir(store)).toEqual(['.pack']);
     expect(await runCli(['verify', outside])).toMatchObject({ exitCode: 65 });
     expect((await fs.stat(outside)).size).toBe(500);
@@ -157,9 +183,24 @@ describe('doctor', () => {
     const store = join(await tempDir(), 'store');
     const result = await runCli(['doctor', '--store', store], { PATH: '/nonexistent' });
     expect(result.exitCode).toBe(78);
-    expect(result.stdout).toMatch(/fail {2}docker +the docker command is not on PATH\n +fix: install Docker/);
-    expect(result.stdout).toMatch(/fail {2}smolvm +smolvm is not on PATH\n +fix: install smolvm/);
-    expect(result.stdout).toMatch(new RegExp(`ok {4}store +${store}, not there yet`));
+    expect(result.stdout).toMatch(/✗ docker +the docker command is not on PATH\n +fix: install Docker/);
+    expect(result.stdout).toMatch(/✗ smolvm +smolvm is not on PATH\n +fix: install smolvm/);
+    expect(result.stdout).toMatch(new RegExp(`✓ store +${store}, not there yet`));
+    expect(result.stdout).toMatch(
+      /\nNot ready to fetch: Docker is missing.*\. Not ready to pack: Docker is missing, smolvm is missing.*\.\n$/,
+    );
+  });
+
+  test('ends with 0 where everything can be fetched, though nothing can be packed', async () => {
+    const dir = await tempDir();
+    const docker = await fakeDocker(dir, 'info*', "echo '27.3.1 []'");
+    const [bin] = docker.env.PATH.split(delimiter);
+    const env = { PATH: [bin, process.env.PATH].join(delimiter), CLAUDE_BOTTLE_STORE: join(dir, 'store') };
+    const result = await runCli(['doctor'], env);
+    expect(result.exitCode, result.stdout).toBe(0);
+    expect(result.stdout).toMatch(/\nReady to fetch\. Not ready to pack: smolvm is missing.*\.\n$/);
+    const { ready } = JSON.parse((await runCli(['doctor', '--json'], env)).stdout);
+    expect(ready).toEqual({ fetch: true, pack: false });
   });
 
   test('finds damaged sidecars and bad versions', async () => {

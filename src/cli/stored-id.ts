@@ -1,0 +1,23 @@
+import { BottleError } from '../errors.ts';
+import { type Id16, parseId16 } from '../identity/image-id.ts';
+import type { Store } from '../store/store.ts';
+
+/**
+ * The name in the store that a user means: by an image ID, or by its first digits, of which `ls` shows twelve.
+ * @returns undefined for a text that cannot be one, such as a path
+ * @throws BottleError `usage` for digits that several names begin with
+ */
+export async function findId(store: Store, text: string): Promise<Id16 | undefined> {
+  const whole = parseId16(text);
+  const digits = text.replace(/^sha256:/, '');
+  if (whole !== undefined || !/^[0-9a-f]{4,63}$/.test(digits)) {
+    return whole;
+  }
+  const [id, ...others] = (await store.list()).filter((each) => each.startsWith(digits.slice(0, 16)));
+  if (others.length > 0) {
+    throw new BottleError('usage', `${others.length + 1} sidecars of the store begin with ${digits}`, {
+      hint: 'add digits; claude-bottle ls --json has all of them',
+    });
+  }
+  return id;
+}
