@@ -3,7 +3,7 @@ import { type Origin, originOfCheckout, UNKNOWN } from '../identity/origin.ts';
 import type { PackRecord } from '../identity/pack-record.ts';
 import { type OnProgress, warningsTo } from '../progress.ts';
 import { expectedOf } from '../sidecar/file.ts';
-import { installSidecar } from '../store/install.ts';
+import { installSidecar, type NewInstallation } from '../store/install.ts';
 import { objectPath } from '../store/location.ts';
 import {
   contentsOf,
@@ -300,7 +300,7 @@ async function obtain(
     if (isThere) {
       await store.verify(objectPath(store.layout, sha256), expectedOf(record), { signal });
     }
-    const bases = isThere ? [] : await basesFor(store, installation.origin);
+    const bases = isThere ? [] : await basesFor(store, installation);
     const { http } = options.tools;
     const received = isThere ? undefined : await receive(offer, { signal, http, onProgress, dir, bases });
     signal.throwIfAborted();
@@ -313,6 +313,6 @@ async function obtain(
 }
 
 /** What a download can copy frames from. */
-async function basesFor(store: Store, origin: Origin): Promise<string[]> {
-  return (await contentsOf(store, origin)).map(({ path }) => path);
+async function basesFor(store: Store, { origin, record }: NewInstallation): Promise<string[]> {
+  return (await contentsOf(store, origin, record.platform)).map(({ path }) => path);
 }

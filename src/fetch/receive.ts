@@ -8,7 +8,7 @@ import { readOfferedFrames } from './offered-frames.ts';
 import type { Offer } from './source.ts';
 
 export interface ReceiveOptions extends Omit<DownloadOptions, 'reuse'> {
-  /** Paths of good sidecars of the same origin, the most alike first: what they have of it is not asked for. */
+  /** Paths of good sidecars of the same origin, the newest first: what they have of the file is not asked for. */
   readonly bases: readonly string[];
 }
 

@@ -6,7 +6,7 @@ import { readSidecar } from '../sidecar/verify.ts';
 import type { PartFile } from './part-file.ts';
 
 export interface Reuse {
-  /** Paths of good sidecars of the same origin, the most alike first. */
+  /** Paths of good sidecars of the same origin, the newest first. */
   readonly bases: readonly string[];
   /** Reads the frame index of the wanted file. */
   readonly frames: () => Promise<readonly Frame[]>;

@@ -232,17 +232,28 @@ export async function usableInstallation(
   const needsSignature = origin.kind !== 'here' && !unsigned && (await knowsSigner(layout, origin));
   return installations
     .filter((each) => isSameOrigin(each.origin, origin) && (each.signer !== undefined || !needsSignature))
-    .sort((a, b) => Date.parse(b.installedAt) - Date.parse(a.installedAt))[0];
+    .sort(newestFirst)[0];
 }
 
-/** The good sidecars that came from an origin or were packed here: frames can be copied from them. */
-export async function contentsOf(store: Store, origin: Origin): Promise<StoredSidecar[]> {
-  const isFrom = (installation: Installation) =>
-    [origin, HERE].some((each) => isSameOrigin(each, installation.origin));
-  return (await readCatalog(store.layout)).flatMap((content) => {
-    const installation = content.installations.find(isFrom);
-    return installation === undefined ? [] : [storedSidecar(store.layout, content, installation)];
-  });
+/** The sidecars of an origin, or packed here, for one platform; what was installed last comes first. */
+export async function contentsOf(
+  store: Store,
+  origin: Origin,
+  platform: GuestPlatform,
+): Promise<StoredSidecar[]> {
+  const isWanted = ({ origin: from, record }: Installation) =>
+    record.platform === platform && (isSameOrigin(from, origin) || isSameOrigin(from, HERE));
+  return (await readCatalog(store.layout))
+    .flatMap((content) => {
+      const installation = content.installations.filter(isWanted).sort(newestFirst)[0];
+      return installation === undefined ? [] : [{ content, installation }];
+    })
+    .sort((one, other) => newestFirst(one.installation, other.installation))
+    .map(({ content, installation }) => storedSidecar(store.layout, content, installation));
+}
+
+function newestFirst(one: Installation, other: Installation): number {
+  return Date.parse(other.installedAt) - Date.parse(one.installedAt);
 }
 
 /** The Sigstore bundle that came with a sidecar from this origin and was verified. */

@@ -1,6 +1,6 @@
 import * as fs from 'node:fs/promises';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { id16 } from '../../src/identity/image-id.ts';
 import { parseInputsKey } from '../../src/identity/inputs-key.ts';
 import type { Origin } from '../../src/identity/origin.ts';
@@ -152,13 +152,24 @@ test('a damaged sidecar goes to quarantine with its name, and the next one is fo
   expect(await hashesFor(store, ACME)).toEqual([older.sha256]);
 });
 
-test('frames can be copied from sidecars of the same origin and from those that were packed here', async () => {
+test('frames can be copied from sidecars of the same origin and platform and from those packed here, newest first', async () => {
+  vi.useFakeTimers({ toFake: ['Date'] });
+  onTestFinished(() => {
+    vi.useRealTimers();
+  });
+  const later = (minutes: number) => vi.setSystemTime(Date.parse('2026-11-23T00:00:00Z') + minutes * 60_000);
   const store = await emptyStore();
-  const here = await installSample(store, { id: LOCAL, created: 'here' });
-  const ours = await fetchSample(store, ACME, { id: CI });
+  const expected: string[] = [];
+  for (const [minutes, created] of ['a', 'b', 'c', 'd', 'e'].entries()) {
+    later(minutes);
+    expected.unshift((await fetchSample(store, ACME, { id: CI, created })).sha256);
+  }
+  later(5);
+  expected.unshift((await installSample(store, { id: LOCAL, created: 'here' })).sidecar.sha256);
+  later(6);
   await fetchSample(store, { ...ACME, repository: 'mallory/tools' }, { id: CI, created: 'theirs' });
-  const hashes = (await contentsOf(store, ACME)).map(({ sha256 }) => sha256);
-  expect(hashes.sort()).toEqual([here.sidecar.sha256, ours.sha256].sort());
+  await fetchSample(store, ACME, { id: CI, created: 'arm64', platform: 'linux/arm64' });
+  expect((await contentsOf(store, ACME, 'linux/amd64')).map(({ sha256 }) => sha256)).toEqual(expected);
 });
 
 test('the list says of each sidecar where it came from and which names it has', async () => {

@@ -8,6 +8,7 @@ import { type ImageId, parseImageId } from '../../src/identity/image-id.ts';
 import { type InputsKey, parseInputsKey } from '../../src/identity/inputs-key.ts';
 import { HERE, type Origin } from '../../src/identity/origin.ts';
 import type { PackRecord } from '../../src/identity/pack-record.ts';
+import type { GuestPlatform } from '../../src/identity/platform.ts';
 import { verifySidecar } from '../../src/sidecar/verify.ts';
 import { installPacked, installSidecar } from '../../src/store/install.ts';
 import { objectPath } from '../../src/store/location.ts';
@@ -38,18 +39,22 @@ export interface SampleOptions {
   readonly created?: string;
   readonly key?: InputsKey;
   readonly packedAt?: string;
+  readonly platform?: GuestPlatform;
 }
 
 /** A sidecar file in `dir`, and its record. */
 export async function makeSample(dir: string, options: SampleOptions) {
   const { id, created = '2026-11-23T11:11:16Z', key = KEY, packedAt = '2026-11-23T00:00:00.000Z' } = options;
+  const { platform = 'linux/amd64' } = options;
   const path = join(dir, 'sidecar');
-  const { layerDigest } = await writeSample(path, ({ manifest }) => ({ manifest: { ...manifest, created } }));
+  const { layerDigest } = await writeSample(path, ({ manifest }) => ({
+    manifest: { ...manifest, created, platform },
+  }));
   await fs.rm(join(dir, 'root'), { recursive: true });
   const { sha256, sizeBytes, crc32 } = await verifySidecar(path);
   const record: PackRecord = {
     version: 1,
-    platform: 'linux/amd64',
+    platform,
     image: { id, layers: [], runtimeConfigSha256: '0'.repeat(64) },
     flattened: { configDigest: SAMPLE_CONFIG_DIGEST, layerDigest, layerSizeBytes: 1 },
     sidecar: { sha256, sizeBytes, crc32 },
