@@ -112,7 +112,8 @@ async function removeOwned(dir: string, beforeRemove: BeforeRemove | undefined):
   await fs.rm(dir + OWNER_SUFFIX, { force: true });
 }
 
+/** smolvm lets others search it (mode 0701), for the user that its virtual machine runs as; writing is what matters. */
 async function isOwn(dir: string): Promise<boolean> {
   const stat = await fs.lstat(dir).catch(() => undefined);
-  return stat?.isDirectory() === true && stat.uid === process.getuid?.() && (stat.mode & 0o077) === 0;
+  return stat?.isDirectory() === true && stat.uid === process.getuid?.() && (stat.mode & 0o022) === 0;
 }

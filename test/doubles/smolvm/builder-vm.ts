@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import * as fs from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { SmolvmError } from './failures.ts';
 import { FAULT } from './knobs.ts';
 
@@ -20,6 +20,7 @@ export async function startBuilderVm(cacheDir: string): Promise<BuilderVm> {
   const dir = vmDirectory(cacheDir, name);
   const diskDir = join(dir, 'disk');
   await fs.mkdir(diskDir, { recursive: true });
+  await openForVmUser(dir);
   for (const [file, content] of [
     ['name', name],
     ['storage.raw', ''],
@@ -39,6 +40,16 @@ export async function startBuilderVm(cacheDir: string): Promise<BuilderVm> {
     await fs.rm(dir, { recursive: true, force: true });
   };
   return { diskDir, stop };
+}
+
+/** The VM may run as another user, so smolvm lets everybody search the directories of its own user above the VM's. */
+async function openForVmUser(dir: string): Promise<void> {
+  for (let parent = dirname(dir); parent !== dirname(parent); parent = dirname(parent)) {
+    const { uid, mode } = await fs.stat(parent);
+    if (uid === process.getuid?.() && (mode & 0o001) === 0) {
+      await fs.chmod(parent, (mode & 0o7777) | 0o001);
+    }
+  }
 }
 
 /** Where smolvm keeps what belongs to one VM. */
