@@ -60,6 +60,9 @@ async function run(line: readonly string[]): Promise<{ exitCode: number; lines: 
   let exitCode = 0;
   const output: Output = {
     onProgress: () => {},
+    digest: (text) => text,
+    interrupt: () => {},
+    interrupted: () => {},
     result: (_, result) => lines.push(...result),
     note: () => {},
     error: () => {},
