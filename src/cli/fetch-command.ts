@@ -17,6 +17,7 @@ import { warningsTo } from '../progress.ts';
 import { isDefaultStore, storeDir } from '../store/location.ts';
 import { Store } from '../store/store.ts';
 import { sweepStore } from '../store/sweep.ts';
+import { BuildBeside, explainUnlinked } from './build-beside.ts';
 import { imageName, platformOf, readInputs } from './build-options.ts';
 import type { FetchOptions } from './flags/fetch.ts';
 import type { Output } from './output.ts';
@@ -71,40 +72,40 @@ export async function runFetch(
       provenance: provenance ?? null,
       record,
     },
-    options.printPath ? (path === undefined ? [] : [path]) : summaryOf(result, bound, isSeen),
+    options.printPath ? [path ?? ''] : answerOf(result, bound, isSeen),
+    { isExact: options.printPath ?? false },
   );
   return 0;
 }
 
-/** @param isSeen whether claude-bottle looks into this store */
-function summaryOf(result: FetchResult, bound: BindResult | undefined, isSeen: boolean): string[] {
-  const { status, record, source, stored, provenance } = result;
+/**
+ * What it means for the user; the steps that led there are on standard error.
+ * @param isSeen whether claude-bottle looks into this store
+ */
+function answerOf(result: FetchResult, bound: BindResult | undefined, isSeen: boolean): string[] {
+  const { status, record, source, stored } = result;
   const size = formatBytes(record.sidecar.sizeBytes);
-  const commit =
-    record.source === undefined ? '' : `, packed from commit ${record.source.commit.slice(0, 12)}`;
-  const first = {
-    hit: `in the store  ${size}${commit}`,
-    fetched: `fetched       ${size} from ${source}${commit}`,
-    available: `would fetch   ${size} from ${source}${commit}`,
-  }[status];
-  const origin =
-    provenance === undefined
-      ? []
-      : [`provenance    ${provenance.signer}, for ${provenance.ref} of ${provenance.repository}`];
-  if (bound === undefined) {
-    return [first, ...origin, ...(stored === undefined ? [] : [`not bound     ${stored.path}`])];
+  if (status === 'available') {
+    return [`Not downloaded yet: ${size} from ${source}.`];
   }
-  const because = bound.proof === 'content' ? 'same layers and runtime config' : 'same inputs';
-  return [
-    first,
-    ...origin,
-    bound.outcome === 'kept'
-      ? `not bound     ${bound.id16} has a good sidecar of another origin (${bound.keptOrigin}); ${REPLACE_HINT}`
-      : `bound         to the image ID ${bound.id16} that is built here: ${because}`,
-    isSeen
-      ? `next start    finds ${bound.path}`
-      : `next start    does not look here, only into ~/.cache/claude-bottle/smolmachines: ${bound.path}`,
-  ];
+  const path = bound === undefined || bound.outcome === 'kept' ? stored?.path : bound.path;
+  const paths = path === undefined ? [] : [path];
+  if (bound === undefined) {
+    return [`In the store (${size}), but not linked to an image: claude-bottle bind does that.`, ...paths];
+  }
+  if (bound.outcome === 'kept') {
+    return [
+      `In the store, but not linked: your image ${bound.id16} keeps its sidecar of ${bound.keptOrigin}.`,
+      REPLACE_HINT,
+      ...paths,
+    ];
+  }
+  return isSeen
+    ? ['Ready: the next claude-bottle start uses this sidecar and packs nothing.', ...paths]
+    : [
+        'Linked, but claude-bottle does not look here, only in ~/.cache/claude-bottle/smolmachines.',
+        ...paths,
+      ];
 }
 
 /** What claude-bottle checks before it packs. */
@@ -145,9 +146,11 @@ export async function fetchAndBind(
   );
   const wanted = forBuild({ key, platform });
   const trust = await trustOf(options);
-  let result: FetchResult;
+  const build = { build: { ...options, image, buildArgs: options.buildArg }, platform, signal, onProgress };
+  const isBound = options.bind && !dryRun && isForThisMachine(platform, output);
+  const beside = isBound ? new BuildBeside(build) : undefined;
   try {
-    result = await fetchSidecar({
+    const result = await fetchSidecar({
       store,
       wanted,
       demands: { ...demands, ...locked },
@@ -157,31 +160,32 @@ export async function fetchAndBind(
       tools,
       trust,
       requireUsable: (record) => requireUsable(record, onWarning),
+      onDownload: () => beside?.start(),
       explainMiss: (nearest) => explainMiss(nearest, inputs, { platform, context }, aboutServer),
       signal,
       onProgress,
     });
+    const { stored } = result;
+    if (beside === undefined || stored === undefined) {
+      return { platform, key, result, bound: undefined };
+    }
+    const origin = originOfCheckout(wanted.serverUrl, wanted.repository);
+    const binding = bindSidecar({
+      ...build,
+      store,
+      stored,
+      inputs: inputs.record,
+      origin,
+      required: trust.provenance === 'required',
+      isStarted: options.isStarted,
+      prove: options.prove ?? false,
+      image: beside.image,
+    });
+    return { platform, key, result, bound: await binding.catch(explainUnlinked) };
   } finally {
     tools.http.close();
+    await beside?.end();
   }
-  const { stored } = result;
-  const bound =
-    options.bind && stored !== undefined && !dryRun && isForThisMachine(platform, output)
-      ? await bindSidecar({
-          store,
-          stored,
-          inputs: inputs.record,
-          origin: originOfCheckout(wanted.serverUrl, wanted.repository),
-          required: trust.provenance === 'required',
-          isStarted: options.isStarted,
-          build: { ...options, image, buildArgs: options.buildArg },
-          platform,
-          prove: options.prove ?? false,
-          signal,
-          onProgress,
-        })
-      : undefined;
-  return { platform, key, result, bound };
 }
 
 /** @throws BottleError `usage` */

@@ -188,7 +188,7 @@ export async function build(
     },
     { signal, onLine: (line) => onProgress({ type: 'output', stage: 'build', line }) },
   );
-  onProgress({ type: 'done', stage: 'build', detail: `${image} ${id16(built.id)}` });
+  onProgress({ type: 'done', stage: 'build', detail: `${image} (${id16(built.id)})` });
   return built;
 }
 
@@ -223,7 +223,7 @@ async function findInStore(
       onProgress({ type: 'warning', message: 'the sidecar in the store is of packer smolvm; packing again' });
       return undefined;
     }
-    onProgress({ type: 'done', stage: 'store', sizeBytes, detail: 'verified, nothing to pack' });
+    onProgress({ type: 'done', stage: 'store', sizeBytes, detail: 'in the store, nothing to pack' });
   }
   return found;
 }
@@ -285,10 +285,10 @@ async function packIntoStore(
     }
     const record = { ...packed, ...(inputs && { inputs }) };
     signal.throwIfAborted();
-    onProgress({ type: 'start', stage: 'store' });
+    onProgress({ type: 'start', stage: 'install' });
     const { name } = await installPacked(store, image.id, report.path, record, { signal });
     const { sizeBytes, sha256 } = record.sidecar;
-    onProgress({ type: 'done', stage: 'store', sizeBytes, detail: `sha256 ${sha256}` });
+    onProgress({ type: 'done', stage: 'install', sizeBytes, detail: `sha256 ${sha256}` });
     return { path: name, report, record };
   });
 }

@@ -26,6 +26,8 @@ export interface BindOptions {
   readonly prove: boolean;
   /** Take the name away from a good sidecar of another origin. */
   readonly replace?: boolean | undefined;
+  /** Of a `buildForBinding` that began earlier. */
+  readonly image?: Promise<Image | undefined> | undefined;
   /** Whose sidecars the checkout may use. */
   readonly origin: Origin;
   /** Whether it is an error that a sidecar of another origin keeps the name; it is one if the origin signs. */
@@ -55,8 +57,8 @@ export interface BindResult {
  * sidecar of another origin keeps the name and that is an error
  */
 export async function bindSidecar(options: BindOptions): Promise<BindResult> {
-  const { store, prove, replace, signal } = options;
-  const image = await buildAsClaudeBottle(options);
+  const { store, prove, replace, signal, onProgress } = options;
+  const image = (await options.image) ?? (await buildForBinding(options));
   guestPlatformOf(image, options.platform, true);
   if (prove) {
     requireSameContent(image, options.stored.record);
@@ -64,9 +66,13 @@ export async function bindSidecar(options: BindOptions): Promise<BindResult> {
   const isOfImage = options.stored.record.inputs === undefined;
   const stored = isOfImage ? await withInputs(image, options) : options.stored;
   const proof = prove || isOfImage ? 'content' : 'inputs';
+  onProgress({ type: 'start', stage: 'link' });
   const result = await bindName(store, image.id, stored, { proof, replace, signal });
   const { path, outcome } = result;
   if (result.outcome !== 'kept') {
+    const because = prove ? ', same layers and config' : '';
+    const detail = `to your image ${options.build.image} (${id16(image.id)})${because}`;
+    onProgress({ type: 'done', stage: 'link', detail });
     return { imageId: image.id, id16: id16(image.id), path, outcome, proof };
   }
   await requireMayStay(path, result.keptOrigin, options);
@@ -104,7 +110,7 @@ export async function requireNotAnothers(
   if (owners.size === 0) {
     return;
   }
-  const image = await buildAsClaudeBottle(options);
+  const image = await buildForBinding(options);
   const owner = owners.get(id16(image.id));
   if (owner !== undefined) {
     throw anothersName(store.pathFor(id16(image.id)), owner, PACK_HINT);
@@ -140,13 +146,14 @@ function anothersName(path: string, owner: Origin, hint: string): BottleError {
 export const REPLACE_HINT = 'to take its name: claude-bottle bind --replace';
 const PACK_HINT = 'to give the name to a sidecar of your own: claude-bottle pack';
 
-type BuildAndSignal = Pick<BindOptions, 'build' | 'platform' | 'signal' | 'onProgress'>;
+export type BindingBuild = Pick<BindOptions, 'build' | 'platform' | 'signal' | 'onProgress'>;
 
 /**
- * The ID is only worth something if claude-bottle's next build gets it too. With the containerd image store the default
- * attestations carry the time of the build, so that even a fully cached one has another ID; a second build shows it.
+ * Builds as claude-bottle does. The ID is only worth something if claude-bottle's next build gets it too. With the
+ * containerd image store the default attestations carry the time of the build, so that even a fully cached one has
+ * another ID; a second build shows it.
  */
-async function buildAsClaudeBottle(options: BuildAndSignal): Promise<Image> {
+export async function buildForBinding(options: BindingBuild): Promise<Image> {
   const { signal } = options;
   const first = await build(options);
   const { store } = await engineFacts(signal);
@@ -163,13 +170,13 @@ async function buildAsClaudeBottle(options: BuildAndSignal): Promise<Image> {
   return image;
 }
 
-async function build({ build: options, platform, signal, onProgress }: BuildAndSignal): Promise<Image> {
+async function build({ build: options, platform, signal, onProgress }: BindingBuild): Promise<Image> {
   onProgress({ type: 'start', stage: 'build', detail: options.image });
   const image = await buildImage(
     { ...options, platform, keepsAttestations: true },
     { signal, onLine: (line) => onProgress({ type: 'output', stage: 'build', line }) },
   );
-  onProgress({ type: 'done', stage: 'build', detail: `${options.image} ${id16(image.id)}` });
+  onProgress({ type: 'done', stage: 'build', detail: `${options.image} (${id16(image.id)})` });
   return image;
 }
 

@@ -1,6 +1,7 @@
 import { BottleError, type ErrorCode } from '../errors.ts';
 import { type Origin, originOfCheckout, UNKNOWN } from '../identity/origin.ts';
 import type { PackRecord } from '../identity/pack-record.ts';
+import { describeRef, describeSigner } from '../identity/signer.ts';
 import { type OnProgress, warningsTo } from '../progress.ts';
 import { expectedOf } from '../sidecar/file.ts';
 import { installSidecar, type NewInstallation } from '../store/install.ts';
@@ -47,6 +48,8 @@ export interface FetchOptions extends FindOptions {
   readonly dryRun: boolean;
   /** Looks at a record before anything is downloaded: can this machine use the sidecar? */
   readonly requireUsable: (record: PackRecord) => Promise<void>;
+  /** Something is going to be downloaded: time for what can be done beside it. */
+  readonly onDownload: () => void;
 }
 
 export interface SkippedSource {
@@ -104,6 +107,8 @@ export async function fetchSidecar(options: FetchOptions): Promise<FetchResult> 
     warningsTo(options.onProgress)(
       `${address} was pushed without a pack record and is not signed: only its own checksums are verified`,
     );
+  } else {
+    saySigner(verified, options);
   }
   const found = { record, source: source.name, address, skipped, provenance: verified?.provenance };
   if (options.dryRun) {
@@ -114,6 +119,16 @@ export async function fetchSidecar(options: FetchOptions): Promise<FetchResult> 
     await rememberSigner(store.layout, originOf(wanted), evidence, verified);
   }
   return { ...found, ...obtained };
+}
+
+function saySigner(verified: Verified | undefined, { trust, onProgress }: FetchOptions): void {
+  if (verified !== undefined) {
+    const { signer, ref } = verified.provenance;
+    const detail = `by ${describeSigner(signer)}, run for ${describeRef(ref)}`;
+    onProgress({ type: 'done', stage: 'sign', detail });
+  } else if (trust.provenance === 'auto') {
+    onProgress({ type: 'note', message: 'Not signed: nothing proves which workflow packed it.' });
+  }
 }
 
 function originOf({ serverUrl, repository }: Wanted): Origin {
@@ -145,11 +160,10 @@ async function isGood(stored: StoredSidecar, { store, signal, onProgress }: Fetc
     onBytes: (doneBytes) => onProgress({ type: 'bytes', stage: 'store', doneBytes, totalBytes: sizeBytes }),
   });
   if (report === undefined) {
-    onProgress({ type: 'done', stage: 'store', detail: 'damaged' });
     return false;
   }
   await touchUsed(store, sha256);
-  onProgress({ type: 'done', stage: 'store', sizeBytes, detail: 'verified, nothing to download' });
+  onProgress({ type: 'done', stage: 'store', sizeBytes, detail: 'in the store, nothing to download' });
   return true;
 }
 
@@ -229,8 +243,7 @@ export async function findOffer(options: FindOptions): Promise<FoundOffer> {
       if (!('skipped' in found)) {
         const otherName = await confirmOtherName(found.record, wanted, tools);
         requireWanted(found, wanted, demands, otherName);
-        const { sizeBytes } = found.record.sidecar;
-        onProgress({ type: 'done', stage: 'find', sizeBytes, detail: source.name });
+        onProgress({ type: 'done', stage: 'find', ...describeOffer(found, source) });
         const { record, bundles } = found;
         return { offer: found, source, evidence: { record, bundles, otherName }, skipped };
       }
@@ -245,6 +258,12 @@ export async function findOffer(options: FindOptions): Promise<FoundOffer> {
   }
   const explanation = await options.explainMiss(await nearestRecord({ ...options, sources: answered }));
   throw missError(wanted, skipped, failures, explanation);
+}
+
+function describeOffer({ address, record }: Offer, { name }: Source) {
+  const [, place = name] = /^oci:(.*?)(?:@sha256:|$)/.exec(address) ?? [];
+  const commit = record.source === undefined ? '' : `, commit ${record.source.commit}`;
+  return { detail: `${place}${commit}`, sizeBytes: record.sidecar.sizeBytes };
 }
 
 async function nearestRecord({ sources, wanted, signal }: FindOptions): Promise<PackRecord | undefined> {
@@ -300,6 +319,9 @@ async function obtain(
     if (isThere) {
       await store.verify(objectPath(store.layout, sha256), expectedOf(record), { signal });
     }
+    if (!isThere) {
+      options.onDownload();
+    }
     const bases = isThere ? [] : await basesFor(store, installation);
     const { http } = options.tools;
     const received = isThere ? undefined : await receive(offer, { signal, http, onProgress, dir, bases });
@@ -307,7 +329,7 @@ async function obtain(
     onProgress({ type: 'start', stage: 'install' });
     const stored = await installSidecar(store, received, installation, { signal });
     await touchUsed(store, sha256);
-    onProgress({ type: 'done', stage: 'install', sizeBytes, detail: `verified, sha256 ${sha256}` });
+    onProgress({ type: 'done', stage: 'install', sizeBytes, detail: `sha256 ${sha256}` });
     return { status: isThere ? 'hit' : 'fetched', stored };
   });
 }

@@ -205,7 +205,7 @@ test('--quiet leaves only the result', async () => {
   const { path } = await publishFile(checkout);
   const result = await cli('fetch', '--from', `file:${path}`, '--no-bind', '--quiet');
   expect(result.stderr).toBe('');
-  expect(result.stdout).toMatch(/^fetched .*\nnot bound .*\n$/);
+  expect(result.stdout).toMatch(/^In the store \(.*\), but not linked .*\n\/.*\n$/);
 });
 
 test('a damaged sidecar in the store goes to quarantine and is fetched again', async () => {
@@ -396,12 +396,11 @@ describe('ls and prune', () => {
     });
     const { path, record } = await publishFile(checkout);
     await cli('fetch', '--from', `file:${path}`, '--no-bind');
-    const { stdout } = await storeCli('ls');
-    expect(stdout.split('\n')[1]).toMatch(
-      new RegExp(
-        `^- +${record.inputs?.key.slice(0, 16)}  linux/amd64 +\\S+ .B  just now +github.com/acme/tools$`,
-      ),
-    );
+    const [header, row, total] = (await storeCli('ls')).stdout.split('\n');
+    expect(header).toMatch(/^IMAGE +COMMIT +SIZE +USED +SIGNED BY +ORIGIN$/);
+    const commit = record.source?.commit.slice(0, 12);
+    expect(row).toMatch(new RegExp(`^- +${commit} +\\S+ .B +now +- +acme/tools(, linux/amd64)?$`));
+    expect(total).toMatch(/^1 sidecar, \S+ .B in \//);
     const kept = await storeCli('prune', '--older-than', '1h', '--keep', '0');
     expect(kept.stdout).toMatch(/^kept .*within the limits\n0 B freed\n$/);
     const dry = await storeCli('prune', '--max-size', '0MB', '--keep', '0', '--dry-run');
