@@ -1,21 +1,20 @@
 import * as core from '@actions/core';
-import { asBottleError, BottleError, InterruptedError, stackOf } from '../errors.ts';
+import { BottleError, InterruptedError } from '../errors.ts';
 import { takeUnsafeSettings } from '../host/unsafe-settings.ts';
 import { type ActionInputs, readInputs } from './inputs.ts';
 import { type Job, readJob } from './job.ts';
-import { createRunnerLog, type RunnerLog } from './log.ts';
+import { createRunnerLog } from './log.ts';
 import { outputsOf, type PackedPlatform, type Published } from './outputs.ts';
+import { report, writeSummary } from './report.ts';
 import { run } from './run.ts';
-import { failureSummary, summaryOf } from './summary.ts';
+import { summaryOf } from './summary.ts';
 import { takeToolkit } from './toolkit.ts';
 import { judgeRun } from './trust.ts';
 import { takeVariables } from './variables.ts';
 
-const BUG_HINT = 'this is a bug: report it with the log of a run with debug logging';
 const MIN_MASKED_CHARS = 4;
 /** The runner sends SIGINT, 7.5 s later SIGTERM, 2.5 s later SIGKILL, and to this process only. */
 const CLEAN_UP_MS = { SIGINT: 6_000, SIGTERM: 1_500 } as const;
-const EXIT_CODES = { SIGINT: 130, SIGTERM: 143 } as const;
 
 /** Returns the exit code; everything that can go wrong has been reported. */
 export async function runMainStep(): Promise<number> {
@@ -90,29 +89,4 @@ function timedOut({ timeoutMs }: ActionInputs): BottleError {
   return new BottleError('timed-out', `not done after ${timeoutMs / 60_000} minutes`, {
     hint: 'see on the log what it was waiting for, or raise timeout-minutes',
   });
-}
-
-async function report(error: unknown, log: RunnerLog, signal: AbortSignal): Promise<number> {
-  log.closeGroup();
-  if (signal.reason instanceof InterruptedError) {
-    log.notice('Cancelled', signal.reason.message);
-    core.setOutput('error-code', 'cancelled');
-    return EXIT_CODES[signal.reason.signal as keyof typeof EXIT_CODES];
-  }
-  const known = asBottleError(signal.aborted ? signal.reason : error, BUG_HINT);
-  core.debug(stackOf(known));
-  for (const line of known.details) {
-    log.text(`  | ${line}`);
-  }
-  log.error(`claude-bottle-pack: ${known.code}`, known.message, known.hint);
-  core.setOutput('error-code', known.code);
-  await writeSummary(failureSummary(known));
-  return 1;
-}
-
-/** A runner without summaries is no reason to fail. */
-async function writeSummary(markdown: string): Promise<void> {
-  if (markdown !== '' && process.env.GITHUB_STEP_SUMMARY) {
-    await core.summary.addRaw(markdown).write();
-  }
 }

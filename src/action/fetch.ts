@@ -1,0 +1,3 @@
+import { runFetchStep } from './fetch-step.ts';
+
+process.exit(await runFetchStep());
