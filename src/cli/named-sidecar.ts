@@ -2,7 +2,7 @@ import * as fs from 'node:fs/promises';
 import { BottleError, fileError } from '../errors.ts';
 import { parseRecord } from '../fetch/record.ts';
 import { readSmallFile } from '../host/small-file.ts';
-import { type Id16, parseId16 } from '../identity/image-id.ts';
+import type { Id16 } from '../identity/image-id.ts';
 import { isSameOrigin } from '../identity/origin.ts';
 import type { PackRecord } from '../identity/pack-record.ts';
 import { expectedOf, MAX_RECORD_BYTES, verifyFile } from '../sidecar/file.ts';
@@ -12,6 +12,7 @@ import { statFile } from '../store/catalog.ts';
 import { objectPath } from '../store/location.ts';
 import { verifyNamed } from '../store/read.ts';
 import type { Store } from '../store/store.ts';
+import { findId } from './stored-id.ts';
 
 const RECORD_SUFFIX = '.json';
 
@@ -32,8 +33,8 @@ export async function readNamed(text: string, store: Store, options: VerifyOptio
     () => true,
     () => false,
   );
-  const id = parseId16(text);
-  if (!isThere && id !== undefined) {
+  const id = isThere ? undefined : await findId(store, text);
+  if (id !== undefined) {
     return await readById(id, text, store, options);
   }
   if (!isThere) {

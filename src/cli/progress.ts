@@ -23,6 +23,7 @@ const SPINNER = [...'⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏'];
 /** What a stage is called at work and afterwards. */
 const WORDS: Readonly<Record<string, readonly [atWork: string, done: string]>> = {
   inputs: ['Reading', 'Read'],
+  read: ['Reading', 'Read'],
   find: ['Looking', 'Found'],
   sign: ['Checking', 'Signed'],
   store: ['Checking', 'Checked'],

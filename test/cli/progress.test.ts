@@ -304,7 +304,7 @@ test.each([
   at(0, START);
   at(5, bytes(1e6, 1e9));
   at(10, { type: 'done', stage: 'download', sizeBytes: 1e9 });
-  expect(writes).toEqual(['download    10.0 s    1.0 GB\n']);
+  expect(writes.map(stripVTControlCharacters)).toEqual(['✓ Downloaded  1.0 GB in 10 s\n']);
 });
 
 test.each([undefined, 80])('quiet leaves nothing but warnings, with %s columns', (columns) => {
