@@ -66,9 +66,6 @@ async function run(line: readonly string[]): Promise<{ exitCode: number; lines: 
     result: (_, result) => lines.push(...result),
     note: () => {},
     error: () => {},
-    interrupt: () => {},
-    interrupted: () => {},
-    digest: (text) => text,
   };
   const context = { output, signal: new AbortController().signal, releaseSignals: () => {} };
   const program = new Command().exitOverride();
