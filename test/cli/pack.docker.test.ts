@@ -173,6 +173,20 @@ describe('pack', () => {
     }
   });
 
+  test('takes every entry of an image with an empty layer and a name that is not UTF-8', async () => {
+    const { dir, pack, left } = await bench();
+    const odd = String.raw`RUN ["/bin/sh", "-c", "busybox touch \"$(busybox printf '/a\\377')\""]`;
+    const empty = 'RUN ["/bin/sh", "-c", ":"]';
+    const context = await busyboxContext(dir, `FROM scratch\nCOPY bin /bin\n${odd}\n${empty}\n`);
+    const image = ['--context', context, '--image', 'claude-bottle-test/odd:1', '--packer', 'direct'];
+    const result = await pack([...image, '--json']);
+    expect(result.exitCode, result.stderr).toBe(0);
+    const { members } = await verifySidecar(JSON.parse(result.stdout).path, {}, { deep: true });
+    // bin, bin/busybox, bin/sh, and the odd one.
+    expect(members?.find((member) => member.entries !== undefined)).toMatchObject({ entries: 4 });
+    expect(await left()).toEqual([]);
+  });
+
   test('takes the name of the image from CLAUDE_BOTTLE_IMAGE', async () => {
     const { pack } = await bench();
     const result = await pack(['--no-build'], { CLAUDE_BOTTLE_IMAGE: 'claude-bottle-test/never-built:1' });
