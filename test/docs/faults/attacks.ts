@@ -38,6 +38,16 @@ export const ATTACKS: readonly Chapter[] = [
         },
       },
       {
+        situation: 'Two repositories with the same files use one store, in any order of commands',
+        injected: 'Generated orders of fetch, bind, path, pack, exec and export in two checkouts',
+        expected: 'Each gets its own sidecars, and those that were packed on this machine',
+        tests: {
+          'cli/origins.property.test.ts': [
+            'two repositories with the same files share a store, and in no order of commands their sidecars',
+          ],
+        },
+      },
+      {
         situation: 'A record without a repository is served to every repository',
         injected: 'Such a sidecar, dated 2099, fetched elsewhere on the same machine',
         expected: 'A repository that signs gets its own sidecar',
@@ -123,7 +133,7 @@ export const ATTACKS: readonly Chapter[] = [
         expected: 'Passed over, or 76 where the run is named; nothing is downloaded',
         tests: {
           'fetch/workflow-artifact.test.ts': [
-            'the run of an artifact > is refused when it is of a branch that is named like a tag, with no download (annotated: %s)',
+            'the run of an artifact > is refused when it is of a branch that has the name of a tag, with no download',
           ],
         },
       },
@@ -231,10 +241,7 @@ export const ATTACKS: readonly Chapter[] = [
           'cli/odd-contexts.test.ts': [
             'a lock file that is a link to an endless device is not read',
             'a %s that is a link to an endless device is not read',
-          ],
-          'fetch/plain-file.test.ts': [
-            'a sidecar on this machine > is damaged when its record is a link to an endless device',
-            'a sidecar on this machine > has no signature that is a link to an endless device',
+            'a %s beside a sidecar that is a link to an endless device is not read',
           ],
         },
       },

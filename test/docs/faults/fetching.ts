@@ -65,6 +65,19 @@ export const FETCHING: readonly Chapter[] = [
         },
       },
       {
+        situation: 'smolvm itself has pushed the sidecar, so that it has no pack record',
+        injected: 'Such a sidecar of the image that is built here, and of another one',
+        expected:
+          'Bound to the image that it was packed from, where the user has named it; never where a signature is asked for',
+        tests: {
+          'fetch/pushed-sidecar.docker.test.ts': [
+            'a sidecar without a pack record is bound to the image that it was packed from',
+            'of another image it is stored, and bound only when the user says so',
+            'it is not taken where a signature is asked for',
+          ],
+        },
+      },
+      {
         situation: 'A published sidecar is withdrawn by its maker',
         injected: 'A list of withdrawn sidecars in the index',
         expected: 'The sidecar is no longer fetched',

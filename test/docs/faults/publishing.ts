@@ -237,6 +237,18 @@ export const PUBLISHING: readonly Chapter[] = [
         },
       },
       {
+        situation:
+          'A registry acknowledges the subject of a signature and lists no referrers, or has no such API',
+        injected: 'Registries of these three kinds',
+        expected: 'The signature is found from the sidecar all the same',
+        tests: {
+          'publish/oci-registry.docker.test.ts': [
+            'a registry that acknowledges a subject and lists no referrers keeps the bundle beside the sidecar',
+            'a registry without the referrers API keeps the bundle beside the sidecar',
+          ],
+        },
+      },
+      {
         situation: 'Two jobs publish two platforms at once',
         injected: 'Two processes that write the same index fifty times, some writes delayed',
         expected: 'Both platforms are in the index each time',

@@ -240,16 +240,27 @@ export const RUNNER: readonly Chapter[] = [
           'The Sigstore double writes entries of the first version only. The real bundles in the suite are of the first version, too.',
       },
       {
-        situation: 'A file in an image has a name that is not UTF-8',
-        injected: 'An image with such a file',
-        expected: 'The file keeps its name',
-        untested: 'It was tried by hand on an earlier version; the test image has no such name.',
+        situation: 'A file in an image has a name that is not UTF-8; a layer is empty',
+        injected:
+          'An image of four entries with such a name and such a layer, packed and verified to its last entry',
+        expected: 'All entries are in the sidecar',
+        tests: {
+          'cli/pack.docker.test.ts': [
+            'pack > takes every entry of an image with an empty layer and a name that is not UTF-8',
+          ],
+        },
       },
       {
-        situation: 'An image has no layers, or empty ones',
-        injected: 'An image without layers, and layers without files',
-        expected: 'Packed as it is',
-        untested: 'It was tried by hand on an earlier version; the suite has no image of that kind.',
+        situation: 'An image has no layers, or more than Docker makes',
+        injected:
+          'A Dockerfile without files, which the engine refuses to save; an image that names 300 layers',
+        expected: 'Packed as an image of one layer',
+        tests: {
+          'cli/odd-images.docker.test.ts': [
+            'an image without layers is packed',
+            'an image of more layers than Docker itself makes is packed as one',
+          ],
+        },
       },
     ],
   },

@@ -258,7 +258,14 @@ export const SITUATIONS: readonly Chapter[] = [
         situation: 'The repository was renamed or transferred',
         injected: 'A remote with the old name; a record or a signature with the other name',
         expected: 'Followed when GitHub confirms the ID of the repository, else 76 with the command to type',
-        untested: 'The suite does not yet follow a repository under its new name.',
+        tests: {
+          'cli/renamed.test.ts': [
+            'a repository that has another name now > because it was %s is followed when GitHub confirms that it is the same',
+            'a repository that has another name now > is followed also when its sidecars were signed under the old name, and by another owner, before',
+            'a repository that has another name now > is refused with the command to type when GitHub cannot be asked',
+            'a repository that has another name now > is not believed when somebody else has the name, or when the signature is of another repository',
+          ],
+        },
       },
       {
         situation: 'gh keeps its login in the keyring, and GH_HOST names a server',
@@ -318,13 +325,27 @@ export const SITUATIONS: readonly Chapter[] = [
         },
       },
       {
-        situation: 'An image has more files than the disk of the builder machine has inodes',
-        injected: 'A layer of 1,900,000 files',
-        expected: 'A larger disk is asked for, or a warning has both numbers',
+        situation: 'An image has more files than a disk of smolvm has inodes',
+        injected: 'An export of 200,000 files, and a layer of 1,900,000',
+        expected:
+          'A warning has both numbers and the disk that they need; the builder machine gets one that is large enough',
         tests: {
+          'cli/odd-images.docker.test.ts': [
+            'of more files than a small disk has inodes, both numbers are told, and the disk that they need',
+          ],
           'pack/smolvm.test.ts': [
             'pack create > gets a disk that holds the bytes and the files of the layer',
             'pack create > is warned of where the disk cannot be made larger, with both numbers',
+          ],
+        },
+      },
+      {
+        situation: 'Files of an image have extended attributes or access control lists',
+        injected: 'An export with both',
+        expected: 'A warning names the files, because no sidecar has these attributes',
+        tests: {
+          'cli/odd-images.docker.test.ts': [
+            'extended attributes and access control lists are named, because no sidecar has them',
           ],
         },
       },

@@ -62,6 +62,20 @@ export const STORE: readonly Chapter[] = [
         },
       },
       {
+        situation: 'The store is from version 0.1, which did not note who its sidecars came from',
+        injected: 'Stores as that version has left them, with a signed and with an unsigned sidecar',
+        expected:
+          'The files stay; they are served after `bind --adopt` or a fetch that verifies them, and not to a fork',
+        tests: {
+          'cli/old-store.test.ts': [
+            'a store of version 0.1 > keeps its files, says once that their origin is unknown, and serves what the user adopts',
+            'a store of version 0.1 > serves a signed sidecar to its own repository, without a network, once fetch has verified it',
+            'a store of version 0.1 > gives a sidecar that is fetched again its origin, and moves no byte of it',
+            'a store of version 0.1 > adopts nothing for a repository that signs',
+          ],
+        },
+      },
+      {
         situation: 'claude-bottle packs the image itself while the sidecar is fetched',
         injected: 'Its sidecar under the name, before the name is bound',
         expected: 'It is kept, and the command says so',
