@@ -85,10 +85,11 @@ export function hasErrno(error: unknown, ...codes: string[]): boolean {
 
 /**
  * What a failed file operation means to the user, who can do something about space and permissions.
- * @param place the settings that can name another directory
+ * @param action names the file
  */
-export function fileError(action: string, error: unknown, place = 'the store or TMPDIR'): BottleError {
+export function fileError(action: string, error: unknown): BottleError {
   const reason = error instanceof Error ? error.message : String(error);
+  const place = settingFor(`${action} ${reason}`);
   if (hasErrno(error, 'ENOSPC', 'EDQUOT')) {
     return new BottleError('cannot-write', `${action}: no space left (${reason})`, {
       hint: `free some disk space, or use another disk for ${place}`,
@@ -108,6 +109,12 @@ export function fileError(action: string, error: unknown, place = 'the store or 
     });
   }
   return new BottleError('io', `${action}: ${reason}`, { cause: error });
+}
+
+/** What can name another directory than the one that a message is about. */
+function settingFor(message: string): string {
+  const { RUNNER_TEMP: runnerTemp } = process.env;
+  return runnerTemp && message.includes(runnerTemp) ? 'RUNNER_TEMP' : 'the store or TMPDIR';
 }
 
 /** What we did not foresee is a bug of ours; `hint` says what its report needs. */

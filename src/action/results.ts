@@ -25,7 +25,7 @@ export async function keepResult<T extends string | undefined>(
     }
     return { path: (from === undefined ? undefined : path) as T, recordPath };
   } catch (error) {
-    throw fileError(`cannot keep ${name} in RUNNER_TEMP, ${tempDir}`, error, 'RUNNER_TEMP');
+    throw fileError(`cannot keep ${name} in RUNNER_TEMP, ${tempDir}`, error);
   }
 }
 
