@@ -5,6 +5,7 @@ import { type Digest, type Id16, id16 } from '../identity/image-id.ts';
 import { describeOrigin, HERE, isSameOrigin, type Origin } from '../identity/origin.ts';
 import type { PackRecord } from '../identity/pack-record.ts';
 import { describeSigner } from '../identity/signer.ts';
+import { checkFrames } from '../sidecar/check-frames.ts';
 import { readBundle as readBundleBeside, verifyFile } from '../sidecar/file.ts';
 import type { SidecarReport, VerifyOptions } from '../sidecar/report.ts';
 import { knowsSigner } from '../store/by-key.ts';
@@ -59,10 +60,11 @@ export async function runVerify(
   const checksOf = (path: string) => checksWithProgress(path, { deep, signal }, output);
   const trust = { ...(await trustOf(options)), allowOlder: true };
   const store = await Store.open(storeDir(dir), output.onProgress);
+  const judging = { store, trust, checks: { deep, signal } };
   const id = fileOrId === undefined ? undefined : await findId(store, fileOrId);
   if (fileOrId !== undefined && id === undefined) {
     const checks = await checksOf(fileOrId);
-    const verdict = await verifyOutside(fileOrId, await checkoutOrigin(options), checks, { store, trust });
+    const verdict = await verifyOutside(fileOrId, await checkoutOrigin(options), checks, judging);
     report(output, verdict, [[fileOrId, verdict]]);
     return 0;
   }
@@ -72,12 +74,12 @@ export async function runVerify(
     const path = store.pathFor(entry);
     const checks = await checksOf(path);
     const verify = () => verifyNamed(store, entry, checks);
-    verdicts.push([shortHashes(entry), await verifyInStore(path, verify, demanded, { store, trust })]);
+    verdicts.push([shortHashes(entry), await verifyInStore(path, verify, demanded, judging)]);
   }
   for (const { path, sha256 } of id === undefined ? await unnamedContents(store) : []) {
     const checks = await checksOf(path);
     const verify = () => verifyUnnamed(store, path, sha256, checks);
-    verdicts.push([shortHashes(sha256), await verifyInStore(path, verify, demanded, { store, trust })]);
+    verdicts.push([shortHashes(sha256), await verifyInStore(path, verify, demanded, judging)]);
   }
   const values = verdicts.map(([, verdict]) => verdict);
   report(output, id === undefined ? values : values[0], verdicts);
@@ -99,6 +101,7 @@ async function checksWithProgress(
 interface Judging {
   readonly store: Store;
   readonly trust: TrustOptions;
+  readonly checks: Pick<VerifyOptions, 'deep' | 'signal'>;
 }
 
 /** A file counts as one of the checkout's repository, or of `--repo`: if that one signs, so must the file be signed. */
@@ -141,7 +144,7 @@ async function verifyInStore(
 async function judgeStored(
   { path, report, content, given }: NamedSidecar,
   demanded: Origin | undefined,
-  { store, trust }: Judging,
+  { store, trust, checks }: Judging,
 ): Promise<Verdict> {
   const { layout } = store;
   const own = given?.origin ?? content?.installations[0]?.origin ?? HERE;
@@ -152,6 +155,12 @@ async function judgeStored(
     ...(given && { imageId: given.imageId }),
     origin: content === undefined ? 'packed by claude-bottle' : describeOrigin(own),
   };
+  if (checks.deep) {
+    const problem = await problemOfFrames(report, installation?.record, checks.signal);
+    if (problem !== undefined) {
+      return { ...verdict, exit: problem.exitCode, error: problem.message };
+    }
+  }
   if (trust.provenance === 'auto' && origin.kind !== 'repository') {
     return { ...verdict, provenance: null };
   }
@@ -175,6 +184,23 @@ async function judgeStored(
     const nameRemoved =
       isUnsigned && given !== undefined && (await tryRemoveName(store, id16(given.imageId as Digest)));
     return { ...verdict, exit: error.exitCode, error: error.message, ...(nameRemoved && { nameRemoved }) };
+  }
+}
+
+/** The sidecar is what its SHA-256 says, so that it stays where it is. */
+async function problemOfFrames(
+  sidecar: SidecarReport,
+  record: PackRecord | undefined,
+  signal: AbortSignal | undefined,
+): Promise<BottleError | undefined> {
+  try {
+    await checkFrames(sidecar, { record }, signal);
+    return undefined;
+  } catch (error) {
+    if (isDamage(error)) {
+      return error;
+    }
+    throw error;
   }
 }
 

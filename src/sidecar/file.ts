@@ -12,7 +12,8 @@ import { syncDirectory } from '../host/sync.ts';
 import type { Digest } from '../identity/image-id.ts';
 import { type PackRecord, packRecordSchema, readableRecord } from '../identity/pack-record.ts';
 import { BUNDLE_SUFFIX, FRAMES_SUFFIX } from '../identity/published-name.ts';
-import { type FrameIndex, formatFrameIndex, readFrameIndex } from './frame-index.ts';
+import { checkFrames } from './check-frames.ts';
+import { type FrameIndex, formatFrameIndex, MAX_FRAME_INDEX_BYTES, readFrameIndex } from './frame-index.ts';
 import type { ExpectedSidecar, SidecarContents, SidecarReport, VerifyOptions } from './report.ts';
 import { readSidecar, verifySidecar } from './verify.ts';
 
@@ -118,11 +119,25 @@ export async function frameIndexOf(
   }
 }
 
-/** Verifies a file, against the pack record beside it where there is one. */
+/** Verifies a file, against the pack record and, with `deep`, the frame index beside it where there is one. */
 export async function verifyFile(path: string, options: VerifyOptions): Promise<VerifiedSidecar> {
   const record = await readRecord(recordPathOf(path));
   const report = await verifySidecar(path, record === undefined ? {} : expectedOf(record), options);
+  if (options.deep) {
+    await checkFrames(report, { record, index: await readIndexBeside(path) }, options.signal);
+  }
   return { path, report, record };
+}
+
+async function readIndexBeside(path: string): Promise<Buffer | undefined> {
+  try {
+    return await readSmallFile(framesPathOf(path), MAX_FRAME_INDEX_BYTES);
+  } catch (error) {
+    if (hasErrno(error, 'ENOENT')) {
+      return undefined;
+    }
+    throw fileError(`cannot read ${framesPathOf(path)}`, error);
+  }
 }
 
 /** What a pack record promises of its sidecar. */

@@ -91,7 +91,7 @@ export function indexOf(parts: readonly FrameParts[]): FrameIndex {
   return { frames, framesBytes: offset };
 }
 
-function damagedIndex(problem: string, cause?: unknown): BottleError {
+export function damagedIndex(problem: string, cause?: unknown): BottleError {
   return new BottleError('sidecar-damaged', `damaged frame index: ${problem}`, {
     hint: 'fetch the sidecar again, or pack the image again',
     cause,
@@ -103,7 +103,7 @@ function damagedIndex(problem: string, cause?: unknown): BottleError {
  * https://github.com/facebook/zstd/blob/dev/contrib/seekable_format/zstd_seekable_compression_format.md
  */
 const SKIPPABLE_MAGIC = 0x184d2a5e;
-const SEEKABLE_MAGIC = 0x8f92eab1;
+export const SEEKABLE_MAGIC = 0x8f92eab1;
 const SKIPPABLE_HEADER_BYTES = 8;
 const SEEK_TABLE_FOOTER_BYTES = 9;
 const SEEK_ENTRY_BYTES = 8;
