@@ -58,11 +58,11 @@ async function draw({ dir, checkout, registry, ci }: Stage): Promise<void> {
         const output = await onTerminal(columns, args, { cwd: checkout, home });
         screens.push(`<b>$ claude-bottle ${escapeHtml(args.join(' '))}</b>\n${toHtml(output)}`);
       }
-      const html = screens.join('\n');
+      const html = screens.join('\n\n');
       const lengths = html.split('\n').map((line) => line.replaceAll(/<[^>]+>/g, '').length);
       const lines = lengths.reduce((sum, length) => sum + Math.max(1, Math.ceil(length / columns)), 1);
       const width = Math.ceil(columns * CHAR_PX) + 32;
-      await screenshot(dir, `${name}-${columns}`, width, lines * LINE_PX + 32, terminalPage(html));
+      await screenshot(dir, `${name}-${columns}`, width, lines * LINE_PX + 32, terminalPage(columns, html));
     }
   }
 }
@@ -74,10 +74,11 @@ async function onTerminal(
   { cwd, home }: { cwd: string; home: string },
 ): Promise<string> {
   const quoted = [process.execPath, CLI, ...args].map((word) => `'${word}'`).join(' ');
+  const { CI: _, ...env } = process.env;
   const child = spawn('script', ['-qec', `stty cols ${columns} rows 50; ${quoted}`, '/dev/null'], {
     cwd,
     stdio: ['ignore', 'pipe', 'inherit'],
-    env: { ...process.env, HOME: home, TERM: 'xterm-256color', CI: '' },
+    env: { ...env, HOME: home, TERM: 'xterm-256color' },
   });
   return (await text(child.stdout)).replaceAll(home, '~').replaceAll(ROOT, '~/claude-bottle-pack');
 }
@@ -108,9 +109,9 @@ function escapeHtml(chars: string): string {
   return chars.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
 }
 
-function terminalPage(html: string): string {
+function terminalPage(columns: number, html: string): string {
   const style = `margin:16px;background:#1e1e1e;color:#e6e6e6;font:13px/${LINE_PX}px 'DejaVu Sans Mono',monospace`;
-  return `<!doctype html><meta charset="utf-8"><body style="${style}"><pre style="margin:0;font:inherit;white-space:pre-wrap;word-break:break-all">${html}</pre>`;
+  return `<!doctype html><meta charset="utf-8"><body style="${style}"><pre style="margin:0;font:inherit;white-space:pre-wrap;word-break:break-all;width:${columns}ch">${html}</pre>`;
 }
 
 function summaryPage(html: string): string {
@@ -136,6 +137,7 @@ async function screenshot(
         '--headless=new',
         '--no-sandbox',
         '--disable-gpu',
+        `--screen-info={${width}x${height}}`,
         '--kiosk',
         '--hide-scrollbars',
         `--user-data-dir=${dir}/chromium`,
