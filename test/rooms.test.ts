@@ -82,3 +82,27 @@ test('AGENTS.md shows the same list', () => {
   );
   expect(shown).toEqual(ROOMS);
 });
+
+test('neither the start of the command line nor `path` loads zod', () => {
+  const src = join(ROOT, 'src');
+  const seen = new Set<string>();
+  const left = ['cli/program.ts', 'cli/path-command.ts'];
+  for (let file = left.pop(); file !== undefined; file = left.pop()) {
+    if (!seen.has(file)) {
+      seen.add(file);
+      const source = readFileSync(join(src, file), 'utf8');
+      const loaded = [...source.matchAll(/^(?:import|export) (?!type )[^;]*?from '([^']+)'/gm)];
+      const specifiers = loaded.map(([, specifier = '']) => specifier);
+      expect(
+        specifiers.filter((each) => each.startsWith('zod')),
+        file,
+      ).toEqual([]);
+      left.push(
+        ...specifiers
+          .filter((each) => each.startsWith('.') && each.endsWith('.ts'))
+          .map((each) => normalize(join(dirname(file ?? ''), each))),
+      );
+    }
+  }
+  expect(seen.size).toBeGreaterThan(20);
+});

@@ -3,7 +3,7 @@ import * as z from 'zod/mini';
 import { BottleError } from '../errors.ts';
 import type { PackRecord } from '../identity/pack-record.ts';
 import { BUNDLE_SUFFIX, FRAMES_SUFFIX, publishedName } from '../identity/published-name.ts';
-import { shownText } from '../identity/shown-text.ts';
+import { shownText } from '../identity/shown-schema.ts';
 import { assetRequest, readApi, repositoryPath } from '../remote/github.ts';
 import { unlessMissing } from '../remote/http-error.ts';
 import { redacted } from '../remote/url.ts';

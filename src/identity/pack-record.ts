@@ -4,7 +4,7 @@ import * as z from 'zod/mini';
 import { isDigest } from './image-id.ts';
 import { parseJson } from './json.ts';
 import { GUEST_PLATFORMS } from './platform.ts';
-import { shownText } from './shown-text.ts';
+import { shownText } from './shown-schema.ts';
 
 export const PACK_RECORD_VERSION = 1;
 

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import * as z from 'zod/mini';
 import { BottleError } from '../errors.ts';
-import { shownText } from '../identity/shown-text.ts';
+import { shownText } from '../identity/shown-schema.ts';
 import { apiRequest, assetRequest, type GitHubSite, repositoryPath, sendApi } from '../remote/github.ts';
 import type { HttpClient, HttpRequest } from '../remote/http.ts';
 import { bodyError, HttpError, unlessMissing } from '../remote/http-error.ts';

@@ -1,5 +1,5 @@
 import * as z from 'zod/mini';
-import { shownText } from '../identity/shown-text.ts';
+import { shownText } from '../identity/shown-schema.ts';
 import { type GitHubSite, readApi, repositoryPath } from './github.ts';
 import type { HttpClient } from './http.ts';
 
