@@ -111,7 +111,11 @@ export async function frameIndexOf(
   { path, footer }: Pick<SidecarContents, 'path' | 'footer'>,
   signal?: AbortSignal,
 ): Promise<FrameIndex | undefined> {
-  const file = await fs.open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  const file = await fs
+    .open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
+    .catch((error: unknown) => {
+      throw fileError(`cannot read ${path}`, error);
+    });
   try {
     return await readFrameIndex(file, footer.assetsBytes, signal);
   } finally {

@@ -1,6 +1,10 @@
 import { createHash } from 'node:crypto';
 import type { TarEntry, TarType } from '../tar/read.ts';
+import { damaged } from './footer.ts';
 import type { VerifyOptions } from './report.ts';
+
+/** Of all names and link targets together: a million files have about a tenth of it. */
+const MAX_NAME_BYTES = 512 * 1024 * 1024;
 
 /** What a guest has under one path. */
 export interface GuestFile {
@@ -31,9 +35,17 @@ export function collectGuestFiles(base: GuestFiles = new Map()): {
   readonly onEntry: NonNullable<VerifyOptions['onEntry']>;
 } {
   const files = new Map<string, GuestFile>();
+  let nameBytes = 0;
   return {
     files,
     async onEntry(entry, content) {
+      nameBytes += entry.pathBytes.length + entry.linkPathBytes.length;
+      if (nameBytes > MAX_NAME_BYTES) {
+        throw damaged(
+          'layer',
+          `its names have more than ${MAX_NAME_BYTES} bytes, which is too much to compare`,
+        );
+      }
       const key = entry.pathBytes.toString('latin1');
       const path = key === '' || key === '.' ? '/' : key === entry.path ? key : entry.path;
       const first = entry.type === 'hardlink' ? files.get(linkedPath(entry)) : undefined;

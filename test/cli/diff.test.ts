@@ -1,10 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import * as fs from 'node:fs/promises';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { expect, test } from 'vitest';
 import { differenceLines } from '../../src/cli/differences.ts';
 import { formatRecord } from '../../src/sidecar/file.ts';
-import { compareGuests } from '../../src/sidecar/guest-files.ts';
+import { collectGuestFiles, compareGuests } from '../../src/sidecar/guest-files.ts';
+import type { TarEntry } from '../../src/tar/read.ts';
 import { runCli } from '../helpers/cli.ts';
 import { writeGuestSidecar } from '../helpers/guest-sidecar.ts';
 import { writeSample } from '../helpers/sample-sidecar.ts';
@@ -190,4 +192,12 @@ test('shows a time that no calendar has as it is in the tar', () => {
     'changed',
     '  a  time 1970-01-01T00:00:00Z -> 1152921504606847000 s',
   ]);
+});
+
+test('refuses a layer whose names alone would fill the memory', async () => {
+  const { onEntry } = collectGuestFiles();
+  const pathBytes = Buffer.alloc(512 * 1024 * 1024);
+  const entry = { pathBytes, linkPathBytes: Buffer.of(1) } as TarEntry;
+  const failure = await onEntry(entry, Readable.from([])).catch((error: unknown) => error);
+  expect(failure).toMatchObject({ code: 'sidecar-damaged', message: expect.stringContaining('its names') });
 });
