@@ -10,7 +10,10 @@ import type { Job } from './job.ts';
 import type { RunnerLog } from './log.ts';
 import { artifactUrl, type UploadedSidecar } from './outputs.ts';
 
-/** An artifact that GitHub deletes sooner than this counts as deleted, because developers need time to fetch it. */
+/**
+ * An artifact that GitHub deletes sooner than this counts as deleted, because developers need time to fetch it. One that is
+ * kept for a day or two has half of its time.
+ */
 const MIN_REMAINING_MS = 24 * 60 * 60_000;
 
 export type EarlierUpload =
@@ -94,6 +97,8 @@ function isOffered(sha256: string): (artifact: ListedArtifact) => boolean {
   return (artifact) => artifact.digest === `sha256:${sha256}` && lasts(artifact);
 }
 
-function lasts({ expired, expires_at: expiresAt }: ListedArtifact): boolean {
-  return !expired && !(Date.parse(expiresAt ?? '') < Date.now() + MIN_REMAINING_MS);
+function lasts({ expired, created_at: createdAt, expires_at: expiresAt }: ListedArtifact): boolean {
+  const [created, expires] = [Date.parse(createdAt ?? ''), Date.parse(expiresAt ?? '')];
+  const halfMs = Number.isNaN(created) ? MIN_REMAINING_MS : (expires - created) / 2;
+  return !expired && !(expires < Date.now() + Math.min(MIN_REMAINING_MS, halfMs));
 }

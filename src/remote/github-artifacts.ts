@@ -11,6 +11,7 @@ const artifactSchema = z.object({
   name: shownText,
   size_in_bytes: z.int(),
   expired: z.boolean(),
+  created_at: z.nullish(shownText),
   expires_at: z.nullish(shownText),
   /** The digest of what is stored. Artifacts from before 2025 have none. */
   digest: z.nullish(z.string().check(z.regex(/^sha256:[0-9a-f]{64}$/))),

@@ -9,9 +9,11 @@ import { type ActionJob, actionJob } from '../helpers/action-job.ts';
 /** With it the action may ask which artifacts GitHub still has. */
 const WITH_TOKEN = { 'github-token': 'job-token' };
 
-async function coldRun(): Promise<{ readonly cold: ActionJob; readonly first: StepResult }> {
+async function coldRun(
+  inputs: Record<string, string> = WITH_TOKEN,
+): Promise<{ readonly cold: ActionJob; readonly first: StepResult }> {
   const cold = await actionJob();
-  const first = await cold.run({ inputs: WITH_TOKEN });
+  const first = await cold.run({ inputs });
   expect(first.outcome, first.log).toBe('success');
   expect(first.outputs['cache-match']).toBe('none');
   cold.results.startRun();
@@ -66,6 +68,16 @@ describe('a run with unchanged inputs', () => {
     expect(result.outputs['cache-match']).toBe('inputs');
     expect(existsSync(result.outputs['sidecar-path'] ?? '')).toBe(true);
     expect(result.outputs['artifact-id']).toBe(first.outputs['artifact-id']);
+  });
+
+  test('is warm with artifacts that are kept for one day', async () => {
+    const inputs = { ...WITH_TOKEN, 'retention-days': '1' };
+    const { cold, first } = await coldRun(inputs);
+    const result = await (await actionJob({ results: cold.results })).run({ inputs });
+    expect(result.outputs).toMatchObject({
+      'cache-match': 'inputs',
+      'artifact-id': first.outputs['artifact-id'],
+    });
   });
 
   test('packs again once when the artifact of the earlier run is gone, and is warm from then on', async () => {

@@ -205,13 +205,14 @@ export async function startResultsService(options: ResultsServiceOptions): Promi
     return artifact && artifactJson(artifact);
   }
 
-  function artifactJson({ id, name, sizeBytes, digest, expiresAt, runId }: Artifact) {
+  function artifactJson({ id, name, sizeBytes, digest, createdAt, expiresAt, runId }: Artifact) {
     return {
       id,
       name,
       size_in_bytes: sizeBytes,
       digest,
       expired: false,
+      created_at: createdAt,
       expires_at: expiresAt ?? new Date(Date.now() + DEFAULT_RETENTION_MS).toISOString(),
       workflow_run: {
         id: Number(runNumberOf(runId)),

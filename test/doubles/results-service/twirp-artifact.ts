@@ -24,6 +24,7 @@ export interface Artifact {
   /** `sha256:` and 64 hex digits, of what was really uploaded. */
   readonly digest: string;
   readonly mimeType: string;
+  readonly createdAt: string;
   readonly expiresAt: string | undefined;
   /** The content on disk, to be written over; empty with Azurite. */
   readonly path: string;
@@ -73,7 +74,7 @@ export class ArtifactService {
 
   /** Oldest first, of all runs; without those that were never finalized. */
   artifacts(): Artifact[] {
-    return this.#entries.flatMap(({ complete, blob, jobId: _, createdAt: __, ...entry }) =>
+    return this.#entries.flatMap(({ complete, blob, jobId: _, ...entry }) =>
       complete === undefined ? [] : [{ ...entry, ...complete, path: this.#blobs.path(blob) }],
     );
   }
