@@ -38,7 +38,9 @@ export async function runDiff(
       fetchBytes,
       ...differences,
     },
-    isSame ? [`the same bytes: sha256 ${to.report.sha256}`] : linesOf(differences, fetchBytes, to),
+    isSame
+      ? [output.digest(`the same bytes: sha256 ${to.report.sha256}`)]
+      : linesOf(differences, fetchBytes, to),
   );
   return 0;
 }

@@ -32,6 +32,7 @@ import {
   parseOptions,
   preflight,
 } from './pack-command.ts';
+import { SIGNS } from './style.ts';
 
 /** Not 65, because nothing is damaged: this checkout, its engine or a tool is another one. */
 const NOT_REPRODUCED = 78;
@@ -99,13 +100,15 @@ export async function runReproduce(
     if (sha256 === recipe.sha256) {
       const record = { ...packed.record, ...(inputs && { inputs }) };
       await installPacked(store, image.id, path, record, { signal });
-      output.result({ status: 'same', ...result }, [`the same bytes: sha256 ${sha256}`]);
+      output.result({ status: 'same', ...result }, [
+        output.digest(`${SIGNS.ok} the same bytes: sha256 ${sha256}`),
+      ]);
       return 0;
     }
     const differences = original.report && (await compare(name, store, path, signal));
     output.result(
       { status: 'different', ...result, ...(differences && { differences }) },
-      linesOf(recipe, packed, differences),
+      linesOf(recipe, packed, differences, output.digest),
     );
     return NOT_REPRODUCED;
   });
@@ -240,18 +243,19 @@ function linesOf(
   { name, packer, sha256 }: Recipe,
   { report }: PackedSidecar,
   differences: SidecarDifferences | undefined,
+  digest: Output['digest'],
 ): string[] {
-  const bytes = `sha256 ${report.sha256}, and ${name} has ${sha256}`;
+  const bytes = `sha256 ${digest(report.sha256)}, and ${name} has ${digest(sha256)}`;
   if (differences === undefined) {
     return [
-      `other bytes: ${bytes}`,
+      `${SIGNS.fail} other bytes: ${bytes}`,
       'which files differ cannot be said without the sidecar: put it beside its record',
     ];
   }
   const counts = countsOf(differences);
   const isAlike = counts === undefined && differences.settings.length === 0;
   return [
-    `other bytes, ${counts ?? 'the same files'}: ${bytes}`,
+    `${SIGNS.fail} other bytes, ${counts ?? 'the same files'}: ${bytes}`,
     ...differenceLines(differences),
     ...(isAlike && packer === 'direct'
       ? ['what differs is the rest: the agent of smolvm, the labels of the image, or the compression']
