@@ -93,6 +93,6 @@ if (zizmor !== undefined) {
     '--color',
     'never',
   ];
-  passed.push(await passes(zizmor, [...args, '.github', 'action.yml', ...examples]));
+  passed.push(await passes(zizmor, [...args, '.github', 'action.yml', 'fetch/action.yml', ...examples]));
 }
 process.exitCode = passed.every(Boolean) ? 0 : 1;

@@ -237,5 +237,6 @@ async function checkStore(dir: string): Promise<Finding> {
     () => true,
     () => false,
   );
-  return { state: 'ok', detail: `${dir}, ${exists ? `${ids.length} sidecars` : 'not there yet'}` };
+  const count = `${ids.length} sidecar${ids.length === 1 ? '' : 's'}`;
+  return { state: 'ok', detail: `${dir}, ${exists ? count : 'not there yet'}` };
 }

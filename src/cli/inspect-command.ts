@@ -26,7 +26,8 @@ export async function runInspect(
       ? undefined
       : (await listSidecars(store)).find(({ names }) => names.some((name) => name.id16 === id));
   const rows = [
-    ['file', `${file}, ${formatBytes(sizeBytes)}, not verified now (claude-bottle verify)`] as const,
+    ['file', file] as const,
+    ['size', `${formatBytes(sizeBytes)}, not verified now (claude-bottle verify)`] as const,
     ...(stored === undefined ? await claimsOf(file, output) : rowsOfStored(stored, output)),
     ...rowsOf(manifest, output),
   ];

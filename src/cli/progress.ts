@@ -42,7 +42,7 @@ const WORDS: Readonly<Record<string, readonly [atWork: string, done: string]>> =
 };
 
 /** The stages that make up the answer: they have a line however short they were. */
-const ANSWERS = ['find', 'sign', 'reuse', 'download', 'copy', 'link', 'pack'];
+const ANSWERS = ['store', 'find', 'sign', 'reuse', 'download', 'copy', 'link', 'pack'];
 
 export interface Progress {
   readonly handle: OnProgress;
