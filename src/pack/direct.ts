@@ -57,7 +57,8 @@ export async function packDirect(options: DirectOptions): Promise<PackedSidecar>
       },
     );
     const { writer, agent, layer } = exported.value;
-    const storage = parts && (await addStorageTemplate(writer, parts));
+    const template = parts?.storageTemplate;
+    const storage = template === undefined ? undefined : await addStorageTemplate(writer, template);
     const flat = describeImage(options, layer);
     const written = await writer.finish(directManifest(options, flat, { agent, layer, storage }));
     onProgress({ type: 'done', stage: 'pack', sizeBytes: written.sizeBytes, detail: filesIn(exported) });

@@ -1,4 +1,4 @@
-import { createReadStream } from 'node:fs';
+import { createReadStream, type Stats } from 'node:fs';
 import * as fs from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
@@ -19,28 +19,29 @@ const ZEROS = Buffer.alloc(READ_CHUNK_BYTES);
 /** A fresh ext4 holds some megabytes that are not zero, whatever its size. */
 const MAX_TEMPLATE_DATA_BYTES = 64 * 1024 * 1024;
 
-/** The parts of an installed smolvm that go into a sidecar, for `smolvm pack run`. */
+/**
+ * The parts of an installed smolvm that go into a sidecar, for `smolvm pack run`: what its release ships, byte for byte,
+ * and so the same on every machine.
+ */
 export interface SmolvmParts {
   readonly version: string;
   readonly agentRootfs: string;
-  /** Plain, or compressed with zstd, as in a release. */
-  readonly storageTemplate: string;
+  /** As releases ship it, compressed with zstd. One that is not compressed may have been made on this machine. */
+  readonly storageTemplate: string | undefined;
 }
 
-/** Finds the parts beside the executable, as a release lays them out; undefined where one is not there. */
+/** Finds the parts beside the executable, as a release lays them out; undefined without an agent. */
 export async function findSmolvmParts({
   path,
   version,
 }: Pick<Smolvm, 'path' | 'version'>): Promise<SmolvmParts | undefined> {
   const dir = dirname(await fs.realpath(path));
   const agentRootfs = join(dir, 'agent-rootfs');
-  for (const name of ['storage-template.ext4', 'storage-template.ext4.zst']) {
-    const storageTemplate = join(dir, name);
-    if ((await isThere(agentRootfs)) && (await isThere(storageTemplate))) {
-      return { version, agentRootfs, storageTemplate };
-    }
+  const template = join(dir, 'storage-template.ext4.zst');
+  if (!(await isThere(agentRootfs))) {
+    return undefined;
   }
-  return undefined;
+  return { version, agentRootfs, storageTemplate: (await isThere(template)) ? template : undefined };
 }
 
 async function isThere(path: string): Promise<boolean> {
@@ -66,7 +67,7 @@ async function* directoryEntries(root: string, path: string): AsyncGenerator<Wri
     const inner = path === '' ? name : `${path}/${name}`;
     const full = join(root, inner);
     const stat = await fs.lstat(full);
-    const header = { pathBytes: Buffer.from(inner), mode: stat.mode & ~0o022, sizeBytes: 0 };
+    const header = { pathBytes: Buffer.from(inner), mode: modeOf(stat), sizeBytes: 0 };
     if (stat.isDirectory()) {
       yield headerPart({ ...header, type: 'directory' });
       yield* directoryEntries(root, inner);
@@ -82,12 +83,17 @@ async function* directoryEntries(root: string, path: string): AsyncGenerator<Wri
   }
 }
 
+/** Others may what the owner may, but for writing: what the umask has left of it differs between machines. */
+function modeOf({ mode }: Stats): number {
+  return (mode & 0o700) | ((mode & 0o500) >> 3) | ((mode & 0o500) >> 6);
+}
+
 function headerPart(header: Parameters<typeof tarEntryHeader>[0]): WrittenPart {
   return { kind: 'header', entry: header, raw: tarEntryHeader(header) };
 }
 
 /** The template as a sparse file. */
-export async function addStorageTemplate(writer: SidecarWriter, { storageTemplate }: SmolvmParts) {
+export async function addStorageTemplate(writer: SidecarWriter, storageTemplate: string) {
   const { extents, sizeBytes, data } = await readSparse(storageTemplate);
   const header = sparseHeader(STORAGE_MEMBER, extents, sizeBytes);
   await writer.addFile(STORAGE_MEMBER, header, data);
@@ -131,9 +137,6 @@ async function readSparse(path: string): Promise<SparseContent> {
 
 function openTemplate(path: string): Readable {
   const file = createReadStream(path, { highWaterMark: READ_CHUNK_BYTES });
-  if (!path.endsWith('.zst')) {
-    return file;
-  }
   const decoder = createZstdDecompress({ chunkSize: READ_CHUNK_BYTES });
   file.on('error', (error) => decoder.destroy(error));
   return file.pipe(decoder);

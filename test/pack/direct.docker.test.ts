@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import * as fs from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
+import { zstdCompressSync } from 'node:zlib';
 import { expect, test } from 'vitest';
 import { REAL_VERSIONS, realSmolvm } from '../../scripts/real-smolvm.ts';
 import { verifySidecar } from '../../src/sidecar/verify.ts';
@@ -17,6 +18,8 @@ RUN ["/bin/sh", "-c", "busybox dd if=/dev/urandom of=/data bs=1024 count=3000 2>
 USER 3000000
 ENTRYPOINT ["/bin/sh"]
 `;
+
+const TEMPLATE = Buffer.alloc(4 << 20).fill('superblock', 1024, 9000);
 
 interface Packed {
   readonly path: string;
@@ -86,6 +89,44 @@ test('packs in a container that shares programs and the socket of the engine wit
   expect(stdout).toMatch(/^\/job\/agent\.smolmachine\n✓ the same bytes: sha256 [0-9a-f]{12}\n/);
   expect(stdout.split('\n').slice(2)).toEqual(['/tmp:', 'home', '', '/var/tmp:', '']);
 });
+
+test('packs the same bytes with two installations of one smolvm, whatever each machine has made of its own', async () => {
+  const dir = await tempDir();
+  const context = await busyboxContext(dir, DOCKERFILE);
+  await run('docker', ['build', '--quiet', '--tag', 'claude-bottle-test/direct:1', context]);
+  const image = ['--no-build', '--image', 'claude-bottle-test/direct:1', '--force'];
+  const pack = async (smolvm: string) => await packDirect(dir, image, `${smolvm}:${process.env.PATH}`);
+  const fresh = await pack(await installRelease(0o022));
+  const used = await installRelease(0o077);
+  await fs.writeFile(join(used, 'agent-rootfs/.smolvm-ready.0123456789abcdef'), '');
+  await run('mkfs.ext4', ['-q', '-F', join(used, 'storage-template.ext4'), '8M']);
+  expect((await pack(used)).sha256).toBe(fresh.sha256);
+  const { manifest, members } = await verifySidecar(fresh.path, {}, { deep: true });
+  expect(manifest.assets.storage_template).toEqual({ path: 'storage.ext4', size: TEMPLATE.length });
+  expect(members?.map(({ path }) => path)).toEqual([
+    ...['agent-rootfs.tar', manifest.assets.layers[0]?.path, 'storage.ext4'],
+  ]);
+  const other = await installRelease(0o022, 'another agent');
+  expect((await pack(other)).sha256).not.toBe(fresh.sha256);
+});
+
+/** What a smolvm of one release looks like on a machine whose umask was `umask`. */
+async function installRelease(umask: number, agent = 'agent'): Promise<string> {
+  const dir = await tempDir();
+  await fs.mkdir(join(dir, 'agent-rootfs/bin'), { recursive: true });
+  const script = '#!/bin/sh\n[ "$1" = --version ] && echo "smolvm 1.32.2"; exit 0\n';
+  for (const [name, content, mode] of [
+    ['smolvm', script, 0o755],
+    ['agent-rootfs/bin/agent', agent, 0o755],
+    ['agent-rootfs/hosts', '127.0.0.1 localhost', 0o644],
+    ['storage-template.ext4.zst', zstdCompressSync(TEMPLATE), 0o644],
+  ] as const) {
+    await fs.writeFile(join(dir, name), content);
+    await fs.chmod(join(dir, name), mode & ~umask);
+  }
+  await fs.chmod(join(dir, 'agent-rootfs/bin'), 0o755 & ~umask);
+  return dir;
+}
 
 test.each(REAL_VERSIONS)(
   'makes a sidecar that smolvm %s takes, with and without its agent',
