@@ -231,6 +231,19 @@ describe('the run of an artifact', () => {
     expect(downloads()).toEqual([]);
   });
 
+  it.each([false, true])(
+    'is refused when it is of a branch that has the name of a tag, with no download (annotated: %s)',
+    async (annotated) => {
+      repository.moveTag('v1', 'd'.repeat(40), { annotated });
+      const { run } = publish({ headBranch: 'v1' });
+      expect(await skipped()).toMatch(/of v1, neither main nor a tag/);
+      expect(await failureOf(find(run))).toMatchObject({ code: 'not-trusted' });
+      expect(downloads()).toEqual([]);
+      repository.moveTag('v1', run.headSha, { annotated });
+      expect((await offer(run)).address).toBe(`run:${run.id}`);
+    },
+  );
+
   it.each([
     ['a fork', () => bed.github.addRepository('mallory/tools'), 'mallory/tools'],
     ['a fork that is gone', () => undefined, 'deleted'],

@@ -133,7 +133,7 @@ export const ATTACKS: readonly Chapter[] = [
         expected: 'Passed over, or 76 where the run is named; nothing is downloaded',
         tests: {
           'fetch/workflow-artifact.test.ts': [
-            'the run of an artifact > is refused when it is of a branch that has the name of a tag, with no download',
+            'the run of an artifact > is refused when it is of a branch that has the name of a tag, with no download (annotated: %s)',
           ],
         },
       },

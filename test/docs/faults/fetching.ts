@@ -130,6 +130,23 @@ export const FETCHING: readonly Chapter[] = [
         },
       },
       {
+        situation: 'An update meets a damaged or missing older sidecar, or a server that lies about ranges',
+        injected: 'Older sidecars that are damaged, pruned or cut off; wrong ranges, statuses and ETags',
+        expected: 'Good frames are used; else the whole file is downloaded, said in one line',
+        tests: {
+          'fetch/delta.test.ts': [
+            'of a damaged older sidecar, the frames that are good are used',
+            'an older sidecar that is pruned before it is read costs nothing but its frames',
+            'an index that cannot be had leads to the plain download, said in one line',
+            'a server that lies about ranges leads to the plain download, said in one line: %o',
+            'a file that changes on the server in the middle leads to the whole file',
+          ],
+          'fetch/killed-update.test.ts': [
+            'an update that is killed at any of 25 moments is completed by the next run, which asks for nothing twice',
+          ],
+        },
+      },
+      {
         situation: 'A byte is flipped, or the answer is short, long, compressed, or a web page',
         injected: 'A fault server that does each of these',
         expected: '65 or 69 after one request; nothing is installed, and nothing is kept',

@@ -238,6 +238,22 @@ export const PACKING: readonly Chapter[] = [
         },
       },
       {
+        situation: 'The frame index or the seek table is wrong, and all checksums are right',
+        injected: 'An index with another hash, another size, or other frames; a seek table with other sizes',
+        expected: '65 from `verify --deep` with the frame; a download never trusts either of them',
+        tests: {
+          'cli/verify-frames.test.ts': [
+            'an index with %s is wrong, which only --deep sees',
+            'an index that is not JSON is wrong',
+            'a record that names another index is wrong, beside a file and in the store',
+            'a seek table that is wrong in %s is wrong, though all checksums are right',
+          ],
+          'fetch/delta.test.ts': [
+            'an index of other frames leads to the whole file, and costs one more download at most',
+          ],
+        },
+      },
+      {
         situation: 'The assets are a zstd bomb, or hold names that lead out',
         injected: 'Generated archives with right checksums, some of which unpack to gigabytes',
         expected: '65 from `verify --deep`, within 100 MB of memory',

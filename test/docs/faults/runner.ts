@@ -115,9 +115,14 @@ export const RUNNER: readonly Chapter[] = [
       },
       {
         situation: 'RUNNER_TEMP is full or not writable',
-        injected: 'A directory where nobody can make a file',
+        injected: 'A directory where nobody can make a file, and the error of a full disk',
         expected: 'The hint names RUNNER_TEMP, and no variable that the runner ignores',
-        tests: { 'action/results.test.ts': ['a RUNNER_TEMP that takes no files is named in the hint'] },
+        tests: {
+          'action/results.test.ts': [
+            'a RUNNER_TEMP that takes no files is named in the hint',
+            'a full RUNNER_TEMP is named in the hint wherever it was found, and TMPDIR only where it counts',
+          ],
+        },
       },
       {
         situation: "A hit by the image ID has other layers or another runtime config than the engine's image",
