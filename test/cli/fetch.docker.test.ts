@@ -413,6 +413,7 @@ test('every example of the help runs', async () => {
     line
       .replace('localhost:5000', registry.host.replace('127.0.0.1', 'localhost'))
       .replace('/media/stick', stick)
+      .replace('c21df6b3f234', '$(docker image inspect --format {{.Id}} "$CLAUDE_BOTTLE_IMAGE" | cut -c8-19)')
       .replace('claude-bottle pack', 'claude-bottle pack --no-kvm-check'),
   );
   for (const line of script) {
