@@ -50,13 +50,24 @@ function chosenRemote(names: readonly string[]): string | undefined {
   return names.includes('origin') ? 'origin' : names.length === 1 ? names[0] : undefined;
 }
 
-/** Unlike what the settings say, with what `url.<base>.insteadOf` makes of it. */
+/**
+ * Unlike what the settings say, with what `url.<base>.insteadOf` makes of it. One run of git tells the names and the
+ * addresses: `path` is on a start-up budget.
+ */
 async function remoteUrl(tree: WorkTree | undefined): Promise<string | undefined> {
-  const name = tree === undefined ? undefined : await remoteName(tree);
-  if (tree === undefined || name === undefined) {
+  if (tree === undefined) {
     return undefined;
   }
-  return linesOf(await git(tree, ['remote', 'get-url', '--', name], { answers: [2] }))[0];
+  const urls = new Map<string, string>();
+  for (const line of linesOf(await git(tree, ['remote', '--verbose']))) {
+    // A partial clone has its filter in brackets behind it.
+    const [, name = '', url = ''] = /^([^\t]+)\t(.*) \(fetch\)(?: \[.*\])?$/.exec(line) ?? [];
+    if (!urls.has(name)) {
+      urls.set(name, url);
+    }
+  }
+  urls.delete('');
+  return urls.get(chosenRemote([...urls.keys()]) ?? '');
 }
 
 /** `Host work` in ~/.ssh/config gives a server a second name, most often github.com for a second login. */
