@@ -5,21 +5,31 @@ import { BottleError, hasErrno } from '../errors.ts';
 import { parseImageReference } from '../identity/image-reference.ts';
 import { PACKERS, type Packer } from '../identity/pack-record.ts';
 import { type GuestPlatform, parseGuestPlatform } from '../identity/platform.ts';
-import { isTagName } from '../identity/ref-name.ts';
 import { quoted } from '../identity/shown-text.ts';
 import type { Hop } from '../pack/pack.ts';
 import { REGISTRY_IMAGE } from '../pack/registry-container.ts';
 import { requireOwnPlatform, type SmokeTest } from '../pack/smoke-test.ts';
 import { ATTEST_MODES, type AttestMode } from '../publish/attest.ts';
 import { formatName, type OciRepositoryName, parseOciReference } from '../remote/oci-reference.ts';
+import {
+  ARTIFACT_NAME,
+  BUILD_ARG,
+  HOST,
+  type InputReader,
+  inputReader,
+  invalid,
+  naming,
+  PATH,
+  type Secret,
+  SHA256,
+  SMOKE_TEST,
+  STAGE,
+  TAG,
+  VERSION,
+} from './input-reader.ts';
 import { DEFAULT_SMOLVM_VERSION } from './smolvm-release.ts';
 
 export type CacheInput = 'auto' | 'true' | 'false';
-
-export interface Secret {
-  readonly id: string;
-  readonly value: string;
-}
 
 export interface BuildSource {
   /** Absolute, inside the workspace, without symbolic links; so is `file`. */
@@ -88,7 +98,7 @@ const DEFAULT_CONTEXT = '.';
  * @throws BottleError `usage` that names the input and what it may be
  */
 export async function readInputs(get: (name: string) => string, workspace: string): Promise<ActionInputs> {
-  const read = reader(get);
+  const read = inputReader(get);
   const source = await readSource(read, workspace);
   const platforms = readPlatforms(read, 'platforms');
   return {
@@ -112,140 +122,7 @@ export async function readInputs(get: (name: string) => string, workspace: strin
   };
 }
 
-interface Grammar {
-  readonly pattern: Pick<RegExp, 'test'>;
-  readonly hint: string;
-}
-
-/** No control characters, and nothing that docker could take for an option. */
-const PATH: Grammar = {
-  pattern: /^[^-\p{Cc}][^\p{Cc}]{0,1023}$/u,
-  hint: 'use a path that does not begin with - and has no control characters',
-};
-const STAGE: Grammar = {
-  pattern: /^[A-Za-z0-9][\w.-]{0,127}$/,
-  hint: 'use the name or number of a build stage: letters, digits, _ . -',
-};
-const BUILD_ARG: Grammar = {
-  pattern: /^[A-Za-z_]\w{0,127}=[^\p{Cc}]{0,4096}$/u,
-  hint: 'use one KEY=VALUE a line; KEY is letters, digits and _',
-};
-const SECRET: Grammar = {
-  pattern: /^[A-Za-z0-9][\w.-]{0,127}=[^\0]{1,65536}$/u,
-  hint: 'use one ID=VALUE a line; ID is letters, digits, _ . -',
-};
-const ARTIFACT_NAME: Grammar = {
-  pattern: /^[A-Za-z0-9][\w.-]{0,99}$/,
-  hint: 'use up to 100 letters, digits, _ . -',
-};
-const VERSION: Grammar = {
-  pattern: /^\d{1,4}\.\d{1,4}\.\d{1,4}$/,
-  hint: `use a released version such as ${DEFAULT_SMOLVM_VERSION}`,
-};
-const SHA256: Grammar = { pattern: /^[0-9a-f]{64}$/, hint: 'use 64 hex digits in lower case' };
-const TAG: Grammar = {
-  pattern: { test: isTagName },
-  hint: 'use the name of a tag as git takes it, such as v1.2.0 or @acme/agent@1.2.0',
-};
-const HOST: Grammar = {
-  pattern: /^[A-Za-z0-9][\w.-]{0,252}(:\d{1,5})?$/,
-  hint: 'use one HOST or HOST:PORT a line',
-};
-const SMOKE_TEST: Grammar = {
-  pattern: /^[^\0]{1,4096}$/s,
-  hint: 'use up to 4096 characters, none of them NUL',
-};
-const TOKEN: Grammar = { pattern: /^[\x21-\x7e]{1,4096}$/, hint: 'give it github.token, or leave it out' };
-
-type Reader = ReturnType<typeof reader>;
-
-function reader(get: (name: string) => string) {
-  const text = (name: string, grammar: Grammar): string | undefined => {
-    const value = get(name);
-    if (value === '') {
-      return undefined;
-    }
-    if (!grammar.pattern.test(value)) {
-      throw invalid(name, value, grammar.hint);
-    }
-    return value;
-  };
-  return {
-    text,
-    isGiven: (name: string) => get(name) !== '',
-    required(name: string, grammar: Grammar): string {
-      const value = text(name, grammar);
-      if (value === undefined) {
-        throw new BottleError('usage', `the input ${name} is empty`, { hint: grammar.hint });
-      }
-      return value;
-    },
-    lines(name: string, grammar: Grammar): string[] {
-      const lines = get(name)
-        .split('\n')
-        .map((line) => line.trim())
-        .filter((line) => line !== '');
-      for (const line of lines) {
-        if (!grammar.pattern.test(line)) {
-          throw invalid(name, line, grammar.hint);
-        }
-      }
-      return lines;
-    },
-    /** Here and below the value is never part of the error. */
-    token(name: string): string | undefined {
-      const value = get(name);
-      if (value !== '' && !TOKEN.pattern.test(value)) {
-        throw new BottleError('usage', `the input ${name} is not a token`, { hint: TOKEN.hint });
-      }
-      return value === '' ? undefined : value;
-    },
-    secrets(name: string): Secret[] {
-      return splitSecrets(get(name)).map((entry, index) => {
-        if (!SECRET.pattern.test(entry)) {
-          throw new BottleError('usage', `entry ${index + 1} of the input ${name} is not ID=VALUE`, {
-            hint: SECRET.hint,
-          });
-        }
-        const equals = entry.indexOf('=');
-        return { id: entry.slice(0, equals), value: entry.slice(equals + 1) };
-      });
-    },
-    choice<T extends string>(name: string, choices: readonly [T, ...T[]]): T {
-      const value = get(name);
-      const chosen = choices.find((choice) => choice === value);
-      if (chosen === undefined) {
-        throw invalid(name, value, `use one of ${choices.join(', ')}`);
-      }
-      return chosen;
-    },
-    wholeNumber(name: string, minimum: number, maximum: number): number | undefined {
-      const value = get(name);
-      if (value === '') {
-        return undefined;
-      }
-      const number = Number(value);
-      if (!/^\d{1,9}$/.test(value) || number < minimum || number > maximum) {
-        throw invalid(name, value, `use a whole number from ${minimum} to ${maximum}`);
-      }
-      return number;
-    },
-  };
-}
-
-function invalid(name: string, value: string, hint: string): BottleError {
-  return new BottleError('usage', `the input ${name} cannot be ${quoted(value)}`, { hint });
-}
-
-/** Lines, but for entries in double quotes, which may hold newlines and "" for a quote. */
-function splitSecrets(text: string): string[] {
-  const entries = text.matchAll(/^[ \t]*(?:"(?<quoted>(?:[^"]|"")*)"|(?<plain>[^\n]*))[ \t]*$/gm);
-  return [...entries]
-    .map(({ groups }) => groups?.quoted?.replaceAll('""', '"') ?? groups?.plain?.trim() ?? '')
-    .filter((entry) => entry !== '');
-}
-
-function readSmokeTest(read: Reader, platforms: readonly GuestPlatform[]): SmokeTest | undefined {
+function readSmokeTest(read: InputReader, platforms: readonly GuestPlatform[]): SmokeTest | undefined {
   const command = read.text('smoke-test', SMOKE_TEST);
   const output = read.text('smoke-test-output', SMOKE_TEST);
   if (command === undefined) {
@@ -262,7 +139,7 @@ function readSmokeTest(read: Reader, platforms: readonly GuestPlatform[]): Smoke
   return { command, output };
 }
 
-async function readSource(read: Reader, workspace: string): Promise<ActionInputs['source']> {
+async function readSource(read: InputReader, workspace: string): Promise<ActionInputs['source']> {
   const image = read.text('image', { pattern: /./s, hint: '' });
   const context = read.required('context', PATH);
   const file = read.text('file', PATH);
@@ -324,7 +201,7 @@ async function inWorkspace(
   return real;
 }
 
-function readPlatforms(read: Reader, input: string): GuestPlatform[] {
+function readPlatforms(read: InputReader, input: string): GuestPlatform[] {
   const platforms = readList(read, input, 'use linux/amd64, linux/arm64').map((name) =>
     naming(input, () => parseGuestPlatform(name)),
   );
@@ -335,13 +212,13 @@ function readPlatforms(read: Reader, input: string): GuestPlatform[] {
 }
 
 /** Words between commas or white space, each once. */
-function readList(read: Reader, input: string, hint: string): string[] {
+function readList(read: InputReader, input: string, hint: string): string[] {
   const text = read.text(input, { pattern: /^[a-z0-9/,\s]{1,200}$/, hint }) ?? '';
   return [...new Set(text.split(/[\s,]+/).filter((word) => word !== ''))];
 }
 
 function readPublish(
-  read: Reader,
+  read: InputReader,
   source: ActionInputs['source'],
   platforms: readonly GuestPlatform[],
 ): PublishInputs {
@@ -379,7 +256,7 @@ function readPublish(
   };
 }
 
-function readOciRef(read: Reader): OciRepositoryName | undefined {
+function readOciRef(read: InputReader): OciRepositoryName | undefined {
   const text = read.text('oci-ref', { pattern: /./s, hint: '' });
   if (text === undefined) {
     return undefined;
@@ -391,7 +268,7 @@ function readOciRef(read: Reader): OciRepositoryName | undefined {
   return name;
 }
 
-function readPacker(read: Reader): Packer {
+function readPacker(read: InputReader): Packer {
   const packer = read.choice('packer', PACKERS);
   if (packer === 'direct' && read.isGiven('smoke-test')) {
     throw new BottleError('usage', 'the inputs packer: direct and smoke-test exclude each other', {
@@ -401,7 +278,7 @@ function readPacker(read: Reader): Packer {
   return packer;
 }
 
-function readHop(read: Reader): Hop {
+function readHop(read: InputReader): Hop {
   const kind = read.choice('hop', ['embedded', 'container']);
   const registryImage = read.text('registry-image', { pattern: /./s, hint: '' });
   if (kind === 'container') {
@@ -418,7 +295,7 @@ function readHop(read: Reader): Hop {
   return { kind };
 }
 
-async function readSmolvm(read: Reader): Promise<SmolvmInputs> {
+async function readSmolvm(read: InputReader): Promise<SmolvmInputs> {
   const path = read.text('smolvm-path', PATH);
   const version = read.text('smolvm-version', VERSION);
   const sha256 = read.text('smolvm-sha256', SHA256);
@@ -439,16 +316,4 @@ async function readSmolvm(read: Reader): Promise<SmolvmInputs> {
     throw invalid('smolvm-path', path, 'name an executable file by its absolute path');
   }
   return { path };
-}
-
-/** Parsers of `identity/` do not know which input they read. */
-function naming<T>(name: string, parse: () => T): T {
-  try {
-    return parse();
-  } catch (error) {
-    if (error instanceof BottleError && error.hint !== undefined) {
-      throw new BottleError('usage', `the input ${name}: ${error.message}`, { hint: error.hint });
-    }
-    throw error;
-  }
 }
