@@ -309,9 +309,13 @@ test('without a Docker engine the sidecar is stored, and the command says why it
   );
   expect(result).toMatchObject({
     exitCode: 69,
-    stderr: expect.stringMatching(/cannot reach the Docker daemon/),
+    // At once, and again with what to do now.
+    stderr: expect.stringMatching(
+      /warning: cannot reach the Docker daemon[\s\S]*error: downloaded and verified, but not linked: cannot reach [\s\S]*\n {2}hint: start Docker and run claude-bottle bind\n$/,
+    ),
   });
   expect(await machine.cli('path')).toMatchObject({ exitCode: 0 });
+  expect(await machine.cli('bind')).toMatchObject({ exitCode: 0 });
 });
 
 describe.skipIf(imageStore === 'classic' || !hasBuildx)('with the containerd image store', () => {
