@@ -80,8 +80,13 @@ export async function readIndex(layout: StoreLayout, build: ForBuild): Promise<I
 export async function addToIndex(layout: StoreLayout, build: ForBuild, entry: IndexEntry): Promise<void> {
   const dir = directoryOf(layout, build);
   await makeDirectory(dir);
-  // An entry that is there is the same one, and only root could open it again.
-  await fs.writeFile(join(dir, nameOf(entry)), '', { flag: 'wx', mode: 0o444 }).catch(ignoreExisting);
+  try {
+    const file = await fs.open(join(dir, nameOf(entry)), 'wx', 0o444);
+    await file.chmod(0o444).finally(() => file.close());
+  } catch (error) {
+    // An entry that is there is the same one, and only root could open it again.
+    ignoreExisting(error);
+  }
 }
 
 export async function removeFromIndex(
