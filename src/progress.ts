@@ -22,8 +22,3 @@ export type OnProgress = (event: ProgressEvent) => void;
 export function warningsTo(onProgress: OnProgress): (message: string) => void {
   return (message) => onProgress({ type: 'warning', message });
 }
-
-/** For what the store has found damaged. */
-export function quarantinesTo(onProgress: OnProgress): (reason: string, movedTo: string) => void {
-  return (reason, movedTo) => onProgress({ type: 'warning', message: `${reason}; moved to ${movedTo}` });
-}

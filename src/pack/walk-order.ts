@@ -20,7 +20,7 @@ export class WalkOrder {
 }
 
 /** As if the slash were the first of all bytes. */
-export function compareWalked(one: Buffer, other: Buffer): number {
+function compareWalked(one: Buffer, other: Buffer): number {
   const length = Math.min(one.length, other.length);
   for (let index = 0; index < length; index += 1) {
     const [left, right] = [one[index] as number, other[index] as number];

@@ -88,7 +88,7 @@ async function describeEntry(
   }
 }
 
-export const ASPECTS = ['type', 'mode', 'owner', 'size', 'target', 'content', 'time'] as const;
+const ASPECTS = ['type', 'mode', 'owner', 'size', 'target', 'content', 'time'] as const;
 export type Aspect = (typeof ASPECTS)[number];
 
 export interface ChangedFile {

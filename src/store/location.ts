@@ -54,8 +54,6 @@ export interface StoreLayout {
   readonly byKey: string;
   /** `<sha256>.<origin>.sigstore.json`: the Sigstore bundles that were verified. */
   readonly bundles: string;
-  /** `<sha256>`: frame indexes of sidecars; an index may be missing. */
-  readonly frames: string;
   /** `<origin>.json`: what is known of the repositories that sign. */
   readonly trust: string;
   /** `<sha256>.<owner>/`: downloads. */
@@ -74,7 +72,6 @@ export function layoutOf(dir: string): StoreLayout {
     catalog: join(ours, 'catalog'),
     byKey: join(ours, 'by-key'),
     bundles: join(ours, 'bundles'),
-    frames: join(ours, 'frames'),
     trust: join(ours, 'trust'),
     parts: join(ours, 'parts'),
     locks: join(ours, 'locks'),
@@ -89,11 +86,6 @@ export function objectPath({ objects }: StoreLayout, sha256: string): string {
 
 export function bundlePath({ bundles }: StoreLayout, sha256: string, origin: Origin): string {
   return join(bundles, `${sha256}.${originId(origin)}.sigstore.json`);
-}
-
-/** Where the frame index of a sidecar is; there need not be one. */
-export function frameIndexPath({ frames }: StoreLayout, sha256: string): string {
-  return join(frames, sha256);
 }
 
 /**

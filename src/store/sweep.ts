@@ -71,11 +71,9 @@ export async function removeAbandoned(store: Store): Promise<void> {
     }
   }
   await removeUnindexed(store, kept);
-  for (const dir of [layout.bundles, layout.frames]) {
-    for (const name of await namesIn(dir)) {
-      if (!kept.has(name.slice(0, 64))) {
-        await fs.rm(join(dir, name), { recursive: true, force: true });
-      }
+  for (const name of await namesIn(layout.bundles)) {
+    if (!kept.has(name.slice(0, 64))) {
+      await fs.rm(join(layout.bundles, name), { force: true });
     }
   }
 }
@@ -115,10 +113,8 @@ export async function removeContent({ layout }: Store, { content, names }: Liste
   }
   const { sha256 } = content;
   await fs.rm(objectPath(layout, sha256), { force: true });
-  for (const dir of [layout.bundles, layout.frames]) {
-    for (const name of (await namesIn(dir)).filter((each) => each.startsWith(sha256))) {
-      await fs.rm(join(dir, name), { recursive: true, force: true });
-    }
+  for (const name of (await namesIn(layout.bundles)).filter((each) => each.startsWith(sha256))) {
+    await fs.rm(join(layout.bundles, name), { force: true });
   }
   await fs.rm(contentPath(layout, sha256), { force: true });
   for (const { build } of indexEntriesOf(content)) {
