@@ -1,12 +1,13 @@
 import { ATTACKS } from './attacks.ts';
 import { BUILDING } from './building.ts';
+import { CHECKOUTS } from './checkouts.ts';
 import { FETCHING } from './fetching.ts';
 import { HELD_ATTACKS } from './held-attacks.ts';
+import { MACHINES } from './machines.ts';
 import { PACKING } from './packing.ts';
 import { PUBLISHING } from './publishing.ts';
 import type { Chapter, Row } from './row.ts';
 import { RUNNER } from './runner.ts';
-import { SITUATIONS } from './situations.ts';
 import { STORE } from './store.ts';
 
 export const CHAPTERS: readonly Chapter[] = [
@@ -17,7 +18,8 @@ export const CHAPTERS: readonly Chapter[] = [
   ...STORE,
   ...ATTACKS,
   ...HELD_ATTACKS,
-  ...SITUATIONS,
+  ...MACHINES,
+  ...CHECKOUTS,
   ...RUNNER,
 ];
 
