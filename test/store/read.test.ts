@@ -188,6 +188,7 @@ test('the list says of each sidecar where it came from and which names it has', 
     sizeBytes: (await fs.stat(foreign)).size,
     origins: [],
     installedAt: expect.any(String),
+    usedAt: expect.any(String),
     names: [{ id16: id16(imageId('f0')), path: foreign }],
   });
   expect(list.filter(({ sha256 }) => sha256 !== undefined)).toEqual([
@@ -205,6 +206,7 @@ test('the list says of each sidecar where it came from and which names it has', 
         },
       ],
       installedAt: expect.any(String),
+      usedAt: expect.any(String),
       names: [
         {
           id16: id16(LOCAL),
