@@ -44,7 +44,7 @@ export interface TestBed {
 }
 
 /**
- * Sees to a Docker engine and the tools that the Docker tests call. Root on a Debian machine gets what is missing:
+ * Provides a Docker engine and the tools that the Docker tests call. Root on a Debian machine gets what is missing:
  * the packages, and a dockerd of our own where no engine answers. `stop` ends and removes that dockerd.
  */
 export async function prepareTestBed(): Promise<TestBed> {

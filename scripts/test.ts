@@ -15,7 +15,7 @@ try {
 }
 if (bed.reason !== undefined) {
   console.error(bed.reason);
-  // Set by .ci/run where a Docker engine can be had: there a run without these tests is no pass.
+  // Set by .ci/run where a Docker engine can be had: a run without these tests does not count there.
   const isRequired = Boolean(process.env.REQUIRE_DOCKER_TESTS);
   suites.push({ passed: 0, failed: isRequired ? 1 : 0, skipped: 0, failures: [], tests: [] });
 }

@@ -117,7 +117,7 @@ function settingFor(message: string): string {
   return runnerTemp && message.includes(runnerTemp) ? 'RUNNER_TEMP' : 'the store or TMPDIR';
 }
 
-/** What we did not foresee is a bug of ours; `hint` says what its report needs. */
+/** An error that nothing foresaw is a bug in this project; `hint` says what its report needs. */
 export function asBottleError(error: unknown, hint: string): BottleError {
   if (error instanceof Error && 'syscall' in error && error.syscall === 'uv_cwd') {
     return new BottleError('not-found', 'the working directory has been deleted', {

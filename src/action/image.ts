@@ -97,7 +97,7 @@ async function warnAboutEmulation(platform: GuestPlatform, log: RunnerLog): Prom
   }
   log.warning(
     'No emulation',
-    `this runner cannot run programs for ${platform}: if the Dockerfile runs any, add docker/setup-qemu-action before this step`,
+    `RUN steps for ${platform} will fail on this runner without emulation: add docker/setup-qemu-action before this step`,
   );
 }
 

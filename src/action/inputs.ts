@@ -158,7 +158,7 @@ async function readSource(read: InputReader, workspace: string): Promise<ActionI
   const given = ['file', 'target', 'build-args', 'secrets'].filter(read.isGiven);
   const [excluded] = context === DEFAULT_CONTEXT ? given : ['context'];
   if (excluded !== undefined) {
-    throw new BottleError('usage', `the inputs image and ${excluded} exclude each other`, {
+    throw new BottleError('usage', `use the input image or ${excluded}, not both`, {
       hint: 'leave out image to build one, or the other to pack the image as it is',
     });
   }
@@ -179,7 +179,7 @@ async function inWorkspace(
   } catch (error) {
     if (hasErrno(error, 'ENOENT', 'ENOTDIR', 'ELOOP')) {
       const hint = 'check the name, and that actions/checkout has run before';
-      throw new BottleError('usage', `the input ${name} names nothing that is there: ${path}`, { hint });
+      throw new BottleError('usage', `the input ${name} names ${path}, which does not exist`, { hint });
     }
     if (hasErrno(error, 'ENAMETOOLONG')) {
       throw new BottleError('usage', `the input ${name} is longer than a path can be: ${quoted(path)}`, {
@@ -231,7 +231,7 @@ function readPublish(
     return channel;
   });
   if (channels.length > 0 && 'image' in source) {
-    throw new BottleError('usage', 'the inputs publish and image exclude each other', {
+    throw new BottleError('usage', 'use the input publish or image, not both', {
       hint: 'have the image built here: what is published is found by what went into its build',
     });
   }
@@ -271,7 +271,7 @@ function readOciRef(read: InputReader): OciRepositoryName | undefined {
 function readPacker(read: InputReader): Packer {
   const packer = read.choice('packer', PACKERS);
   if (packer === 'direct' && read.isGiven('smoke-test')) {
-    throw new BottleError('usage', 'the inputs packer: direct and smoke-test exclude each other', {
+    throw new BottleError('usage', 'use the input packer: direct or smoke-test, not both', {
       hint: 'leave out smoke-test, which needs smolvm and KVM',
     });
   }

@@ -85,7 +85,7 @@ export async function planPublication(
   if (!mayAttest && attest === 'auto') {
     log.notice(
       'Not signed',
-      'the job has not the permission id-token: write, so nobody can tell who packed this',
+      'unsigned, because the job lacks the permission id-token: write: add it to sign',
     );
   }
   const registry = channels.includes('oci')
@@ -169,7 +169,7 @@ function warnAboutBranch(job: Job, log: RunnerLog): void {
     const branch = job.ref.replace('refs/heads/', '');
     log.warning(
       'Published from a branch',
-      `claude-bottle fetch believes signatures for tags and for ${defaultBranch}; for what is published from ${branch} it needs --branch ${branch}`,
+      `developers need claude-bottle fetch --branch ${branch} for this sidecar, because fetch accepts signatures made on tags and on ${defaultBranch}`,
     );
   }
 }

@@ -25,7 +25,7 @@ export async function report(error: unknown, log: RunnerLog, signal: AbortSignal
   return 1;
 }
 
-/** A runner without summaries is no reason to fail. */
+/** A runner without summaries is not a reason to fail. */
 export async function writeSummary(markdown: string): Promise<void> {
   if (markdown !== '' && process.env.GITHUB_STEP_SUMMARY) {
     await core.summary.addRaw(markdown).write();

@@ -33,7 +33,7 @@ export interface Permission {
 }
 
 export interface Trust {
-  /** To take a sidecar from the runner cache: whoever could write the cache decides what is in it. */
+  /** To take a sidecar from the runner cache: any job that can write the cache decides what is in it. */
   readonly restore: Permission;
   /** To put one there, for other runs. */
   readonly save: Permission;

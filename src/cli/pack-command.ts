@@ -103,7 +103,7 @@ export async function parseOptions(options: PackCommandOptions) {
     });
   }
   if (options.extraArgs.some((argument) => /^--iidfile(=|$)/.test(argument))) {
-    throw new BottleError('usage', '--iidfile is ours: it says what was built', {
+    throw new BottleError('usage', '--iidfile is set by claude-bottle pack', {
       hint: 'leave it out; --json gives the image ID',
     });
   }
@@ -166,7 +166,7 @@ async function requireDirectory(what: string, dir: string): Promise<void> {
   const found = await stat(resolve(dir)).catch(() => undefined);
   if (!found?.isDirectory()) {
     throw new BottleError('usage', `the ${what} ${JSON.stringify(dir)} is not a directory`, {
-      hint: 'name one that is there',
+      hint: 'check the path',
     });
   }
 }

@@ -53,7 +53,7 @@ export interface BuildInputs {
  * - the builder: Dockerfiles are read as BuildKit reads them. In the legacy builder, ENV of a base image wins over
  *   ARG and build args, and so COPY can take another path
  * @throws BottleError `not-found` when there is no context or no Dockerfile, `usage` when the Dockerfile or an
- * ignore file is no plain file or leads out of the context, `io` when something cannot be read
+ * ignore file is not a plain file or leads out of the context, `io` when something cannot be read
  */
 export async function readBuildInputs(options: BuildInputsOptions): Promise<BuildInputs> {
   const { context, target, platform, signal } = options;
@@ -121,8 +121,8 @@ async function findDockerfile({ context, file }: BuildInputsOptions): Promise<Do
       return { path, bytes };
     }
   }
-  throw new BottleError('not-found', `no Dockerfile: ${paths[0]} is not there`, {
-    hint: 'name it (file)',
+  throw new BottleError('not-found', `no Dockerfile: ${paths[0]} does not exist`, {
+    hint: 'run this in the repository of your agent, or name the Dockerfile with --file (input: file)',
   });
 }
 

@@ -42,7 +42,7 @@ export interface FoundEntries {
 /**
  * The entries of a build context that a build can see, in the order of their paths. Sockets, devices and FIFOs are
  * left out. When there are reasons, the entries are none.
- * @throws BottleError `io` for what cannot be read, and for what changes meanwhile
+ * @throws BottleError `io` for what cannot be read, and for entries that change during the reading
  */
 export async function readEntries(options: ReadEntriesOptions): Promise<FoundEntries> {
   const turns = new Turns(options.signal);
@@ -273,7 +273,7 @@ class FileReader {
   }
 
   async read(path: string): Promise<Omit<FileEntry, 'type' | 'path'>> {
-    // What has become a FIFO meanwhile must not be waited for.
+    // A file that has become a FIFO must not be waited for.
     const file = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
     try {
       const stats = fstatSync(file);

@@ -48,7 +48,7 @@ export function dockerBuildArgs(options: BuildOptions, iidFile: string): string[
 }
 
 /**
- * Builds an image and returns what was built, never what another build has moved the tag to meanwhile.
+ * Builds an image and returns what was built, never the image that another build has moved the tag to since.
  * @throws BottleError `build-failed` with the step and the last 20 lines
  */
 export async function buildImage(
@@ -94,7 +94,7 @@ export async function buildImage(
         'build-failed',
         `docker build made ${writtenId}, and the engine does not have it`,
         {
-          hint: 'run it again if another build moved the tag meanwhile; otherwise choose a builder of this engine: unset BUILDX_BUILDER, or docker buildx use default',
+          hint: 'run it again if another build moved the tag during this one; otherwise choose a builder of this engine: unset BUILDX_BUILDER, or docker buildx use default',
           cause: error,
         },
       );
@@ -122,7 +122,7 @@ async function requireLoaded(writtenId: string, tag: string): Promise<Image> {
   }
   const found = loaded === undefined ? 'the engine does not have it' : `${tag} is ${loaded.id}`;
   throw new BottleError('build-failed', `docker build --load made ${writtenId}, and ${found}`, {
-    hint: 'run it again if another build moved the tag meanwhile; otherwise unset BUILDX_BUILDER',
+    hint: 'run it again if another build moved the tag during this one; otherwise unset BUILDX_BUILDER',
   });
 }
 

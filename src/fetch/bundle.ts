@@ -11,7 +11,7 @@ export async function readBundles(http: HttpClient, request: HttpRequest): Promi
   return found === undefined ? [] : [found.bytes];
 }
 
-/** Whoever may read the record and not its signature cannot tell what is not signed from what is kept from him. */
+/** A reader who may see the record and not its signature cannot tell an unsigned sidecar from a hidden signature. */
 export function refusedBundle(error: unknown): unknown {
   return error instanceof HttpError && error.code === 'authentication'
     ? new BottleError('authentication', `the signature of the sidecar cannot be read: ${error.message}`, {

@@ -136,7 +136,7 @@ function originOf({ serverUrl, repository }: Wanted): Origin {
 }
 
 /**
- * Reads it from end to end: that a file is there says nothing. What is damaged gives way to the next one. A dry run only
+ * Reads it from end to end: that a file is there says nothing. A damaged one is skipped for the next. A dry run only
  * looks: what it found damaged would have to be moved.
  */
 async function findInStore(options: FetchOptions): Promise<StoredSidecar | undefined> {

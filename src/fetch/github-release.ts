@@ -19,7 +19,7 @@ const MAX_TAGS = 25;
 const assetSchema = z.object({
   id: z.int(),
   name: z.string(),
-  /** Not `uploaded` while it is being uploaded, and for ever when the upload broke off. */
+  /** Not `uploaded` while it is being uploaded, and permanently when the upload broke off. */
   state: z.string(),
   size: z.int(),
   /** None on assets from before June 2025. */

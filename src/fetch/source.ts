@@ -47,7 +47,7 @@ export interface RemoteFile {
   readonly sha256: string;
   /**
    * Asks for the whole, or with `range` for a part of it: 206, or 200 when the server sends the whole all the same.
-   * Each call finds its way anew, since addresses can be valid for a minute only.
+   * Each call starts from the first address, since the later ones can be valid for a minute only.
    */
   open(range?: ByteRange): Promise<HttpAnswer>;
 }
@@ -108,7 +108,7 @@ export function parseSourceAddress(text: string): SourceAddress {
     case 'http':
       return { kind: 'https', url: text };
   }
-  throw new BottleError('usage', `not a source: ${JSON.stringify(text)}`, {
-    hint: 'use oci:REFERENCE, release:TAG, run:ID, file:PATH or https://…',
+  throw new BottleError('usage', `unknown source ${JSON.stringify(text)}`, {
+    hint: 'expected oci:REFERENCE, release:TAG, run:ID, file:PATH or https://…',
   });
 }

@@ -258,7 +258,7 @@ function start(command: string, args: readonly string[], options: ChildOptions):
     }
     signal?.removeEventListener('abort', end);
   });
-  // Whoever streams the output looks at `ended` only after it; until then a rejection is not unhandled.
+  // A caller that streams the output looks at `ended` only after it; until then a rejection is not unhandled.
   ended.catch(() => {});
   return { stdout: child.stdout, lines, ended, end };
 }

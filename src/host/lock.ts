@@ -109,7 +109,7 @@ async function waitForLock(place: LockPlace, options: WaitOptions): Promise<Lock
 interface Seen {
   readonly kind: 'link' | 'directory' | 'file';
   readonly text: string;
-  /** Another one whenever the lock was made anew or touched; only ever compared with itself. */
+  /** Another one whenever the lock was made again or touched; only ever compared with itself. */
   readonly version: string;
 }
 

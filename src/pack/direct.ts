@@ -38,7 +38,11 @@ export interface DirectOptions extends PackSubject {
 export async function packDirect(options: DirectOptions): Promise<PackedSidecar> {
   const { image, platform, parts, signal, onProgress } = options;
   const path = join(options.outDir, `${id16(image.id)}.smolmachine`);
-  onProgress({ type: 'start', stage: 'pack', detail: `${image.layers.length} layers into one` });
+  onProgress({
+    type: 'start',
+    stage: 'pack',
+    detail: image.layers.length === 1 ? '1 layer' : `${image.layers.length} layers into one`,
+  });
   const writers: SidecarWriter[] = [];
   try {
     const exported = await exportImage(

@@ -150,7 +150,11 @@ async function clearScratch(scratch: string, onProgress: OnProgress): Promise<vo
 
 async function flatten(options: PackOptions, scratch: string): Promise<Flattened> {
   const { image, onProgress } = options;
-  onProgress({ type: 'start', stage: 'flatten', detail: `${image.layers.length} layers into one` });
+  onProgress({
+    type: 'start',
+    stage: 'flatten',
+    detail: image.layers.length === 1 ? '1 layer' : `${image.layers.length} layers into one`,
+  });
   const flattened = await flattenImage({
     image,
     platform: options.platform,

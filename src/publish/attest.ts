@@ -31,7 +31,7 @@ export interface AttestOptions {
   readonly subjects: readonly Subject[];
   readonly token: string;
   readonly mode: Exclude<AttestMode, 'off'>;
-  /** What is signed for a public one is in Sigstore's log for ever; of a private one nothing may go there. */
+  /** What is signed for a public one stays in Sigstore's log permanently; nothing about a private repository may go there. */
   readonly isPublicRepository: boolean;
 }
 

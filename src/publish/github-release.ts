@@ -194,7 +194,7 @@ async function removeStale(release: Release, options: ReleaseOptions): Promise<v
   }
 }
 
-/** False when it is no draft, or not any more: of what is published nothing is deleted. */
+/** False when it is not a draft, or not any more. Nothing of a published release is deleted. */
 async function deleteFromDraft(
   release: Release,
   assets: readonly Asset[],
@@ -321,7 +321,7 @@ async function bringAsset(release: Release, asset: LocalAsset, options: ReleaseO
       if (await isSame(there, asset, options)) {
         return;
       }
-      // Another job may have published it meanwhile.
+      // Another job may have published it since.
       if (!(await isDraftStill(release, options))) {
         throw otherContent([asset.name]);
       }
@@ -361,7 +361,7 @@ async function completeDraft(draft: Release, options: ReleaseOptions): Promise<G
   return missing;
 }
 
-/** The last request of all: nothing of an immutable release can be mended afterwards. */
+/** The last request of all: nothing in an immutable release can be repaired afterwards. */
 async function publishDraft(draft: Release, options: ReleaseOptions): Promise<Release> {
   const { http, tag } = options;
   if (!draft.draft) {

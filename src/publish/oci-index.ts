@@ -24,7 +24,7 @@ const MAX_PAUSE_MS = 400;
  *
  * Registries do not compare before they write (no If-Match), and several jobs may write one index at once. So nobody
  * trusts a write: each reads the platforms' tags, which nobody else writes, and the index again after it, and stops
- * when they agree. Whoever writes last has read all tags that were set before, and whoever sets one later writes later.
+ * when they agree. The last writer has read all tags that were set before, and a job that sets one later writes later.
  */
 export async function updatePlatformIndex(place: OciRepository, tag: string): Promise<Digest> {
   return await updateIndex(place, tag, async (existing) => {

@@ -120,12 +120,12 @@ function isRecord(name: string): boolean {
   return PUBLISHED_FILE.exec(name)?.[2] === '.json';
 }
 
-/** Undefined too for what is no record, or one of a later version. */
+/** Also undefined for text that is not a record, or that is a record of a later version. */
 function recordOf(sidecar: string | undefined, texts: ReleaseContents['texts']): PackRecord | undefined {
   return readableRecord(String(texts.get(`${sidecar}.json`) ?? ''));
 }
 
-/** SHA-256 by name; none for what is no sums file. */
+/** SHA-256 by name; empty for text that is not a sums file. */
 function sumsOf(name: string, texts: ReleaseContents['texts']): Map<string, string> {
   const text = isRecord(name) ? '' : (texts.get(name)?.toString('utf8') ?? '');
   return new Map(

@@ -39,7 +39,7 @@ const TOKENS: ReadonlyArray<readonly [kind: string, pattern: RegExp]> = [
 /** Those that only their surroundings tell. */
 const VALUES: ReadonlyArray<readonly [kind: string, pattern: RegExp]> = [
   ['npm login', /(?:^|[\s:"'])_(?:authToken|auth|password)\s*=\s*["']?(?<value>[^\s"';&|]+)/g],
-  // An image by digest is no user at a host.
+  // An image by digest is not a user at a host.
   ['password in a URL', /\b[a-z][a-z0-9+.-]{0,30}:\/\/[^\s/@:"']*:(?<value>[^\s/@"']+)@(?!sha256:)/gi],
   [
     'Authorization header',
@@ -91,7 +91,7 @@ export function requireNoSecrets(image: ScannedImage): void {
   }
   const places = found.slice(0, MAX_SHOWN_PLACES).map(({ place, kind }) => `${place} (${kind})`);
   const more = found.length > places.length ? ` and ${found.length - places.length} more` : '';
-  throw new BottleError('secret-found', `the image tells secrets: ${places.join(', ')}${more}`, {
+  throw new BottleError('secret-found', `secrets found in the image: ${places.join(', ')}${more}`, {
     hint: 'revoke them, and give them to the build as secrets (docker build --secret, RUN --mount=type=secret) instead of by ENV, ARG or a command line',
   });
 }

@@ -167,7 +167,7 @@ export function assetRequest(site: GitHubSite, repository: string, id: number): 
 }
 
 /**
- * An asset for a release, without its body. The address comes with the release, and is no secret's destination unless
+ * An asset for a release, without its body. The address comes with the release, and receives no token unless
  * it is this GitHub's own.
  * https://docs.github.com/rest/releases/assets#upload-a-release-asset
  */

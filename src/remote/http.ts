@@ -56,7 +56,7 @@ export interface HttpRequest {
   readonly expected?: readonly number[];
 }
 
-/** A body that is too large for memory. Each attempt opens it anew. */
+/** A body that is too large for memory. Each attempt opens it again. */
 export interface StreamedBody {
   readonly sizeBytes: number;
   readonly open: () => Readable;
@@ -174,7 +174,7 @@ export class HttpClient {
    * Runs `attempt` again after failures that may pass: no connection or a broken one, 408, 425, 429, 5xx, and 403
    * for a rate limit. Waits as long as the server asks for, up to a minute.
    * @param hasProgressed tells whether the attempt that failed got further than those before: then the count of
-   *   retries begins anew
+   *   retries starts again
    * @throws BottleError `try-later` when the server asks for a longer wait
    */
   async retry<T>(attempt: () => Promise<T>, hasProgressed: () => boolean = () => false): Promise<T> {

@@ -187,7 +187,7 @@ export class OciRepository {
         'upload-failed',
         `${url} answered 202 and did not say where to upload (Location)`,
         {
-          hint: 'check that no proxy drops the header, or tell whoever runs the registry',
+          hint: 'check that no proxy drops the header, or tell the operator of the registry',
         },
       );
     }
@@ -195,14 +195,14 @@ export class OciRepository {
       throw new BottleError(
         'upload-failed',
         `${url} wants the upload at ${redacted(place.href)}: refused, since the registry is ${this.#origin}`,
-        { hint: 'whoever runs the registry must set its public address (http.host), with its scheme' },
+        { hint: 'the operator of the registry must set its public address (http.host), with its scheme' },
       );
     }
     return place;
   }
 
   async #upload(place: URL, digest: Digest, body: Buffer | StreamedBody): Promise<void> {
-    // By hand: URLSearchParams would write the rest of the query anew, and it may be signed.
+    // By hand: URLSearchParams would rewrite the rest of the query, and it may be signed.
     place.search += `${place.search === '' ? '?' : '&'}digest=${encodeURIComponent(digest)}`;
     let opened: Readable | undefined;
     const open = (streamed: StreamedBody) => () => {
@@ -288,7 +288,7 @@ function requireDigest(found: Digest, promises: readonly unknown[], url: string)
   for (const promised of promises) {
     if (typeof promised === 'string' && isDigest(promised) && promised !== found) {
       throw new BottleError('sidecar-damaged', `${redacted(url)} has the digest ${found}, not ${promised}`, {
-        hint: 'try again; if it stays so, tell whoever runs the registry',
+        hint: 'try again; if it stays so, tell the operator of the registry',
       });
     }
   }

@@ -156,7 +156,7 @@ function descriptorOf(mediaType: string, bytes: Buffer) {
 const bundleSchema = z.object({ dsseEnvelope: z.object({ payload: z.string() }) });
 const statementSchema = z.object({ predicateType: z.string() });
 
-/** Undefined when the bundle is unlike those that this project makes; whoever fetches it judges it. */
+/** Undefined when the bundle is unlike those that this project makes; fetching judges it. */
 function predicateTypeOf(bundle: Buffer): string | undefined {
   try {
     const { dsseEnvelope } = bundleSchema.parse(parseJson(bundle.toString('utf8')));

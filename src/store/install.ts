@@ -100,7 +100,9 @@ async function putSidecar(
     await fs.rename(file, object);
     await syncDirectory(layout.objects);
   } else if ((await statFile(object))?.size !== sizeBytes) {
-    throw new BottleError('try-later', `${object} has gone or changed meanwhile`, { hint: 'try again' });
+    throw new BottleError('try-later', `${object} has disappeared or changed since it was verified`, {
+      hint: 'try again',
+    });
   }
   if (bundle !== undefined) {
     await makeDirectory(layout.bundles);

@@ -158,7 +158,7 @@ function bytesOf({ object, names }: Listed): number {
 /**
  * When it was last used, as the catalog says: the times of a file can be set by anybody, and copying does. A sidecar
  * that is not in the catalog was used when its file was read or changed last. A time in the future counts as now,
- * because a clock has jumped, and that is no reason to remove anything.
+ * because a clock has jumped, which is not a reason to remove anything.
  */
 function lastUse({ content, names }: Listed, now: number): number {
   const times =
@@ -188,7 +188,7 @@ async function findUsers(store: Store, sidecars: readonly Listed[]): Promise<Map
   return users;
 }
 
-/** False when a process has begun to download it meanwhile. */
+/** False when a process has begun to download it since. */
 async function removeUnlessBusy(store: Store, listed: Listed): Promise<boolean> {
   const lock = listed.content && (await tryLock(store.lockPlace(listed.content.sha256)));
   if (listed.content !== undefined && lock === undefined) {

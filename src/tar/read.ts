@@ -173,7 +173,7 @@ async function* bodyOf(sizeBytes: number, parts: AsyncIterator<TarPart>): AsyncG
 
 async function* zeros(sizeBytes: number): AsyncGenerator<Buffer> {
   for (let left = sizeBytes; left > 0; left -= ZEROS.length) {
-    // A hole may be long, and nothing else here waits for anything: signals come in meanwhile.
+    // A hole may be long, and nothing else here waits for anything: signals are handled in between.
     await setImmediate();
     yield ZEROS.subarray(0, left);
   }

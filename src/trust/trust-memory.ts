@@ -89,7 +89,7 @@ function renewed({ runs: old, ...memory }: z.infer<typeof oldMemorySchema>): Tru
 /**
  * To be called when a sidecar has passed all checks.
  * @param isFormerOwner it was signed under another name of the repository, which may have had another owner then
- * @throws BottleError `not-trusted` when another repository was pinned under the name meanwhile
+ * @throws BottleError `not-trusted` when another repository was pinned under the name in between
  */
 export async function remember(
   place: MemoryPlace,

@@ -230,7 +230,7 @@ describe('what fails', () => {
     [{ context: '../..' }, 'usage', 'out of the workspace'],
     [{ 'build-args': '--network=host' }, 'usage', 'build-args'],
     [{ target: 'x --network host' }, 'usage', 'target'],
-    [{ image: 'a:1' }, 'usage', 'exclude each other'],
+    [{ image: 'a:1' }, 'usage', 'not both'],
     [{ context: 'context', file: 'no-such-file' }, 'usage', 'no-such-file'],
   ])('%j: before docker is called', async (inputs: Record<string, string>, code, text) => {
     const job = await actionJob();

@@ -199,7 +199,7 @@ describe('a runner cache that fails', () => {
       [/^warning: .*the runner cache cannot be used, going on without it: /],
       false,
     ],
-  ])('and %s is no more than a warning', async (_, fault, messages, saves) => {
+  ])('and %s is only a warning', async (_, fault, messages, saves) => {
     const job = await jobWithEntry();
     job.results.fault = fault;
     const result = await packImage(job);
@@ -211,7 +211,7 @@ describe('a runner cache that fails', () => {
   test.each<[string, Record<string, string>]>([
     ['cannot be reached', { ACTIONS_RESULTS_URL: 'http://127.0.0.1:9/' }],
     ['gives us no token', { ACTIONS_RUNTIME_TOKEN: '' }],
-  ])('and %s is no more than a warning', async (_, env) => {
+  ])('and %s is only a warning', async (_, env) => {
     const job = await actionJob();
     const result = await packImage(job, { env });
     await expectPacked(job, result);
@@ -223,7 +223,7 @@ describe('a runner cache that fails', () => {
 
 describe('an entry of the runner cache', () => {
   test.each<[string, (entry: Entry) => Promise<Buffer>, RegExp]>([
-    ['that is no archive', async () => Buffer.from('not an archive'), /tar/],
+    ['that is not an archive', async () => Buffer.from('not an archive'), /tar/],
     [
       'with a sidecar that has one wrong bit',
       async ({ sidecar, record }) => {

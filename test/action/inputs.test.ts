@@ -186,7 +186,7 @@ describe('inputs that cannot be', () => {
     [{ 'registry-image': 'registry:2' }, 'registry-image'],
     [{ 'smolvm-path': '/bin/sh', 'smolvm-version': '1.9.3' }, 'smolvm-version'],
     [{ 'smolvm-path': '/bin/sh', 'smolvm-sha256': 'a'.repeat(64) }, 'smolvm-sha256'],
-  ])('%j exclude each other', async (inputs: Record<string, string>, named) => {
+  ])('%j are refused together', async (inputs: Record<string, string>, named) => {
     expect((await refusal(inputs)).message).toContain(named);
   });
 

@@ -81,7 +81,7 @@ describe.skipIf(LACKS_REGISTRY)('a job that publishes', () => {
       });
     }
 
-    // It is packed anew, and another file: a release that is out is not changed.
+    // It is packed again, and is another file: a release that is out is not changed.
     const before = assetDigests(release);
     const again = await (await bed.job()).publish({ env: { GITHUB_RUN_ATTEMPT: '2' } });
     expect(again.outputs['error-code']).toBe('upload-failed');

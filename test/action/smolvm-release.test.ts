@@ -129,7 +129,7 @@ describe('what is not the pinned release', () => {
   });
 });
 
-test('a release that is no archive is not left half unpacked', async () => {
+test('a release that is not an archive is not left half unpacked', async () => {
   const text = Buffer.from('no archive');
   github.assets.set(assetPath(VERSION), text);
   const result = await install({ version: VERSION, sha256: createHash('sha256').update(text).digest('hex') });

@@ -144,7 +144,7 @@ describe('an upload that the service', () => {
     ],
     ['fails at', twirpFault(500, 'internal', 'no database'), /no database/, /run the job again/],
     [
-      'finds taken meanwhile',
+      'finds taken by another job',
       twirpFault(409, 'already_exists', 'name taken'),
       /name taken/,
       /another artifact-name, or start a new run/,

@@ -104,7 +104,7 @@ describe('a record that claims an image', () => {
     expect(await fs.readFile(world.name)).toEqual(good.bytes);
   });
 
-  test('is no hit for pack, which would have packed another key', async () => {
+  test('is not a hit for pack, which would have packed another key', async () => {
     const { cli, fetch } = await machine();
     const acme = await checkoutOf('git@github.com:acme/tools.git');
     await fetch(acme, await publish(acme, { imageId: LOCAL, key: 'e'.repeat(64) }), '--no-bind');

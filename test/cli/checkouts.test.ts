@@ -69,7 +69,7 @@ describe('a miss names the file and its cause', () => {
     expect(result).toMatch(/- the Dockerfile: Dockerfile has other line endings/);
   });
 
-  test('line endings that .gitattributes asks for are no difference', async () => {
+  test('line endings that .gitattributes asks for are not a difference', async () => {
     const { cloned, differences, clone } = await published(async ({ dir, git }) => {
       await fs.writeFile(join(dir, '.gitattributes'), 'agent.txt text eol=crlf\n');
       await git('rm', '--quiet', '--cached', 'agent.txt');

@@ -48,7 +48,7 @@ describe('the command line', () => {
     [['pack', '--context', '/no/such/dir'], 64, /build context "\/no\/such\/dir" is not a directory/],
     [['pack', '--no-build', '--out', '/no/such/dir/file'], 64, /directory of --out "\/no\/such\/dir" is not/],
     [['pack', '--no-build', '--out', '/tmp'], 64, /--out "\/tmp" is a directory/],
-    [['pack', '--', '--iidfile', 'x'], 64, /--iidfile is ours/],
+    [['pack', '--', '--iidfile', 'x'], 64, /--iidfile is set by claude-bottle pack/],
     [['pack', '--no-build', '--target', 'x'], 64, /--target has no meaning with --no-build/],
     [['verify', '--all', 'x'], 64, /takes x or --all, not both/],
     [['inspect', '/no/such/file'], 66, /there is no file \/no\/such\/file/],

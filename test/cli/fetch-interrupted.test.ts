@@ -167,7 +167,7 @@ test('twelve processes make one download, though half of them are killed', async
     });
     return each;
   });
-  // Whoever downloads has to live on: the others wait for him.
+  // The process that downloads has to live on, because the others wait for it.
   await until(() => waiting.size >= 6);
   const killed = new Set([...waiting].slice(0, 6));
   for (const { process } of killed) {

@@ -115,7 +115,7 @@ describe('a fetch that is refused', () => {
     expect(await cli('fetch', '--from', 'ftp:x')).toMatchObject({
       exitCode: 64,
       stderr: expect.stringMatching(
-        /not a source: "ftp:x"\n {2}hint: use oci:REFERENCE, release:TAG, run:ID/,
+        /unknown source "ftp:x"\n {2}hint: expected oci:REFERENCE, release:TAG, run:ID/,
       ),
     });
   });

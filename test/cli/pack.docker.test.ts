@@ -100,7 +100,7 @@ describe('pack', () => {
     expect(await left()).toEqual([]);
   });
 
-  test('outlives whoever reads its output, and leaves nothing', async () => {
+  test('outlives the reader of its output, and leaves nothing', async () => {
     const { tmp, store, left } = await bench();
     const script =
       'node dist/cli.mjs pack --no-kvm-check --no-build --image "$1" --store "$2" 2>&1 | head -n 1';

@@ -262,7 +262,10 @@ describe('fails', () => {
 
   test('without a Dockerfile', async () => {
     const error = await failureOf(read(await tempDir()));
-    expect(error).toMatchObject({ code: 'not-found', hint: 'name it (file)' });
+    expect(error).toMatchObject({
+      code: 'not-found',
+      hint: 'run this in the repository of your agent, or name the Dockerfile with --file (input: file)',
+    });
   });
 
   test('on a name that is not UTF-8, with its directory and what to do', async () => {

@@ -43,7 +43,7 @@ describe('COPY and ADD', () => {
     expect(paths(`FROM scratch\n${line}\n`)).toEqual(expected);
   });
 
-  test('heredocs are no files, and their bodies no instructions', () => {
+  test('heredocs are not files, and their bodies are not instructions', () => {
     const text = [
       'FROM scratch',
       'COPY <<one <<-"two" a /x/',

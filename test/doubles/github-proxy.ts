@@ -15,7 +15,7 @@ export interface SeenRequest {
 }
 
 /**
- * A double of github.com and its asset host for whoever heeds HTTPS_PROXY: a proxy on loopback that passes nothing
+ * A double of github.com and its asset host for clients that use HTTPS_PROXY: a proxy on loopback that passes nothing
  * on and answers in their place, with a certificate of its own. An asset comes by a redirect to the other host, as
  * GitHub does it. Every other address is refused at CONNECT.
  */

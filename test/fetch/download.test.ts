@@ -149,7 +149,7 @@ describe('a range', () => {
     },
   );
 
-  test('of a file that is always wrong is no endless loop', async () => {
+  test('of a file that is always wrong ends', async () => {
     const flip: Fault = { kind: 'flip', position: 2_000_000 };
     const bed = await startBed({ plan: ({ index }) => (index === 0 ? cut : flip) });
     expect(await failureOf(bed.download())).toMatchObject({ code: 'sidecar-damaged' });

@@ -122,7 +122,7 @@ describe('the releases of a public repository', () => {
     expect((await bytesOf(content, { start: 100, end: 200, etag: '"another"' })).status).toBe(200);
   });
 
-  it('are asked anew when a signed link has run out', async () => {
+  it('are asked again when a signed link has run out', async () => {
     bed.github.addRepository(REPOSITORY).addRelease('v1', ASSETS);
     const { content } = await offer('v1');
     await bytesOf(content);

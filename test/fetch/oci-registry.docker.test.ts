@@ -335,7 +335,7 @@ registryTest(
   },
 );
 
-registryTest('a refused login is no obstacle to what is public', async () => {
+registryTest('a refused login does not stop the fetch of a public sidecar', async () => {
   const { registry } = await publishedRegistry({ auth: 'token', isPublic: true });
   await writeDockerConfig({ auths: { [registry.host]: { username: 'expired', password: 'expired' } } });
   requireOffer(await openSource(registry).find());

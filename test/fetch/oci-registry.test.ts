@@ -114,17 +114,23 @@ test('an index without any platform says so', async () => {
 });
 
 test('the entry for the platform is found behind an artifact that stands for it', async () => {
-  const { reference, given } = await openSource({
-    [digestOf(WITHOUT_RECORD)]: WITHOUT_RECORD,
+  const record = { ...recordOf(Buffer.from('sidecar')), platform: 'linux/arm64' };
+  const sidecar = {
+    ...EMPTY,
+    layers: [{ mediaType: SIDECAR_TYPE, digest: `sha256:${record.sidecar.sha256}`, size: 7 }],
+    annotations: { [PACK_RECORD_ANNOTATION]: JSON.stringify(record) },
+  };
+  const { given } = await openSource({
+    [digestOf(sidecar)]: sidecar,
     tag: {
       schemaVersion: 2,
       manifests: [
         entry(EMPTY, 'linux/arm64', { artifactType: 'application/vnd.example.signature' }),
-        entry(WITHOUT_RECORD, 'linux/arm64', { artifactType: SIDECAR_TYPE }),
+        entry(sidecar, 'linux/arm64', { artifactType: SIDECAR_TYPE }),
       ],
     },
   });
-  expect(await given.find(wanted())).toEqual({ skipped: `${reference} has no pack record` });
+  expect(await given.find(wanted())).toMatchObject({ record });
 });
 
 const NESTED = { schemaVersion: 2, manifests: [] };

@@ -62,7 +62,7 @@ test('a checkout knows its origin, its history and the tags of its commit', asyn
   expect(await tagsAtHead(checkout.dir)).toEqual(['v1']);
 });
 
-test('a remote that git writes anew (insteadOf) is the one that git asks', async () => {
+test('a remote that git rewrites (insteadOf) is the one that git asks', async () => {
   const { dir, git } = await sampleCheckout();
   await git('config', 'url.https://github.com/.insteadOf', 'gh:');
   await git('remote', 'set-url', 'origin', 'gh:acme/agent.git');

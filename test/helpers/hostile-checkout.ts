@@ -32,7 +32,7 @@ export async function hostileCheckout(): Promise<HostileCheckout> {
     join(gitDir, 'config'),
     `${settings(program, 'config')}[include]\npath = ${included}\n`,
   );
-  // What the index says of the files is out of date, so that whoever trusts it has them filtered.
+  // What the index says of the files is out of date, so that a reader that trusts it has them filtered.
   await fs.utimes(join(checkout.dir, 'agent.txt'), 1, 1);
   await fs.rm(join(gitDir, 'objects', hidden.slice(0, 2), hidden.slice(2)), { force: true });
   return { ...checkout, ran: async () => (await fs.readdir(marks)).sort() };

@@ -49,7 +49,7 @@ export async function buildRegistryImage(): Promise<string> {
   });
 }
 
-/** An image that is no registry: it `exits` at once with a message, or `sleeps` and never opens its port. */
+/** An image that is not a registry: it `exits` at once with a message, or `sleeps` and never opens its port. */
 export async function buildBrokenRegistryImage(fault: keyof typeof BROKEN_COMMANDS): Promise<string> {
   const entrypoint = JSON.stringify([BUSYBOX_BINARY, 'sh', '-c', BROKEN_COMMANDS[fault]]);
   const dockerfile = `FROM scratch\nCOPY rootfs/ /\nEXPOSE 5000\nENTRYPOINT ${entrypoint}\n`;

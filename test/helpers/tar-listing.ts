@@ -21,7 +21,7 @@ export interface EntryFacts {
   target?: string;
   /** Of a device: "major:minor". */
   device?: string;
-  /** All paths of the file, sorted, when it has more than one; which of them a tar calls the link is no matter. */
+  /** All paths of the file, sorted, when it has more than one; it does not matter which of them a tar calls the link. */
   links?: string[];
   /** The security.capability attribute in hex. */
   capability?: string;

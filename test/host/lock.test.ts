@@ -29,7 +29,7 @@ async function endedOwner(): Promise<string> {
   return owner;
 }
 
-test('a lock that is held is no other task’s, and free afterwards also on failure', async () => {
+test('a lock that is held is not given to another task, and is free afterwards, also after a failure', async () => {
   const lock = await place();
   const failed = withLock(lock, { purpose: 'a test' }, async () => {
     expect(await fs.readlink(lock.path)).toContain(thisOwner());

@@ -66,6 +66,6 @@ describe('entriesSha256', () => {
   });
 });
 
-test.each(['', 'abc', 'A'.repeat(64), `sha256:${'a'.repeat(64)}`])('%j is no inputs key', (text) => {
+test.each(['', 'abc', 'A'.repeat(64), `sha256:${'a'.repeat(64)}`])('%j is not a valid inputs key', (text) => {
   expect(() => parseInputsKey(text)).toThrow(/not an inputs key/);
 });

@@ -22,7 +22,7 @@ test.each([
   `sha-${'d'.repeat(40)}`,
   `sha256-${'d'.repeat(64)}`,
   'v1-linux-amd64',
-])('a Git tag %s is no tag of the registry, or would be taken for another', (tag) => {
+])('a Git tag %s is not a valid tag of the registry, or would be taken for another', (tag) => {
   expect(sharedTags({ commit: COMMIT, ref: `refs/tags/${tag}` })).toEqual([`sha-${COMMIT}`]);
 });
 

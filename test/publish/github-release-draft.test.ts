@@ -249,7 +249,7 @@ describe('a platform is missing', () => {
       ({ sidecar, ...record }) => ({ ...record, sidecar: { ...sidecar, sha256: '0'.repeat(64) } }),
     ],
     ['of a later version', (record) => ({ ...record, version: 2 })],
-    ['that is no record', () => 'record'],
+    ['that is not a record', () => 'record'],
   ];
 
   it.each(changes)('while its record is one %s', async (_, change) => {

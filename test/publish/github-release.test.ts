@@ -231,7 +231,7 @@ describe('a run that is repeated', () => {
     expect(Object.keys(contentsOf(theRelease()))).toHaveLength(3);
   });
 
-  it('replaces nothing of a draft that was published meanwhile', async () => {
+  it('replaces nothing of a draft that was published in between', async () => {
     await bed.publish([await bed.addSidecar()], { publish: false });
     const published = contentsOf(theRelease());
     bed.github.fault = ({ method, url }) => {
@@ -304,7 +304,7 @@ describe('the tag', () => {
 });
 
 describe('an upload', () => {
-  it('that is cut is sent anew, and what it has left is deleted', async () => {
+  it('that is cut is sent again, and what it has left is deleted', async () => {
     bed.failUploads(undefined, 'cut', 'cut');
     const sidecar = await bed.addSidecar();
     await bed.publish([sidecar]);

@@ -377,7 +377,7 @@ for (const [kind, isMissing, start] of REGISTRIES) {
   });
 }
 
-registryTest('a bundle that is listed and cannot be read is no missing one', async () => {
+registryTest('a bundle that is listed and cannot be read is not a missing one', async () => {
   const registry = await startDockerRegistry();
   const sidecar = { ...(await sampleSidecar('linux/amd64', KEYS['linux/amd64'])), bundle: bundle() };
   const [published] = (await publish(registry.host, [sidecar])).sidecars;
@@ -501,7 +501,7 @@ registryTest('a private package is said to be so, with the way to change it', as
   ]);
 });
 
-registryTest('whoever may only read cannot publish, and is told what to change', async () => {
+registryTest('a login that may only read cannot publish, and the error says what to change', async () => {
   const registry = await startDockerRegistry({ auth: 'token', isPublic: true });
   expect(await failureOf(publish(registry.host, await samples()))).toMatchObject({
     code: 'authentication',

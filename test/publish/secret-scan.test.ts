@@ -133,7 +133,7 @@ describe('a variable that is named like a secret', () => {
     'xxxxxxxxxxxxxxxxxxxx',
     'true',
     '4096',
-  ])('may hold what is no secret: %j', (value) => {
+  ])('may hold values that are not secrets: %j', (value) => {
     const { length } = findSecrets(
       image({ Env: [`GH_TOKEN=${value}`] }, `ENV GH_TOKEN=${value}`, `RUN GH_TOKEN="${value}" make`),
     );
@@ -221,7 +221,7 @@ describe('an image that tells secrets', () => {
     );
     expect(errorOf(() => requireNoSecrets(scanned))).toMatchObject({
       code: 'secret-found',
-      message: 'the image tells secrets: ENV GH_TOKEN (GitHub token), history line 2 (npm token)',
+      message: 'secrets found in the image: ENV GH_TOKEN (GitHub token), history line 2 (npm token)',
       hint: expect.stringContaining('--secret'),
     });
   });

@@ -135,7 +135,7 @@ describe('manifests', () => {
       'an entry of negative size',
       JSON.stringify({ schemaVersion: 2, manifests: [{ mediaType: 'a', digest: BLOB, size: -1 }] }),
     ],
-  ])('%s is no manifest', async (_, content) => {
+  ])('%s is not a manifest', async (_, content) => {
     const { host, requests } = await startServer((__, response) => response.end(content));
     expect(await failureOf(openRepository(host).getManifest('a'))).toMatchObject({
       code: 'sidecar-damaged',
@@ -161,7 +161,7 @@ describe('manifests', () => {
     });
   });
 
-  test('bytes that are not those of the digest are refused, whoever has named it', async () => {
+  test('bytes that are not those of the digest are refused, wherever the digest came from', async () => {
     const { host } = await startServer((request, response) => {
       const header = request.url?.endsWith('/lying') ? { 'docker-content-digest': digestOf('other') } : {};
       response.writeHead(200, header).end(EMPTY_INDEX);
@@ -313,7 +313,7 @@ describe('authentication', () => {
   );
 
   test.each([
-    ['is no JSON', 'token'],
+    ['is not JSON', 'token'],
     ['has no token', '{"expires_in":300}'],
     ['has a token that would be two headers', JSON.stringify({ token: 'a\r\nx-injected: b' })],
   ])('an answer of the token server that %s is refused', async (_, answer) => {
@@ -395,7 +395,7 @@ describe('authentication', () => {
     expect(await failureOf(other.getManifest('a'))).toMatchObject({ code: 'authentication' });
   });
 
-  test('a token from a refused address gives way to the login itself, where that is taken too', async () => {
+  test('where the address of the token is refused, the login itself is sent if the registry takes it', async () => {
     const { host } = await startServer((request, response) => {
       const isKnown = request.headers.authorization === BASIC;
       const challenge = 'Bearer realm="ftp://elsewhere/token", Basic realm="registry"';

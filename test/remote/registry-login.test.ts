@@ -127,7 +127,7 @@ printf '{"ServerURL":"%s","Username":"%s","Secret":"%s"}' "$server" "$1" "$serve
   expect(await find(registry)).toEqual({ login: { username: 'get', password: server }, warnings: [] });
 });
 
-test('what a helper does not have is no failure', async () => {
+test('a login that the helper does not have is not a failure', async () => {
   await writeHelper('echo "credentials not found in native keychain"; exit 1');
   await writeConfig({ credsStore: 'test' });
   expect(await find('ghcr.io')).toEqual({ login: undefined, warnings: [] });

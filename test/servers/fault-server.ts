@@ -30,12 +30,12 @@ export interface SeenRequest {
   readonly index: number;
   readonly url: string;
   readonly headers: http.IncomingHttpHeaders;
-  /** Of the body; what was given to the connection, whoever has read it. */
+  /** Of the body; what was given to the connection, whether or not it was read. */
   bytesSent: number;
 }
 
 export interface FaultServerOptions {
-  /** Chosen anew for each request; without one the server behaves. */
+  /** Chosen for each request; without one the server behaves. */
   readonly plan?: (request: SeenRequest) => Fault | undefined;
   /** A weak one or none makes the file impossible to resume. */
   readonly etag?: string | undefined;

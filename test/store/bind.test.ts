@@ -113,7 +113,7 @@ test('a name that was bound for the same origin gets the new one, and readers ke
   await reader.close();
 });
 
-test('a name of another origin is kept, whoever came first, until the user says otherwise', async () => {
+test('a name of another origin is kept, in either order, until the user says otherwise', async () => {
   const { store, stored, bind, local } = await storeWithSample();
   const theirs = await fetchSample(store, FORK, { id: CI, created: 'by a fork' });
   await bind();
@@ -122,7 +122,7 @@ test('a name of another origin is kept, whoever came first, until the user says 
   expect(await bind(LOCAL, stored)).toEqual({ path: local, outcome: 'kept', keptOrigin: FORK });
 });
 
-test('the same bytes of two origins are no conflict', async () => {
+test('the same bytes of two origins are not a conflict', async () => {
   const { store, stored, bind } = await storeWithSample();
   const theirs = await fetchAgain(store, stored, FORK);
   await bind();

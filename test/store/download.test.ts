@@ -158,7 +158,7 @@ test('of twelve processes half are killed while they work: the others have it, a
   const { record, data, downloads } = await sampleData();
   const slow = { data: { ...data, pauseMs: 200 } };
   const children = Array.from({ length: 12 }, () => startStoreChild(store.dir, INSTALL, slow));
-  // Whoever has the lock is killed, again and again, at another moment each time: that is the one whose death matters.
+  // The holder of the lock is killed repeatedly, at another moment each time, because its death is the one that matters.
   const lock = join(store.dir, '.pack/locks', record.sidecar.sha256);
   const killed = new Set<StoreChild>();
   while (killed.size < 6 && !(await hasHit(store))) {

@@ -128,7 +128,7 @@ test.each([
   ['null', () => 'null'],
   ['another version', (content: object) => JSON.stringify({ ...content, version: 2 })],
   ['another sidecar', (content: object) => JSON.stringify({ ...content, sha256: '0'.repeat(64) })],
-])('%s in the catalog is no hit and no failure', async (_, spoil) => {
+])('%s in the catalog is neither a hit nor a failure', async (_, spoil) => {
   const store = await emptyStore();
   const { sha256 } = await fetchSample(store, ACME, { id: CI });
   const path = join(store.dir, '.pack/catalog', `${sha256}.json`);

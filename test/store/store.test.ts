@@ -102,7 +102,7 @@ test('a damaged sidecar goes to quarantine with the reason and counts as none', 
   expect(await find(store)).toBeDefined();
 });
 
-test('a truncated sidecar, as a killed smolvm leaves it, is no hit', async () => {
+test('a truncated sidecar, as a killed smolvm leaves it, is not a hit', async () => {
   const store = await Store.open(join(await tempDir(), 'store'));
   await install(store);
   const path = store.pathFor(id16(IMAGE_ID));
@@ -112,7 +112,7 @@ test('a truncated sidecar, as a killed smolvm leaves it, is no hit', async () =>
   expect(await find(store)).toBeUndefined();
 });
 
-test('a sidecar for another image with the same 16 digits is no hit', async () => {
+test('a sidecar for another image with the same 16 digits is not a hit', async () => {
   const store = await Store.open(join(await tempDir(), 'store'));
   await install(store, SAME_ID16);
   expect(await find(store)).toBeUndefined();

@@ -154,7 +154,7 @@ describe('a tar that other readers would take for something else', () => {
     ['a symlink with content', 'has 1000 bytes of content', (header) => header.write('2', 156)],
     ['a negative size', 'has the size -1', (header) => header.fill(0xff, 124, 136)],
     ['a size beyond 2^53', 'has the size', (header) => header.set([0x80, 0, 0, 0, 0x7f], 124)],
-    ['a size that is no number', 'damaged number', (header) => header.write('9', 124)],
+    ['a size that is not a number', 'damaged number', (header) => header.write('9', 124)],
     ['an unknown type', 'unknown tar entry type "V"', (header) => header.write('V', 156)],
     [
       'a giant extension header',

@@ -35,7 +35,7 @@ describe('the roots that are built in', () => {
     });
   });
 
-  it('vouch for what GitHub has signed itself, which is no provenance of a workflow', async () => {
+  it('vouch for what GitHub has signed itself, which is not provenance of a workflow', async () => {
     const { message } = await failureOf(verifyReal('github-release.sigstore.json'));
     expect(message).toBe("the provenance's certificate has 0 extensions for the issuer, expected 1");
   });

@@ -314,12 +314,12 @@ describe('an identity', () => {
     ['owner of another name', { 12: 'https://github.com/evil/agents' }, {}, 'repository is'],
     ['server of another name', { 12: 'https://github.co/acme/agents' }, {}, 'repository is'],
     [
-      'repository made anew under the name',
+      'repository created again under the name',
       { 15: '4712' },
       { repositoryId: '4711' },
       'repository ID is "4712", expected 4711',
     ],
-    ['owner made anew under the name', { 17: '43' }, { ownerId: '42' }, 'owner ID is "43", expected 42'],
+    ['owner created again under the name', { 17: '43' }, { ownerId: '42' }, 'owner ID is "43", expected 42'],
     ['workflow of another repository', { 9: evil }, {}, `workflow is "${evil}", expected one of acme/agents`],
     [
       'workflow of a repository whose name begins alike',
@@ -444,7 +444,7 @@ describe('a statement', () => {
       /statement type is .*Statement\/v0.1/,
     ],
     [
-      'that is no provenance',
+      'that is not provenance',
       { predicateType: 'https://in-toto.io/attestation/release/v0.2' },
       /predicate type is .*release\/v0.2", expected "https:\/\/slsa.dev\/provenance\/v1"/,
     ],
@@ -465,8 +465,8 @@ describe('a statement', () => {
     expect(refusalOf(DOUBLE.sign(statement(changes))).message).toMatch(reason);
   });
 
-  it('that is no JSON is refused', () => {
-    expect(refusalOf(DOUBLE.sign(Buffer.from('{'))).message).toContain('statement is no JSON');
+  it('that is not JSON is refused', () => {
+    expect(refusalOf(DOUBLE.sign(Buffer.from('{'))).message).toContain('statement is not JSON');
   });
 
   it('about another sidecar is refused', () => {

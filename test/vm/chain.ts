@@ -51,7 +51,7 @@ export async function runChain(
     const job: Job = { version, smolvmDir, image, registryImage, hasUserOption, stages };
     await fs.writeFile(join(shared, 'job.json'), JSON.stringify(job));
     await fs.copyFile(archive, join(shared, 'images.tar'));
-    // A copy, so that a build meanwhile does not change the program under test.
+    // A copy, so that a build at the same time does not change the program under test.
     await fs.cp(join(ROOT, 'dist'), join(shared, 'dist'), { recursive: true });
     const node = join(ROOT, 'node_modules/.bin');
     const script = [

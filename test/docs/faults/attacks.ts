@@ -93,7 +93,7 @@ export const ATTACKS: readonly Chapter[] = [
         expected: 'It is not a hit',
         tests: {
           'cli/attacks.test.ts': [
-            'a record that claims an image > is no hit for pack, which would have packed another key',
+            'a record that claims an image > is not a hit for pack, which would have packed another key',
           ],
         },
       },

@@ -12,7 +12,7 @@ export const BUILDING: readonly Chapter[] = [
           'action/inputs.test.ts': [
             'inputs that cannot be > %s: %j is refused with what is allowed',
             'inputs that cannot be > the context must be there',
-            'inputs that cannot be > %j exclude each other',
+            'inputs that cannot be > %j are refused together',
           ],
           'action/action.docker.test.ts': ['what fails > %j: before docker is called'],
         },

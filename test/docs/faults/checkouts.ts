@@ -11,7 +11,7 @@ export const CHECKOUTS: readonly Chapter[] = [
         tests: {
           'cli/checkouts.test.ts': [
             'a miss names the file and its cause > line endings of core.autocrlf',
-            'a miss names the file and its cause > line endings that .gitattributes asks for are no difference',
+            'a miss names the file and its cause > line endings that .gitattributes asks for are not a difference',
           ],
         },
       },

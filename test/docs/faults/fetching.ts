@@ -13,7 +13,7 @@ export const FETCHING: readonly Chapter[] = [
         tests: {
           'remote/oci.test.ts': [
             'manifests > a registry in trouble is asked again, and given up with its answer',
-            'manifests > %s is no manifest',
+            'manifests > %s is not a manifest',
             'manifests > a manifest without end is cut off',
           ],
           'fetch/oci-registry.docker.test.ts': ['what is not published is skipped with its whole name'],
@@ -124,7 +124,7 @@ export const FETCHING: readonly Chapter[] = [
           'fetch/download.test.ts': [
             'a range > that the server refuses or mistakes leads to the whole file: $kind',
             'a range > with wrong bytes is found by the SHA-256, and the whole is fetched once more: $kind',
-            'a range > of a file that is always wrong is no endless loop',
+            'a range > of a file that is always wrong ends',
             'an interrupted download > starts over when the file on the server is another one, and then may resume again',
           ],
         },
@@ -287,7 +287,7 @@ export const FETCHING: readonly Chapter[] = [
             'a sidecar on any server > has no signature, or one that is kept from us, which is said as that',
           ],
           'publish/oci-registry.docker.test.ts': [
-            'a bundle that is listed and cannot be read is no missing one',
+            'a bundle that is listed and cannot be read is not a missing one',
           ],
         },
       },

@@ -12,9 +12,9 @@ export const PUBLISHING: readonly Chapter[] = [
         tests: {
           'action/cache-faults.docker.test.ts': [
             'a runner cache that fails > once is asked again',
-            'a runner cache that fails > and denies the lookup is no more than a warning',
-            'a runner cache that fails > and cuts the download is no more than a warning',
-            'a runner cache that fails > and cannot be reached is no more than a warning',
+            'a runner cache that fails > and denies the lookup is only a warning',
+            'a runner cache that fails > and cuts the download is only a warning',
+            'a runner cache that fails > and cannot be reached is only a warning',
           ],
         },
       },
@@ -144,7 +144,7 @@ export const PUBLISHING: readonly Chapter[] = [
           'The half file is deleted and sent again; if it stays half made, the release stays a draft (69)',
         tests: {
           'publish/github-release.test.ts': [
-            'an upload > that is cut is sent anew, and what it has left is deleted',
+            'an upload > that is cut is sent again, and what it has left is deleted',
             'an upload > that GitHub keeps half made is sent once more',
             'an upload > that GitHub keeps half made again fails, and nothing is published',
           ],

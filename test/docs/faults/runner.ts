@@ -45,7 +45,7 @@ export const RUNNER: readonly Chapter[] = [
         expected: 'A warning that does not blame the entry unless every run says so',
         tests: {
           'action/cache-faults.docker.test.ts': [
-            'a runner cache that fails > and refuses the download is no more than a warning',
+            'a runner cache that fails > and refuses the download is only a warning',
           ],
         },
       },
@@ -203,7 +203,7 @@ export const RUNNER: readonly Chapter[] = [
         injected: 'A reader that takes one line, and /dev/full',
         expected: 'The work is completed; a result that cannot be written ends with 74',
         tests: {
-          'cli/pack.docker.test.ts': ['pack > outlives whoever reads its output, and leaves nothing'],
+          'cli/pack.docker.test.ts': ['pack > outlives the reader of its output, and leaves nothing'],
           'cli/cli.test.ts': [
             'a result that cannot be written is an error of its own, without a stack trace',
           ],

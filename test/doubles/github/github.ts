@@ -46,7 +46,7 @@ export interface GitHub {
 }
 
 /**
- * GitHub's web server, REST API and storage on three loopback ports; README.md says what of them. Assets are uploaded
+ * GitHub's web server, REST API and storage on three loopback ports; README.md says which parts. Assets are uploaded
  * to the web server's, as on an Enterprise Server.
  */
 export async function startGitHub(): Promise<GitHub> {

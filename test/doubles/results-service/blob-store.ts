@@ -32,7 +32,7 @@ export interface BlobStore {
   inspect(blob: string): Promise<{ readonly sizeBytes: number; readonly sha256: string } | undefined>;
   read(blob: string): Promise<Buffer>;
   overwrite(blob: string, content: Buffer): Promise<void>;
-  /** Empty for a store whose blobs are no files. */
+  /** Empty for a store whose blobs are not files. */
   path(blob: string): string;
 }
 

@@ -14,7 +14,7 @@ export type Fault =
   | { readonly kind: 'hang' }
   /** The work is done, the answer never arrives. */
   | { readonly kind: 'lost-answer' }
-  /** The connection ends after so many bytes of the body: of a blob's PUT, or of the answer to its GET. */
+  /** The connection ends after this many bytes of the body of a blob's PUT, or of the answer to its GET. */
   | { readonly kind: 'cut'; readonly afterBytes: number }
   /** The body of a blob's PUT is read, or that of its GET is sent, at this speed. */
   | { readonly kind: 'slow'; readonly bytesPerSecond: number }
@@ -39,7 +39,7 @@ export const EXPIRED_SIGNATURE: Fault = {
     '<Message>Server failed to authenticate the request. Signature not valid in the specified time frame</Message></Error>',
 };
 
-/** Thrown into whoever reads a body that a fault cuts. */
+/** Thrown into the reader of a body that a fault cuts. */
 export class CutError extends Error {}
 
 /** A body as the fault leaves it. */

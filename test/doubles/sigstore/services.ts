@@ -88,7 +88,7 @@ export async function startServices(sigstore: SigstoreDouble, run: RunClaims): P
     return `${text}.${signature.toString('base64url')}`;
   }
 
-  /** As Fulcio does: the token is ours, and whoever has it also has the key. GitHub's own has no certificate log. */
+  /** As Fulcio does: the token is ours, and its holder also has the key. GitHub's own has no certificate log. */
   function issue({ credentials, publicKeyRequest }: CertificateRequest, host: string): Answer {
     const [head = '', body = '', signature = ''] = credentials.oidcIdentityToken.split('.');
     const isOurs = verify(

@@ -59,7 +59,7 @@ export interface SignOptions {
   readonly extra?: readonly Buffer[];
 }
 
-/** One instance of a Sigstore that is no Sigstore: authority, certificate log, transparency log, time stamps. */
+/** One instance of the double of Sigstore: authority, certificate log, transparency log, time stamps. */
 export class SigstoreDouble {
   readonly #root: Authority;
   readonly #intermediate: Authority;

@@ -46,7 +46,7 @@ export interface Extent {
 
 export interface AssetsMember {
   readonly path: string;
-  /** `raw` is no entry: its `source` goes into the archive as it is, headers and padding included. */
+  /** `raw` is not an entry: its `source` goes into the archive as it is, headers and padding included. */
   readonly type: keyof typeof TYPE_FLAGS | 'raw';
   /** The path of a file, or its bytes; for `sparse`, the bytes at offset 0. */
   readonly source?: string | Buffer;
