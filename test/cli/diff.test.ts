@@ -87,7 +87,7 @@ test('names what was added, removed and changed, and what the update fetches', a
   expect(report).toMatchObject({
     isSame: false,
     to: { path: to, sizeBytes: (await fs.stat(to)).size },
-    added: [{ path: 'etc/new', type: 'file', mode: 0o644, uid: 0, gid: 0, sizeBytes: 4 }],
+    added: [{ path: 'etc/new', type: 'file', mode: 0o644, sizeBytes: 4 }],
     removed: [{ path: 'etc/old' }],
     settings: [
       { name: 'env', from: null, to: ['A=1'] },
