@@ -4,7 +4,7 @@ import { t as isOlder } from "./chunks/version.mjs";
 /** The first release line with zlib's zstd and everything else that is used here. */
 const MINIMUM_NODE = "22.22.2";
 if (isOlder(process.versions.node, MINIMUM_NODE)) {
-	process.stderr.write(`claude-bottle: error: Node ${process.versions.node} is too old\n  hint: install Node ${MINIMUM_NODE} or later\n`);
+	process.stderr.write(`claude-bottle needs Node ${MINIMUM_NODE} or later; this is ${process.version}\n`);
 	process.exitCode = 78;
 } else {
 	const { main } = await import("./chunks/program.mjs");

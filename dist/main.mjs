@@ -1,12 +1,12 @@
 import { a as __toESM, i as __require, r as __exportAll, t as __commonJSMin } from "./chunks/rolldown-runtime.mjs";
-import { _ as summary, a as info, b as HttpClientError, c as setOutput, d as exec, f as getExecOutput, g as which, h as rmRF, i as getInput, l as setSecret, m as mkdirP, n as error, o as isDebug, p as cp, t as debug, u as warning, v as BearerCredentialHandler, x as HttpCodes, y as HttpClient } from "./chunks/core.mjs";
-import { a as hasErrno, i as fileError, n as InterruptedError, r as asBottleError, s as stackOf, t as BottleError } from "./chunks/errors.mjs";
+import { a as info, b as HttpClientError, c as setOutput, d as exec, f as getExecOutput, g as which, h as rmRF, i as getInput, l as setSecret, m as mkdirP, n as error, o as isDebug, p as cp, t as debug, u as warning, v as BearerCredentialHandler, x as HttpCodes, y as HttpClient } from "./chunks/core.mjs";
+import { a as fileError, o as hasErrno, r as InterruptedError, t as BottleError } from "./chunks/errors.mjs";
 import { t as takeUnsafeSettings } from "./chunks/unsafe-settings.mjs";
-import { a as boolean, b as unknown, d as nullish, i as array, m as optional, o as int, p as object, r as _undefined, v as string } from "./chunks/schemas.mjs";
 import { t as parseImageReference } from "./chunks/image-reference.mjs";
-import { a as runtimeConfigSha256, i as readableRecord, n as isSameRepository, o as datetime, t as PACKERS } from "./chunks/pack-record.mjs";
+import { a as runtimeConfigSha256, i as readableRecord, n as isSameRepository, o as shownText, s as datetime, t as PACKERS } from "./chunks/pack-record.mjs";
+import { a as boolean, b as unknown, d as nullish, i as array, m as optional, o as int, p as object, r as _undefined, v as string } from "./chunks/schemas.mjs";
 import { n as hostGuestPlatform, r as parseGuestPlatform, t as GUEST_PLATFORMS } from "./chunks/platform.mjs";
-import { i as shownText, n as shown, t as quoted } from "./chunks/shown-text.mjs";
+import { t as quoted } from "./chunks/shown-text.mjs";
 import { o as sourceDateEpoch, r as packImage, s as sweepKilledRuns } from "./chunks/pack.mjs";
 import { a as runSmokeTest, i as requireOwnPlatform, n as packDirect, t as DIRECT_SMOLVM_VERSION } from "./chunks/direct.mjs";
 import { C as registryRepository, D as parseOciReference, E as originOf, S as platformTag, T as formatName, _ as SIDECAR_MEDIA_TYPE, a as IMAGE_TYPE, c as isIndex, f as BUNDLE_TYPE, g as SIDECAR_CONFIG_MEDIA_TYPE, h as PACK_RECORD_ANNOTATION, i as RegistryAuth, l as prettyJson, m as PACK_MODE_ANNOTATION, n as OciRepository, o as INDEX_TYPE, p as FRAMES_MEDIA_TYPE, r as referrersTag, s as digestOf, t as listArtifacts, u as HttpClient$1, v as TITLE_ANNOTATION, w as sharedTags, x as keyTag } from "./chunks/github-artifacts.mjs";
@@ -15,19 +15,20 @@ import { i as withPrivateDir, n as scratchParent } from "./chunks/private-dir.mj
 import { n as findSmolvm, r as requireSupported, t as NEWEST_TESTED_VERSION } from "./chunks/smolvm.mjs";
 import { i as KVM_RULE_FILE, l as memoryWarning, n as KVM_DEVICE, o as kvmError, r as KVM_RULE, s as kvmState } from "./chunks/virtualization.mjs";
 import { o as readChild, r as endProcessesIn } from "./chunks/child.mjs";
-import { i as createRunnerLog, r as keepResult, t as takeVariables } from "./chunks/variables.mjs";
-import { a as id16, n as readSidecar } from "./chunks/verify.mjs";
-import { C as FRAMES_SUFFIX, T as publishedName, a as checkedStream, c as formatRecord, f as readRecord, i as changedSidecar, l as framesPathOf, m as verifyFile, p as recordPathOf, r as bundlePathOf, u as makeFrameIndex, w as PUBLISHED_FILE } from "./chunks/file.mjs";
+import { n as createRunnerLog, t as takeVariables } from "./chunks/variables.mjs";
+import { c as id16, n as readSidecar } from "./chunks/verify.mjs";
+import { D as PUBLISHED_FILE, E as FRAMES_SUFFIX, O as publishedName, a as checkedStream, c as formatRecord, d as makeFrameIndex, h as verifyFile, i as changedSidecar, m as recordPathOf, p as readRecord, r as bundlePathOf, u as framesPathOf } from "./chunks/file.mjs";
+import { n as writeSummary, r as summaryOf, t as report } from "./chunks/report.mjs";
 import { t as warningsTo } from "./chunks/progress.mjs";
 import { t as readBuildInputs } from "./chunks/build-inputs.mjs";
 import { t as buildImage } from "./chunks/build.mjs";
 import { i as inspectImage, l as runtimeConfig, n as imageHistory, t as guestPlatformOf } from "./chunks/image.mjs";
 import { n as onlyHereLines } from "./chunks/causes.mjs";
 import { i as parseInputsKey } from "./chunks/inputs-key.mjs";
-import { a as sendApi, d as bodyError, g as unlessMissing, i as repositoryPath, n as githubSite, o as uploadRequest, r as readApi, s as HttpError, t as apiRequest } from "./chunks/github.mjs";
+import { _ as unlessMissing, a as repositoryPath, c as HttpError, f as bodyError, i as readApi, n as assetRequest, o as sendApi, r as githubSite, s as uploadRequest, t as apiRequest } from "./chunks/github.mjs";
 import { t as parseJson } from "./chunks/json.mjs";
 import { t as recordSha256 } from "./chunks/record-digest.mjs";
-import { t as formatBytes } from "./chunks/disk.mjs";
+import { n as keepResult } from "./chunks/results.mjs";
 import os$1, * as os from "os";
 import * as crypto from "crypto";
 import * as fs$1 from "fs";
@@ -57,15 +58,6 @@ import process$1 from "node:process";
 import * as buffer from "buffer";
 import { Buffer as Buffer$2 } from "buffer";
 import fs$3, { realpath as realpath$1 } from "fs/promises";
-// src/identity/ref-name.ts
-const MAX_BYTES = 250;
-/**
-* Whether a tag can have this name.
-* https://git-scm.com/docs/git-check-ref-format
-*/
-function isTagName(name) {
-	return name !== "" && Buffer.byteLength(name) <= MAX_BYTES && !/[\p{Cc} ~^:?*[\\]|\.\.|@\{/u.test(name) && !name.startsWith("-") && !name.endsWith(".") && name.split("/").every((part) => part !== "" && !part.startsWith(".") && !part.endsWith(".lock"));
-}
 // src/publish/attest.ts
 const ATTEST_MODES = [
 	"auto",
@@ -111,6 +103,15 @@ function attestError(cause) {
 		hint: /Feature not available|billing plan/i.test(reason) ? "GitHub keeps no attestations for this repository: set attest to auto, the bundle is published all the same" : isRefused ? `give the job the permissions ${PERMISSIONS}` : "run the job again; Sigstore or GitHub may be out of order for a while",
 		cause
 	});
+}
+// src/identity/ref-name.ts
+const MAX_BYTES = 250;
+/**
+* Whether a tag can have this name.
+* https://git-scm.com/docs/git-check-ref-format
+*/
+function isTagName(name) {
+	return name !== "" && Buffer.byteLength(name) <= MAX_BYTES && !/[\p{Cc} ~^:?*[\\]|\.\.|@\{/u.test(name) && !name.startsWith("-") && !name.endsWith(".") && name.split("/").every((part) => part !== "" && !part.startsWith(".") && !part.endsWith(".lock"));
 }
 // node_modules/@actions/tool-cache/lib/manifest.js
 var import_semver = /* @__PURE__ */ __toESM(require_semver(), 1);
@@ -819,45 +820,7 @@ async function fileSha256(path) {
 	await pipeline(createReadStream(path), hash);
 	return hash.digest("hex");
 }
-// src/action/inputs.ts
-const CHANNELS = ["oci", "release"];
-const SECRET_SCANS = ["fail", "warn"];
-/** The default of action.yml: an input with its default counts as not given. */
-const DEFAULT_CONTEXT = ".";
-/**
-* Reads every input, before any work.
-* @param get the text of an input, trimmed, '' where there is none
-* @param workspace GITHUB_WORKSPACE; what is built must be in it
-* @throws BottleError `usage` that names the input and what it may be
-*/
-async function readInputs(get, workspace) {
-	const read = reader(get);
-	const source = await readSource(read, workspace);
-	const platforms = readPlatforms(read, "platforms");
-	return {
-		source,
-		platforms,
-		packer: readPacker(read),
-		hop: readHop(read),
-		smolvm: await readSmolvm(read),
-		kvmCheck: read.choice("kvm-check", ["true", "false"]) === "true",
-		smokeTest: readSmokeTest(read, platforms),
-		cache: read.choice("cache", [
-			"auto",
-			"true",
-			"false"
-		]),
-		restore: read.choice("restore", ["false", "true"]) === "true",
-		upload: read.choice("upload", ["true", "false"]) === "true",
-		artifactName: read.required("artifact-name", ARTIFACT_NAME),
-		retentionDays: read.wholeNumber("retention-days", 1, 400),
-		publish: readPublish(read, source, platforms),
-		githubToken: read.token("github-token"),
-		cpus: read.wholeNumber("cpus", 1, 255),
-		memMib: read.wholeNumber("mem", 64, 1048576),
-		timeoutMs: (read.wholeNumber("timeout-minutes", 1, 1440) ?? 60) * 6e4
-	};
-}
+// src/action/input-reader.ts
 /** No control characters, and nothing that docker could take for an option. */
 const PATH = {
 	pattern: /^[^-\p{Cc}][^\p{Cc}]{0,1023}$/u,
@@ -903,7 +866,8 @@ const TOKEN = {
 	pattern: /^[\x21-\x7e]{1,4096}$/,
 	hint: "give it github.token, or leave it out"
 };
-function reader(get) {
+/** Reads the text of an input as what it must be; every refusal names the input and what it may be. */
+function inputReader(get) {
 	const text = (name, grammar) => {
 		const value = get(name);
 		if (value === "") return;
@@ -961,6 +925,54 @@ function invalid(name, value, hint) {
 function splitSecrets(text) {
 	return [...text.matchAll(/^[ \t]*(?:"(?<quoted>(?:[^"]|"")*)"|(?<plain>[^\n]*))[ \t]*$/gm)].map(({ groups }) => groups?.quoted?.replaceAll("\"\"", "\"") ?? groups?.plain?.trim() ?? "").filter((entry) => entry !== "");
 }
+/** Parsers of `identity/` do not know which input they read. */
+function naming(name, parse) {
+	try {
+		return parse();
+	} catch (error) {
+		if (error instanceof BottleError && error.hint !== void 0) throw new BottleError("usage", `the input ${name}: ${error.message}`, { hint: error.hint });
+		throw error;
+	}
+}
+// src/action/inputs.ts
+const CHANNELS = ["oci", "release"];
+const SECRET_SCANS = ["fail", "warn"];
+/** The default of action.yml: an input with its default counts as not given. */
+const DEFAULT_CONTEXT = ".";
+/**
+* Reads every input, before any work.
+* @param get the text of an input, trimmed, '' where there is none
+* @param workspace GITHUB_WORKSPACE; what is built must be in it
+* @throws BottleError `usage` that names the input and what it may be
+*/
+async function readInputs(get, workspace) {
+	const read = inputReader(get);
+	const source = await readSource(read, workspace);
+	const platforms = readPlatforms(read, "platforms");
+	return {
+		source,
+		platforms,
+		packer: readPacker(read),
+		hop: readHop(read),
+		smolvm: await readSmolvm(read),
+		kvmCheck: read.choice("kvm-check", ["true", "false"]) === "true",
+		smokeTest: readSmokeTest(read, platforms),
+		cache: read.choice("cache", [
+			"auto",
+			"true",
+			"false"
+		]),
+		restore: read.choice("restore", ["false", "true"]) === "true",
+		upload: read.choice("upload", ["true", "false"]) === "true",
+		artifactName: read.required("artifact-name", ARTIFACT_NAME),
+		retentionDays: read.wholeNumber("retention-days", 1, 400),
+		publish: readPublish(read, source, platforms),
+		githubToken: read.token("github-token"),
+		cpus: read.wholeNumber("cpus", 1, 255),
+		memMib: read.wholeNumber("mem", 64, 1048576),
+		timeoutMs: (read.wholeNumber("timeout-minutes", 1, 1440) ?? 60) * 6e4
+	};
+}
 function readSmokeTest(read, platforms) {
 	const command = read.text("smoke-test", SMOKE_TEST);
 	const output = read.text("smoke-test-output", SMOKE_TEST);
@@ -998,7 +1010,7 @@ async function readSource(read, workspace) {
 		"secrets"
 	].filter(read.isGiven);
 	const [excluded] = context === DEFAULT_CONTEXT ? given : ["context"];
-	if (excluded !== void 0) throw new BottleError("usage", `the inputs image and ${excluded} exclude each other`, { hint: "leave out image to build one, or the other to pack the image as it is" });
+	if (excluded !== void 0) throw new BottleError("usage", `use the input image or ${excluded}, not both`, { hint: "leave out image to build one, or the other to pack the image as it is" });
 	return { image: naming("image", () => parseImageReference(image)) };
 }
 /** What a link leads to must be in the workspace too: a pull request may bring links along. */
@@ -1008,7 +1020,7 @@ async function inWorkspace(name, path, workspace, kind) {
 	try {
 		real = await fs.realpath(resolve$1(root, path));
 	} catch (error) {
-		if (hasErrno(error, "ENOENT", "ENOTDIR", "ELOOP")) throw new BottleError("usage", `the input ${name} names nothing that is there: ${path}`, { hint: "check the name, and that actions/checkout has run before" });
+		if (hasErrno(error, "ENOENT", "ENOTDIR", "ELOOP")) throw new BottleError("usage", `the input ${name} names ${path}, which does not exist`, { hint: "check the name, and that actions/checkout has run before" });
 		if (hasErrno(error, "ENAMETOOLONG")) throw new BottleError("usage", `the input ${name} is longer than a path can be: ${quoted(path)}`, { hint: "use names of at most 255 bytes" });
 		throw error;
 	}
@@ -1038,7 +1050,7 @@ function readPublish(read, source, platforms) {
 		if (channel === void 0) throw invalid("publish", word, hint);
 		return channel;
 	});
-	if (channels.length > 0 && "image" in source) throw new BottleError("usage", "the inputs publish and image exclude each other", { hint: "have the image built here: what is published is found by what went into its build" });
+	if (channels.length > 0 && "image" in source) throw new BottleError("usage", "use the input publish or image, not both", { hint: "have the image built here: what is published is found by what went into its build" });
 	const releasePlatforms = read.isGiven("release-platforms") ? readPlatforms(read, "release-platforms") : platforms;
 	const forgotten = platforms.filter((platform) => !releasePlatforms.includes(platform));
 	if (forgotten.length > 0) throw new BottleError("usage", `the input release-platforms lacks ${forgotten.join(", ")} of platforms`, { hint: "name all platforms of the release, those of this job too" });
@@ -1065,7 +1077,7 @@ function readOciRef(read) {
 }
 function readPacker(read) {
 	const packer = read.choice("packer", PACKERS);
-	if (packer === "direct" && read.isGiven("smoke-test")) throw new BottleError("usage", "the inputs packer: direct and smoke-test exclude each other", { hint: "leave out smoke-test, which needs smolvm and KVM" });
+	if (packer === "direct" && read.isGiven("smoke-test")) throw new BottleError("usage", "use the input packer: direct or smoke-test, not both", { hint: "leave out smoke-test, which needs smolvm and KVM" });
 	return packer;
 }
 function readHop(read) {
@@ -1092,15 +1104,6 @@ async function readSmolvm(read) {
 	if (version !== void 0 || sha256 !== void 0) throw new BottleError("usage", `the inputs smolvm-path and ${version === void 0 ? "smolvm-sha256" : "smolvm-version"} exclude each other`, { hint: "leave out smolvm-path to have that version set up" });
 	if (!await fs.access(path, constants$2.X_OK).then(() => isAbsolute(path), () => false)) throw invalid("smolvm-path", path, "name an executable file by its absolute path");
 	return { path };
-}
-/** Parsers of `identity/` do not know which input they read. */
-function naming(name, parse) {
-	try {
-		return parse();
-	} catch (error) {
-		if (error instanceof BottleError && error.hint !== void 0) throw new BottleError("usage", `the input ${name}: ${error.message}`, { hint: error.hint });
-		throw error;
-	}
 }
 // src/action/job.ts
 /**
@@ -1280,21 +1283,129 @@ function warnAboutSecrets({ buildArgs }, log) {
 async function warnAboutEmulation(platform, log) {
 	const handler = platform === "linux/arm64" ? "qemu-aarch64" : "qemu-x86_64";
 	if (platform === hostGuestPlatform() || await isThere(join(BINFMT_DIR, handler))) return;
-	log.warning("No emulation", `this runner cannot run programs for ${platform}: if the Dockerfile runs any, add docker/setup-qemu-action before this step`);
+	log.warning("No emulation", `RUN steps for ${platform} will fail on this runner without emulation: add docker/setup-qemu-action before this step`);
 }
 async function isThere(path) {
 	return await fs.access(path).then(() => true, () => false);
 }
-// src/publish/release-contents.ts
+// src/publish/release-api.ts
+/** With the assets of each release in it, a page of more could get too large. */
+const RELEASES_PER_PAGE = 30;
+const ASSETS_PER_PAGE = 100;
+/** GitHub gives out no more than 10 000 entries of a list. */
+const MAX_PAGES = 100;
+const objectSchema = object({ object: object({
+	type: string(),
+	sha: shownText
+}) });
+const releaseSchema = object({
+	id: int(),
+	tag_name: string(),
+	draft: boolean(),
+	/** Absent on older servers. */
+	immutable: optional(boolean()),
+	upload_url: string(),
+	html_url: shownText
+});
 const assetSchema = object({
 	id: int(),
 	name: string(),
-	/** `starter` while it is being uploaded, and for ever when the upload broke off. */
+	/** `starter` while it is being uploaded, and forever when the upload broke off. */
 	state: string(),
 	size: int(),
 	/** None on older servers. */
 	digest: nullish(shownText)
 });
+/**
+* To be asked also before the long work of building and packing.
+* @throws BottleError `not-found` without such a tag, `not-trusted` when it is on another commit
+*/
+async function requireTagAt({ tag, commit, ...place }) {
+	const { http, github, repository } = place;
+	const ask = async (...path) => await http.retry(() => sendApi(http, github, apiRequest(github, pathOf(repository, "git", ...path)), objectSchema));
+	let object = (await unlessMissing(ask("ref", "tags", tag)))?.object;
+	while (object?.type === "tag") object = (await ask("tags", object.sha)).object;
+	if (object === void 0) throw new BottleError("not-found", `${repository} has no tag ${tag}`, { hint: "push the tag first; what is private looks like missing to a token that may not read it" });
+	if (object.sha !== commit) throw new BottleError("not-trusted", `the tag ${tag} is on commit ${object.sha}, and the sidecars were packed from ${commit}`, { hint: "run the workflow for the tag (on: push: tags, or on: release), or name the tag of this commit" });
+}
+/** All releases of the repository, drafts included: asked for by its tag, GitHub does not know a draft. */
+async function listReleases(place) {
+	return await listPages(place, [], releaseSchema, RELEASES_PER_PAGE);
+}
+async function listAssets({ id }, place) {
+	return await listPages(place, [String(id), "assets"], assetSchema, ASSETS_PER_PAGE);
+}
+async function deleteAsset({ id }, place) {
+	await deleteFromReleases(["assets", String(id)], place);
+}
+/** What is gone already is fine. */
+async function deleteFromReleases(path, place) {
+	await unlessMissing(changeReleases(place, "DELETE", path, void 0, _undefined()));
+}
+async function listPages(place, path, schema, perPage) {
+	const all = [];
+	for (let page = 1; page <= MAX_PAGES; page += 1) {
+		const query = `?per_page=${perPage}&page=${page}`;
+		const entries = await askReleases(place, path, array(schema), query);
+		all.push(...entries);
+		if (entries.length < perPage) break;
+	}
+	return all;
+}
+async function askReleases({ http, github, repository }, path, schema, query = "") {
+	const request = apiRequest(github, pathOf(repository, "releases", ...path) + query);
+	return await sendApi(http, github, request, schema);
+}
+async function changeReleases({ http, github, repository }, method, path, content, schema) {
+	const request = {
+		...apiRequest(github, pathOf(repository, "releases", ...path)),
+		method,
+		...content !== void 0 && { body: Buffer.from(JSON.stringify(content)) },
+		expected: [
+			200,
+			201,
+			204
+		]
+	};
+	return await sendApi(http, github, request, schema);
+}
+function pathOf(repository, ...path) {
+	return `repos/${repositoryPath(repository, ...path)}`;
+}
+/** What GitHub's answers mean to somebody who publishes. */
+function releaseError(error, { repository, tag }) {
+	if (!(error instanceof HttpError)) return error;
+	const { status, body } = error;
+	if (/secondary rate limit/i.test(body)) return new BottleError("try-later", `GitHub asks for fewer requests: ${error.message}`, {
+		hint: "wait some minutes, then run the job again; it goes on where it has stopped",
+		cause: error
+	});
+	if (status === 404 || status === 403 && /not accessible by/i.test(body)) return new BottleError("authentication", `this job cannot write releases of ${repository}`, {
+		hint: "add permissions: contents: write to the job",
+		permission: "contents: write",
+		cause: error
+	});
+	if (status === 422) {
+		const hint = /immutable/i.test(body) ? "an immutable release, and the name of its tag, can never be changed or used again: make a new tag" : "look at the release on GitHub, and run the job again";
+		return new BottleError("upload-failed", `GitHub refuses the release ${tag}: ${error.message}`, {
+			hint,
+			cause: error
+		});
+	}
+	return error;
+}
+/** Of what an asset has, where the server does not tell it. */
+async function digestOfContent({ id }, place) {
+	const { body, url } = await place.http.send(assetRequest(place.github, place.repository, id));
+	const sha256 = createHash("sha256");
+	try {
+		for await (const chunk of body) sha256.update(chunk);
+	} catch (error) {
+		throw bodyError(error, url);
+	}
+	return `sha256:${sha256.digest("hex")}`;
+}
+// src/publish/release-contents.ts
 /** Beside the sidecars of each platform, in the format of sha256sum. */
 function sumsName(platform) {
 	return `SHA256SUMS-${platform.replace("/", "-")}`;
@@ -1354,11 +1465,11 @@ function sidecarOf(name) {
 function isRecord(name) {
 	return PUBLISHED_FILE.exec(name)?.[2] === ".json";
 }
-/** Undefined too for what is no record, or one of a later version. */
+/** Also undefined for text that is not a record, or that is a record of a later version. */
 function recordOf$1(sidecar, texts) {
 	return readableRecord(String(texts.get(`${sidecar}.json`) ?? ""));
 }
-/** SHA-256 by name; none for what is no sums file. */
+/** SHA-256 by name; empty for text that is not a sums file. */
 function sumsOf(name, texts) {
 	const text = isRecord(name) ? "" : texts.get(name)?.toString("utf8") ?? "";
 	return new Map([...text.matchAll(/^([0-9a-f]{64}) [ *](.+)$/gm)].map(([, sha256 = "", file = ""]) => [file, sha256]));
@@ -1368,26 +1479,8 @@ function sumsOf(name, texts) {
 const ASSET_LIMIT_BYTES = 2 ** 31;
 /** Sums and records. */
 const MAX_TEXT_BYTES = 1048576;
-/** With the assets of each release in it, a page of more could get too large. */
-const RELEASES_PER_PAGE = 30;
-const ASSETS_PER_PAGE = 100;
-/** GitHub gives out no more than 10 000 entries of a list. */
-const MAX_PAGES = 100;
 /** What GitHub has not kept whole is sent once more. */
 const MAX_ROUNDS = 2;
-const objectSchema = object({ object: object({
-	type: string(),
-	sha: shownText
-}) });
-const releaseSchema = object({
-	id: int(),
-	tag_name: string(),
-	draft: boolean(),
-	/** Absent on older servers. */
-	immutable: optional(boolean()),
-	upload_url: string(),
-	html_url: shownText
-});
 /**
 * Brings sidecars into the release of a tag: all files first, each compared with what GitHub has of it, and the
 * release published last, with sidecars of one commit and no others. What is published already is never changed or
@@ -1425,18 +1518,6 @@ async function publishRelease(options) {
 	} catch (error) {
 		throw releaseError(error, options);
 	}
-}
-/**
-* To be asked also before the long work of building and packing.
-* @throws BottleError `not-found` without such a tag, `not-trusted` when it is on another commit
-*/
-async function requireTagAt({ tag, commit, ...place }) {
-	const { http, github, repository } = place;
-	const ask = async (...path) => await http.retry(() => sendApi(http, github, apiRequest(github, pathOf(repository, "git", ...path)), objectSchema));
-	let object = (await unlessMissing(ask("ref", "tags", tag)))?.object;
-	while (object?.type === "tag") object = (await ask("tags", object.sha)).object;
-	if (object === void 0) throw new BottleError("not-found", `${repository} has no tag ${tag}`, { hint: "push the tag first; what is private looks like missing to a token that may not read it" });
-	if (object.sha !== commit) throw new BottleError("not-trusted", `the tag ${tag} is on commit ${object.sha}, and the sidecars were packed from ${commit}`, { hint: "run the workflow for the tag (on: push: tags, or on: release), or name the tag of this commit" });
 }
 /** The consumers' way backwards: the record promises the sidecar, and the sums say that a platform is whole. */
 async function localAssets(sidecars) {
@@ -1500,9 +1581,8 @@ async function openRelease(options) {
 	}
 	return created;
 }
-/** Drafts are in the list only: asked for by its tag, GitHub does not know them. */
 async function findDraft(options) {
-	return (await listPages(options, [], releaseSchema, RELEASES_PER_PAGE)).filter(({ draft, tag_name }) => draft && tag_name === options.tag).sort((a, b) => a.id - b.id)[0];
+	return (await listReleases(options)).filter(({ draft, tag_name }) => draft && tag_name === options.tag).sort((a, b) => a.id - b.id)[0];
 }
 /** What an earlier run has left in a draft, packed from the commit that the tag was on then. */
 async function removeStale(release, options) {
@@ -1512,7 +1592,7 @@ async function removeStale(release, options) {
 		throw new BottleError("upload-failed", `the release is published, with files of another commit than ${options.commit}: ${names}`, { hint: "what is published stays as it is; publish this commit under a new tag" });
 	}
 }
-/** False when it is no draft, or not any more: of what is published nothing is deleted. */
+/** False when it is not a draft, or not any more. Nothing of a published release is deleted. */
 async function deleteFromDraft(release, assets, reason, options) {
 	const { http, onProgress } = options;
 	for (const asset of assets) {
@@ -1534,11 +1614,11 @@ async function isDraftStill({ id }, options) {
 	return (await askReleases(options, [String(id)], releaseSchema)).draft;
 }
 async function readContents(release, options) {
-	const { http } = options;
+	const { http, github, repository } = options;
 	const assets = await http.retry(() => listAssets(release, options));
 	const texts = /* @__PURE__ */ new Map();
 	for (const { id, name, state, size } of assets) if (isText(name) && state === "uploaded" && size <= MAX_TEXT_BYTES) {
-		const answer = await unlessMissing(http.read(contentRequest(id, options), MAX_TEXT_BYTES));
+		const answer = await unlessMissing(http.read(assetRequest(github, repository, id), MAX_TEXT_BYTES));
 		if (answer !== void 0) texts.set(name, answer.bytes);
 	}
 	return {
@@ -1608,28 +1688,6 @@ async function bringAsset(release, asset, options) {
 async function isSame(there, { sizeBytes, sha256 }, options) {
 	return there.size === sizeBytes && (there.digest ?? await digestOfContent(there, options)) === `sha256:${sha256}`;
 }
-/** Where the server does not tell it. */
-async function digestOfContent({ id }, options) {
-	const { body, url } = await options.http.send(contentRequest(id, options));
-	const sha256 = createHash("sha256");
-	try {
-		for await (const chunk of body) sha256.update(chunk);
-	} catch (error) {
-		throw bodyError(error, url);
-	}
-	return `sha256:${sha256.digest("hex")}`;
-}
-/** https://docs.github.com/rest/releases/assets#get-a-release-asset */
-function contentRequest(id, { github, repository }) {
-	const request = apiRequest(github, pathOf(repository, "releases", "assets", String(id)));
-	return {
-		...request,
-		headers: {
-			...request.headers,
-			accept: "application/octet-stream"
-		}
-	};
-}
 /** Takes away what nobody vouches for, once all platforms are there; before that, names those that are not. */
 async function completeDraft(draft, options) {
 	const contents = await readContents(draft, options);
@@ -1637,7 +1695,7 @@ async function completeDraft(draft, options) {
 	if (missing.length === 0) await deleteFromDraft(draft, findLeftovers(contents), "neither sums nor a record vouch for it", options);
 	return missing;
 }
-/** The last request of all: nothing of an immutable release can be mended afterwards. */
+/** The last request of all: nothing in an immutable release can be repaired afterwards. */
 async function publishDraft(draft, options) {
 	const { http, tag } = options;
 	if (!draft.draft) return draft;
@@ -1651,68 +1709,6 @@ async function publishDraft(draft, options) {
 		};
 		return release.draft ? await changeReleases(options, "PATCH", [String(draft.id)], content, releaseSchema) : release;
 	});
-}
-async function listAssets({ id }, options) {
-	return await listPages(options, [String(id), "assets"], assetSchema, ASSETS_PER_PAGE);
-}
-async function deleteAsset({ id }, options) {
-	await deleteFromReleases(["assets", String(id)], options);
-}
-/** What is gone already is fine. */
-async function deleteFromReleases(path, options) {
-	await unlessMissing(changeReleases(options, "DELETE", path, void 0, _undefined()));
-}
-async function listPages(options, path, schema, perPage) {
-	const all = [];
-	for (let page = 1; page <= MAX_PAGES; page += 1) {
-		const query = `?per_page=${perPage}&page=${page}`;
-		const entries = await askReleases(options, path, array(schema), query);
-		all.push(...entries);
-		if (entries.length < perPage) break;
-	}
-	return all;
-}
-async function askReleases({ http, github, repository }, path, schema, query = "") {
-	const request = apiRequest(github, pathOf(repository, "releases", ...path) + query);
-	return await sendApi(http, github, request, schema);
-}
-async function changeReleases({ http, github, repository }, method, path, content, schema) {
-	const request = {
-		...apiRequest(github, pathOf(repository, "releases", ...path)),
-		method,
-		...content !== void 0 && { body: Buffer.from(JSON.stringify(content)) },
-		expected: [
-			200,
-			201,
-			204
-		]
-	};
-	return await sendApi(http, github, request, schema);
-}
-function pathOf(repository, ...path) {
-	return `repos/${repositoryPath(repository, ...path)}`;
-}
-/** What GitHub's answers mean to somebody who publishes. */
-function releaseError(error, { repository, tag }) {
-	if (!(error instanceof HttpError)) return error;
-	const { status, body } = error;
-	if (/secondary rate limit/i.test(body)) return new BottleError("try-later", `GitHub asks for fewer requests: ${error.message}`, {
-		hint: "wait some minutes, then run the job again; it goes on where it has stopped",
-		cause: error
-	});
-	if (status === 404 || status === 403 && /not accessible by/i.test(body)) return new BottleError("authentication", `this job cannot write releases of ${repository}`, {
-		hint: "add permissions: contents: write to the job",
-		permission: "contents: write",
-		cause: error
-	});
-	if (status === 422) {
-		const hint = /immutable/i.test(body) ? "an immutable release, and the name of its tag, can never be changed or used again: make a new tag" : "look at the release on GitHub, and run the job again";
-		return new BottleError("upload-failed", `GitHub refuses the release ${tag}: ${error.message}`, {
-			hint,
-			cause: error
-		});
-	}
-	return error;
 }
 // src/remote/sidecar-manifests.ts
 /** https://github.com/opencontainers/image-spec/blob/main/manifest.md#guidance-for-an-empty-descriptor */
@@ -1848,7 +1844,7 @@ function descriptorOf(mediaType, bytes) {
 }
 const bundleSchema$1 = object({ dsseEnvelope: object({ payload: string() }) });
 const statementSchema = object({ predicateType: string() });
-/** Undefined when the bundle is unlike those that this project makes; whoever fetches it judges it. */
+/** Undefined when the bundle is unlike those that this project makes; fetching judges it. */
 function predicateTypeOf(bundle) {
 	try {
 		const { dsseEnvelope } = bundleSchema$1.parse(parseJson(bundle.toString("utf8")));
@@ -1867,7 +1863,7 @@ const MAX_PAUSE_MS = 400;
 *
 * Registries do not compare before they write (no If-Match), and several jobs may write one index at once. So nobody
 * trusts a write: each reads the platforms' tags, which nobody else writes, and the index again after it, and stops
-* when they agree. Whoever writes last has read all tags that were set before, and whoever sets one later writes later.
+* when they agree. The last writer has read all tags that were set before, and a job that sets one later writes later.
 */
 async function updatePlatformIndex(place, tag) {
 	return await updateIndex(place, tag, async (existing) => {
@@ -2188,7 +2184,7 @@ function requireNoSecrets(image) {
 	if (found.length === 0) return;
 	const places = found.slice(0, MAX_SHOWN_PLACES).map(({ place, kind }) => `${place} (${kind})`);
 	const more = found.length > places.length ? ` and ${found.length - places.length} more` : "";
-	throw new BottleError("secret-found", `the image tells secrets: ${places.join(", ")}${more}`, { hint: "revoke them, and give them to the build as secrets (docker build --secret, RUN --mount=type=secret) instead of by ENV, ARG or a command line" });
+	throw new BottleError("secret-found", `secrets found in the image: ${places.join(", ")}${more}`, { hint: "revoke them, and give them to the build as secrets (docker build --secret, RUN --mount=type=secret) instead of by ENV, ARG or a command line" });
 }
 function secretsOfPair(what, name, value) {
 	const kinds = kindsIn(value);
@@ -2383,7 +2379,7 @@ function judgeRun(run, { cache, publishes }) {
 	const noPublish = PUBLISHING_EVENTS.includes(run.event) ? void 0 : distrust ?? whyNotPublished(run);
 	const isOwnPullRequest = run.event === "pull_request" && !isFork(run.payload);
 	const noCache = cache === "false" ? "the input cache is false" : void 0;
-	const isPublished = publishes && noPublish === void 0 ? "this job publishes, and what it publishes it must have packed itself" : void 0;
+	const isPublished = publishes && noPublish === void 0 ? "a job that publishes always packs again" : void 0;
 	const packsAnew = cache === "auto" ? isPublished ?? whyPackedAnew(run) : void 0;
 	return {
 		restore: permission(noCache ?? isPublished ?? packsAnew),
@@ -2405,8 +2401,8 @@ function defaultBranchOf({ payload }) {
 	return typeof name === "string" ? name : void 0;
 }
 function whyPackedAnew(run) {
-	if (run.hasIdToken) return "this job can attest (id-token: write), and what it attests it must have packed itself";
-	if (run.event === "release" || run.ref.startsWith("refs/tags/")) return "this run is for a release, and what is released it must have packed itself";
+	if (run.hasIdToken) return "a job that can sign (id-token: write) always packs again";
+	if (run.event === "release" || run.ref.startsWith("refs/tags/")) return "a run for a release always packs again";
 }
 /** Of a pull request's payload. What does not say where it comes from counts as a fork. */
 function isFork(payload) {
@@ -2446,7 +2442,7 @@ async function planPublication({ publish, githubToken: token }, services) {
 	if (token === void 0 && (release !== void 0 || attest === "required")) throw new BottleError("authentication", `the input github-token is empty, and ${release === void 0 ? "attest: required" : "a release"} needs it`, { hint: "leave github-token at its default" });
 	const github = await jobSite(job, token);
 	const mayAttest = requireAttestPermissions(job.hasIdToken, attest);
-	if (!mayAttest && attest === "auto") log.notice("Not signed", "the job has not the permission id-token: write, so nobody can tell who packed this");
+	if (!mayAttest && attest === "auto") log.notice("Not signed", "unsigned, because the job lacks the permission id-token: write: add it to sign");
 	const registry = channels.includes("oci") ? publish.ociRef ?? parseDefaultPackage(job, github) : void 0;
 	warnAboutBranch(job, log);
 	return await withHttp(services, {}, async (http) => {
@@ -2512,7 +2508,7 @@ function warnAboutBranch(job, log) {
 	const defaultBranch = defaultBranchOf(job);
 	if (defaultBranch !== void 0 && job.ref.startsWith("refs/heads/") && job.ref !== `refs/heads/${defaultBranch}`) {
 		const branch = job.ref.replace("refs/heads/", "");
-		log.warning("Published from a branch", `claude-bottle fetch believes signatures for tags and for ${defaultBranch}; for what is published from ${branch} it needs --branch ${branch}`);
+		log.warning("Published from a branch", `developers need claude-bottle fetch --branch ${branch} for this sidecar, because fetch accepts signatures made on tags and on ${defaultBranch}`);
 	}
 }
 function releasePlace({ github }, job, tag, http) {
@@ -24507,7 +24503,7 @@ const action = {
 		type: { name: "String" }
 	}
 };
-const duration$1 = {
+const duration = {
 	parameterPath: ["options", "duration"],
 	mapper: {
 		serializedName: "x-ms-lease-duration",
@@ -26393,7 +26389,7 @@ const acquireLeaseOperationSpec$1 = {
 		ifModifiedSince,
 		ifUnmodifiedSince,
 		action,
-		duration$1,
+		duration,
 		proposedLeaseId
 	],
 	isXML: true,
@@ -27172,7 +27168,7 @@ const acquireLeaseOperationSpec = {
 		ifModifiedSince,
 		ifUnmodifiedSince,
 		action,
-		duration$1,
+		duration,
 		proposedLeaseId,
 		ifMatch,
 		ifNoneMatch,
@@ -41866,7 +41862,9 @@ const FORMAT_VERSION = 1;
 const ENTRY = "claude-bottle-pack";
 const SIDECAR = "sidecar.smolmachine";
 const RECORD = `${SIDECAR}.json`;
-/** The entry with a sidecar and its pack record. */
+/** Between a key and the run that has saved the entry. */
+const RUN = "-run-";
+/** The entry with a sidecar and its pack record; each run saves its own, and the newest counts. */
 function imageCacheKey(image, settings) {
 	return `${prefix("image", settings)}-${image.replace("sha256:", "")}`;
 }
@@ -41891,15 +41889,15 @@ function prefix(kind, settings) {
 	].join("-");
 }
 /** Whether the cache has the entry; nothing of it is downloaded. */
-async function hasSidecar(toolkit, image, settings, { dir, signal, trouble }) {
+async function hasSidecar(toolkit, image, settings, options) {
 	const key = imageCacheKey(image, settings);
-	if (trouble.service !== void 0 || trouble.entries.has(key)) return false;
-	return (await lookUp(toolkit, key, dir, signal)).value === key;
+	return isAsked(key, options) && (await lookUp(toolkit, key, options)).found !== void 0;
 }
 /** The sidecar under a key, verified and for this image; anything else counts as a miss, with a warning. */
 async function restoreSidecar(toolkit, image, settings, options) {
 	const key = imageCacheKey(image.id, settings);
-	if (!await restoreEntry(toolkit, key, [SIDECAR, RECORD], options)) return;
+	const entry = await restoreEntry(toolkit, key, [SIDECAR, RECORD], options);
+	if (entry === void 0) return;
 	try {
 		const path = join(options.dir, ENTRY, SIDECAR);
 		const { record } = await verifyFile(path, { signal: options.signal });
@@ -41911,25 +41909,26 @@ async function restoreSidecar(toolkit, image, settings, options) {
 		};
 	} catch (error) {
 		options.signal.throwIfAborted();
-		await refuse(key, error instanceof Error ? error.message : String(error), options);
+		await refuse(key, entry, error instanceof Error ? error.message : String(error), options);
 		return;
 	}
 }
 /** The image that these inputs have made before, with the pack record from then. */
 async function restoreRecord(toolkit, inputs, settings, options) {
 	const key = inputsCacheKey(inputs, settings);
-	if (!await restoreEntry(toolkit, key, [RECORD], options)) return;
+	const entry = await restoreEntry(toolkit, key, [RECORD], options);
+	if (entry === void 0) return;
 	const record = await readRecord(join(options.dir, ENTRY, RECORD));
 	await discard(options.dir);
 	if (record?.inputs?.key !== inputs) {
-		await refuse(key, "it is not for these inputs", options);
+		await refuse(key, entry, "it is not for these inputs", options);
 		return;
 	}
 	return record;
 }
-async function refuse(key, reason, { dir, onWarning, trouble }) {
+async function refuse(key, entry, reason, { dir, onWarning, trouble }) {
 	trouble.entries.add(key);
-	onWarning(`the runner cache has an entry that is not usable: ${reason}. Delete it: gh cache delete ${key}`);
+	onWarning(`the runner cache's entry ${entry} is not usable, going on without it: ${reason}`);
 	await discard(dir);
 }
 function faultOf(record, image, settings) {
@@ -41962,50 +41961,58 @@ async function saveSidecar(toolkit, sidecar, settings, options) {
 	});
 	return pointer.kind === "not-saved" ? pointer : outcome;
 }
-/** The service also takes a key for a prefix; what comes under another key than this one is thrown away. */
+/**
+* Restores the newest entry under a key.
+* @returns the whole key of the entry
+*/
 async function restoreEntry(toolkit, key, names, options) {
-	const { dir, signal, onWarning, trouble } = options;
-	if (trouble.service !== void 0 || trouble.entries.has(key)) return false;
-	const { value: found, complaints } = await inDirectory(dir, toolkit, signal, () => restoreCache([ENTRY], key));
+	const { dir, onWarning, trouble } = options;
+	if (!isAsked(key, options)) return;
+	const { found, complaints } = await ask(toolkit, key, {}, options);
 	const complaint = complaints.join("; ");
 	if (/tar"? failed/.test(complaint)) {
 		trouble.entries.add(key);
-		onWarning(`the runner cache's entry was not unpacked, going on without it: ${complaint} If every run says so, check that this runner has zstd and free disk space, then delete the entry: gh cache delete ${key}`);
+		onWarning(`the runner cache's entry ${key} was not unpacked, going on without it: ${complaint} If every run says so, check that this runner has zstd and free disk space`);
 	} else if (complaint !== "") {
 		trouble.service = complaint;
 		onWarning(`the runner cache cannot be used, going on without it: ${complaint}`);
 	}
-	if (found !== key) {
+	if (found === void 0) {
 		await discard(dir);
-		return false;
+		return;
 	}
 	const entry = join(dir, ENTRY);
 	const isDirectory = (await fs.lstat(entry).catch(() => void 0))?.isDirectory();
 	for (const name of names) if (!(isDirectory ? await fs.lstat(join(entry, name)).catch(() => void 0) : void 0)?.isFile()) {
-		await refuse(key, `${ENTRY}/${name} in it is not a plain file`, options);
-		return false;
+		await refuse(key, found, `${ENTRY}/${name} in it is not a plain file`, options);
+		return;
 	}
-	return true;
+	return found;
 }
-async function saveEntry(toolkit, key, { dir, signal, trouble }, fill) {
+/** Under this run's own key, because an entry never changes; not where there is an entry that other runs can use. */
+async function saveEntry(toolkit, key, options, fill) {
+	const { dir, signal, trouble } = options;
 	if (trouble.service !== void 0) return {
 		kind: "not-saved",
 		reason: trouble.service
 	};
-	const { value: found, complaints } = await lookUp(toolkit, key, dir, signal);
-	if (found === key) return { kind: "already-there" };
-	if (complaints.length > 0) return {
-		kind: "not-saved",
-		reason: complaints.join("; ")
-	};
+	const isReplaced = trouble.entries.has(key);
+	if (!isReplaced) {
+		const { found, complaints } = await lookUp(toolkit, key, options);
+		if (found !== void 0) return { kind: "already-there" };
+		if (complaints.length > 0) return {
+			kind: "not-saved",
+			reason: complaints.join("; ")
+		};
+	}
 	await discard(dir);
 	const entry = join(dir, ENTRY);
 	await fs.mkdir(entry);
 	try {
 		await fill(entry);
-		const { value: id, complaints } = await inDirectory(dir, toolkit, signal, () => saveCache([ENTRY], key));
+		const { value: id, complaints } = await inDirectory(toolkit, options, () => saveCache([ENTRY], entryKey(key, options)));
 		if (id !== -1) return { kind: "saved" };
-		if ((await lookUp(toolkit, key, dir, signal)).value === key) return { kind: "already-there" };
+		if (!isReplaced && (await lookUp(toolkit, key, options)).found !== void 0) return { kind: "already-there" };
 		return {
 			kind: "not-saved",
 			reason: complaints.join("; ") || "the cache service did not take it, the log has its words"
@@ -42029,8 +42036,22 @@ async function linkOrCopy(from, to) {
 		await fs.copyFile(from, to, constants$2.COPYFILE_FICLONE);
 	}
 }
-async function lookUp(toolkit, key, dir, signal) {
-	return await inDirectory(dir, toolkit, signal, () => restoreCache([ENTRY], key, [], { lookupOnly: true }));
+function isAsked(key, { trouble }) {
+	return trouble.service === void 0 && !trouble.entries.has(key);
+}
+async function lookUp(toolkit, key, options) {
+	return await ask(toolkit, key, { lookupOnly: true }, options);
+}
+/** The service takes every key for a prefix, so an entry counts only when nothing but a run follows the key. */
+async function ask(toolkit, key, how, options) {
+	const { value, complaints } = await inDirectory(toolkit, options, () => restoreCache([ENTRY], entryKey(key, options), [`${key}${RUN}`], how));
+	return {
+		found: value?.startsWith(`${key}${RUN}`) && /^\d+-\d+$/.test(value.slice(key.length + 5)) ? value : void 0,
+		complaints
+	};
+}
+function entryKey(key, { run }) {
+	return `${key}${RUN}${run}`;
 }
 async function discard(dir) {
 	await fs.rm(join(dir, ENTRY), {
@@ -42042,7 +42063,7 @@ async function discard(dir) {
 * The toolkit packs paths relative to the workspace and keeps its archive in the runner's temp directory: with both
 * in a directory of ours an entry fits every runner, and what a killed run leaves is in one place.
 */
-async function inDirectory(dir, toolkit, signal, run) {
+async function inDirectory(toolkit, { dir, signal }, run) {
 	const before = process.cwd();
 	process.chdir(dir);
 	try {
@@ -73338,7 +73359,10 @@ async function artifactExpiry(id, { apiUrl, repository, token, signal }) {
 	}
 }
 // src/action/earlier-upload.ts
-/** An artifact that GitHub deletes sooner than this counts as deleted, because developers need time to fetch it. */
+/**
+* An artifact that GitHub deletes sooner than this counts as deleted, because developers need time to fetch it. One that is
+* kept for a day or two has half of its time.
+*/
 const MIN_REMAINING_MS = 864e5;
 /**
 * Asks GitHub whether the run that packed a sidecar still offers it as a workflow artifact: under which name, with the
@@ -73404,8 +73428,10 @@ async function find(record, packedIn, name, { job, ...tools }) {
 function isOffered(sha256) {
 	return (artifact) => artifact.digest === `sha256:${sha256}` && lasts(artifact);
 }
-function lasts({ expired, expires_at: expiresAt }) {
-	return !expired && !(Date.parse(expiresAt ?? "") < Date.now() + MIN_REMAINING_MS);
+function lasts({ expired, created_at: createdAt, expires_at: expiresAt }) {
+	const [created, expires] = [Date.parse(createdAt ?? ""), Date.parse(expiresAt ?? "")];
+	const halfMs = Number.isNaN(created) ? MIN_REMAINING_MS : (expires - created) / 2;
+	return !expired && !(expires < Date.now() + Math.min(MIN_REMAINING_MS, halfMs));
 }
 // src/action/upload.ts
 /** Asked before the long work, because an upload that cannot work would waste all of it. */
@@ -73554,6 +73580,7 @@ async function runFor(platform, run) {
 	return await withPrivateDir(workParent(job), async (dir) => {
 		const cache = {
 			dir,
+			run: `${job.runId}-${job.runAttempt}`,
 			signal,
 			onWarning: warningsTo(log.onProgress),
 			trouble: run.cacheTrouble
@@ -73592,24 +73619,35 @@ async function packPlatform(run) {
 }
 /** Moves no sidecar, unless the input `restore` asks for its file. */
 async function takeByInputs(run, key) {
-	const { inputs, settings, cache, services } = run;
-	const { toolkit } = services;
+	const { settings, cache, services } = run;
 	if (key === void 0) return;
-	const found = await look(run, "these inputs", inputsCacheKey(key, settings), async () => {
-		const record = await restoreRecord(toolkit, key, settings, cache);
+	const inputsEntry = inputsCacheKey(key, settings);
+	const found = await look(run, "these inputs", inputsEntry, async () => {
+		const record = await restoreRecord(services.toolkit, key, settings, cache);
 		if (record === void 0) return;
-		const id = record.image.id;
-		if (inputs.restore) return await restoreSidecar(toolkit, { id }, settings, cache);
-		return await hasSidecar(toolkit, id, settings, cache) ? {
-			path: void 0,
-			record
-		} : void 0;
+		const sidecar = await takeSidecar(run, record.image.id);
+		if (sidecar === void 0) cache.trouble.entries.add(inputsEntry);
+		return sidecar && {
+			path: sidecar.path,
+			record: {
+				...record,
+				...sidecar.record,
+				inputs: record.inputs
+			}
+		};
 	});
-	return found && await takeRestored(run, found, "inputs");
+	const judged = found?.path === void 0 ? [inputsEntry] : [inputsEntry, imageCacheKey(found.record.image.id, settings)];
+	return found && await takeRestored(run, found, "inputs", judged);
+}
+/** By the image that the inputs have made: no more than the knowledge that it is there, unless its file is wanted. */
+async function takeSidecar({ inputs, settings, cache, services: { toolkit } }, id) {
+	if (inputs.restore) return await restoreSidecar(toolkit, { id }, settings, cache);
+	return await hasSidecar(toolkit, id, settings, cache) ? {} : void 0;
 }
 async function takeByImage(run, image, buildInputs) {
 	const { settings, cache, services, cacheNotes } = run;
-	const found = await look(run, "this image", imageCacheKey(image.id, settings), async () => {
+	const key = imageCacheKey(image.id, settings);
+	const found = await look(run, "this image", key, async () => {
 		return await restoreSidecar(services.toolkit, image, settings, cache);
 	});
 	if (found === void 0) return;
@@ -73620,20 +73658,24 @@ async function takeByImage(run, image, buildInputs) {
 			inputs: buildInputs
 		}
 	};
-	const taken = await takeRestored(run, restored, "image");
+	const taken = await takeRestored(run, restored, "image", [key]);
 	if (taken !== void 0) cacheNotes.push(await save(run, {
 		...restored,
 		path: taken.path ?? found.path
 	}));
 	return taken;
 }
-/** Undefined when developers could not fetch it any more, so that it has to be packed again. */
-async function takeRestored(run, { path, record }, cacheMatch) {
-	const { platform, services, cacheNotes, inputs } = run;
+/**
+* Undefined when developers could not fetch it any more, so that it has to be packed again.
+* @param keys of the entries that it comes from, which are of no use then
+*/
+async function takeRestored(run, { path, record }, cacheMatch, keys) {
+	const { platform, services, cacheNotes, inputs, cache } = run;
 	const name = fileName(inputs, platform, record);
 	const upload = await confirmEarlierUpload(record, name, inputs, services);
 	if (upload.kind === "gone") {
 		cacheNotes.push(`packed again, because ${upload.reason}`);
+		for (const key of keys) cache.trouble.entries.add(key);
 		return;
 	}
 	const kept = await keepResult(services.job, name, path, record);
@@ -73683,7 +73725,7 @@ async function packNow(run, image, buildInputs) {
 async function look({ services, cacheNotes }, what, key, find) {
 	const { trust, log } = services;
 	if (!trust.restore.allowed) {
-		cacheNotes.push(`not used for ${what}: ${trust.restore.reason}`);
+		cacheNotes.push(`not used: ${trust.restore.reason}`);
 		return;
 	}
 	log.onProgress({
@@ -73761,7 +73803,7 @@ function fileName(inputs, platform, record) {
 }
 async function save({ services, settings, cache }, sidecar) {
 	const { trust, log, toolkit } = services;
-	if (!trust.save.allowed) return `not saved: ${trust.save.reason}`;
+	if (!trust.save.allowed) return !trust.restore.allowed && trust.restore.reason === trust.save.reason ? "not saved" : `not saved: ${trust.save.reason}`;
 	log.onProgress({
 		type: "start",
 		stage: "save"
@@ -73775,165 +73817,6 @@ async function save({ services, settings, cache }, sidecar) {
 	});
 	if (outcome.kind === "not-saved" && cache.trouble.service === void 0) log.notice("Runner cache", note);
 	return note;
-}
-// src/action/summary.ts
-const DOCS = "https://github.com/org/claude-bottle-pack/blob/main/docs";
-/**
-* The job summary, in GitHub's Markdown: what developers can do now, then what was made, and everything else in a part
-* that is folded away. Empty when nothing was made.
-*/
-function summaryOf({ results, published }) {
-	if (results.length === 0) return "";
-	return [
-		`## ${headline(results, published)}`,
-		"",
-		...table([
-			"Platform",
-			"Size",
-			"Where",
-			"Signed by"
-		], results.map((result) => [
-			result.platform,
-			formatBytes(result.record.sidecar.sizeBytes),
-			places(result, published).join(" · ") || "on this runner only",
-			signer(result)
-		])),
-		"",
-		...nextStep(results, published),
-		howLong(results),
-		"",
-		"<details><summary>Image IDs, hashes and timings</summary>",
-		"",
-		...results.flatMap((result) => details(result, published)),
-		"</details>",
-		""
-	].join("\n");
-}
-function headline(results, { registry, release }) {
-	if (registry !== void 0 || release?.isDraft === false) return `Published: ${code("claude-bottle fetch")} gets it now`;
-	if (release !== void 0) return "In a draft release";
-	return results.every(({ cacheMatch }) => cacheMatch === "none") ? "Packed" : "Up to date: nothing was packed";
-}
-function places({ artifact, platform }, { registry, release }) {
-	const isInRegistry = registry?.sidecars.some((sidecar) => sidecar.platform === platform);
-	return [
-		...registry !== void 0 && isInRegistry ? [code(registry.name)] : [],
-		...release === void 0 ? [] : [releaseLink(release)],
-		...artifact === void 0 ? [] : [`[artifact](${artifact.url})${artifact.expiresAt === void 0 ? "" : ` until ${artifact.expiresAt.slice(0, 10)}`}`]
-	];
-}
-function releaseLink({ tag, url, isDraft, missingPlatforms }) {
-	const link = `[release ${escaped(tag)}](${encodeURI(url)})`;
-	const waits = missingPlatforms.length === 0 ? "" : ` that waits for ${missingPlatforms.join(", ")}`;
-	return isDraft ? `${link}, a draft${waits}` : link;
-}
-/** `owner/repository` and the workflow's file, from the address of the workflow that signed. */
-function signer({ signer: address }) {
-	if (address === void 0) return "nobody";
-	const [, repository, file] = /^https:\/\/[^/]+\/([^/]+\/[^/]+)\/.*?([^/@]+)@/.exec(address) ?? [];
-	return repository === void 0 ? code(address) : `${code(repository)} ${escaped(file ?? "")}`;
-}
-function nextStep(results, published) {
-	const command = fetchCommand(results, published);
-	if (command === void 0) return [];
-	const isPrivate = published.registry?.isPublic === false;
-	return [
-		`On your machine, in a checkout of this commit ([install](${DOCS}/getting-started.md)):`,
-		"",
-		"```sh",
-		command,
-		"```",
-		"",
-		...isPrivate ? [`The package is private: make it public once (**Package settings → Change visibility**), or run ${code("docker login")} on each machine.`, ""] : []
-	];
-}
-function fetchCommand(results, { registry, release }) {
-	const fetch = "npx claude-bottle-pack fetch";
-	if (registry !== void 0) return registry.isDefault ? fetch : `${fetch} --from oci:${registry.name}`;
-	if (release !== void 0) return release.isDraft ? void 0 : fetch;
-	const uploaded = results.find(({ artifact }) => artifact !== void 0)?.artifact;
-	return uploaded && `${fetch} --from run:${uploaded.runId}`;
-}
-function howLong(results) {
-	const seconds = results.map(({ stages }) => stages.reduce((sum, stage) => sum + stage.seconds, 0));
-	const each = results.length === 1 ? "" : ` (${results.map(({ platform }, index) => `${platform} ${duration(seconds[index] ?? 0)}`).join(", ")})`;
-	const total = seconds.reduce((sum, one) => sum + one, 0);
-	const notes = [...new Set(results.flatMap(({ cacheNotes }) => cacheNotes))].map(escaped).join("; ");
-	return `Took **${duration(total)}**${each}. Runner cache: ${notes || "not used"} ([why](${DOCS}/action.md#the-runner-cache)).`;
-}
-function duration(seconds) {
-	const whole = Math.round(seconds);
-	return whole < 60 ? `${whole} s` : `${Math.floor(whole / 60)} min ${whole % 60} s`;
-}
-function details({ platform, record, stages }, { registry }) {
-	const { image, inputs, sidecar, smolvm, packedAt } = record;
-	const digest = registry?.sidecars.find((one) => one.platform === platform)?.digest;
-	const facts = [
-		["image ID", code(image.id)],
-		...inputs === void 0 ? [] : [["inputs key", code(inputs.key) + (inputs.narrowed ? "" : " (of the whole context)")]],
-		["sidecar", `SHA-256 ${code(sidecar.sha256)}`],
-		...digest === void 0 ? [] : [["registry", code(`${registry?.name}@${digest}`)]],
-		["packed", `${packedAt} with smolvm ${smolvm.version}`]
-	];
-	return [
-		`**${platform}**`,
-		"",
-		...table(["", ""], facts),
-		"",
-		...table([
-			"Stage",
-			"Time",
-			"Size"
-		], stages.map(({ stage, seconds, sizeBytes }) => [
-			stage,
-			`${seconds.toFixed(1)} s`,
-			sizeBytes === void 0 ? "" : formatBytes(sizeBytes)
-		])),
-		""
-	];
-}
-function table(head, rows) {
-	const row = (cells) => `| ${cells.join(" | ")} |`;
-	return [
-		row(head),
-		row(head.map(() => "---")),
-		...rows.map(row)
-	];
-}
-/** The failure as a headline, what to do, and where to read more. */
-function failureSummary({ code: name, message, hint, permission, details: lines }) {
-	const [first = "", ...rest] = message.split("\n");
-	return [
-		`## ${escaped(first)}`,
-		"",
-		...rest.length === 0 ? [] : [escaped(rest.join(" ")), ""],
-		...permission === void 0 ? [] : [
-			"Add to the job:",
-			"",
-			"```yaml",
-			"permissions:",
-			...permission.startsWith("contents:") ? [] : ["  contents: read"],
-			`  ${permission}`,
-			"```",
-			""
-		],
-		...hint === void 0 ? [] : [`**Try:** ${escaped(hint)}`, ""],
-		...lines.length === 0 ? [] : [
-			"<pre>",
-			...lines.slice(-15).map(escaped),
-			"</pre>",
-			""
-		],
-		`[Troubleshooting](${DOCS}/troubleshooting.md#${name}) · ${code(name)}`,
-		""
-	].join("\n");
-}
-function code(text) {
-	return `<code>${escaped(text)}</code>`;
-}
-/** Text from anywhere, shown as it is: neither Markdown nor HTML. */
-function escaped(text) {
-	return shown(text).replaceAll(/[^A-Za-z0-9 ,.;:/()'"=+-]/gu, (character) => /[\p{L}\p{N}…’]/u.test(character) ? character : `&#${character.codePointAt(0)};`);
 }
 // src/action/toolkit.ts
 /** The job's own tokens and addresses: for the toolkit, not for docker and smolvm, which inherit our environment. */
@@ -73999,16 +73882,11 @@ function unescapeData(text) {
 	return text.replaceAll("%0D", "\r").replaceAll("%0A", "\n").replaceAll("%25", "%");
 }
 // src/action/step.ts
-const BUG_HINT = "this is a bug: report it with the log of a run with debug logging";
 const MIN_MASKED_CHARS = 4;
 /** The runner sends SIGINT, 7.5 s later SIGTERM, 2.5 s later SIGKILL, and to this process only. */
 const CLEAN_UP_MS = {
 	SIGINT: 6e3,
 	SIGTERM: 1500
-};
-const EXIT_CODES = {
-	SIGINT: 130,
-	SIGTERM: 143
 };
 /** Returns the exit code; everything that can go wrong has been reported. */
 async function runMainStep() {
@@ -74085,25 +73963,6 @@ function maskedLines(secret) {
 }
 function timedOut({ timeoutMs }) {
 	return new BottleError("timed-out", `not done after ${timeoutMs / 6e4} minutes`, { hint: "see on the log what it was waiting for, or raise timeout-minutes" });
-}
-async function report(error, log, signal) {
-	log.closeGroup();
-	if (signal.reason instanceof InterruptedError) {
-		log.notice("Cancelled", signal.reason.message);
-		setOutput("error-code", "cancelled");
-		return EXIT_CODES[signal.reason.signal];
-	}
-	const known = asBottleError(signal.aborted ? signal.reason : error, BUG_HINT);
-	debug(stackOf(known));
-	for (const line of known.details) log.text(`  | ${line}`);
-	log.error(`claude-bottle-pack: ${known.code}`, known.message, known.hint);
-	setOutput("error-code", known.code);
-	await writeSummary(failureSummary(known));
-	return 1;
-}
-/** A runner without summaries is no reason to fail. */
-async function writeSummary(markdown) {
-	if (markdown !== "" && process.env.GITHUB_STEP_SUMMARY) await summary.addRaw(markdown).write();
 }
 // src/action/main.ts
 process.exit(await runMainStep());

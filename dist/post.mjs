@@ -2,7 +2,8 @@ import { r as endProcessesIn } from "./chunks/child.mjs";
 import { n as scratchParent, r as sweepPrivateDirs, t as hasAbandonedDirs } from "./chunks/private-dir.mjs";
 import { s as sweepKilledRuns } from "./chunks/pack.mjs";
 import { t as warningsTo } from "./chunks/progress.mjs";
-import { i as createRunnerLog, t as takeVariables } from "./chunks/variables.mjs";
+import { n as createRunnerLog, t as takeVariables } from "./chunks/variables.mjs";
+import "./chunks/results.mjs";
 import * as fs from "node:fs/promises";
 import { join } from "node:path";
 // src/action/post-step.ts

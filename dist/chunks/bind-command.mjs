@@ -1,11 +1,11 @@
 import { t as BottleError } from "./errors.mjs";
 import { n as bindSidecar, t as REPLACE_HINT } from "./bind.mjs";
-import { c as storeDir, p as describeOrigin } from "./location.mjs";
+import { c as storeDir, m as describeOrigin } from "./location.mjs";
 import { n as hostGuestPlatform } from "./platform.mjs";
 import { r as knowsSigner } from "./by-key.mjs";
 import { n as installSidecar } from "./install.mjs";
 import { t as takeOverOldStore } from "./old-store.mjs";
-import { a as hasBytes, i as findUnknown, r as findHits } from "./read.mjs";
+import { a as findWithoutInputs, i as findUnknown, o as hasBytes, r as findHits } from "./read.mjs";
 import { t as Store } from "./store.mjs";
 import { r as readInputs, t as imageName } from "./build-options.mjs";
 import { t as checkoutOrigin } from "./checkout-origin.mjs";
@@ -23,11 +23,16 @@ async function runBind(options, output, signal) {
 		platform
 	};
 	const [hit] = await findHits(store, build, { origin });
-	const stored = hit ?? (options.adopt && await adopt(store, build, origin, signal));
+	const stored = hit ?? (options.adopt ? await adopt(store, build, {
+		origin,
+		inputs,
+		signal
+	}) : (await findWithoutInputs(store, build, origin))[0]);
 	if (stored === void 0) throw await missing(store, build, origin);
 	const bound = await bindSidecar({
 		store,
 		stored,
+		inputs,
 		origin,
 		build: {
 			...options,
@@ -48,14 +53,21 @@ async function runBind(options, output, signal) {
 	}, [bound.outcome === "kept" ? stored.path : bound.path]);
 	return 0;
 }
-/** Takes a sidecar of unknown origin for one of the checkout, because the user says so. */
-async function adopt(store, build, origin, signal) {
+/** Takes a sidecar of unknown origin or unknown inputs for one of the checkout, because the user says so. */
+async function adopt(store, build, { origin, inputs, signal }) {
 	if (await knowsSigner(store.layout, origin)) throw new BottleError("not-trusted", `${describeOrigin(origin)} has published with provenance before, so nothing is adopted for it`, { hint: "claude-bottle fetch verifies what is in the store" });
-	for (const { record, sha256 } of await findUnknown(store, build)) if (await hasBytes(store, sha256, { signal })) return await installSidecar(store, void 0, {
-		origin,
-		record,
-		address: "adopted"
-	}, { signal });
+	const found = [...await findUnknown(store, build), ...await findWithoutInputs(store, build, origin)];
+	for (const { record, sha256 } of found) if (await hasBytes(store, sha256, { signal })) {
+		const adopted = {
+			origin,
+			record: {
+				...record,
+				inputs
+			},
+			address: "adopted"
+		};
+		return await installSidecar(store, void 0, adopted, { signal });
+	}
 }
 async function missing(store, build, origin) {
 	const unknown = await findUnknown(store, build);

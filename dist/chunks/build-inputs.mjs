@@ -1,4 +1,4 @@
-import { a as hasErrno, i as fileError, t as BottleError } from "./errors.mjs";
+import { a as fileError, o as hasErrno, t as BottleError } from "./errors.mjs";
 import { t as readSmallFile } from "./small-file.mjs";
 import { n as entriesSha256, r as inputsKey, t as buildArgsSha256 } from "./inputs-key.mjs";
 import { createHash, hash } from "node:crypto";
@@ -764,7 +764,7 @@ const SPECIAL_BITS = [
 /**
 * The entries of a build context that a build can see, in the order of their paths. Sockets, devices and FIFOs are
 * left out. When there are reasons, the entries are none.
-* @throws BottleError `io` for what cannot be read, and for what changes meanwhile
+* @throws BottleError `io` for what cannot be read, and for entries that change during the reading
 */
 async function readEntries(options) {
 	const turns = new Turns(options.signal);
@@ -1017,7 +1017,7 @@ const MAX_NAME_BYTES = 255;
 * - the builder: Dockerfiles are read as BuildKit reads them. In the legacy builder, ENV of a base image wins over
 *   ARG and build args, and so COPY can take another path
 * @throws BottleError `not-found` when there is no context or no Dockerfile, `usage` when the Dockerfile or an
-* ignore file is no plain file or leads out of the context, `io` when something cannot be read
+* ignore file is not a plain file or leads out of the context, `io` when something cannot be read
 */
 async function readBuildInputs(options) {
 	const { context, target, platform, signal } = options;
@@ -1084,7 +1084,7 @@ async function findDockerfile({ context, file }) {
 			bytes
 		};
 	}
-	throw new BottleError("not-found", `no Dockerfile: ${paths[0]} is not there`, { hint: "name it (file)" });
+	throw new BottleError("not-found", `no Dockerfile: ${paths[0]} does not exist`, { hint: "run this in the repository of your agent, or name the Dockerfile with --file (input: file)" });
 }
 /** The ignore file beside the Dockerfile and named after it comes before the one of the context. */
 async function readIgnore(context, dockerfilePath) {

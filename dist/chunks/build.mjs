@@ -25,7 +25,7 @@ function dockerBuildArgs(options, iidFile) {
 	];
 }
 /**
-* Builds an image and returns what was built, never what another build has moved the tag to meanwhile.
+* Builds an image and returns what was built, never the image that another build has moved the tag to since.
 * @throws BottleError `build-failed` with the step and the last 20 lines
 */
 async function buildImage(options, { signal, onLine }) {
@@ -58,7 +58,7 @@ async function buildImage(options, { signal, onLine }) {
 		return await requireLoaded(await run(["--load"]).catch((error) => {
 			signal?.throwIfAborted();
 			throw new BottleError("build-failed", `docker build made ${writtenId}, and the engine does not have it`, {
-				hint: "run it again if another build moved the tag meanwhile; otherwise choose a builder of this engine: unset BUILDX_BUILDER, or docker buildx use default",
+				hint: "run it again if another build moved the tag during this one; otherwise choose a builder of this engine: unset BUILDX_BUILDER, or docker buildx use default",
 				cause: error
 			});
 		}), options.image);
@@ -78,7 +78,7 @@ async function requireLoaded(writtenId, tag) {
 	const loaded = built ?? await inspectIfThere(tag);
 	if (loaded !== void 0 && (loaded === built || loaded.configDigest === void 0)) return loaded;
 	const found = loaded === void 0 ? "the engine does not have it" : `${tag} is ${loaded.id}`;
-	throw new BottleError("build-failed", `docker build --load made ${writtenId}, and ${found}`, { hint: "run it again if another build moved the tag meanwhile; otherwise unset BUILDX_BUILDER" });
+	throw new BottleError("build-failed", `docker build --load made ${writtenId}, and ${found}`, { hint: "run it again if another build moved the tag during this one; otherwise unset BUILDX_BUILDER" });
 }
 /** Follows the build output of both builders: "Step 2/5 : RUN …" and "#7 [stage 2/5] RUN …". */
 var BuildStep = class {
@@ -95,7 +95,7 @@ function buildError(result, step) {
 	const needsBuildKit = result.tail.some((line) => /unknown flag: --secret|requires BuildKit|buildx component is missing/.test(line));
 	const isForeign = result.tail.some((line) => /exec format error/i.test(line));
 	return new BottleError("build-failed", `docker build failed${step} (${ending(result)})`, {
-		hint: needsBuildKit ? "build secrets need BuildKit: install the buildx component of the Docker client" : isForeign ? "a program for another architecture was run: register QEMU first (docker/setup-qemu-action), or build on such a machine" : "correct the Dockerfile or its context; the last lines of the build are above",
+		hint: needsBuildKit ? "this build needs BuildKit: install the buildx component of the Docker client" : isForeign ? "a program for another architecture was run: register QEMU first (docker/setup-qemu-action), or build on such a machine" : "correct the Dockerfile or its context; the last lines of the build are above",
 		details: result.tail
 	});
 }

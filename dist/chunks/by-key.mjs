@@ -1,4 +1,4 @@
-import { h as originId, i as objectPath, l as makeDirectory, u as namesIn } from "./location.mjs";
+import { d as namesIn, g as originId, i as objectPath, l as ignoreExisting, u as makeDirectory } from "./location.mjs";
 import * as fs from "node:fs/promises";
 import { join } from "node:path";
 // src/store/by-key.ts
@@ -33,8 +33,12 @@ async function readIndex(layout, build) {
 async function addToIndex(layout, build, entry) {
 	const dir = directoryOf(layout, build);
 	await makeDirectory(dir);
-	const file = await fs.open(join(dir, nameOf(entry)), "a", 292);
-	await file.chmod(292).finally(() => file.close());
+	try {
+		const file = await fs.open(join(dir, nameOf(entry)), "wx", 292);
+		await file.chmod(292).finally(() => file.close());
+	} catch (error) {
+		ignoreExisting(error);
+	}
 }
 async function removeFromIndex(layout, build, isRemoved) {
 	const dir = directoryOf(layout, build);

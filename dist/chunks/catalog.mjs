@@ -1,7 +1,7 @@
 import { D as _regex, T as _nonnegative, _ as refine, i as array, m as optional, n as _enum, o as int, p as object, s as literal, v as string, x as url, y as union } from "./schemas.mjs";
-import { a as id16, o as isDigest } from "./verify.mjs";
-import { h as originId, i as objectPath, l as makeDirectory, m as isSameOrigin, n as id16OfName, u as namesIn } from "./location.mjs";
-import { o as datetime, r as packRecordSchema } from "./pack-record.mjs";
+import { c as id16, l as isDigest } from "./verify.mjs";
+import { d as namesIn, g as originId, h as isSameOrigin, i as objectPath, n as id16OfName, u as makeDirectory } from "./location.mjs";
+import { r as packRecordSchema, s as datetime } from "./pack-record.mjs";
 import { o as removeFromIndex, t as addToIndex } from "./by-key.mjs";
 import { l as writeWhole } from "./store.mjs";
 import * as fs from "node:fs/promises";
@@ -108,11 +108,11 @@ function contentPath({ catalog }, sha256) {
 	return join(catalog, `${sha256}.json`);
 }
 /**
-* With the installation in the place of an earlier one of the same origin and inputs. What was signed does not become
-* unsigned again: the bytes are the same.
+* With the installation in the place of an earlier one of the same origin and inputs, or of one whose inputs were not
+* known. What was signed does not become unsigned again: the bytes are the same.
 */
 function withInstallation(content, installation) {
-	const isSame = ({ origin, record }) => isSameOrigin(origin, installation.origin) && record.inputs?.key === installation.record.inputs?.key;
+	const isSame = ({ origin, record }) => isSameOrigin(origin, installation.origin) && [void 0, installation.record.inputs?.key].includes(record.inputs?.key);
 	if (content.installations.find(isSame)?.signer !== void 0 && installation.signer === void 0) return content;
 	const others = content.installations.filter((each) => !isSame(each));
 	return {

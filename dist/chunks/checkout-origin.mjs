@@ -1,6 +1,6 @@
 import { t as BottleError } from "./errors.mjs";
 import { t as originOf } from "./remote.mjs";
-import { g as originOfCheckout } from "./location.mjs";
+import { _ as originOfCheckout } from "./location.mjs";
 import { t as serverOf } from "./server-url.mjs";
 // src/cli/checkout-origin.ts
 /** Whose sidecars a checkout may use: those of `--repo`, else of its remote. */

@@ -1,4 +1,4 @@
-import { a as hasErrno, i as fileError, t as BottleError } from "./errors.mjs";
+import { a as fileError, o as hasErrno, t as BottleError } from "./errors.mjs";
 import { n as ownerOf, r as pidOf, t as isAlive } from "./owner.mjs";
 import { stripVTControlCharacters } from "node:util";
 import { readFileSync, readdirSync, writeFileSync } from "node:fs";

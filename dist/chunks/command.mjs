@@ -1,4 +1,4 @@
-import { a as hasErrno, t as BottleError } from "./errors.mjs";
+import { o as hasErrno, t as BottleError } from "./errors.mjs";
 import { o as readChild } from "./child.mjs";
 // src/docker/command.ts
 /** Short commands on the engine end within seconds or not at all. */

@@ -1,8 +1,8 @@
-import { a as hasErrno, i as fileError, t as BottleError } from "./errors.mjs";
-import { a as id16, r as verifySidecar } from "./verify.mjs";
+import { a as fileError, o as hasErrno, t as BottleError } from "./errors.mjs";
+import { c as id16, r as verifySidecar } from "./verify.mjs";
 import { n as hostGuestPlatform } from "./platform.mjs";
 import { a as noteChild, o as readChild } from "./child.mjs";
-import { _ as hintFor, a as sidecarImageName, c as createdTime, d as SidecarWriter, f as sparseHeader, g as reapPackCreate, h as packCreateEnv, i as packRecord, l as describeImage, m as paddingAfter, n as lossWarnings, p as tarEntryHeader, t as filesIn, u as exportImage } from "./pack.mjs";
+import { _ as packCreateEnv, a as sidecarImageName, c as createdTime, f as SidecarWriter, g as paddingAfter, h as tarEntryHeader, i as packRecord, l as describeImage, m as sparseHeader, n as layerWarnings, t as filesIn, u as exportImage, v as reapPackCreate, y as hintFor } from "./pack.mjs";
 import { l as runtimeConfig } from "./image.mjs";
 import { i as withPrivateDir, n as scratchParent } from "./private-dir.mjs";
 import { r as requireFreeBytes } from "./disk.mjs";
@@ -117,18 +117,17 @@ const BLOCK_BYTES = 4096;
 const ZEROS = Buffer.alloc(READ_CHUNK_BYTES);
 /** A fresh ext4 holds some megabytes that are not zero, whatever its size. */
 const MAX_TEMPLATE_DATA_BYTES = 67108864;
-/** Finds the parts beside the executable, as a release lays them out; undefined where one is not there. */
+/** Finds the parts beside the executable, as a release lays them out; undefined without an agent. */
 async function findSmolvmParts({ path, version }) {
 	const dir = dirname(await fs.realpath(path));
 	const agentRootfs = join(dir, "agent-rootfs");
-	for (const name of ["storage-template.ext4", "storage-template.ext4.zst"]) {
-		const storageTemplate = join(dir, name);
-		if (await isThere(agentRootfs) && await isThere(storageTemplate)) return {
-			version,
-			agentRootfs,
-			storageTemplate
-		};
-	}
+	const template = join(dir, "storage-template.ext4.zst");
+	if (!await isThere(agentRootfs)) return;
+	return {
+		version,
+		agentRootfs,
+		storageTemplate: await isThere(template) ? template : void 0
+	};
 }
 async function isThere(path) {
 	return await fs.access(path).then(() => true, () => false);
@@ -150,7 +149,7 @@ async function* directoryEntries(root, path) {
 		const stat = await fs.lstat(full);
 		const header = {
 			pathBytes: Buffer.from(inner),
-			mode: stat.mode & -19,
+			mode: modeOf(stat),
 			sizeBytes: 0
 		};
 		if (stat.isDirectory()) {
@@ -185,6 +184,10 @@ async function* directoryEntries(root, path) {
 		}
 	}
 }
+/** Others may what the owner may, but for writing: what the umask has left of it differs between machines. */
+function modeOf({ mode }) {
+	return mode & 448 | (mode & 320) >> 3 | (mode & 320) >> 6;
+}
 function headerPart(header) {
 	return {
 		kind: "header",
@@ -193,7 +196,7 @@ function headerPart(header) {
 	};
 }
 /** The template as a sparse file. */
-async function addStorageTemplate(writer, { storageTemplate }) {
+async function addStorageTemplate(writer, storageTemplate) {
 	const { extents, sizeBytes, data } = await readSparse(storageTemplate);
 	const header = sparseHeader(STORAGE_MEMBER, extents, sizeBytes);
 	await writer.addFile(STORAGE_MEMBER, header, data);
@@ -232,7 +235,6 @@ async function readSparse(path) {
 }
 function openTemplate(path) {
 	const file = createReadStream(path, { highWaterMark: READ_CHUNK_BYTES });
-	if (!path.endsWith(".zst")) return file;
 	const decoder = createZstdDecompress({ chunkSize: READ_CHUNK_BYTES });
 	file.on("error", (error) => decoder.destroy(error));
 	return file.pipe(decoder);
@@ -298,7 +300,7 @@ async function packDirect(options) {
 	onProgress({
 		type: "start",
 		stage: "pack",
-		detail: `${image.layers.length} layers into one`
+		detail: image.layers.length === 1 ? "1 layer" : `${image.layers.length} layers into one`
 	});
 	const writers = [];
 	try {
@@ -324,7 +326,8 @@ async function packDirect(options) {
 			};
 		});
 		const { writer, agent, layer } = exported.value;
-		const storage = parts && await addStorageTemplate(writer, parts);
+		const template = parts?.storageTemplate;
+		const storage = template === void 0 ? void 0 : await addStorageTemplate(writer, template);
 		const flat = describeImage(options, layer);
 		const written = await writer.finish(directManifest(options, flat, {
 			agent,
@@ -343,7 +346,7 @@ async function packDirect(options) {
 			layerDigest: layer.digest
 		};
 		const { frames, hashed } = written;
-		for (const message of lossWarnings(exported.findings, "direct")) onProgress({
+		for (const message of layerWarnings(exported.findings, "direct")) onProgress({
 			type: "warning",
 			message
 		});

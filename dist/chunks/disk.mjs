@@ -1,4 +1,4 @@
-import { i as fileError, t as BottleError } from "./errors.mjs";
+import { a as fileError, t as BottleError } from "./errors.mjs";
 import { statfs } from "node:fs/promises";
 // src/host/disk.ts
 const SPARE_BYTES = 67108864;

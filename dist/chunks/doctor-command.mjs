@@ -1,30 +1,56 @@
 import { s as engineFacts } from "./command.mjs";
-import { o as isDamage, t as BottleError } from "./errors.mjs";
+import { s as isDamage, t as BottleError } from "./errors.mjs";
+import { r as whyNoOrigin, t as originOf } from "./remote.mjs";
 import { n as freeBytes, t as formatBytes } from "./disk.mjs";
 import { n as scratchParent } from "./private-dir.mjs";
 import { a as versionNote, n as findSmolvm, o as versionRefusal, t as NEWEST_TESTED_VERSION } from "./smolvm.mjs";
 import { c as memoryBytes, l as memoryWarning, u as requireVirtualization } from "./virtualization.mjs";
-import { n as githubSite } from "./github.mjs";
+import { r as githubSite } from "./github.mjs";
 import { i as redacted } from "./server-url.mjs";
 import { n as readSidecar } from "./verify.mjs";
 import { c as storeDir } from "./location.mjs";
 import { t as Store } from "./store.mjs";
-import { styleText } from "node:util";
+import { t as SIGNS } from "./style.mjs";
 import * as fs from "node:fs/promises";
 // src/cli/doctor-command.ts
 /** Room for an agent image of 2 GB, flattened and packed. */
 const COMFORTABLE_BYTES = 8e9;
-/** `claude-bottle doctor`: a line for each thing that packing needs; 78 when one of them is missing. */
+const VERBS = ["fetch", "pack"];
+/** What a verb cannot do without, as the verdict names it. */
+const NEEDS = {
+	docker: {
+		by: VERBS,
+		noun: "Docker"
+	},
+	checkout: {
+		by: ["fetch"],
+		noun: "this checkout"
+	},
+	store: {
+		by: VERBS,
+		noun: "the store"
+	},
+	smolvm: {
+		by: ["pack"],
+		noun: "smolvm"
+	},
+	machine: {
+		by: ["pack"],
+		noun: "virtualization"
+	}
+};
+/** `claude-bottle doctor`: a line for each thing that fetching and packing need; 78 when nothing can be fetched here. */
 async function runDoctor(options, output, signal) {
 	const engine = engineFacts(signal);
 	const checks = [
 		["docker", () => checkDocker(engine)],
 		["image ID", () => checkImageId(engine)],
+		["checkout", checkCheckout],
+		["store", () => checkStore(storeDir(options.store))],
 		["smolvm", checkSmolvm],
 		["machine", checkVirtualization],
 		["memory", checkMemory],
 		["scratch", () => checkDisk(scratchParent(), "TMPDIR")],
-		["store", async () => await checkStore(storeDir(options.store))],
 		["umask", checkUmask],
 		["token", checkToken],
 		["proxy", checkProxy]
@@ -36,20 +62,33 @@ async function runDoctor(options, output, signal) {
 		name,
 		...finding
 	}]);
-	output.result({ findings }, findings.flatMap(({ name, state, detail, lines = [], fix }) => [
-		`${state.padEnd(4)}  ${name.padEnd(8)} ${detail}`,
-		...lines.map((line) => `      | ${line}`),
-		...fix === void 0 ? [] : [`      fix: ${fix}`]
-	]), colored);
-	return findings.some(({ state }) => state === "fail") ? 78 : 0;
-}
-function colored(line) {
-	const color = {
-		ok: "green",
-		warn: "yellow",
-		fail: "red"
+	const obstacles = (verb) => findings.flatMap(({ name, state, detail }) => {
+		const { by = [], noun } = NEEDS[name] ?? {};
+		const problem = /is not on PATH$/.test(detail) ? "is missing" : "is not usable";
+		return state === "fail" && by.includes(verb) ? [`${noun} ${problem}`] : [];
+	});
+	const ready = {
+		fetch: obstacles("fetch").length === 0,
+		pack: obstacles("pack").length === 0
 	};
-	return line.replace(/^(?:ok|warn|fail)\b/, (state) => styleText(color[state], state, { stream: process.stdout }));
+	output.result({
+		findings,
+		ready
+	}, [
+		...findings.flatMap(({ name, state, detail, lines = [], fix }) => [
+			`${SIGNS[state]} ${name.padEnd(8)}  ${detail}`,
+			...lines.map((line) => `            | ${line}`),
+			...fix === void 0 ? [] : [`            fix: ${fix}`]
+		]),
+		"",
+		verdict(obstacles("fetch"), obstacles("pack"))
+	]);
+	return ready.fetch ? 0 : 78;
+}
+/** "Ready to fetch. Not ready to pack: smolvm is not on PATH." */
+function verdict(forFetch, forPack) {
+	const sentence = (verbs, reasons) => reasons.length === 0 ? `Ready to ${verbs}.` : `Not ready to ${verbs}: ${reasons.join(", ")}.`;
+	return forFetch.join() === forPack.join() ? sentence(forFetch.length === 0 ? "fetch and to pack" : "fetch or to pack", forFetch) : `${sentence("fetch", forFetch)} ${sentence("pack", forPack)}`;
 }
 function failure(error) {
 	if (error instanceof BottleError) {
@@ -87,7 +126,19 @@ async function checkImageId(engine) {
 		fix: "export BUILDX_NO_DEFAULT_ATTESTATIONS=1 where claude-bottle runs, or start it by claude-bottle exec"
 	};
 }
-/** COPY takes file modes over: they are no part of the inputs key, but of the image. */
+/** Whose sidecars `fetch` would look for here. */
+async function checkCheckout() {
+	const origin = await originOf(".");
+	const reason = origin === void 0 ? await whyNoOrigin(".") : void 0;
+	return origin === void 0 ? {
+		state: "warn",
+		detail: reason ?? "it has no repository"
+	} : {
+		state: "ok",
+		detail: `fetch looks for sidecars of ${origin.host}/${origin.repository}`
+	};
+}
+/** COPY takes file modes over: they are not part of the inputs key, but of the image. */
 async function checkUmask() {
 	const umask = process.umask();
 	const octal = umask.toString(8).padStart(3, "0");
@@ -123,7 +174,9 @@ async function checkProxy() {
 	};
 }
 async function checkSmolvm() {
-	const { version, path } = await findSmolvm();
+	const { version, path } = await findSmolvm().catch((error) => {
+		throw error instanceof BottleError && error.code === "smolvm-missing" ? withoutSmolvm(error) : error;
+	});
 	const refusal = versionRefusal(version);
 	const note = versionNote(version);
 	if (refusal !== void 0) return {
@@ -135,6 +188,9 @@ async function checkSmolvm() {
 		state: note.startsWith("newer") ? "warn" : "ok",
 		detail: `${version}, ${note}; ${path}`
 	};
+}
+function withoutSmolvm({ code, message, hint }) {
+	return new BottleError(code, message, { hint: `${hint}, or pack without it: claude-bottle pack --packer direct` });
 }
 async function checkMemory() {
 	const warning = memoryWarning();
@@ -179,9 +235,11 @@ async function checkStore(dir) {
 		detail: `${damaged.length} of ${ids.length} sidecars in ${dir} are damaged: ${damaged.join(", ")}`,
 		fix: "claude-bottle verify --all moves them to quarantine"
 	};
+	const exists = await fs.stat(dir).then(() => true, () => false);
+	const count = `${ids.length} sidecar${ids.length === 1 ? "" : "s"}`;
 	return {
 		state: "ok",
-		detail: `${dir}, ${await fs.stat(dir).then(() => true, () => false) ? `${ids.length} sidecars` : "not there yet"}`
+		detail: `${dir}, ${exists ? count : "not there yet"}`
 	};
 }
 export { runDoctor };

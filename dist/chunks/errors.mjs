@@ -70,15 +70,19 @@ function isDamage(error) {
 function hasErrno(error, ...codes) {
 	return error instanceof Error && "code" in error && codes.includes(String(error.code));
 }
-/** What a failed file operation means to the user: no space and no permission can be mended, the rest is I/O. */
+/**
+* What a failed file operation means to the user, who can do something about space and permissions.
+* @param action names the file
+*/
 function fileError(action, error) {
 	const reason = error instanceof Error ? error.message : String(error);
+	const place = settingFor(`${action} ${reason}`);
 	if (hasErrno(error, "ENOSPC", "EDQUOT")) return new BottleError("cannot-write", `${action}: no space left (${reason})`, {
-		hint: "free some disk space, or use another disk for the store or TMPDIR",
+		hint: `free some disk space, or use another disk for ${place}`,
 		cause: error
 	});
 	if (hasErrno(error, "EACCES", "EPERM", "EROFS")) return new BottleError("cannot-write", `${action}: not writable (${reason})`, {
-		hint: "make the directory writable for this user, or use another one for the store or TMPDIR",
+		hint: `make the directory writable for this user, or use another one for ${place}`,
 		cause: error
 	});
 	if (hasErrno(error, "ENAMETOOLONG")) return new BottleError("usage", `${action}: the name is too long (${reason})`, {
@@ -87,7 +91,12 @@ function fileError(action, error) {
 	});
 	return new BottleError("io", `${action}: ${reason}`, { cause: error });
 }
-/** What we did not foresee is a bug of ours; `hint` says what its report needs. */
+/** What can name another directory than the one that a message is about. */
+function settingFor(message) {
+	const { RUNNER_TEMP: runnerTemp } = process.env;
+	return runnerTemp && message.includes(runnerTemp) ? "RUNNER_TEMP" : "the store or TMPDIR";
+}
+/** An error that nothing foresaw is a bug in this project; `hint` says what its report needs. */
 function asBottleError(error, hint) {
 	if (error instanceof Error && "syscall" in error && error.syscall === "uv_cwd") return new BottleError("not-found", "the working directory has been deleted", {
 		hint: "change to a directory that exists",
@@ -104,4 +113,4 @@ function stackOf(error) {
 	const cause = error.cause instanceof Error ? `\ncaused by ${stackOf(error.cause)}` : "";
 	return `${error.stack}${cause}`;
 }
-export { hasErrno as a, fileError as i, InterruptedError as n, isDamage as o, asBottleError as r, stackOf as s, BottleError as t };
+export { fileError as a, stackOf as c, asBottleError as i, EXIT_CODES as n, hasErrno as o, InterruptedError as r, isDamage as s, BottleError as t };

@@ -1,10 +1,10 @@
-import { a as hasErrno, t as BottleError } from "./errors.mjs";
-import { r as requireNotAnothers } from "./bind.mjs";
+import { o as hasErrno, t as BottleError } from "./errors.mjs";
+import { i as requireNotAnothers } from "./bind.mjs";
 import { c as storeDir } from "./location.mjs";
 import { t as Store } from "./store.mjs";
 import { n as platformOf, t as imageName } from "./build-options.mjs";
 import { t as checkoutOrigin } from "./checkout-origin.mjs";
-import { t as fetchAndBind } from "./fetch-command2.mjs";
+import { t as fetchAndBind } from "./fetch-command.mjs";
 import { once } from "node:events";
 import { spawn } from "node:child_process";
 import { constants } from "node:os";
@@ -26,7 +26,10 @@ async function runExec(command, options, { output, signal, releaseSignals }) {
 	process.env.DOCKER_DEFAULT_PLATFORM = platformOf(options);
 	if (options.image !== void 0) process.env.CLAUDE_BOTTLE_IMAGE = options.image;
 	try {
-		await fetchAndBind(options, output, signal);
+		await fetchAndBind({
+			...options,
+			isStarted: true
+		}, output, signal);
 	} catch (error) {
 		if (!(error instanceof BottleError) || !GOES_ON.includes(error.exitCode)) throw error;
 		output.error(error);

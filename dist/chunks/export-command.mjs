@@ -1,13 +1,14 @@
-import { i as fileError, t as BottleError } from "./errors.mjs";
+import { a as fileError, t as BottleError } from "./errors.mjs";
 import { t as formatBytes } from "./disk.mjs";
-import { s as parseId16 } from "./verify.mjs";
-import { c as storeDir, p as describeOrigin } from "./location.mjs";
+import { c as storeDir, m as describeOrigin } from "./location.mjs";
 import { r as parseGuestPlatform, t as GUEST_PLATFORMS } from "./platform.mjs";
-import { E as publishedNameOf, o as copySidecar } from "./file.mjs";
-import { c as storedSidecar, d as verifyNamed, r as findHits, s as readBundle, u as usableInstallation } from "./read.mjs";
+import { k as publishedNameOf, o as copySidecar } from "./file.mjs";
+import { c as readBundle, d as usableInstallation, f as verifyNamed, l as storedSidecar, r as findHits } from "./read.mjs";
 import { t as Store } from "./store.mjs";
 import { r as readInputs } from "./build-options.mjs";
 import { t as checkoutOrigin } from "./checkout-origin.mjs";
+import { t as findId } from "./stored-id.mjs";
+import { t as SIGNS } from "./style.mjs";
 import * as fs from "node:fs/promises";
 import { join, resolve } from "node:path";
 // src/cli/export-command.ts
@@ -35,7 +36,8 @@ async function runExport(dir, id, options, output, signal) {
 			hasProvenance: bundle !== void 0
 		});
 	}
-	output.result({ sidecars: exported }, [...exported.map(({ platform, path, sizeBytes, hasProvenance }) => `exported   ${platform}, ${formatBytes(sizeBytes)}, ${hasProvenance ? "" : "not "}signed, to ${path}`), "fetch it   in a checkout of the same commit: claude-bottle fetch --from file:PATH"]);
+	const [first] = exported;
+	output.result({ sidecars: exported }, [...exported.map(({ platform, path, sizeBytes, hasProvenance }) => `${SIGNS.ok} ${platform}, ${formatBytes(sizeBytes)}, ${hasProvenance ? "" : "not "}signed: ${path}`), `To use it in another checkout of the same commit: claude-bottle fetch --from file:${first?.path}`]);
 	return 0;
 }
 async function copyTo(target, sidecar, { onProgress }, signal) {
@@ -79,8 +81,8 @@ async function findForCheckout(store, origin, options, output, signal) {
 	return found;
 }
 async function findById(store, text, origin, signal) {
-	const id = parseId16(text);
-	if (id === void 0) throw new BottleError("usage", `not an image ID: ${JSON.stringify(text)}`, { hint: "use an image ID or its first 16 hex digits; claude-bottle ls lists them" });
+	const id = await findId(store, text);
+	if (id === void 0) throw new BottleError("usage", `not an image ID: ${JSON.stringify(text)}`, { hint: "use an image ID or its first digits; claude-bottle ls lists them" });
 	const { path, content, given } = await verifyNamed(store, id, { signal });
 	if (content === void 0 || given === void 0) throw new BottleError("not-found", `${path} has no pack record: something else has put it there`, { hint: "pack the image with claude-bottle pack" });
 	const installation = await usableInstallation(store, content, given.origin, { origin });

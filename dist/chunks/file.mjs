@@ -1,13 +1,13 @@
-import { a as hasErrno, i as fileError, t as BottleError } from "./errors.mjs";
+import { i as damaged } from "./frame-reader.mjs";
+import { a as fileError, o as hasErrno, t as BottleError } from "./errors.mjs";
+import { t as parseJson } from "./json.mjs";
 import { r as requireFreeBytes } from "./disk.mjs";
 import { i as thisOwner, t as isAlive } from "./owner.mjs";
 import { t as readSmallFile } from "./small-file.mjs";
-import { t as syncDirectory } from "./sync.mjs";
+import { n as readSidecar, o as syncDirectory, r as verifySidecar } from "./verify.mjs";
 import { i as readableRecord, r as packRecordSchema } from "./pack-record.mjs";
-import { t as parseJson } from "./json.mjs";
-import { r as damaged } from "./frame-reader.mjs";
-import { n as readSidecar, r as verifySidecar } from "./verify.mjs";
 import { Readable } from "node:stream";
+import { zstdDecompressSync } from "node:zlib";
 import { createHash, hash } from "node:crypto";
 import { constants as constants$1, createWriteStream } from "node:fs";
 import * as fs from "node:fs/promises";
@@ -33,6 +33,7 @@ function sidecarName(platform, hex) {
 const PUBLISHED_FILE = /^(smolmachine-linux-(?:amd64|arm64)-[0-9a-f]{16}\.smolmachine)(\.sigstore\.json|\.frames|\.json)?$/;
 /** The most content of one frame, and the most bytes that zstd makes of it (ZSTD_compressBound). */
 const MAX_FRAME_CONTENT_BYTES = 4194304;
+const MAX_FRAME_BYTES = 4210688;
 /** Enough for a sidecar of 128 GiB, the most that smolvm unpacks. */
 const MAX_FRAME_INDEX_BYTES = 33554432;
 const READ_CHUNK_BYTES$1 = 1048576;
@@ -152,7 +153,7 @@ async function readFrameIndex(file, assetsBytes, signal) {
 /** The sizes of a sidecar's frames as its seek table lists them, unverified; undefined without such a table. */
 async function readSeekTable(file, assetsBytes) {
 	const footer = await readBefore(file, assetsBytes, SEEK_TABLE_FOOTER_BYTES);
-	if (footer?.readUInt32LE(5) !== SEEKABLE_MAGIC || footer[4] !== 0) return;
+	if (footer?.readUInt32LE(5) !== 2408770225 || footer[4] !== 0) return;
 	const count = footer.readUInt32LE(0);
 	const tableBytes = count * SEEK_ENTRY_BYTES + SEEK_TABLE_FOOTER_BYTES;
 	if (tableBytes > 33554432) return;
@@ -173,6 +174,74 @@ async function readBefore(file, end, length) {
 	const bytes = Buffer.alloc(length);
 	const { bytesRead } = await file.read(bytes, 0, length, end - length);
 	return bytesRead === length ? bytes : void 0;
+}
+// src/sidecar/check-frames.ts
+/**
+* Unpacks each frame by itself and compares what is there with the seek table, with the frame index, and with the digest
+* in the pack record.
+* @throws BottleError `sidecar-damaged` that names the first difference
+*/
+async function checkFrames({ path, footer: { assetsBytes } }, { record, index }, signal) {
+	const file = await fs.open(path, constants$1.O_RDONLY | constants$1.O_NOFOLLOW | constants$1.O_NONBLOCK);
+	try {
+		const sizes = await readSeekTable(file, assetsBytes);
+		if (sizes === void 0) {
+			const end = Buffer.alloc(4);
+			await file.read(end, 0, end.length, Math.max(0, assetsBytes - end.length));
+			if (end.readUInt32LE() === 2408770225) throw damaged("seek table", "its sizes do not add up to those of the assets");
+			if (record?.frames !== void 0 || index !== void 0) throw damagedIndex("the sidecar has a frame index and no seek table");
+			return;
+		}
+		const found = indexOf(await readFrames(file, sizes, signal));
+		const made = formatFrameIndex(found);
+		if (index !== void 0 && !made.equals(index)) throw damagedIndex(`the one beside the sidecar is wrong: ${difference(found.frames, index)}`);
+		const sha256 = createHash("sha256").update(made).digest("hex");
+		if (record?.frames !== void 0 && record.frames.sha256 !== sha256) throw damagedIndex(`that of the sidecar has the SHA-256 ${sha256}, and its pack record says ${record.frames.sha256}`);
+	} finally {
+		await file.close();
+	}
+}
+async function readFrames(file, sizes, signal) {
+	const frames = [];
+	let offset = 0;
+	for (const { sizeBytes, contentBytes } of sizes) {
+		signal?.throwIfAborted();
+		const bytes = Buffer.allocUnsafe(sizeBytes);
+		await file.read(bytes, 0, sizeBytes, offset);
+		const foundBytes = unpackedBytes(bytes, contentBytes);
+		if (foundBytes !== contentBytes) {
+			const found = foundBytes === void 0 ? "there is no such frame" : `it has ${foundBytes}`;
+			throw damaged("seek table", `frame ${frames.length} at byte ${offset} should have ${contentBytes} bytes of content, and ${found}`);
+		}
+		frames.push({
+			sizeBytes,
+			contentBytes,
+			sha256: createHash("sha256").update(bytes).digest("hex")
+		});
+		offset += sizeBytes;
+	}
+	return frames;
+}
+/** Undefined for what is not a frame, or has more content than it should have. */
+function unpackedBytes(frame, contentBytes) {
+	try {
+		return zstdDecompressSync(frame, { maxOutputLength: contentBytes }).length;
+	} catch {
+		return;
+	}
+}
+/** The first one between the frames that are there and an index. */
+function difference(found, index) {
+	const { frames: said } = parseFrameIndex(index);
+	const position = found.findIndex((frame, at) => {
+		const other = said[at];
+		return other?.sizeBytes !== frame.sizeBytes || other.contentBytes !== frame.contentBytes || other.sha256 !== frame.sha256;
+	});
+	if (position < 0 || said[position] === void 0) return `it lists ${said.length} frames, and the sidecar has ${found.length}`;
+	return `frame ${position} is ${describe(found[position])}, and the index says ${describe(said[position])}`;
+}
+function describe(frame) {
+	return `${frame?.sizeBytes} bytes with the SHA-256 ${frame?.sha256}`;
 }
 // src/sidecar/file.ts
 /** The most that is read of a pack record, and of a bundle. */
@@ -208,7 +277,7 @@ async function readBundle(path) {
 		return await readSmallFile(bundlePathOf(path), MAX_BUNDLE_BYTES);
 	} catch (error) {
 		if (hasErrno(error, "ENOENT")) return;
-		throw fileError(`cannot read ${bundlePathOf(path)}`, error);
+		throw hasErrno(error, "EINVAL", "EFBIG") ? new BottleError("sidecar-damaged", `${bundlePathOf(path)} is not a regular file of at most ${MAX_BUNDLE_BYTES} bytes`, { hint: "remove it, and the sidecar counts as one that is not signed" }) : fileError(`cannot read ${bundlePathOf(path)}`, error);
 	}
 }
 /**
@@ -218,25 +287,43 @@ async function readBundle(path) {
 */
 async function makeFrameIndex({ path, record }) {
 	if (record.frames === void 0) return;
-	const { footer } = await readSidecar(path);
-	const file = await fs.open(path, constants$1.O_RDONLY | constants$1.O_NOFOLLOW | constants$1.O_NONBLOCK);
+	const index = await frameIndexOf(await readSidecar(path));
+	const bytes = index && formatFrameIndex(index);
+	if (bytes === void 0 || hash("sha256", bytes) !== record.frames.sha256) throw changedSidecar(path, "other frames");
+	return bytes;
+}
+/** Undefined for a sidecar that was not written in frames. */
+async function frameIndexOf({ path, footer }, signal) {
+	const file = await fs.open(path, constants$1.O_RDONLY | constants$1.O_NOFOLLOW | constants$1.O_NONBLOCK).catch((error) => {
+		throw fileError(`cannot read ${path}`, error);
+	});
 	try {
-		const index = await readFrameIndex(file, footer.assetsBytes);
-		const bytes = index && formatFrameIndex(index);
-		if (bytes === void 0 || hash("sha256", bytes) !== record.frames.sha256) throw changedSidecar(path, "other frames");
-		return bytes;
+		return await readFrameIndex(file, footer.assetsBytes, signal);
 	} finally {
 		await file.close();
 	}
 }
-/** Verifies a file, against the pack record beside it where there is one. */
+/** Verifies a file, against the pack record and, with `deep`, the frame index beside it where there is one. */
 async function verifyFile(path, options) {
 	const record = await readRecord(recordPathOf(path));
+	const report = await verifySidecar(path, record === void 0 ? {} : expectedOf(record), options);
+	if (options.deep) await checkFrames(report, {
+		record,
+		index: await readIndexBeside(path)
+	}, options.signal);
 	return {
 		path,
-		report: await verifySidecar(path, record === void 0 ? {} : expectedOf(record), options),
+		report,
 		record
 	};
+}
+async function readIndexBeside(path) {
+	try {
+		return await readSmallFile(framesPathOf(path), MAX_FRAME_INDEX_BYTES);
+	} catch (error) {
+		if (hasErrno(error, "ENOENT")) return;
+		throw fileError(`cannot read ${framesPathOf(path)}`, error);
+	}
 }
 /** What a pack record promises of its sidecar. */
 function expectedOf(record) {
@@ -327,4 +414,4 @@ async function removeAbandoned(dir, prefix) {
 		if (owner && !isAlive(owner)) await fs.rm(join(dir, name), { force: true });
 	}
 }
-export { FRAMES_SUFFIX as C, publishedNameOf as E, BUNDLE_SUFFIX as S, publishedName as T, formatFrameIndex as _, checkedStream as a, readSeekTable as b, formatRecord as c, readBundle as d, readRecord as f, MAX_FRAME_INDEX_BYTES as g, MAX_FRAME_CONTENT_BYTES as h, changedSidecar as i, framesPathOf as l, verifyFile as m, MAX_RECORD_BYTES as n, copySidecar as o, recordPathOf as p, bundlePathOf as r, expectedOf as s, MAX_BUNDLE_BYTES as t, makeFrameIndex as u, indexOf as v, PUBLISHED_FILE as w, seekTable as x, parseFrameIndex as y };
+export { readSeekTable as C, PUBLISHED_FILE as D, FRAMES_SUFFIX as E, publishedName as O, parseFrameIndex as S, BUNDLE_SUFFIX as T, MAX_FRAME_BYTES as _, checkedStream as a, formatFrameIndex as b, formatRecord as c, makeFrameIndex as d, readBundle as f, checkFrames as g, verifyFile as h, changedSidecar as i, publishedNameOf as k, frameIndexOf as l, recordPathOf as m, MAX_RECORD_BYTES as n, copySidecar as o, readRecord as p, bundlePathOf as r, expectedOf as s, MAX_BUNDLE_BYTES as t, framesPathOf as u, MAX_FRAME_CONTENT_BYTES as v, seekTable as w, indexOf as x, MAX_FRAME_INDEX_BYTES as y };

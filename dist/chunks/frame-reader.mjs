@@ -15,7 +15,7 @@ function decodeFooter(footer, fileBytes) {
 	const assetsBytes = u64(footer, 28);
 	requireField("manifest_offset", assetsBytes, u64(footer, 36));
 	const manifestBytes = u64(footer, 44);
-	if (manifestBytes > MAX_MANIFEST_BYTES) throw damaged("footer", `manifest_size is ${manifestBytes}, the most is ${MAX_MANIFEST_BYTES}`);
+	if (manifestBytes > 16777216) throw damaged("footer", `manifest_size is ${manifestBytes}, the most is ${MAX_MANIFEST_BYTES}`);
 	requireField("reserved", 0, u64(footer, 56));
 	const total = assetsBytes + manifestBytes + 64;
 	if (total !== fileBytes) throw damaged("footer", `it describes a file of ${total} bytes, this one has ${fileBytes}`);
@@ -87,7 +87,7 @@ function isSkippable(magic) {
 /**
 * The content of all zstd frames in `source`, one after the other, as smolvm's own reader gives it; skippable frames
 * have none. Node's decoder ends with the first frame, so that each one has a decoder of its own.
-* @throws BottleError `sidecar-damaged` when something else follows a frame
+* @throws BottleError `sidecar-damaged` for a frame that cannot be decoded, and when something else follows one
 */
 async function* frameContents(source) {
 	const bytes = new ByteReader(source);
@@ -97,7 +97,7 @@ async function* frameContents(source) {
 		const number = magic.readUInt32LE();
 		if (isSkippable(number)) for await (const _ of bytes.pass((await bytes.take(4)).readUInt32LE()));
 		else if (number === ZSTD_MAGIC) yield* decoded(frameBytes(magic, bytes));
-		else throw damaged("assets", `the bytes at ${bytes.position - 4} begin no zstd frame`);
+		else throw damaged("assets", `the bytes at ${bytes.position - 4} do not begin a zstd frame`);
 	}
 }
 async function* decoded(frame) {
@@ -110,6 +110,8 @@ async function* decoded(frame) {
 	input.pipe(decoder);
 	try {
 		yield* decoder;
+	} catch (error) {
+		throw error instanceof Error && "code" in error && /^(ZSTD|ERR_ZSTD|Z_)/.test(String(error.code)) ? damaged("assets", `not a whole zstd stream (${error.message})`, error) : error;
 	} finally {
 		input.destroy();
 		decoder.destroy();
@@ -170,4 +172,4 @@ var ByteReader = class {
 		return true;
 	}
 };
-export { encodeFooter as a, decodeFooter as i, isFrameMagic as n, shortened as o, damaged as r, frameContents as t };
+export { decodeFooter as a, damaged as i, isFrameMagic as n, encodeFooter as o, MAX_MANIFEST_BYTES as r, shortened as s, frameContents as t };

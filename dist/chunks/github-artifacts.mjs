@@ -1,12 +1,13 @@
-import { a as hasErrno, t as BottleError } from "./errors.mjs";
+import { o as hasErrno, t as BottleError } from "./errors.mjs";
+import { t as quoted } from "./shown-text.mjs";
 import { D as _regex, T as _nonnegative, a as boolean, b as unknown, c as looseObject, d as nullish, g as record, i as array, m as optional, o as int, p as object, r as _undefined, s as literal, u as nullable, v as string, y as union } from "./schemas.mjs";
-import { i as shownText, t as quoted } from "./shown-text.mjs";
-import { o as isDigest } from "./verify.mjs";
+import { o as shownText } from "./pack-record.mjs";
+import { l as isDigest } from "./verify.mjs";
 import { n as readableJson, t as parseJson } from "./json.mjs";
 import { t as GUEST_PLATFORMS } from "./platform.mjs";
 import { o as readChild } from "./child.mjs";
 import { i as redacted, n as checkedUrl, r as isLoopback } from "./server-url.mjs";
-import { _ as proxyFor, c as SilenceError, d as bodyError, f as isExpiredRedirect, g as unlessMissing, h as networkError, i as repositoryPath, l as SlownessError, m as mayPass, p as isUnreachable, r as readApi, s as HttpError, u as askedWaitMs } from "./github.mjs";
+import { _ as unlessMissing, a as repositoryPath, c as HttpError, d as askedWaitMs, f as bodyError, g as networkError, h as mayPass, i as readApi, l as SilenceError, m as isUnreachable, p as isExpiredRedirect, u as SlownessError, v as proxyFor } from "./github.mjs";
 import { t as version } from "./package.mjs";
 import { t as homeDir } from "./home.mjs";
 import * as http from "node:http";
@@ -190,7 +191,7 @@ var HttpClient = class {
 	* Runs `attempt` again after failures that may pass: no connection or a broken one, 408, 425, 429, 5xx, and 403
 	* for a rate limit. Waits as long as the server asks for, up to a minute.
 	* @param hasProgressed tells whether the attempt that failed got further than those before: then the count of
-	*   retries begins anew
+	*   retries starts again
 	* @throws BottleError `try-later` when the server asks for a longer wait
 	*/
 	async retry(attempt, hasProgressed = () => false) {
@@ -997,8 +998,8 @@ var OciRepository = class {
 			expected: [202]
 		});
 		const place = URL.parse(headers.location ?? "", url);
-		if (headers.location === void 0 || place === null) throw new BottleError("upload-failed", `${url} answered 202 and did not say where to upload (Location)`, { hint: "check that no proxy drops the header, or tell whoever runs the registry" });
-		if (place.origin !== this.#origin) throw new BottleError("upload-failed", `${url} wants the upload at ${redacted(place.href)}: refused, since the registry is ${this.#origin}`, { hint: "whoever runs the registry must set its public address (http.host), with its scheme" });
+		if (headers.location === void 0 || place === null) throw new BottleError("upload-failed", `${url} answered 202 and did not say where to upload (Location)`, { hint: "check that no proxy drops the header, or tell the operator of the registry" });
+		if (place.origin !== this.#origin) throw new BottleError("upload-failed", `${url} wants the upload at ${redacted(place.href)}: refused, since the registry is ${this.#origin}`, { hint: "the operator of the registry must set its public address (http.host), with its scheme" });
 		return place;
 	}
 	async #upload(place, digest, body) {
@@ -1076,7 +1077,7 @@ function acceptManifests() {
 	return { accept: MANIFEST_TYPES.join(", ") };
 }
 function requireDigest(found, promises, url) {
-	for (const promised of promises) if (typeof promised === "string" && isDigest(promised) && promised !== found) throw new BottleError("sidecar-damaged", `${redacted(url)} has the digest ${found}, not ${promised}`, { hint: "try again; if it stays so, tell whoever runs the registry" });
+	for (const promised of promises) if (typeof promised === "string" && isDigest(promised) && promised !== found) throw new BottleError("sidecar-damaged", `${redacted(url)} has the digest ${found}, not ${promised}`, { hint: "try again; if it stays so, tell the operator of the registry" });
 }
 function tooLargeError(error, sizeBytes) {
 	return error instanceof HttpError && error.status === 413 ? new BottleError("upload-failed", `${error.message}: it does not take ${sizeBytes} bytes at once`, {
@@ -1094,6 +1095,7 @@ const artifactSchema = object({
 	name: shownText,
 	size_in_bytes: int(),
 	expired: boolean(),
+	created_at: nullish(shownText),
 	expires_at: nullish(shownText),
 	/** The digest of what is stored. Artifacts from before 2025 have none. */
 	digest: nullish(string().check(_regex(/^sha256:[0-9a-f]{64}$/))),

@@ -1,4 +1,4 @@
-import { a as hasErrno, n as InterruptedError, t as BottleError } from "./errors.mjs";
+import { o as hasErrno, r as InterruptedError, t as BottleError } from "./errors.mjs";
 import { o as readChild } from "./child.mjs";
 import { t as parseJson$1 } from "./json.mjs";
 import { i as redacted, n as checkedUrl, r as isLoopback, t as serverOf } from "./server-url.mjs";
@@ -308,7 +308,21 @@ function apiRequest({ apiUrl, credential }, path) {
 	};
 }
 /**
-* An asset for a release, without its body. The address comes with the release, and is no secret's destination unless
+* The content of an asset of a release.
+* https://docs.github.com/rest/releases/assets#get-a-release-asset
+*/
+function assetRequest(site, repository, id) {
+	const request = apiRequest(site, `repos/${repositoryPath(repository, "releases", "assets", String(id))}`);
+	return {
+		...request,
+		headers: {
+			...request.headers,
+			accept: "application/octet-stream"
+		}
+	};
+}
+/**
+* An asset for a release, without its body. The address comes with the release, and receives no token unless
 * it is this GitHub's own.
 * https://docs.github.com/rest/releases/assets#upload-a-release-asset
 */
@@ -380,4 +394,4 @@ function loginError(error, { serverUrl, token }) {
 		cause: error
 	});
 }
-export { proxyFor as _, sendApi as a, SilenceError as c, bodyError as d, isExpiredRedirect as f, unlessMissing as g, networkError as h, repositoryPath as i, SlownessError as l, mayPass as m, githubSite as n, uploadRequest as o, isUnreachable as p, readApi as r, HttpError as s, apiRequest as t, askedWaitMs as u };
+export { unlessMissing as _, repositoryPath as a, HttpError as c, askedWaitMs as d, bodyError as f, networkError as g, mayPass as h, readApi as i, SilenceError as l, isUnreachable as m, assetRequest as n, sendApi as o, isExpiredRedirect as p, githubSite as r, uploadRequest as s, apiRequest as t, SlownessError as u, proxyFor as v };

@@ -1,7 +1,6 @@
 import { t as BottleError } from "./errors.mjs";
-import { n as syncFile, t as syncDirectory } from "./sync.mjs";
-import { a as id16 } from "./verify.mjs";
-import { d as HERE, i as objectPath, l as makeDirectory, p as describeOrigin, t as bundlePath } from "./location.mjs";
+import { c as id16, o as syncDirectory, s as syncFile } from "./verify.mjs";
+import { f as HERE, i as objectPath, m as describeOrigin, t as bundlePath, u as makeDirectory } from "./location.mjs";
 import { c as readContent, f as writeContent, l as statFile, o as listStore, u as withInstallation } from "./catalog.mjs";
 import { l as writeWhole } from "./store.mjs";
 import { n as giveName } from "./name.mjs";
@@ -65,7 +64,7 @@ async function putSidecar(store, file, { origin, record, signer, bundle, address
 		await syncFile(file);
 		await fs.rename(file, object);
 		await syncDirectory(layout.objects);
-	} else if ((await statFile(object))?.size !== sizeBytes) throw new BottleError("try-later", `${object} has gone or changed meanwhile`, { hint: "try again" });
+	} else if ((await statFile(object))?.size !== sizeBytes) throw new BottleError("try-later", `${object} has disappeared or changed since it was verified`, { hint: "try again" });
 	if (bundle !== void 0) {
 		await makeDirectory(layout.bundles);
 		await writeWhole(layout.tmp, bundlePath(layout, sha256, origin), bundle.toString());

@@ -5,6 +5,7 @@ import { setImmediate } from "node:timers/promises";
 * byte for byte, drop them or only look. Formats: POSIX ustar and pax, and what GNU tar and Go's archive/tar
 * add to them: long names ('L', 'K'), base-256 numbers, sparse entries ('S'). Where readers are known to disagree
 * on what an archive holds, it is refused: content of an entry that has none, data behind the end marker.
+* All of one format is in this one file: its headers, extensions and sparse maps refer to each other.
 * https://www.gnu.org/software/tar/manual/html_node/Standard.html
 */
 const BLOCK_BYTES = 512;

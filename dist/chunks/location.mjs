@@ -1,4 +1,4 @@
-import { a as hasErrno, i as fileError, t as BottleError } from "./errors.mjs";
+import { a as fileError, o as hasErrno, t as BottleError } from "./errors.mjs";
 import { t as homeDir } from "./home.mjs";
 import { createHash } from "node:crypto";
 import * as fs from "node:fs/promises";
@@ -98,7 +98,6 @@ function layoutOf(dir) {
 		catalog: join(ours, "catalog"),
 		byKey: join(ours, "by-key"),
 		bundles: join(ours, "bundles"),
-		frames: join(ours, "frames"),
 		trust: join(ours, "trust"),
 		parts: join(ours, "parts"),
 		locks: join(ours, "locks"),
@@ -138,4 +137,4 @@ async function requirePrivate(dir) {
 	const fault = !stat.isDirectory() ? "is not a directory" : stat.uid !== uid ? `belongs to uid ${stat.uid}, not ${uid}` : (stat.mode & 18) !== 0 ? `is writable for others (mode ${(stat.mode & 511).toString(8)})` : void 0;
 	if (fault !== void 0) throw new BottleError("store-unsafe", `the store ${dir} ${fault}`, { hint: `make it a directory of your own (chmod 700 ${dir}), or name another one with --store` });
 }
-export { openStoreDir as a, storeDir as c, HERE as d, UNKNOWN as f, originOfCheckout as g, originId as h, objectPath as i, makeDirectory as l, isSameOrigin as m, id16OfName as n, requirePrivate as o, describeOrigin as p, isDefaultStore as r, sidecarName as s, bundlePath as t, namesIn as u };
+export { originOfCheckout as _, openStoreDir as a, storeDir as c, namesIn as d, HERE as f, originId as g, isSameOrigin as h, objectPath as i, ignoreExisting as l, describeOrigin as m, id16OfName as n, requirePrivate as o, UNKNOWN as p, isDefaultStore as r, sidecarName as s, bundlePath as t, makeDirectory as u };

@@ -2,7 +2,7 @@ import { t as readBuildInputs } from "./build-inputs.mjs";
 import { t as BottleError } from "./errors.mjs";
 import { n as explainMiss } from "./explain-miss2.mjs";
 import { a as requireLockable, i as readLockFile, l as findOffer, n as LOCK_FILE, r as lockedOf, s as writeLockFile, t as openSources } from "./sources.mjs";
-import { c as storeDir, g as originOfCheckout } from "./location.mjs";
+import { _ as originOfCheckout, c as storeDir } from "./location.mjs";
 import { r as parseGuestPlatform, t as GUEST_PLATFORMS } from "./platform.mjs";
 import { t as Store } from "./store.mjs";
 import { n as judge, t as trustOf } from "./trust-options.mjs";

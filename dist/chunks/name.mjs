@@ -1,11 +1,10 @@
-import { a as hasErrno, o as isDamage, t as BottleError } from "./errors.mjs";
+import { o as hasErrno, s as isDamage, t as BottleError } from "./errors.mjs";
 import { i as withPrivateDir } from "./private-dir.mjs";
-import { t as syncDirectory } from "./sync.mjs";
-import { a as id16, r as verifySidecar } from "./verify.mjs";
-import { d as HERE, f as UNKNOWN, i as objectPath, m as isSameOrigin } from "./location.mjs";
+import { c as id16, o as syncDirectory, r as verifySidecar } from "./verify.mjs";
+import { f as HERE, h as isSameOrigin, i as objectPath, p as UNKNOWN } from "./location.mjs";
 import { c as readContent, d as withName, f as writeContent, n as fileKey, o as listStore, r as givenName } from "./catalog.mjs";
 import { c as tryLink, s as copyReadOnly } from "./store.mjs";
-import { f as verifyStored } from "./read.mjs";
+import { p as verifyStored } from "./read.mjs";
 import * as fs from "node:fs/promises";
 import { join } from "node:path";
 // src/store/name.ts
@@ -120,12 +119,10 @@ function originOfName(content, stat, id, ours) {
 	const isOurs = content.installations.some((installation) => isSameOrigin(installation.origin, ours));
 	return origin.kind === "unknown" && isOurs ? ours : origin;
 }
-/** Whose sidecar has a name, without reading the file; undefined when nothing has it. */
-async function ownerOfName({ layout }, id, ours) {
-	for (const { content, names } of await listStore(layout)) {
-		const name = names.find((each) => each.id16 === id);
-		if (name !== void 0) return originOfName(content, name.stat, id, ours);
-	}
+/** The names that sidecars of other origins have, and whose they are; no file is read. */
+async function otherOwners({ layout }, ours) {
+	const owners = (await listStore(layout)).flatMap(({ content, names }) => names.map(({ id16: id, stat }) => [id, originOfName(content, stat, id, ours)]));
+	return new Map(owners.filter(([, owner]) => owner.kind !== "here" && !isSameOrigin(owner, ours)));
 }
 /**
 * Puts the sidecar under the name of the image, in the place of whatever has it. Only to be called in a change of the
@@ -169,4 +166,4 @@ async function removeName(store, id, signal) {
 		await syncDirectory(store.dir);
 	}, signal);
 }
-export { removeName as i, giveName as n, ownerOfName as r, bindName as t };
+export { removeName as i, giveName as n, otherOwners as r, bindName as t };

@@ -1,8 +1,8 @@
-import { a as hasErrno } from "./errors.mjs";
+import { o as hasErrno } from "./errors.mjs";
 import { _ as refine, n as _enum, p as object, v as string } from "./schemas.mjs";
-import { a as id16, o as isDigest } from "./verify.mjs";
-import { f as UNKNOWN, i as objectPath, t as bundlePath, u as namesIn } from "./location.mjs";
-import { i as readableRecord, o as datetime } from "./pack-record.mjs";
+import { c as id16, l as isDigest } from "./verify.mjs";
+import { d as namesIn, i as objectPath, p as UNKNOWN, t as bundlePath } from "./location.mjs";
+import { i as readableRecord, s as datetime } from "./pack-record.mjs";
 import { c as readContent, f as writeContent, l as statFile, n as fileKey } from "./catalog.mjs";
 import { c as tryLink, s as copyReadOnly } from "./store.mjs";
 import * as fs from "node:fs/promises";
@@ -42,7 +42,7 @@ async function takeOverOldStore(store) {
 		});
 		return contents.length;
 	});
-	if (count > 0) store.warn(`${store.dir} is from version 0.1, so the origin of its ${count} sidecars is unknown: claude-bottle fetch verifies the one of a checkout, claude-bottle bind --adopt takes it as it is`);
+	if (count > 0) store.warn(`${store.dir} is from version 0.1, so the origin of its ${count} sidecar${count === 1 ? "" : "s"} is unknown: claude-bottle fetch verifies the one of a checkout, claude-bottle bind --adopt takes it as it is`);
 }
 function oldPaths({ layout: { ours } }) {
 	return {

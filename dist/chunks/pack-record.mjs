@@ -1,7 +1,6 @@
-import { D as _regex, O as $ZodISODateTime, S as _isoDateTime, T as _nonnegative, _ as refine, a as boolean, c as looseObject, i as array, k as $constructor, m as optional, n as _enum, o as int, s as literal, t as ZodMiniStringFormat, v as string } from "./schemas.mjs";
-import { i as shownText } from "./shown-text.mjs";
 import { t as canonicalize } from "./canonicalize.mjs";
-import { o as isDigest } from "./verify.mjs";
+import { D as _regex, O as $ZodISODateTime, S as _isoDateTime, T as _nonnegative, _ as refine, a as boolean, c as looseObject, i as array, k as $constructor, m as optional, n as _enum, o as int, s as literal, t as ZodMiniStringFormat, v as string } from "./schemas.mjs";
+import { l as isDigest } from "./verify.mjs";
 import { t as parseJson } from "./json.mjs";
 import { t as GUEST_PLATFORMS } from "./platform.mjs";
 import { createHash } from "node:crypto";
@@ -14,6 +13,9 @@ const ZodMiniISODateTime = /*@__PURE__*/ $constructor("ZodMiniISODateTime", (ins
 function datetime(params) {
 	return _isoDateTime(ZodMiniISODateTime, params);
 }
+// src/identity/shown-schema.ts
+/** Text from somebody else that is shown to the user: it cannot move the cursor of a terminal. */
+const shownText = string().check(_regex(/^\P{Cc}{0,500}$/u));
 /** What can write a sidecar. */
 const PACKERS = ["smolvm", "direct"];
 const digest = string().check(refine(isDigest));
@@ -111,4 +113,4 @@ function isSameRepository(one, other) {
 function runtimeConfigSha256(config) {
 	return createHash("sha256").update(canonicalize(config) ?? "").digest("hex");
 }
-export { runtimeConfigSha256 as a, readableRecord as i, isSameRepository as n, datetime as o, packRecordSchema as r, PACKERS as t };
+export { runtimeConfigSha256 as a, readableRecord as i, isSameRepository as n, shownText as o, packRecordSchema as r, datetime as s, PACKERS as t };

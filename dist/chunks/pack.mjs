@@ -1,4 +1,4 @@
-import { a as hasErrno, i as fileError, t as BottleError } from "./errors.mjs";
+import { a as fileError, o as hasErrno, t as BottleError } from "./errors.mjs";
 import { C as _length, _ as refine, i as array, p as object, v as string } from "./schemas.mjs";
 import { a as noteChild, c as streamChild, n as endProcess, o as readChild, r as endProcessesIn, s as runChild, t as endNotedChild } from "./child.mjs";
 import { i as smolvmEnv, t as NEWEST_TESTED_VERSION } from "./smolvm.mjs";
@@ -6,17 +6,17 @@ import { a as OPEN_KVM, n as KVM_DEVICE } from "./virtualization.mjs";
 import { a as loadImage, c as removeImage, d as tagImage, l as runtimeConfig, o as pullImage, r as inspectIfThere, s as pushImage, u as saveImage } from "./image.mjs";
 import { r as requireFreeBytes } from "./disk.mjs";
 import { i as withPrivateDir, n as scratchParent, r as sweepPrivateDirs } from "./private-dir.mjs";
-import { a as id16, o as isDigest, r as verifySidecar } from "./verify.mjs";
+import { c as id16, l as isDigest, r as verifySidecar } from "./verify.mjs";
 import { a as runtimeConfigSha256 } from "./pack-record.mjs";
 import { t as warningsTo } from "./progress.mjs";
-import { _ as formatFrameIndex, h as MAX_FRAME_CONTENT_BYTES, v as indexOf, x as seekTable } from "./file.mjs";
+import { b as formatFrameIndex, v as MAX_FRAME_CONTENT_BYTES, w as seekTable, x as indexOf } from "./file.mjs";
 import { a as contentOf, i as TarError, n as SPARSE, o as readTar, r as SPARSE_EXTENSION, t as linkInsideRoot } from "./links.mjs";
-import { a as encodeFooter, r as damaged, t as frameContents } from "./frame-reader.mjs";
+import { i as damaged, o as encodeFooter, t as frameContents } from "./frame-reader.mjs";
 import { d as spawnDocker, i as dockerEnvironment, n as cleanUp, r as docker, t as assertSuccess } from "./command.mjs";
 import { i as thisOwner, t as isAlive } from "./owner.mjs";
 import { createServer } from "node:http";
 import { Readable } from "node:stream";
-import { promisify, stripVTControlCharacters } from "node:util";
+import { stripVTControlCharacters } from "node:util";
 import { once } from "node:events";
 import * as zlib from "node:zlib";
 import { crc32, createGunzip, createZstdDecompress } from "node:zlib";
@@ -289,7 +289,7 @@ function plainLine(line) {
 const GIB = 1024 ** 3;
 /** The layer as it comes, unpacked, and some room for the guest itself. */
 const STORAGE_FACTOR = 3;
-/** A smolvm disk is made from an ext4 of 512 MiB with 32,768 inodes, and grows in that proportion. */
+/** A smolvm disk is made from an ext4 of 512 MiB with 32,768 inodes, which the guest grows with resize2fs. */
 const INODES_PER_GIB = 65536;
 const MAX_START_LOG_BYTES = 16384;
 function packCreateArgs(smolvm, options) {
@@ -320,7 +320,11 @@ function packCreateArgs(smolvm, options) {
 /** The size of the builder VM's disk that a layer needs. */
 function storageGib({ sizeBytes, inodes }) {
 	const forBytes = Math.ceil(STORAGE_FACTOR * sizeBytes / GIB) + 1;
-	return Math.max(20, forBytes, Math.ceil(inodes / INODES_PER_GIB) + 1);
+	return Math.max(20, forBytes, gibForInodes(inodes));
+}
+/** With some room for the guest itself. */
+function gibForInodes(inodes) {
+	return Math.ceil(inodes / INODES_PER_GIB) + 1;
 }
 /** A sentence when the disk of this smolvm's builder VM may be too small for the layer. */
 function storageWarning(smolvm, layer) {
@@ -494,7 +498,8 @@ function paxRecord(key, value) {
 /** Writes the checksum, which counts its own field as spaces. */
 function sealed(block) {
 	block.fill(" ", 148, 156);
-	const sum = block.reduce((total, byte) => total + byte, 0);
+	let sum = 0;
+	for (const byte of block) sum += byte;
 	block.write(`${sum.toString(8).padStart(6, "0")}\0 `, 148, "latin1");
 	return block;
 }
@@ -621,12 +626,52 @@ function writeNumber(block, offset, width, value) {
 	block[offset] = 128;
 	block.writeUIntBE(value, offset + width - 6, 6);
 }
+// src/sidecar/frame-compressor.ts
+/** Part of the canonical form (docs/sidecar-format.md), as in frames.ts. */
+const ZSTD_LEVEL = 3;
+const OUTPUT_BUFFER_BYTES = 8388608;
+/**
+* Compresses one frame after the other, each with the size of its content and without a checksum: the bytes that
+* ZSTD_compress2 gives for the whole content. Its memory serves many frames, because what each frame allocates anew is
+* garbage that has to be collected.
+*/
+var FrameCompressor = class {
+	/** To be filled with what goes into the next frame. */
+	content = Buffer.allocUnsafeSlow(MAX_FRAME_CONTENT_BYTES);
+	#stream;
+	/** What is left of the stream's buffer for output. */
+	#roomBytes = 0;
+	async compress(contentBytes) {
+		const stream = this.#streamWithRoom();
+		const compressed = once(stream, "data");
+		stream.write(this.content.subarray(0, contentBytes));
+		const [frame] = await compressed;
+		this.#roomBytes -= frame.length;
+		return frame;
+	}
+	close() {
+		this.#stream?.destroy();
+	}
+	/** There must be room for all of a frame, because zstd gives other bytes for a frame that it gives in pieces. */
+	#streamWithRoom() {
+		if (this.#stream !== void 0 && this.#roomBytes > 4210688) return this.#stream;
+		this.close();
+		this.#roomBytes = OUTPUT_BUFFER_BYTES;
+		this.#stream = zlib.createZstdCompress({
+			chunkSize: OUTPUT_BUFFER_BYTES,
+			flush: zlib.constants.ZSTD_e_end,
+			params: {
+				[zlib.constants.ZSTD_c_compressionLevel]: ZSTD_LEVEL,
+				[zlib.constants.ZSTD_c_checksumFlag]: 0,
+				[zlib.constants.ZSTD_c_contentSizeFlag]: 1
+			}
+		});
+		return this.#stream;
+	}
+};
 // src/sidecar/frames.ts
-const zstdCompress = promisify(zlib.zstdCompress);
 const MIN_FRAME_CONTENT_BYTES = 786432;
 const CUT_DISTANCE_BYTES = 2 ** 19;
-const ZSTD_LEVEL = 3;
-const OUTPUT_CHUNK_BYTES = 524288;
 /** For each byte value, the number that the rolling hash adds: the first four bytes of the value's SHA-256. */
 const GEAR = Uint32Array.from({ length: 256 }, (_, value) => createHash("sha256").update(Uint8Array.of(value)).digest().readUInt32LE(0));
 /** The version of the library that compresses: another one may give other bytes of the same content. */
@@ -644,9 +689,9 @@ var FrameWriter = class {
 	#path;
 	#frames = [];
 	#inFlight = [];
-	/** Buffers of frames that are written, for frames to come. */
-	#spare = [];
-	#content = Buffer.allocUnsafeSlow(MAX_FRAME_CONTENT_BYTES);
+	#idle = [];
+	/** Gathers the content of the next frame. */
+	#compressor = new FrameCompressor();
 	#filledBytes = 0;
 	#isRolling = false;
 	#hash = 0;
@@ -671,30 +716,31 @@ var FrameWriter = class {
 	}
 	async write(bytes) {
 		for (let start = 0; start < bytes.length;) {
-			const room = Math.min(bytes.length - start, this.#content.length - this.#filledBytes);
+			const { content } = this.#compressor;
+			const room = Math.min(bytes.length - start, content.length - this.#filledBytes);
 			const end = this.#isRolling ? this.#findCut(bytes, start, start + room) : start + room;
 			const isCut = this.#isRolling && end < 0;
 			const stop = isCut ? -end : end;
-			bytes.copy(this.#content, this.#filledBytes, start, stop);
+			bytes.copy(content, this.#filledBytes, start, stop);
 			this.#filledBytes += stop - start;
 			start = stop;
-			if (isCut || this.#filledBytes === this.#content.length) await this.endFrame();
+			if (isCut || this.#filledBytes === content.length) await this.endFrame();
 		}
 	}
 	/** Where the next bytes must begin a frame of their own. */
 	async endFrame() {
 		if (this.#filledBytes === 0) return;
-		const [content, contentBytes] = [this.#content, this.#filledBytes];
-		const compressed = compressFrame(content.subarray(0, contentBytes));
-		this.onContent?.(content.subarray(0, contentBytes));
+		const [compressor, contentBytes] = [this.#compressor, this.#filledBytes];
+		const compressed = compressor.compress(contentBytes);
+		this.onContent?.(compressor.content.subarray(0, contentBytes));
 		compressed.catch(() => {});
 		this.#inFlight.push({
-			content,
+			compressor,
 			contentBytes,
 			compressed
 		});
 		if (this.#inFlight.length >= MAX_FRAMES_IN_FLIGHT) await this.#writeOldest();
-		this.#content = this.#spare.pop() ?? Buffer.allocUnsafeSlow(4194304);
+		this.#compressor = this.#idle.pop() ?? new FrameCompressor();
 		this.#filledBytes = 0;
 		this.#hash = 0;
 	}
@@ -729,6 +775,7 @@ var FrameWriter = class {
 	/** Waits until nothing more is compressed or written, so that the file can be closed. */
 	async abandon() {
 		await Promise.allSettled(this.#inFlight.map(({ compressed }) => compressed));
+		for (const compressor of [...this.#inFlight.map((frame) => frame.compressor), ...this.#idle]) compressor.close();
 	}
 	/** Returns the end of what belongs into this frame; negative where the content says so. */
 	#findCut(bytes, start, end) {
@@ -745,7 +792,7 @@ var FrameWriter = class {
 		const oldest = this.#inFlight.shift();
 		if (oldest === void 0) return;
 		const frame = await oldest.compressed;
-		this.#spare.push(oldest.content);
+		this.#idle.push(oldest.compressor);
 		this.#frames.push(frameOf(frame, oldest.contentBytes));
 		await this.#writeAt(frame, this.#position);
 		this.#position += frame.length;
@@ -768,17 +815,6 @@ function isChosen(path, sizeBytes) {
 	hash = Math.imul(hash ^ hash >>> 16, 2246822507);
 	hash = Math.imul(hash ^ hash >>> 13, 3266489909);
 	return (hash ^ hash >>> 16) >>> 0 < sizeBytes * 8192;
-}
-/** One frame with the size of its content and without a checksum. */
-async function compressFrame(content) {
-	return await zstdCompress(content, {
-		chunkSize: OUTPUT_CHUNK_BYTES,
-		params: {
-			[zlib.constants.ZSTD_c_compressionLevel]: ZSTD_LEVEL,
-			[zlib.constants.ZSTD_c_checksumFlag]: 0,
-			[zlib.constants.ZSTD_c_contentSizeFlag]: 1
-		}
-	});
 }
 /** Magic number, frame header, block header: https://datatracker.ietf.org/doc/html/rfc8878#section-3.1.1 */
 const STORED_OVERHEAD_BYTES = 10;
@@ -995,6 +1031,7 @@ function imageSeconds(image) {
 }
 /** Reads what an image itself has at the tracked paths, from all its layers. */
 async function readOwnPaths(image, signal) {
+	if (image.layers.length === 0) return /* @__PURE__ */ new Map();
 	const archive = new ImageArchive();
 	await saveImage(image.id, async (tar) => await archive.read(tar), { signal });
 	return archive.merged();
@@ -1099,6 +1136,8 @@ function decoded(source, decoder) {
 }
 // src/pack/layer.ts
 const CAPABILITY_KEY = "SCHILY.xattr.security.capability";
+/** How GNU tar, BSD tar and Go write extended attributes and access control lists. */
+const ATTRIBUTE_KEY = /^(?:SCHILY\.(?:xattr|acl)|LIBARCHIVE\.xattr)\.(?<name>.+)$/;
 const MAX_EXAMPLES = 5;
 /**
 * Turns the tar of a container into the layer of its image, in constant memory and one pass: entries pass through byte
@@ -1108,6 +1147,7 @@ var LayerFilter = class {
 	findings = {
 		inodes: 0,
 		capabilities: found(),
+		attributes: found(),
 		specialFiles: found(),
 		changedLinks: found()
 	};
@@ -1153,7 +1193,7 @@ var LayerFilter = class {
 	#passed(entry, raw) {
 		const { path, type, linkPath } = entry;
 		if (type !== "hardlink") this.findings.inodes += 1;
-		if (entry.pax.has(CAPABILITY_KEY)) add(this.findings.capabilities, path);
+		this.#noteAttributes(entry);
 		if ([
 			"fifo",
 			"character-device",
@@ -1190,6 +1230,13 @@ var LayerFilter = class {
 			entry,
 			raw
 		};
+	}
+	#noteAttributes({ path, pax }) {
+		for (const key of pax.keys()) {
+			const name = ATTRIBUTE_KEY.exec(key)?.groups?.name;
+			if (key === CAPABILITY_KEY) add(this.findings.capabilities, path);
+			else if (name !== void 0) add(this.findings.attributes, `${path} (${name})`);
+		}
 	}
 };
 function found() {
@@ -1758,6 +1805,8 @@ function refuse(response, status, code, message) {
 * builder VM's disk, the staged copy, the compressed assets twice.
 */
 const PACK_SPACE_FACTOR = 3;
+/** More than a disk of 2 GiB has. */
+const MANY_INODES = 2 * INODES_PER_GIB;
 /** Image -> one layer -> registry on loopback -> `smolvm pack create` -> verified sidecar in `outDir`. */
 async function packImage(options) {
 	const { onProgress } = options;
@@ -1860,7 +1909,7 @@ async function flatten(options, scratch) {
 	onProgress({
 		type: "start",
 		stage: "flatten",
-		detail: `${image.layers.length} layers into one`
+		detail: image.layers.length === 1 ? "1 layer" : `${image.layers.length} layers into one`
 	});
 	const flattened = await flattenImage({
 		image,
@@ -1884,7 +1933,7 @@ async function flatten(options, scratch) {
 		sizeBytes: flat.layer.sizeBytes,
 		detail: filesIn(flattened)
 	});
-	for (const message of lossWarnings(findings, "smolvm")) onProgress({
+	for (const message of layerWarnings(findings, "smolvm")) onProgress({
 		type: "warning",
 		message
 	});
@@ -1895,14 +1944,26 @@ function filesIn({ findings, leftOut }) {
 	const without = leftOut.length === 0 ? "" : `, without ${leftOut.join(", ")}, which Docker hides`;
 	return `${findings.inodes.toLocaleString("en")} files${without}`;
 }
-/** What `smolvm pack create` does not keep, or what no machine gets, in every tested version. */
-function lossWarnings({ capabilities, specialFiles, changedLinks }, packer) {
+/** What `smolvm pack create` does not keep, or what no machine gets, in every tested version, and what a machine needs. */
+function layerWarnings({ inodes, capabilities, attributes, specialFiles, changedLinks }, packer) {
 	const listed = ({ count, examples }) => `${examples.join(", ")}${count > examples.length ? ` and ${count - examples.length} more` : ""}`;
 	return [
+		...inodeWarning(inodes),
+		...attributes.count > 0 ? [`a sidecar has no extended attributes and no access control lists: ${listed(attributes)} will be missing`] : [],
 		...capabilities.count > 0 ? [`smolvm does not keep file capabilities: ${listed(capabilities)}`] : [],
 		...specialFiles.count > 0 && packer === "smolvm" ? [`smolvm turns devices and FIFOs into empty files: ${listed(specialFiles)}`] : [],
 		...changedLinks.count > 0 ? [`smolvm refuses links that lead above the root or are the root: changed to the same place inside it: ${listed(changedLinks)}`] : []
 	];
+}
+/** Somebody who looks at the size of an image chooses a disk that has too few inodes for so many files. */
+function inodeWarning(inodes) {
+	if (inodes <= MANY_INODES) return [];
+	const [files, perGib, usual] = [
+		inodes,
+		INODES_PER_GIB,
+		20 * INODES_PER_GIB
+	].map((count) => count.toLocaleString("en"));
+	return [`the image has ${files} files: a guest that unpacks them needs a disk of ${gibForInodes(inodes)} GiB or more, because smolvm's disks have ${perGib} inodes for each GiB (${usual} with the default of 20 GiB)`];
 }
 function warnOfLimits({ smolvm, onProgress }, layer) {
 	const message = storageWarning(smolvm, layer);
@@ -2010,4 +2071,4 @@ function packRecord({ image, platform, cpus, memMib, latestSeconds }, flat, { re
 		packedAt: (/* @__PURE__ */ new Date()).toISOString()
 	};
 }
-export { hintFor as _, sidecarImageName as a, createdTime as c, SidecarWriter as d, sparseHeader as f, reapPackCreate as g, packCreateEnv as h, packRecord as i, describeImage as l, paddingAfter as m, lossWarnings as n, sourceDateEpoch as o, tarEntryHeader as p, packImage as r, sweepKilledRuns as s, filesIn as t, exportImage as u, REGISTRY_IMAGE as v };
+export { packCreateEnv as _, sidecarImageName as a, REGISTRY_IMAGE as b, createdTime as c, imageSeconds as d, SidecarWriter as f, paddingAfter as g, tarEntryHeader as h, packRecord as i, describeImage as l, sparseHeader as m, layerWarnings as n, sourceDateEpoch as o, ZSTD_VERSION as p, packImage as r, sweepKilledRuns as s, filesIn as t, exportImage as u, reapPackCreate as v, hintFor as y };

@@ -34,7 +34,7 @@ async function runPath(options, output, signal) {
 		path,
 		sha256,
 		sizeBytes
-	}, [path]);
+	}, [path], { isExact: true });
 	return 0;
 }
 export { runPath };

@@ -2,7 +2,7 @@ import { t as BottleError } from "./errors.mjs";
 // src/trust/policy.ts
 /** GitHub's own; an enterprise can have tokens issued under an address of its own, which is another issuer. */
 const ISSUER = "https://token.actions.githubusercontent.com";
-/** This project's reusable workflow: whoever calls it packs in a job that the caller cannot change. */
+/** This project's reusable workflow, which packs in a job that its caller cannot change. */
 const PACK_WORKFLOW = "org/claude-bottle-pack/.github/workflows/pack.yml";
 /** What somebody with write access has started; pull requests and what follows from them are not among it. */
 const TRIGGERS = [

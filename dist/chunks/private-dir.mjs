@@ -1,4 +1,4 @@
-import { a as hasErrno, i as fileError, t as BottleError } from "./errors.mjs";
+import { a as fileError, o as hasErrno, t as BottleError } from "./errors.mjs";
 import { i as thisOwner, t as isAlive } from "./owner.mjs";
 import { randomBytes } from "node:crypto";
 import * as fs from "node:fs/promises";
@@ -83,8 +83,9 @@ async function removeOwned(dir, beforeRemove) {
 	}
 	await fs.rm(dir + OWNER_SUFFIX, { force: true });
 }
+/** smolvm lets others search it (mode 0701), for the user that its virtual machine runs as; writing is what matters. */
 async function isOwn(dir) {
 	const stat = await fs.lstat(dir).catch(() => void 0);
-	return stat?.isDirectory() === true && stat.uid === process.getuid?.() && (stat.mode & 63) === 0;
+	return stat?.isDirectory() === true && stat.uid === process.getuid?.() && (stat.mode & 18) === 0;
 }
 export { withPrivateDir as i, scratchParent as n, sweepPrivateDirs as r, hasAbandonedDirs as t };

@@ -1,9 +1,10 @@
 import { t as version } from "./package.mjs";
-import { a as hasErrno, n as InterruptedError, r as asBottleError, s as stackOf } from "./errors.mjs";
+import { c as stackOf, i as asBottleError, o as hasErrno, r as InterruptedError, t as BottleError } from "./errors.mjs";
 import { i as killChildrenNow } from "./child.mjs";
 import { t as takeUnsafeSettings } from "./unsafe-settings.mjs";
 import { n as shown, r as shownJson } from "./shown-text.mjs";
 import { t as formatBytes } from "./disk.mjs";
+import { a as shortHashes, i as paintSign, n as formatClock, o as tilde, r as formatDuration, t as SIGNS } from "./style.mjs";
 import { stripVTControlCharacters, styleText } from "node:util";
 import { EventEmitter } from "node:events";
 import fs from "node:fs";
@@ -2964,29 +2965,80 @@ const REDRAW_INTERVAL_MS = 100;
 /** Without a terminal, a stage says no more often than this that it is at work. */
 const PLAIN_INTERVAL_MS = 1e4;
 const RATE_WINDOW_MS = 5e3;
-/** Of a shorter time, a rate says more about buffers than about the way the bytes come. */
+/** Over a shorter time, a rate says more about buffers than about the way the bytes come. */
 const RATE_MINIMUM_MS = 1e3;
-const STAGE_COLUMNS = 8;
+/** A stage that took less is not worth a line. */
+const SHOWN_MS = 500;
+/** A stage that takes longer has a clock. */
+const CLOCK_MS = 1e3;
+const STAGE_COLUMNS = 11;
 const USUAL_COLUMNS = 80;
 const ERASE_LINE = "\r\x1B[2K";
+const SPINNER = [..."⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"];
+/** What a stage is called at work and afterwards. */
+const WORDS = {
+	inputs: ["Reading", "Read"],
+	read: ["Reading", "Read"],
+	find: ["Looking", "Found"],
+	sign: ["Checking", "Signed"],
+	store: ["Checking", "Checked"],
+	reuse: ["Reusing", "Reused"],
+	download: ["Downloading", "Downloaded"],
+	copy: ["Copying", "Copied"],
+	install: ["Storing", "Stored"],
+	build: ["Building", "Built"],
+	link: ["Linking", "Linked"],
+	flatten: ["Flattening", "Flattened"],
+	push: ["Pushing", "Pushed"],
+	pack: ["Packing", "Packed"],
+	verify: ["Verifying", "Verified"],
+	"smoke test": ["Testing", "Tested"],
+	export: ["Exporting", "Exported"]
+};
+/** The stages that make up the answer: they have a line however short they were. */
+const ANSWERS = [
+	"store",
+	"find",
+	"sign",
+	"reuse",
+	"download",
+	"copy",
+	"link",
+	"pack"
+];
 /**
-* One line for each stage that is done. For the stage at work there is a moving line on a terminal, and elsewhere a
-* line every now and then.
+* One line for each stage that is done and was worth it. For the stage at work there is a moving line on a terminal,
+* and elsewhere a line every now and then.
+* @param options read whenever something happens: the command line may still be unread
 */
 function createProgress(stream, options = {}) {
 	const { now = performance.now.bind(performance) } = options;
 	const isTerminal = stream.isTTY === true && process.env.TERM !== "dumb" && !process.env.CI;
 	const stages = /* @__PURE__ */ new Map();
+	let ticker;
 	let drawnAt = Number.NEGATIVE_INFINITY;
 	let drawn;
+	let hasPrinted = false;
+	let isInterrupted = false;
 	const enter = (name) => {
 		const stage = {
+			name,
 			startedAt: now(),
 			rate: new Rate(),
-			plainAt: now() + PLAIN_INTERVAL_MS
+			plainAt: now() + PLAIN_INTERVAL_MS,
+			detail: "",
+			bytes: void 0,
+			firstBytes: 0
 		};
+		stages.delete(name);
 		stages.set(name, stage);
+		ticker ??= setInterval(tick, isTerminal ? REDRAW_INTERVAL_MS : 1e3).unref();
 		return stage;
+	};
+	/** Beside a download, a build is not what the user waits for. */
+	const current = () => {
+		const running = [...stages.values()];
+		return running.findLast(({ bytes }) => bytes !== void 0) ?? running.at(-1);
 	};
 	const clear = () => {
 		if (isTerminal && drawn !== void 0) {
@@ -2995,65 +3047,103 @@ function createProgress(stream, options = {}) {
 			drawnAt = Number.NEGATIVE_INFINITY;
 		}
 	};
-	const draw = (name, parts) => {
-		if (now() - drawnAt < REDRAW_INTERVAL_MS) return;
-		const line = fitted(name, parts, (stream.columns || USUAL_COLUMNS) - 1);
+	const end = () => {
+		clear();
+		stages.clear();
+		clearInterval(ticker);
+		ticker = void 0;
+	};
+	const draw = (line) => {
+		const spinner = SPINNER[Math.floor(now() / REDRAW_INTERVAL_MS) % SPINNER.length] ?? "";
+		stream.write(`${ERASE_LINE}${styleText("cyan", spinner, { stream })} ${line}`);
 		drawnAt = now();
-		if (line !== drawn) {
-			stream.write(ERASE_LINE + styleText("dim", line, { stream }));
-			drawn = line;
-		}
+		drawn = line;
 	};
 	const print = (line) => {
 		clear();
 		stream.write(`${line}\n`);
 	};
-	const show = (name, stage, parts) => {
-		if (isTerminal) draw(name, parts);
-		else if (now() >= stage.plainAt) {
+	const show = (stage, isTick = false) => {
+		if (isTerminal) {
+			const line = fitted(stage, now(), (stream.columns || USUAL_COLUMNS) - 3);
+			if (now() - drawnAt >= REDRAW_INTERVAL_MS && (isTick || line !== drawn)) draw(line);
+		} else if (now() >= stage.plainAt) {
 			stage.plainAt = now() + PLAIN_INTERVAL_MS;
-			const line = fitted(name, parts, Number.POSITIVE_INFINITY);
-			if (line !== drawn) {
-				print(line);
-				drawn = line;
+			print(fitted(stage, now(), Number.POSITIVE_INFINITY));
+		}
+	};
+	/** Turns the spinner and the clock, also while nothing is to be said. */
+	const tick = () => {
+		const stage = current();
+		if (stage !== void 0 && !options.quiet) show(stage, true);
+	};
+	const handleStage = (event) => {
+		const stage = event.type !== "start" && stages.get(event.stage) || enter(event.stage);
+		switch (event.type) {
+			case "start":
+				stage.detail = event.detail ?? "";
+				break;
+			case "bytes":
+				stage.firstBytes = stage.bytes === void 0 ? event.doneBytes : stage.firstBytes;
+				stage.bytes = event;
+				stage.rate.add(event.doneBytes, now());
+				break;
+			case "output":
+				stage.detail = event.line;
+				break;
+			case "done": {
+				stages.delete(event.stage);
+				const elapsedMs = now() - stage.startedAt;
+				if (options.verbose || ANSWERS.includes(event.stage) || elapsedMs >= SHOWN_MS) {
+					const line = doneLine(stage, event, elapsedMs);
+					const text = options.verbose ? line : shortHashes(line);
+					print(paintSign(`${SIGNS.ok} ${tilde(shown(text), stream)}`, stream));
+					hasPrinted = true;
+				}
+				return;
 			}
 		}
+		if (stage === current() && !(event.type === "output" && !isTerminal)) show(stage);
 	};
 	return {
 		clear,
+		end,
+		get hasPrinted() {
+			return hasPrinted;
+		},
+		interrupt() {
+			isInterrupted = true;
+			const { bytes } = stages.get("download") ?? {};
+			end();
+			if (isTerminal && !options.quiet) draw(styleText("dim", "Stopping. Press Ctrl-C again to quit at once.", { stream }));
+			return bytes?.isKept && bytes.totalBytes !== void 0 && bytes.doneBytes > 0 ? `${formatBytes(bytes.doneBytes)} of ${formatBytes(bytes.totalBytes)}` : void 0;
+		},
 		handle(event) {
 			if (event.type === "warning") {
-				print(`${styleText("yellow", "claude-bottle: warning:", { stream })} ${shown(event.message)}`);
-				return;
-			}
-			if (options.quiet) return;
-			const stage = event.type !== "start" && stages.get(event.stage) || enter(event.stage);
-			switch (event.type) {
-				case "start":
-					show(event.stage, stage, [event.detail ?? ""]);
-					break;
-				case "bytes":
-					stage.rate.add(event.doneBytes, now());
-					show(event.stage, stage, partsOf(event, stage.rate.bytesPerSecond()));
-					break;
-				case "output":
-					if (isTerminal) draw(event.stage, [event.line]);
-					break;
-				case "done": {
-					const seconds = (now() - stage.startedAt) / 1e3;
-					const size = event.sizeBytes === void 0 ? "" : formatBytes(event.sizeBytes);
-					const columns = [
-						event.stage.padEnd(STAGE_COLUMNS),
-						`${seconds.toFixed(1)} s`.padStart(8),
-						size.padStart(8)
-					];
-					print(shown([...columns, event.detail ?? ""].join("  ").trimEnd()));
-					stages.delete(event.stage);
-					break;
-				}
-			}
+				const message = tilde(shown(event.message), stream);
+				print(`${styleText("yellow", "claude-bottle: warning:", { stream })} ${message}`);
+			} else if (options.quiet || isInterrupted) return;
+			else if (event.type === "note") print(styleText("dim", `  ${tilde(shown(event.message), stream)}`, { stream }));
+			else handleStage(event);
 		}
 	};
+}
+function wordsOf(stage) {
+	const name = `${stage.slice(0, 1).toUpperCase()}${stage.slice(1)}`;
+	return WORDS[stage] ?? [name, name];
+}
+/** `Downloaded  502 MB in 11 s (45 MB/s)`, `Built  claude-bottle:latest in 3.2 s` */
+function doneLine({ name, bytes, firstBytes }, { detail, sizeBytes }, elapsedMs) {
+	const seconds = elapsedMs / 1e3;
+	const size = sizeBytes === void 0 ? [] : [formatBytes(sizeBytes)];
+	const received = bytes === void 0 ? 0 : bytes.doneBytes - firstBytes;
+	const rate = received > 0 && elapsedMs >= RATE_MINIMUM_MS ? ` (${formatBytes(received / seconds)}/s)` : "";
+	const time = elapsedMs < SHOWN_MS ? "" : ` in ${formatDuration(seconds)}${rate}`;
+	const details = detail === void 0 ? [] : [detail];
+	const parts = bytes === void 0 ? [...details, ...size] : [...size, ...details];
+	const [first = "", ...others] = parts;
+	const text = bytes === void 0 ? `${parts.join(", ")}${time}` : [`${first}${time}`, ...others].join(", ");
+	return `${wordsOf(name)[1].padEnd(STAGE_COLUMNS)} ${text.replace(/^ in /, "")}`.trimEnd();
 }
 /** How fast bytes came over the last seconds, from the first number on: what was there before did not come now. */
 var Rate = class {
@@ -3077,18 +3167,32 @@ var Rate = class {
 	}
 };
 /** The most important ones first. */
-function partsOf({ doneBytes, totalBytes, isEstimate }, bytesPerSecond) {
-	const rate = bytesPerSecond === void 0 ? [] : [`${formatBytes(bytesPerSecond)}/s`];
-	if (totalBytes === void 0) return [formatBytes(doneBytes), ...rate];
-	if (isEstimate) return [`${formatBytes(doneBytes)} of about ${formatBytes(totalBytes)}`, ...rate];
+function partsOf({ detail, bytes, rate, startedAt }, now) {
+	const seconds = (now - startedAt) / 1e3;
+	const clock = seconds * 1e3 >= CLOCK_MS ? [formatClock(seconds)] : [];
+	if (bytes === void 0) return [...clock, ...detail === "" ? [] : [detail]];
+	const { doneBytes, totalBytes, isEstimate } = bytes;
+	const bytesPerSecond = rate.bytesPerSecond();
+	const speed = bytesPerSecond === void 0 ? [] : [`${formatBytes(bytesPerSecond)}/s`];
+	if (totalBytes === void 0 || isEstimate && doneBytes >= totalBytes) return [
+		formatBytes(doneBytes),
+		...speed,
+		...clock
+	];
+	if (isEstimate) return [
+		`${formatBytes(doneBytes)} of about ${formatBytes(totalBytes)}`,
+		...speed,
+		...clock
+	];
 	const leftBytes = totalBytes - doneBytes;
 	const percent = leftBytes > 0 ? Math.floor(doneBytes / totalBytes * 100) : 100;
 	const left = bytesPerSecond && leftBytes > 0 ? [`${formatTime(leftBytes / bytesPerSecond)} left`] : [];
 	return [
 		`${formatBytes(doneBytes)} of ${formatBytes(totalBytes)}`,
 		`${percent} %`,
-		...rate,
-		...left
+		...speed,
+		...left,
+		...clock
 	];
 }
 function formatTime(seconds) {
@@ -3096,13 +3200,16 @@ function formatTime(seconds) {
 	const minutes = Math.ceil(seconds / 60);
 	return minutes <= 90 ? `${minutes} min` : `${Math.ceil(minutes / 60)} h`;
 }
-/** Drops parts that have no room: half a number is a wrong one. Only the first is cut. */
-function fitted(name, parts, columns) {
-	const [first = "", ...others] = parts.map((part) => shown(stripVTControlCharacters(part).replaceAll("	", " ")));
-	let line = cutTo(`${name.padEnd(STAGE_COLUMNS)} ${first}`.trimEnd(), columns);
+/** Drops what has no room, the stage's name first: half a number is a wrong one. Only what a tool says is cut. */
+function fitted(stage, now, columns) {
+	const [first = "", ...others] = partsOf(stage, now).map((part) => shortHashes(shown(stripVTControlCharacters(part).replaceAll("	", " "))));
+	const whole = `${wordsOf(stage.name)[0].padEnd(STAGE_COLUMNS)} ${first}`.trimEnd();
+	let line = cutTo(stage.bytes !== void 0 && whole.length > columns ? first : whole, columns);
 	for (const part of others) {
-		if (line.length + 2 + part.length > columns) break;
-		line += `  ${part}`;
+		const room = columns - line.length - 2;
+		const text = stage.bytes === void 0 ? cutTo(part, room) : part;
+		if (text === "" || text.length > room) break;
+		line += `  ${text}`;
 	}
 	return line;
 }
@@ -3121,22 +3228,32 @@ function cutTo(text, columns) {
 /** @param flags becomes what the line says once it is parsed */
 function terminalOutput(flags) {
 	const progress = createProgress(process.stderr, flags);
+	let keptBytes;
 	outliveReaders();
+	const say = (text) => {
+		progress.clear();
+		process.stderr.write(`${tilde(text, process.stderr)}\n`);
+	};
 	return {
 		onProgress: progress.handle,
-		result(value, lines, paint = (line) => line) {
-			progress.clear();
-			process.stdout.write(flags.json ? `${shownJson(value)}\n` : lines.map((line) => `${paint(shown(line))}\n`).join(""));
+		result(value, lines, { isExact = false } = {}) {
+			progress.end();
+			if (flags.json) {
+				process.stdout.write(`${shownJson(value)}\n`);
+				return;
+			}
+			const text = lines.map((line) => `${paintSign(shown(line), process.stdout)}\n`).join("");
+			if (progress.hasPrinted && process.stderr.isTTY && process.stdout.isTTY) process.stderr.write("\n");
+			process.stdout.write(isExact ? text : tilde(text, process.stdout));
 		},
+		digest: (text) => flags.verbose ? text : shortHashes(text),
 		note(message) {
-			if (flags.quiet) return;
-			progress.clear();
-			process.stderr.write(`claude-bottle: ${shown(message)}\n`);
+			if (!flags.quiet) say(`claude-bottle: ${shown(message)}`);
 		},
 		error(error) {
-			progress.clear();
-			const { code, exitCode, message, hint, details } = error;
+			progress.end();
 			if (flags.json) {
+				const { code, exitCode, message, hint, details } = error;
 				const failure = {
 					code,
 					exit: exitCode,
@@ -3146,17 +3263,29 @@ function terminalOutput(flags) {
 				};
 				process.stdout.write(`${shownJson(failure)}\n`);
 			}
-			const lines = [
-				`${styleText("red", "claude-bottle: error:", { stream: process.stderr })} ${shown(message)}`,
-				...details.map((line) => `  | ${shown(line)}`),
-				...hint === void 0 ? [] : [`  hint: ${shown(hint)}`],
-				...flags.debug ? stackOf(error).split("\n").map((line) => `  ${shown(line)}`) : []
-			];
-			process.stderr.write(`${lines.join("\n")}\n`);
+			say(errorLines(error, flags.debug).join("\n"));
+		},
+		interrupt() {
+			keptBytes = progress.interrupt();
+		},
+		interrupted(signal) {
+			const stopped = signal === "SIGINT" ? "Interrupted" : `Stopped by ${signal}`;
+			const kept = keptBytes === void 0 ? "" : ` ${keptBytes} are kept; run it again to resume.`;
+			say(paintSign(`${SIGNS.warn} ${stopped}.${kept}`, process.stderr));
 		}
 	};
 }
-/** Whoever reads our output may leave, a terminal even with a SIGHUP: the clean-up must go on all the same. */
+function errorLines(error, withStack) {
+	const { message, details, hint } = error;
+	const color = (style, text) => styleText(style, text, { stream: process.stderr });
+	return [
+		`${color("red", "claude-bottle: error:")} ${shown(message)}`,
+		...details.map((line) => `  | ${shown(line)}`),
+		...hint === void 0 ? [] : [`  ${color("cyan", "hint:")} ${shown(hint)}`],
+		...withStack ? stackOf(error).split("\n").map((line) => `  ${shown(line)}`) : []
+	];
+}
+/** The reader of our output may leave, a terminal even with a SIGHUP; the clean-up must go on all the same. */
 function outliveReaders() {
 	process.stderr.on("error", () => {});
 	process.stdout.on("error", (error) => {
@@ -3165,6 +3294,61 @@ function outliveReaders() {
 			process.exitCode = 74;
 		}
 	});
+}
+// src/cli/usage-error.ts
+/** What other tools call our commands. */
+const COMMANDS = {
+	...words("fetch", "get install update upgrade sync restore"),
+	...words("fetch --from file:PATH", "import load"),
+	...words("pack", "build create make"),
+	...words("exec -- COMMAND", "run start"),
+	...words("doctor", "status check-health health"),
+	...words("inspect", "show info describe"),
+	...words("verify", "check validate"),
+	...words("prune", "rm remove delete clean gc clear"),
+	...words("export", "save cp copy"),
+	...words("key", "hash"),
+	...words("lock", "pin freeze"),
+	...words("path", "where which locate"),
+	...words("bind", "link tag"),
+	...words("--version", "version")
+};
+/** And our options. */
+const OPTIONS = {
+	...words("--out", "--output"),
+	...words("--image", "--tag -t"),
+	...words("--from", "--source --registry --url --ref"),
+	...words("--no-bind", "--no-link --no-build --download-only"),
+	...words("--context", "--dir --directory --path -C"),
+	...words("--platform", "--arch --os"),
+	...words("--repo", "--repository"),
+	...words("--provenance", "--signature --verify --attestation"),
+	...words("--prove", "--same-content"),
+	...words("--force", "--no-cache"),
+	...words("--debug", "--trace --log-level")
+};
+const PUBLISHES = "CI publishes, with the action and its input publish; this command does not";
+function words(ours, theirs) {
+	return Object.fromEntries(theirs.split(" ").map((word) => [word, ours]));
+}
+/** What commander found wrong with the line, in our own style. */
+function usageError({ code, message }, program, argv) {
+	const name = argv.find((word) => !word.startsWith("-")) ?? "";
+	const verb = program.commands.find((command) => [command.name(), ...command.aliases()].includes(name));
+	const [, sentence = "", rest = "", guess = ""] = /^(?:error: )?(.*?)(?:\. (.*?))?\.?(?:\n\(Did you mean (.*)\?\))?$/s.exec(message) ?? [];
+	const word = /'(.*?)'/s.exec(sentence)?.[1] ?? "";
+	const help = `claude-bottle ${verb === void 0 ? "" : `${verb.name()} `}--help`;
+	const meant = meantBy(word, guess, code === "commander.unknownCommand" ? void 0 : verb);
+	const hint = /^(--)?(push|publish|upload)$/.test(word) ? PUBLISHES : meant !== void 0 ? `Did you mean ${meant}? If not: ${help}` : rest !== "" ? `${rest}, see ${help}` : `see ${help}`;
+	return new BottleError("usage", sentence, { hint });
+}
+/** @param verb where an option is missing */
+function meantBy(word, guess, verb) {
+	const known = verb === void 0 ? COMMANDS[word] : OPTIONS[word];
+	const isThere = verb?.options.some(({ long }) => long === known) ?? true;
+	if (known !== void 0 && isThere) return known;
+	const first = (text) => text.replace(/^(?:one of )?-*/, "").slice(0, 1);
+	return guess !== "" && first(guess) === first(word) ? guess : void 0;
 }
 // src/cli/options.ts
 /** A verb of the command line; its options' types are inferred from their declarations. */
@@ -3211,6 +3395,19 @@ function fetchOptions(command) {
 }
 function packerOption() {
 	return option("--packer <kind>", "what writes the sidecar: smolvm, which needs KVM, or direct").choices(["smolvm", "direct"]).default("smolvm");
+}
+/** What it is compared with says all the rest. */
+function reproduceOption() {
+	return option("--reproduce <file>", "pack as this sidecar or pack record was, and compare; keeps only the same bytes").conflicts([
+		"platform",
+		"packer",
+		"cpus",
+		"mem",
+		"out",
+		"smokeTest",
+		"smokeTestOutput",
+		"force"
+	]);
 }
 function repoOption() {
 	return option("-R, --repo <owner/name>", "repository (default: the checkout's remote)");
@@ -3266,7 +3463,11 @@ function size(text) {
 }
 // src/cli/flags/bind.ts
 function bindFlags() {
-	return contextOptions(verb("bind", "link the stored sidecar to the image you build here").argument("[docker-build-args...]", "after --: more arguments for docker build")).option("--image <name>", "image to build (default: $CLAUDE_BOTTLE_IMAGE or claude-bottle:latest)").addOption(repoOption()).addOption(githubUrlOption()).optionsGroup("Result:").option("--prove", "require identical layers and config, not just inputs").option("--replace", "take the name away from a sidecar of another origin").option("--adopt", "accept a sidecar of unknown origin, from a store of version 0.1").addOption(storeOption()).addOption(jsonOption()).description(examples(["claude-bottle bind", "after fetch --no-bind, or another docker build"]));
+	return contextOptions(verb("bind", "link the stored sidecar to the image you build here").argument("[docker-build-args...]", "after --: more arguments for docker build")).option("--image <name>", "image to build (default: $CLAUDE_BOTTLE_IMAGE or claude-bottle:latest)").addOption(repoOption()).addOption(githubUrlOption()).optionsGroup("Result:").option("--prove", "require identical layers and config, not just inputs").option("--replace", "take the name away from a sidecar of another origin").option("--adopt", "accept one of unknown origin or image: of a store of version 0.1, or without a pack record").addOption(storeOption()).addOption(jsonOption()).description(examples(["claude-bottle bind", "after fetch --no-bind, or another docker build"]));
+}
+// src/cli/flags/diff.ts
+function diffFlags() {
+	return verb("diff", "show which files differ between two sidecars, and what the update costs").argument("<from>", "a sidecar, its pack record, or the image ID of a sidecar in the store").argument("<to>", "the same, of the newer one").addOption(storeOption()).addOption(jsonOption()).description(examples(["claude-bottle diff old.smolmachine agent.smolmachine", "what is new, and what the update fetches"], ["claude-bottle diff --json old.smolmachine agent.smolmachine", "every difference, also of times"]));
 }
 // src/cli/flags/doctor.ts
 function doctorFlags() {
@@ -3286,7 +3487,7 @@ function fetchFlags() {
 }
 // src/cli/flags/inspect.ts
 function inspectFlags() {
-	return verb("inspect", "show what is in a sidecar, without verifying it").argument("<file>").addOption(jsonOption()).description(examples(["claude-bottle inspect agent.smolmachine", "image, machine, layers"]));
+	return verb("inspect", "show what is in a sidecar and who it came from, without verifying it").argument("<file-or-id>", "a file, or an image ID or its first digits, as ls shows them").addOption(storeOption()).addOption(jsonOption()).description(examples(["claude-bottle inspect agent.smolmachine", "image, machine, layers"], ["claude-bottle inspect c21df6b3f234", "also origin and signature, from the store"]));
 }
 // src/cli/flags/key.ts
 function keyFlags() {
@@ -3302,7 +3503,7 @@ function lsFlags() {
 }
 // src/cli/flags/pack.ts
 function packFlags() {
-	return buildOptions(verb("pack", "build the image and pack it on this machine").argument("[docker-build-args...]", "after --: more arguments for docker build")).option("--secret <spec>", "build secret, as docker build takes it (repeatable)", collect, []).option("--image <name>", "image to build (default: $CLAUDE_BOTTLE_IMAGE or claude-bottle:latest)").option("--no-build", "pack the image that is on the Docker engine").optionsGroup("Packing:").addOption(packerOption()).addOption(hopOption()).option("--registry-image <image>", "image for --hop container (default: registry:2.8.3 by digest)").addOption(storeOption()).option("-o, --out <file>", "also write the sidecar to this file").option("--cpus <n>", "CPUs of the machine", wholeNumber(1, 255)).option("--mem <MiB>", "memory of the machine", wholeNumber(64, 1048576)).option("--timeout <minutes>", "limit for smolvm pack create", wholeNumber(1, 1440), 60).option("--smoke-test <command>", "run this in a machine made from the sidecar before keeping it").option("--smoke-test-output <text>", "what that command must print").option("--force", "pack even if the store has a sidecar for this image").option("--no-kvm-check", "do not check /dev/kvm first").addOption(jsonOption()).description(examples(["claude-bottle pack", "build, pack, store"], ["claude-bottle pack --packer direct", "without smolvm and KVM, the same bytes everywhere"], ["claude-bottle pack --out agent.smolmachine -- --pull", "with a fresh base image, and to a file"], ["claude-bottle pack --smoke-test \"claude --version\"", "only if that command succeeds in a machine"]));
+	return buildOptions(verb("pack", "build the image and pack it on this machine").argument("[docker-build-args...]", "after --: more arguments for docker build")).option("--secret <spec>", "build secret, as docker build takes it (repeatable)", collect, []).option("--image <name>", "image to build (default: $CLAUDE_BOTTLE_IMAGE or claude-bottle:latest)").option("--no-build", "pack the image that is on the Docker engine").optionsGroup("Packing:").addOption(packerOption()).addOption(hopOption()).option("--registry-image <image>", "image for --hop container (default: registry:2.8.3 by digest)").addOption(storeOption()).option("-o, --out <file>", "also write the sidecar to this file").option("--cpus <n>", "CPUs of the machine", wholeNumber(1, 255)).option("--mem <MiB>", "memory of the machine", wholeNumber(64, 1048576)).option("--timeout <minutes>", "limit for smolvm pack create", wholeNumber(1, 1440), 60).option("--smoke-test <command>", "run this in a machine made from the sidecar before keeping it").option("--smoke-test-output <text>", "what that command must print").option("--force", "pack even if the store has a sidecar for this image").option("--no-kvm-check", "do not check /dev/kvm first").addOption(reproduceOption()).addOption(jsonOption()).description(examples(["claude-bottle pack", "build, pack, store"], ["claude-bottle pack --packer direct", "without smolvm and KVM, the same bytes everywhere"], ["claude-bottle pack --out agent.smolmachine -- --pull", "with a fresh base image, and to a file"], ["claude-bottle pack --smoke-test \"claude --version\"", "only if that command succeeds in a machine"], ["claude-bottle pack --reproduce agent.smolmachine", "whether this checkout gives the same bytes"]));
 }
 // src/cli/flags/path.ts
 function pathFlags() {
@@ -3325,7 +3526,7 @@ function verbs(start) {
 	const typed = {
 		"Everyday:": [
 			fetchFlags().action((extraArgs, options) => start(async ({ output, signal }) => {
-				const { runFetch } = await import("./fetch-command.mjs");
+				const { runFetch } = await import("./fetch-command2.mjs");
 				return await runFetch({
 					...options,
 					extraArgs
@@ -3338,12 +3539,19 @@ function verbs(start) {
 					bind: true
 				}, context);
 			})),
-			packFlags().action((extraArgs, options) => start(async ({ output, signal }) => {
+			packFlags().action((extraArgs, options) => start(async (context) => {
+				if (options.reproduce !== void 0) {
+					const { runReproduce } = await import("./reproduce-command.mjs");
+					return await runReproduce(options.reproduce, {
+						...options,
+						extraArgs
+					}, context);
+				}
 				const { runPack } = await import("./pack-command.mjs");
 				return await runPack({
 					...options,
 					extraArgs
-				}, output, signal);
+				}, context.output, context.signal);
 			})),
 			doctorFlags().action((options) => start(async ({ output, signal }) => {
 				const { runDoctor } = await import("./doctor-command.mjs");
@@ -3355,9 +3563,16 @@ function verbs(start) {
 				const { runLs } = await import("./ls-command.mjs");
 				return await runLs(options, output);
 			})),
-			inspectFlags().action((file) => start(async ({ output }) => {
+			inspectFlags().action((fileOrId, options) => start(async ({ output }) => {
 				const { runInspect } = await import("./inspect-command.mjs");
-				return await runInspect(file, output);
+				return await runInspect(fileOrId, options, output);
+			})),
+			diffFlags().action((from, to, options) => start(async (context) => {
+				const { runDiff } = await import("./diff-command.mjs");
+				return await runDiff({
+					from,
+					to
+				}, options, context);
 			})),
 			verifyFlags().action((fileOrId, options) => start(async ({ output, signal }) => {
 				const { runVerify } = await import("./verify-command.mjs");
@@ -3409,11 +3624,7 @@ Run claude-bottle <command> --help for details.
 Exit codes and messages: docs/troubleshooting.md`;
 /** Runs one command line and returns the exit code. */
 async function main(argv) {
-	const flags = {
-		json: false,
-		debug: false,
-		quiet: false
-	};
+	const flags = flagsOf(argv);
 	const output = terminalOutput(flags);
 	for (const warning of takeUnsafeSettings(process.env)) output.onProgress({
 		type: "warning",
@@ -3424,6 +3635,7 @@ async function main(argv) {
 	const stop = (signal) => {
 		if (first?.signal === signal && performance.now() - first.at < SAME_SIGNAL_MS) return;
 		if (first !== void 0) {
+			output.interrupted(signal);
 			killChildrenNow();
 			process.exit(128 + SIGNALS[signal]);
 		}
@@ -3431,7 +3643,7 @@ async function main(argv) {
 			signal,
 			at: performance.now()
 		};
-		output.note(`Interrupted (${signal}), cleaning up. Press Ctrl-C again to quit now.`);
+		output.interrupt();
 		interruption.abort(new InterruptedError(signal));
 	};
 	const signals = Object.keys(SIGNALS);
@@ -3449,6 +3661,16 @@ async function main(argv) {
 		releaseSignals();
 	}
 }
+/** Also of a line that cannot be parsed, because its error is to be JSON too. */
+function flagsOf(argv) {
+	const ours = argv.slice(0, argv.includes("--") ? argv.indexOf("--") : void 0);
+	return {
+		json: ours.includes("--json"),
+		debug: ours.includes("--debug"),
+		quiet: false,
+		verbose: false
+	};
+}
 async function run(argv, context, flags) {
 	const { output, signal } = context;
 	let exitCode = 0;
@@ -3463,25 +3685,35 @@ async function run(argv, context, flags) {
 		await program.parseAsync(argv);
 		return exitCode;
 	} catch (error) {
-		if (signal.reason instanceof InterruptedError) return 128 + SIGNALS[signal.reason.signal];
-		if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 64;
-		const known = asBottleError(error, "this is a bug: report it with the output of the same command and --debug");
+		if (signal.reason instanceof InterruptedError) {
+			output.interrupted(signal.reason.signal);
+			return 128 + SIGNALS[signal.reason.signal];
+		}
+		if (error instanceof CommanderError && (error.exitCode === 0 || error.code === "commander.help")) return error.exitCode === 0 ? 0 : 64;
+		const known = error instanceof CommanderError ? usageError(error, program, argv.slice(2)) : asBottleError(error, "this is a bug: report it with the output of the same command and --debug");
 		output.error(known);
 		return known.exitCode;
 	}
 }
 function createProgram(start) {
-	const program = new Command("claude-bottle").usage("<command> [options]").description("Get your agent's prebuilt sandbox from CI instead of packing it yourself.").version(version).option("-q, --quiet", "print only results, warnings and errors").option("--debug", "show stack traces").configureHelp({
+	const program = new Command("claude-bottle").usage("<command> [options]").description("Get your agent's prebuilt sandbox from CI instead of packing it yourself.").version(version).option("-q, --quiet", "print only results, warnings and errors").option("-v, --verbose", "print every step, and digests in full").option("--debug", "show stack traces").configureHelp({
 		subcommandTerm: (command) => command.name(),
 		commandDescription,
-		optionDescription
-	}).exitOverride().showSuggestionAfterError().showHelpAfterError("Run claude-bottle --help for usage.").addHelpText("after", AFTER_HELP);
+		optionDescription,
+		styleTitle: (text) => styled("bold", text),
+		styleSubcommandText: (text) => styled("cyan", text),
+		styleOptionText: (text) => styled("cyan", text)
+	}).configureOutput({ outputError: () => {} }).exitOverride().addHelpText("after", AFTER_HELP);
 	for (const [heading, commands] of verbs(start)) {
 		program.commandsGroup(heading);
 		for (const command of commands) program.addCommand(command.copyInheritedSettings(program));
 	}
 	program.addHelpCommand(new Command("help").argument("[command]").summary("display help for a command"));
 	return program;
+}
+/** commander takes the colors away again where they are not wanted. */
+function styled(style, text) {
+	return styleText(style, text, { validateStream: false });
 }
 /** What a verb does, then its examples. */
 function commandDescription(command) {

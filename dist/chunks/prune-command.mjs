@@ -1,11 +1,12 @@
-import { a as hasErrno, i as fileError, t as BottleError } from "./errors.mjs";
+import { a as fileError, o as hasErrno, t as BottleError } from "./errors.mjs";
 import { t as formatBytes } from "./disk.mjs";
-import { c as storeDir, h as originId, u as namesIn } from "./location.mjs";
+import { c as storeDir, d as namesIn, g as originId, n as id16OfName } from "./location.mjs";
 import { t as homeDir } from "./home.mjs";
 import { a as tryLock, r as isLocked, t as Store } from "./store.mjs";
 import { n as fileKey, o as listStore } from "./catalog.mjs";
 import { n as removeContent, r as sweepStore, t as removeAbandoned } from "./sweep.mjs";
 import { t as formatAge } from "./age.mjs";
+import { a as shortHashes } from "./style.mjs";
 import * as fs from "node:fs/promises";
 import { basename, join } from "node:path";
 // src/store/machines.ts
@@ -151,7 +152,7 @@ function bytesOf({ object, names }) {
 /**
 * When it was last used, as the catalog says: the times of a file can be set by anybody, and copying does. A sidecar
 * that is not in the catalog was used when its file was read or changed last. A time in the future counts as now,
-* because a clock has jumped, and that is no reason to remove anything.
+* because a clock has jumped, which is not a reason to remove anything.
 */
 function lastUse({ content, names }, now) {
 	const times = content === void 0 ? names.flatMap(({ stat }) => [stat.ctimeMs, Math.min(stat.atimeMs, now)]) : content.usedAt !== void 0 ? [Date.parse(content.usedAt)] : content.installations.map(({ installedAt }) => Date.parse(installedAt));
@@ -166,7 +167,7 @@ async function findUsers(store, sidecars) {
 	else if (listed.content && await isLocked(store.lockPlace(listed.content.sha256).path)) users.set(listed, "busy");
 	return users;
 }
-/** False when a process has begun to download it meanwhile. */
+/** False when a process has begun to download it since. */
 async function removeUnlessBusy(store, listed) {
 	const lock = listed.content && await tryLock(store.lockPlace(listed.content.sha256));
 	if (listed.content !== void 0 && lock === void 0) return false;
@@ -188,6 +189,7 @@ async function quarantinedBefore({ quarantine }, time) {
 	return paths;
 }
 // src/cli/prune-command.ts
+const VERDICT_COLUMNS = 8;
 const REASONS = {
 	old: "not used for longer",
 	"over-limit": "over the size",
@@ -209,19 +211,26 @@ async function runPrune({ olderThan, maxSize, keep, dryRun, store: dir }, output
 	});
 	const now = Date.now();
 	const { removed, kept, freedBytes, quarantineRemoved } = result;
+	const verdict = dryRun ? "would go" : "removed";
 	output.result({
 		dryRun: dryRun ?? false,
 		...result
 	}, [
-		...removed.map((sidecar) => lineOf(dryRun ? "would go" : "removed", sidecar, now)),
+		...removed.map((sidecar) => lineOf(verdict, sidecar, now)),
 		...kept.map((sidecar) => lineOf("kept", sidecar, now)),
-		...quarantineRemoved.map((path) => `${(dryRun ? "would go" : "removed").padEnd(9)} ${path}`),
+		...quarantineRemoved.map((path) => `${verdict.padEnd(VERDICT_COLUMNS)}  ${path}`),
 		`${formatBytes(freedBytes)} ${dryRun ? "would be freed" : "freed"}`
 	]);
 	return 0;
 }
-function lineOf(verdict, { paths, sizeBytes, lastUsedAt, reason }, now) {
-	const used = `used ${formatAge(now - Date.parse(lastUsedAt))}`;
-	return `${verdict.padEnd(9)} ${paths[0]}  ${formatBytes(sizeBytes)}, ${used}: ${REASONS[reason]}`;
+function lineOf(verdict, { paths, sha256, sizeBytes, lastUsedAt, reason }, now) {
+	const id = paths.map((path) => id16OfName(basename(path)) ?? sha256 ?? path)[0] ?? "";
+	return [
+		verdict.padEnd(VERDICT_COLUMNS),
+		shortHashes(id),
+		formatBytes(sizeBytes).padStart(7),
+		`used ${formatAge(now - Date.parse(lastUsedAt))}`.padEnd(11),
+		REASONS[reason]
+	].join("  ");
 }
 export { runPrune };

@@ -1,6 +1,6 @@
-import { a as hasErrno, i as fileError, t as BottleError } from "./errors.mjs";
-import { a as id16 } from "./verify.mjs";
-import { d as HERE, h as originId, i as objectPath, m as isSameOrigin, p as describeOrigin, t as bundlePath } from "./location.mjs";
+import { a as fileError, o as hasErrno, t as BottleError } from "./errors.mjs";
+import { c as id16 } from "./verify.mjs";
+import { f as HERE, g as originId, h as isSameOrigin, i as objectPath, m as describeOrigin, t as bundlePath } from "./location.mjs";
 import { a as readIndex, i as listHits, r as knowsSigner } from "./by-key.mjs";
 import { c as readContent, l as statFile, n as fileKey, o as listStore, r as givenName, s as readCatalog } from "./catalog.mjs";
 import * as fs from "node:fs/promises";
@@ -19,6 +19,13 @@ async function findHits(store, build, allowed) {
 async function findUnknown(store, build) {
 	const entries = (await readIndex(store.layout, build)).filter(({ origin }) => origin === "unknown");
 	return (await Promise.all(entries.map(({ sha256 }) => findInstallations(store, build, sha256, "unknown")))).flat();
+}
+/** The sidecars that an origin has brought without saying from which inputs they were packed, the newest first. */
+async function findWithoutInputs({ layout }, { platform }, origin) {
+	return (await readCatalog(layout)).flatMap((content) => content.installations.filter((each) => isSameOrigin(each.origin, origin) && each.record.platform === platform).filter(({ record }) => record.inputs === void 0).map((installation) => ({
+		content,
+		installation
+	}))).sort((a, b) => Date.parse(b.installation.installedAt) - Date.parse(a.installation.installedAt)).map(({ content, installation }) => storedSidecar(layout, content, installation));
 }
 async function findInstallations({ layout }, { key, platform }, sha256, origin) {
 	const content = await readContent(layout, sha256);
@@ -120,15 +127,21 @@ async function findForImage(store, imageId, allowed, options) {
 async function usableInstallation({ layout }, { installations }, origin, { origin: checkout, unsigned = false }) {
 	if (origin.kind !== "here" && !isSameOrigin(origin, checkout)) return;
 	const needsSignature = origin.kind !== "here" && !unsigned && await knowsSigner(layout, origin);
-	return installations.filter((each) => isSameOrigin(each.origin, origin) && (each.signer !== void 0 || !needsSignature)).sort((a, b) => Date.parse(b.installedAt) - Date.parse(a.installedAt))[0];
+	return installations.filter((each) => isSameOrigin(each.origin, origin) && (each.signer !== void 0 || !needsSignature)).sort(newestFirst)[0];
 }
-/** The good sidecars that came from an origin or were packed here: frames can be copied from them. */
-async function contentsOf(store, origin) {
-	const isFrom = (installation) => [origin, HERE].some((each) => isSameOrigin(each, installation.origin));
+/** The sidecars of an origin, or packed here, for one platform; what was installed last comes first. */
+async function contentsOf(store, origin, platform) {
+	const isWanted = ({ origin: from, record }) => record.platform === platform && (isSameOrigin(from, origin) || isSameOrigin(from, HERE));
 	return (await readCatalog(store.layout)).flatMap((content) => {
-		const installation = content.installations.find(isFrom);
-		return installation === void 0 ? [] : [storedSidecar(store.layout, content, installation)];
-	});
+		const installation = content.installations.filter(isWanted).sort(newestFirst)[0];
+		return installation === void 0 ? [] : [{
+			content,
+			installation
+		}];
+	}).sort((one, other) => newestFirst(one.installation, other.installation)).map(({ content, installation }) => storedSidecar(store.layout, content, installation));
+}
+function newestFirst(one, other) {
+	return Date.parse(other.installedAt) - Date.parse(one.installedAt);
 }
 /** The Sigstore bundle that came with a sidecar from this origin and was verified. */
 async function readBundle(store, sha256, origin) {
@@ -159,11 +172,13 @@ function describe({ content, names, object }) {
 			...record.inputs && { key: record.inputs.key },
 			platform: record.platform,
 			...signer !== void 0 && { signer },
+			...record.source && { commit: record.source.commit },
 			...address !== void 0 && { address },
 			packedAt: record.packedAt,
 			installedAt
 		})),
 		installedAt: installedAt ?? stat?.ctime.toISOString() ?? "",
+		usedAt: content?.usedAt ?? installedAt ?? stat?.atime.toISOString() ?? "",
 		names: names.map(({ id16, path, given }) => ({
 			id16,
 			path,
@@ -176,4 +191,4 @@ function describe({ content, names, object }) {
 		}))
 	};
 }
-export { hasBytes as a, storedSidecar as c, verifyNamed as d, verifyStored as f, findUnknown as i, unnamedContents as l, findForImage as n, listSidecars as o, verifyUnnamed as p, findHits as r, readBundle as s, contentsOf as t, usableInstallation as u };
+export { findWithoutInputs as a, readBundle as c, usableInstallation as d, verifyNamed as f, findUnknown as i, storedSidecar as l, verifyUnnamed as m, findForImage as n, hasBytes as o, verifyStored as p, findHits as r, listSidecars as s, contentsOf as t, unnamedContents as u };

@@ -1,5 +1,5 @@
 import { c as streamChild, o as readChild } from "./child.mjs";
-import { a as hasErrno, t as BottleError } from "./errors.mjs";
+import { o as hasErrno, t as BottleError } from "./errors.mjs";
 import { lstat, realpath } from "node:fs/promises";
 import { delimiter, dirname, isAbsolute, join, relative, sep } from "node:path";
 import { text } from "node:stream/consumers";
@@ -147,16 +147,19 @@ async function remoteNames(tree) {
 function chosenRemote(names) {
 	return names.includes("origin") ? "origin" : names.length === 1 ? names[0] : void 0;
 }
-/** Unlike what the settings say, with what `url.<base>.insteadOf` makes of it. */
+/**
+* Unlike what the settings say, with what `url.<base>.insteadOf` makes of it. One run of git tells the names and the
+* addresses: `path` is on a start-up budget.
+*/
 async function remoteUrl(tree) {
-	const name = tree === void 0 ? void 0 : await remoteName(tree);
-	if (tree === void 0 || name === void 0) return;
-	return linesOf(await git(tree, [
-		"remote",
-		"get-url",
-		"--",
-		name
-	], { answers: [2] }))[0];
+	if (tree === void 0) return;
+	const urls = /* @__PURE__ */ new Map();
+	for (const line of linesOf(await git(tree, ["remote", "--verbose"]))) {
+		const [, name = "", url = ""] = /^([^\t]+)\t(.*) \(fetch\)(?: \[.*\])?$/.exec(line) ?? [];
+		if (!urls.has(name)) urls.set(name, url);
+	}
+	urls.delete("");
+	return urls.get(chosenRemote([...urls.keys()]) ?? "");
 }
 /** `Host work` in ~/.ssh/config gives a server a second name, most often github.com for a second login. */
 async function withoutAlias(remote) {

@@ -1,5 +1,5 @@
 import { n as require_dist, t as require_dist$1 } from "./dist.mjs";
-import { a as hasErrno, i as fileError, t as BottleError } from "./errors.mjs";
+import { a as fileError, o as hasErrno, t as BottleError } from "./errors.mjs";
 import { t as readSmallFile } from "./small-file.mjs";
 import { t as parseJson } from "./json.mjs";
 import { X509Certificate } from "node:crypto";

@@ -1,7 +1,4 @@
-import { D as _regex, v as string } from "./schemas.mjs";
 // src/identity/shown-text.ts
-/** Text from somebody else that is shown to the user: it cannot move the cursor of a terminal. */
-const shownText = string().check(_regex(/^\P{Cc}{0,500}$/u));
 const MAX_QUOTED_CHARS = 200;
 /** A refused value in a message: in quotation marks, and not at length. */
 function quoted(text) {
@@ -20,4 +17,4 @@ function shownJson(value) {
 function spelledOut(character) {
 	return character.split("").map((unit) => unit.charCodeAt(0).toString(16).padStart(4, "0")).map((unit) => `\\u${unit}`).join("");
 }
-export { shownText as i, shown as n, shownJson as r, quoted as t };
+export { shown as n, shownJson as r, quoted as t };

@@ -1,4 +1,4 @@
-import { a as hasErrno, t as BottleError } from "./errors.mjs";
+import { o as hasErrno, t as BottleError } from "./errors.mjs";
 import { o as readChild } from "./child.mjs";
 import { t as isOlder } from "./version.mjs";
 import { constants } from "node:fs";

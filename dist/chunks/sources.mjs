@@ -1,26 +1,29 @@
-import { a as hasErrno, i as fileError, o as isDamage, t as BottleError } from "./errors.mjs";
+import { a as fileError, o as hasErrno, s as isDamage, t as BottleError } from "./errors.mjs";
 import { D as _regex, T as _nonnegative, d as nullish, f as number, h as partialRecord, i as array, m as optional, n as _enum, o as int, p as object, s as literal, v as string } from "./schemas.mjs";
-import { n as isSameRepository, r as packRecordSchema } from "./pack-record.mjs";
-import { i as shownText } from "./shown-text.mjs";
-import { n as readSidecar, o as isDigest, r as verifySidecar, t as SidecarHash } from "./verify.mjs";
-import { n as readableJson, t as parseJson } from "./json.mjs";
+import { n as isSameRepository, o as shownText } from "./pack-record.mjs";
+import { i as parseManifest, l as isDigest, n as readSidecar, r as verifySidecar, t as SidecarHash } from "./verify.mjs";
+import { n as readableJson } from "./json.mjs";
 import { t as GUEST_PLATFORMS } from "./platform.mjs";
 import { i as redacted, n as checkedUrl } from "./server-url.mjs";
 import { C as registryRepository, D as parseOciReference, T as formatName, _ as SIDECAR_MEDIA_TYPE, b as isBundleType, c as isIndex, d as rangeHeaders, h as PACK_RECORD_ANNOTATION, n as OciRepository, t as listArtifacts, u as HttpClient, x as keyTag, y as commitTag } from "./github-artifacts.mjs";
 import { r as requireFreeBytes, t as formatBytes } from "./disk.mjs";
 import { t as readSmallFile } from "./small-file.mjs";
-import { C as FRAMES_SUFFIX, S as BUNDLE_SUFFIX, T as publishedName, b as readSeekTable, d as readBundle$1, l as framesPathOf, n as MAX_RECORD_BYTES, p as recordPathOf, s as expectedOf, t as MAX_BUNDLE_BYTES, y as parseFrameIndex } from "./file.mjs";
+import { C as readSeekTable, E as FRAMES_SUFFIX, O as publishedName, S as parseFrameIndex, T as BUNDLE_SUFFIX, f as readBundle$1, m as recordPathOf, n as MAX_RECORD_BYTES, s as expectedOf, t as MAX_BUNDLE_BYTES, u as framesPathOf } from "./file.mjs";
+import { a as decodeFooter, r as MAX_MANIFEST_BYTES } from "./frame-reader.mjs";
 import { t as warningsTo } from "./progress.mjs";
 import { r as whyNoOrigin, t as originOf$1 } from "./remote.mjs";
 import { i as tagsAtHead, r as historyOf } from "./history.mjs";
-import { a as sendApi, d as bodyError, g as unlessMissing, i as repositoryPath, n as githubSite, r as readApi, s as HttpError, t as apiRequest } from "./github.mjs";
+import { _ as unlessMissing, a as repositoryPath, c as HttpError, f as bodyError, i as readApi, n as assetRequest, o as sendApi, r as githubSite, t as apiRequest } from "./github.mjs";
 import { t as recordSha256 } from "./record-digest.mjs";
-import { f as UNKNOWN, g as originOfCheckout, i as objectPath } from "./location.mjs";
+import { _ as originOfCheckout, i as objectPath, p as UNKNOWN } from "./location.mjs";
 import { a as tryLock, l as writeWhole } from "./store.mjs";
 import { c as readContent, t as contentPath } from "./catalog.mjs";
-import { a as hasBytes, f as verifyStored, i as findUnknown, r as findHits, s as readBundle$2, t as contentsOf } from "./read.mjs";
+import { c as readBundle$2, i as findUnknown, o as hasBytes, p as verifyStored, r as findHits, t as contentsOf } from "./read.mjs";
 import { n as installSidecar } from "./install.mjs";
 import { n as requireRepository } from "./checkout-origin.mjs";
+import { t as cutSegments } from "./segments.mjs";
+import { n as parseRecord, t as damagedRecord } from "./record.mjs";
+import { n as describeSigner, t as describeRef } from "./signer.mjs";
 import { n as judge, r as rememberSigner } from "./trust-options.mjs";
 import { unescape } from "node:querystring";
 import { EventEmitter, once } from "node:events";
@@ -79,10 +82,11 @@ async function repositoryId(name, { http, github }) {
 * Decides on the record alone, before any byte of the sidecar is asked for.
 * @throws BottleError `not-found` for another platform or other inputs, `not-trusted` for what is not what it must be
 */
-function requireWanted({ record, address }, wanted, demands, otherName) {
+function requireWanted({ record, address, hasRecord = true }, wanted, demands, otherName) {
 	const { inputs, source } = record;
 	if (record.platform !== wanted.platform) throw new BottleError("not-found", `${address} is for ${record.platform}, not for ${wanted.platform}`, { hint: `ask for it with --platform ${record.platform}, or pack your own: claude-bottle pack` });
-	if (demands.sameInputs && inputs?.key !== wanted.key) throw new BottleError("not-found", `${address} was packed from other inputs: key ${inputs?.key ?? "unknown"}, this checkout has ${wanted.key}`, { hint: "check out the commit that it was packed from, or store it as it is with --no-bind" });
+	if (!hasRecord && demands.takesWithoutRecord !== true) throw new BottleError("not-found", `${address} has no pack record`, { hint: `if you know who has packed it, fetch it: claude-bottle fetch --from ${address}` });
+	if (hasRecord && demands.sameInputs && inputs?.key !== wanted.key) throw new BottleError("not-found", `${address} was packed from other inputs: key ${inputs?.key ?? "unknown"}, this checkout has ${wanted.key}`, { hint: "check out the commit that it was packed from, or store it as it is with --no-bind" });
 	requireEqual(address, "SHA-256", demands.sha256, record.sidecar.sha256);
 	requireEqual(address, "size", demands.sizeBytes, record.sidecar.sizeBytes);
 	requireEqual(address, "commit", demands.commit, source?.commit);
@@ -100,49 +104,6 @@ function renameHint(repository) {
 }
 function requireEqual(address, what, expected, found, hint = HINT) {
 	if (expected !== void 0 && found !== expected) throw new BottleError("not-trusted", `${address}: the ${what} is ${found ?? "not known"}, expected ${expected}`, { hint });
-}
-// src/fetch/segments.ts
-/** A gap that costs less time than one more request, with its redirect to a storage server. */
-const BRIDGED_BYTES = 262144;
-/** Registries slow down clients that ask for many small ranges. */
-const MAX_RANGES = 48;
-/** A long range is cut, so that several connections can share it and one that breaks off loses little. */
-const PIECES = 16;
-const MIN_PIECE_BYTES = 8388608;
-/**
-* The ranges to ask for, so that everything that is missing arrives: few of them, at the price of some bytes between
-* two ranges that are there already, and none of them too long.
-*/
-function cutSegments(missing) {
-	const bridged = bridge(missing);
-	const totalBytes = bridged.reduce((sum, { start, end }) => sum + end - start, 0);
-	const pieceBytes = Math.max(MIN_PIECE_BYTES, Math.ceil(totalBytes / PIECES));
-	return bridged.flatMap((range) => cut(range, pieceBytes));
-}
-function bridge(missing) {
-	const gaps = missing.slice(1).map(({ start }, index) => ({
-		index: index + 1,
-		bytes: start - (missing[index]?.end ?? 0)
-	}));
-	const surplus = missing.length - MAX_RANGES;
-	const bridged = new Set(gaps.toSorted((a, b) => a.bytes - b.bytes).filter(({ bytes }, rank) => bytes <= BRIDGED_BYTES || rank < surplus).map(({ index }) => index));
-	const joined = [];
-	for (const [index, { start, end }] of missing.entries()) {
-		const before = bridged.has(index) ? joined.pop() : void 0;
-		joined.push({
-			start: before?.start ?? start,
-			end
-		});
-	}
-	return joined;
-}
-function cut({ start, end }, pieceBytes) {
-	const pieces = Math.ceil((end - start) / pieceBytes);
-	const length = Math.ceil((end - start) / pieces);
-	return Array.from({ length: pieces }, (_, index) => ({
-		start: start + index * length,
-		end: Math.min(start + (index + 1) * length, end)
-	}));
 }
 // src/fetch/connections.ts
 const MAX_CONNECTIONS = 4;
@@ -662,6 +623,10 @@ var Transfer = class {
 		const { onProgress } = this.#options;
 		const { sha256: expected, sizeBytes } = this.#file;
 		await this.#reuseFrames();
+		if (this.#isResumed) onProgress({
+			type: "note",
+			message: `Resuming at ${`${formatBytes(this.#part.doneBytes)} of ${formatBytes(sizeBytes)}`}.`
+		});
 		onProgress({
 			type: "start",
 			stage: this.#stage
@@ -676,7 +641,8 @@ var Transfer = class {
 		onProgress({
 			type: "done",
 			stage: this.#stage,
-			sizeBytes: sizeBytes - this.#reusedBytes
+			sizeBytes: sizeBytes - this.#reusedBytes,
+			detail: "SHA-256 verified"
 		});
 		return hashed;
 	}
@@ -789,7 +755,8 @@ var Transfer = class {
 			type: "bytes",
 			stage: this.#stage,
 			doneBytes: doneBytes - this.#reusedBytes,
-			totalBytes: this.#part.sizeBytes - this.#reusedBytes
+			totalBytes: this.#part.sizeBytes - this.#reusedBytes,
+			isKept: this.#part.canResume
 		});
 	}
 	/** Reads back what was written: one way for what comes in its order, in parallel, and from an earlier run. */
@@ -799,36 +766,6 @@ var Transfer = class {
 		return hash.digest();
 	}
 };
-// src/fetch/record.ts
-/**
-* A pack record as some source has it; `where` is that place, for the message.
-* @throws BottleError `sidecar-damaged`
-*/
-function parseRecord(content, where) {
-	const json = recordJson(content.toString(), where);
-	const { data, error } = packRecordSchema.safeParse(json);
-	if (data !== void 0) return data;
-	const version = versionOf(json);
-	if (typeof version === "number" && version > 1) throw damagedRecord(`${where} is a pack record of version ${version}, and this claude-bottle knows 1`, "update claude-bottle");
-	const [issue] = error.issues;
-	throw damagedRecord(`${where} is not a valid pack record: field ${issue?.path.join(".") || "(all)"} is invalid`);
-}
-function recordJson(text, where) {
-	try {
-		return parseJson(text);
-	} catch (error) {
-		throw damagedRecord(`${where} is not a valid pack record: ${error instanceof Error && error.message.includes("nested") ? error.message : "it is not JSON"}`, void 0, error);
-	}
-}
-function versionOf(json) {
-	return typeof json === "object" && json !== null && "version" in json ? json.version : void 0;
-}
-function damagedRecord(message, hint = "publish the sidecar again, or pack your own: claude-bottle pack", cause) {
-	return new BottleError("sidecar-damaged", message, {
-		hint,
-		cause
-	});
-}
 // src/fetch/offered-frames.ts
 /**
 * Reads the frame index of a sidecar that its pack record names.
@@ -902,6 +839,8 @@ async function fetchSidecar(options) {
 	const { record, address } = offer;
 	await options.requireUsable(record);
 	const verified = await judge(evidence, originOf(wanted), options.trust, store.layout);
+	if (offer.hasRecord === false) warningsTo(options.onProgress)(`${address} was pushed without a pack record and is not signed: only its own checksums are verified`);
+	else saySigner(verified, options);
 	const found = {
 		record,
 		source: source.name,
@@ -921,11 +860,24 @@ async function fetchSidecar(options) {
 		...obtained
 	};
 }
+function saySigner(verified, { trust, onProgress }) {
+	if (verified !== void 0) {
+		const { signer, ref } = verified.provenance;
+		onProgress({
+			type: "done",
+			stage: "sign",
+			detail: `by ${describeSigner(signer)}, run for ${describeRef(ref)}`
+		});
+	} else if (trust.provenance === "auto") onProgress({
+		type: "note",
+		message: "Not signed: nothing proves which workflow packed it."
+	});
+}
 function originOf({ serverUrl, repository }) {
 	return originOfCheckout(serverUrl, repository);
 }
 /**
-* Reads it from end to end: that a file is there says nothing. What is damaged gives way to the next one. A dry run only
+* Reads it from end to end: that a file is there says nothing. A damaged one is skipped for the next. A dry run only
 * looks: what it found damaged would have to be moved.
 */
 async function findInStore(options) {
@@ -952,20 +904,13 @@ async function isGood(stored, { store, signal, onProgress }) {
 			doneBytes,
 			totalBytes: sizeBytes
 		})
-	}) === void 0) {
-		onProgress({
-			type: "done",
-			stage: "store",
-			detail: "damaged"
-		});
-		return false;
-	}
+	}) === void 0) return false;
 	await touchUsed(store, sha256);
 	onProgress({
 		type: "done",
 		stage: "store",
 		sizeBytes,
-		detail: "verified, nothing to download"
+		detail: "in the store, nothing to download"
 	});
 	return true;
 }
@@ -1043,12 +988,10 @@ async function findOffer$1(options) {
 			if (!("skipped" in found)) {
 				const otherName = await confirmOtherName(found.record, wanted, tools);
 				requireWanted(found, wanted, demands, otherName);
-				const { sizeBytes } = found.record.sidecar;
 				onProgress({
 					type: "done",
 					stage: "find",
-					sizeBytes,
-					detail: source.name
+					...describeOffer(found, source)
 				});
 				const { record, bundles } = found;
 				return {
@@ -1079,6 +1022,13 @@ async function findOffer$1(options) {
 		...options,
 		sources: answered
 	})));
+}
+function describeOffer({ address, record }, { name }) {
+	const [, place = name] = /^oci:(.*?)(?:@sha256:|$)/.exec(address) ?? [];
+	return {
+		detail: `${place}${record.source === void 0 ? "" : `, commit ${record.source.commit}`}`,
+		sizeBytes: record.sidecar.sizeBytes
+	};
 }
 async function nearestRecord$1({ sources, wanted, signal }) {
 	for (const source of sources) {
@@ -1118,7 +1068,8 @@ async function obtain(offer, verified, options) {
 	}, async (dir) => {
 		const isThere = await hasBytes(store, sha256, { signal });
 		if (isThere) await store.verify(objectPath(store.layout, sha256), expectedOf(record), { signal });
-		const bases = isThere ? [] : await basesFor(store, installation.origin);
+		if (!isThere) options.onDownload();
+		const bases = isThere ? [] : await basesFor(store, installation);
 		const { http } = options.tools;
 		const received = isThere ? void 0 : await receive(offer, {
 			signal,
@@ -1138,7 +1089,7 @@ async function obtain(offer, verified, options) {
 			type: "done",
 			stage: "install",
 			sizeBytes,
-			detail: `verified, sha256 ${sha256}`
+			detail: `sha256 ${sha256}`
 		});
 		return {
 			status: isThere ? "hit" : "fetched",
@@ -1147,8 +1098,8 @@ async function obtain(offer, verified, options) {
 	});
 }
 /** What a download can copy frames from. */
-async function basesFor(store, origin) {
-	return (await contentsOf(store, origin)).map(({ path }) => path);
+async function basesFor(store, { origin, record }) {
+	return (await contentsOf(store, origin, record.platform)).map(({ path }) => path);
 }
 // src/host/replace-file.ts
 /**
@@ -1202,7 +1153,7 @@ function parseSourceAddress(text) {
 			url: text
 		};
 	}
-	throw new BottleError("usage", `not a source: ${JSON.stringify(text)}`, { hint: "use oci:REFERENCE, release:TAG, run:ID, file:PATH or https://…" });
+	throw new BottleError("usage", `unknown source ${JSON.stringify(text)}`, { hint: "expected oci:REFERENCE, release:TAG, run:ID, file:PATH or https://…" });
 }
 // src/fetch/lock-file.ts
 /** Beside the Dockerfile, in the build context. */
@@ -1323,7 +1274,7 @@ async function readBundles$1(http, request) {
 	});
 	return found === void 0 ? [] : [found.bytes];
 }
-/** Whoever may read the record and not its signature cannot tell what is not signed from what is kept from him. */
+/** A reader who may see the record and not its signature cannot tell an unsigned sidecar from a hidden signature. */
 function refusedBundle(error) {
 	return error instanceof HttpError && error.code === "authentication" ? new BottleError("authentication", `the signature of the sidecar cannot be read: ${error.message}`, {
 		hint: "have it published for all who may read the sidecar; storages also answer so for what is not there, and --provenance off does without",
@@ -1353,7 +1304,7 @@ const MAX_TAGS = 25;
 const assetSchema = object({
 	id: int(),
 	name: string(),
-	/** Not `uploaded` while it is being uploaded, and for ever when the upload broke off. */
+	/** Not `uploaded` while it is being uploaded, and permanently when the upload broke off. */
 	state: string(),
 	size: int(),
 	/** None on assets from before June 2025. */
@@ -1454,19 +1405,19 @@ async function offerOfApi(repository, tag, name, tools) {
 	requireSame(`the digest of ${name} in release ${tag}`, asset.digest ?? `sha256:${sha256}`, `sha256:${sha256}`);
 	return {
 		record,
-		content: remoteFile(tools.http, assetRequest(repository, asset, tools), {
+		content: remoteFile(tools.http, assetRequest(tools.github, repository, asset.id), {
 			sha256,
 			sizeBytes
 		}),
 		address: `release:${tag}`,
 		bundles: async () => {
 			const bundle = release?.assets.find((each) => each.name === name + BUNDLE_SUFFIX);
-			return bundle === void 0 ? [] : await readBundles$1(tools.http, assetRequest(repository, bundle, tools));
+			return bundle === void 0 ? [] : await readBundles$1(tools.http, assetRequest(tools.github, repository, bundle.id));
 		},
 		frameIndex: async (maxBytes) => {
 			const index = release?.assets.find((each) => each.name === name + FRAMES_SUFFIX);
 			if (index === void 0) throw new BottleError("not-found", `release ${tag} has no ${name}${FRAMES_SUFFIX}`);
-			return (await tools.http.read(assetRequest(repository, index, tools), maxBytes)).bytes;
+			return (await tools.http.read(assetRequest(tools.github, repository, index.id), maxBytes)).bytes;
 		}
 	};
 }
@@ -1480,19 +1431,8 @@ async function findRelease(repository, tag, { http, github }) {
 	};
 }
 async function readRecordAsset(repository, asset, tools) {
-	const { bytes, answer } = await tools.http.read(assetRequest(repository, asset, tools), MAX_RECORD_BYTES);
+	const { bytes, answer } = await tools.http.read(assetRequest(tools.github, repository, asset.id), MAX_RECORD_BYTES);
 	return parseRecord(bytes, redacted(answer.url));
-}
-/** https://docs.github.com/rest/releases/assets#get-a-release-asset */
-function assetRequest(repository, { id }, { github }) {
-	const request = apiRequest(github, `repos/${repositoryPath(repository, "releases", "assets", String(id))}`);
-	return {
-		...request,
-		headers: {
-			...request.headers,
-			accept: "application/octet-stream"
-		}
-	};
 }
 function requireSame(what, found, expected) {
 	if (found !== expected) throw damagedRecord(`${what} is ${found}, and its pack record says ${expected}`);
@@ -1504,18 +1444,96 @@ async function nearestRecord(repository, tag, prefix, tools) {
 function namePrefix(platform) {
 	return `smolmachine-${platform.replace("/", "-")}-`;
 }
+// src/fetch/pushed-sidecar.ts
+/** No hash at all: nothing is known of the image that it was packed from but the digest of its config. */
+const UNKNOWN_SHA256 = "0".repeat(64);
+/**
+* The record of a sidecar that somebody has pushed with `smolvm pack push`, made of what the sidecar says of itself. That
+* it does say so is verified when it has been downloaded.
+* @throws BottleError `sidecar-damaged`, or `not-found` when it is for another platform
+*/
+async function describePushed(repository, { layer, configDigest: config }, platform, address) {
+	const manifest = readManifest(await repository.readBlob(config, MAX_MANIFEST_BYTES), address);
+	const { digest: configDigest, assets, created = "", smolvm_version: version = "0.0.0", cpus, mem } = manifest;
+	const [packedLayer] = assets.layers;
+	if (!isDigest(configDigest) || packedLayer === void 0) throw damagedRecord(`${address} does not say from which image it was packed`);
+	if (manifest.platform !== platform) throw new BottleError("not-found", `${address} is for ${manifest.platform}, not ${platform}`, { hint: "ask for it with --platform, or pack your own: claude-bottle pack" });
+	const { crc32 } = decodeFooter(await readEnd(repository, layer, address), layer.sizeBytes);
+	const createdMs = Date.parse(created);
+	return {
+		version: 1,
+		platform,
+		image: {
+			id: configDigest,
+			configDigest,
+			layers: [],
+			runtimeConfigSha256: UNKNOWN_SHA256
+		},
+		flattened: {
+			configDigest,
+			layerDigest: packedLayer.digest,
+			layerSizeBytes: packedLayer.size
+		},
+		sidecar: {
+			sha256: layer.digest.replace("sha256:", ""),
+			sizeBytes: layer.sizeBytes,
+			crc32: crc32.toString(16).padStart(8, "0")
+		},
+		smolvm: {
+			version,
+			cpus,
+			memMib: mem
+		},
+		packer: "smolvm",
+		packedAt: new Date(Number.isNaN(createdMs) ? 0 : createdMs).toISOString()
+	};
+}
+function readManifest(bytes, address) {
+	try {
+		return parseManifest(bytes);
+	} catch (error) {
+		const reason = error instanceof BottleError ? error.message : String(error);
+		throw damagedRecord(`${address} has no pack record, and does not describe itself: ${reason}`, void 0, error);
+	}
+}
+/** The footer. A registry that knows no ranges sends everything before it too. */
+async function readEnd(repository, { digest, sizeBytes }, address) {
+	const start = Math.max(0, sizeBytes - 64);
+	const { body, url } = await repository.openBlob(digest, {
+		start,
+		end: sizeBytes,
+		etag: void 0
+	});
+	let end = Buffer.alloc(0);
+	try {
+		for await (const chunk of body) end = Buffer.concat([end, chunk]).subarray(-64);
+	} catch (error) {
+		throw bodyError(error, url);
+	}
+	if (end.length < 64) throw damagedRecord(`${address} ends after ${end.length} bytes, and is not a sidecar`);
+	return end;
+}
 // src/fetch/sidecar-image.ts
 /** @throws BottleError `sidecar-damaged` when the record is none, or another sidecar's */
 function readSidecarImage(image, address) {
 	const layer = sidecarLayer(image);
-	if (layer === void 0) return { skipped: `${address} holds no sidecar` };
+	const { digest: configDigest } = image.config;
+	if (layer === void 0 || !isDigest(configDigest)) return { skipped: `${address} holds no sidecar` };
 	const text = image.annotations?.[PACK_RECORD_ANNOTATION];
-	if (text === void 0) return { skipped: `${address} has no pack record` };
+	if (text === void 0) return {
+		layer,
+		configDigest,
+		record: void 0
+	};
 	const record = readRecord(text, address);
 	const { sha256, sizeBytes } = record.sidecar;
-	if (layer.digest !== `sha256:${sha256}` || layer.sizeBytes !== sizeBytes) throw damagedRecord(`${address} is ${`${layer.digest} of ${layer.sizeBytes} bytes`}, and its pack record says sha256:${sha256} of ${sizeBytes}`);
+	if (layer.digest !== `sha256:${sha256}` || layer.sizeBytes !== sizeBytes) {
+		const found = `${layer.digest} of ${layer.sizeBytes} bytes`;
+		throw damagedRecord(`${address} is ${found}, and its pack record says sha256:${sha256} of ${sizeBytes}`);
+	}
 	return {
 		layer,
+		configDigest,
 		record
 	};
 }
@@ -1555,7 +1573,7 @@ function ociSource(reference, tools) {
 			const place = given ?? defaultPlace(registryHost, wanted);
 			if ("skipped" in place) return place;
 			const tagOrDigest = place.digest ?? place.tag ?? keyTag(wanted.key);
-			const offer = findOffer(open(place), tagOrDigest, wanted.platform);
+			const offer = findOffer(open(place), tagOrDigest, wanted.platform, given !== void 0);
 			return given === void 0 ? await offer.catch(orUnpublished) : await offer;
 		},
 		nearest: async (wanted) => {
@@ -1579,10 +1597,18 @@ function defaultPlace(registryHost, wanted) {
 		return { skipped: `no registry takes the name ${name}; name another place with --from oci:HOST/NAME` };
 	}
 }
-async function findOffer(repository, tagOrDigest, platform) {
+async function findOffer(repository, tagOrDigest, platform, isNamed) {
 	try {
 		const found = await readImage(repository, tagOrDigest, platform);
-		return "skipped" in found ? found : offerOf(found, repository);
+		if ("skipped" in found) return found;
+		const address = addressOf(repository.name, found.digest);
+		if (found.record === void 0 && !isNamed) return { skipped: `${address} has no pack record` };
+		const record = found.record ?? await describePushed(repository, found, platform, address);
+		return offerOf({
+			...found,
+			record,
+			hasRecord: found.record !== void 0
+		}, repository);
 	} catch (error) {
 		if (error instanceof BottleError && error.code === "not-found") return { skipped: `there is no ${addressOf(repository.name, tagOrDigest)}` };
 		throw error;
@@ -1615,7 +1641,7 @@ async function readImage(repository, tagOrDigest, platform) {
 	const image = readSidecarImage(content, address);
 	if ("skipped" in image) return image;
 	const { record } = image;
-	if (record.platform !== platform) return { skipped: `${address} is for ${record.platform}, not ${platform}` };
+	if (record !== void 0 && record.platform !== platform) return { skipped: `${address} is for ${record.platform}, not ${platform}` };
 	return {
 		digest,
 		...image
@@ -1637,11 +1663,12 @@ function sidecarEntries({ manifests }) {
 function platformOf({ platform }) {
 	return platform === void 0 ? "" : `${platform.os}/${platform.architecture}`;
 }
-function offerOf({ digest, layer, record }, repository) {
+function offerOf({ digest, layer, record, hasRecord }, repository) {
 	const address = addressOf(repository.name, digest);
 	const { sha256, sizeBytes } = record.sidecar;
 	return {
 		record,
+		hasRecord,
 		content: {
 			kind: "remote",
 			sizeBytes,
@@ -1737,9 +1764,10 @@ function fileSource(file) {
 }
 async function readRecordBeside(path) {
 	const recordPath = recordPathOf(path);
-	return parseRecord(await readSmallFile(recordPath, MAX_RECORD_BYTES).catch((error) => {
+	const json = await readSmallFile(recordPath, MAX_RECORD_BYTES).catch((error) => {
 		throw hasErrno(error, "EINVAL", "EFBIG") ? damagedRecord(`${recordPath} is not a regular file of at most ${MAX_RECORD_BYTES} bytes`) : readError(recordPath, error);
-	}), recordPath);
+	});
+	return parseRecord(json, recordPath);
 }
 async function sizeOfFile(path) {
 	const stat = await fs.stat(path).catch((error) => {
@@ -1960,7 +1988,8 @@ var Search = class {
 		};
 	}
 	async #readRecord(artifact) {
-		return parseRecord(await this.#readText(artifact, MAX_RECORD_BYTES), `the artifact ${artifact.name}`);
+		const text = await this.#readText(artifact, MAX_RECORD_BYTES);
+		return parseRecord(text, `the artifact ${artifact.name}`);
 	}
 	async #beside(run, name) {
 		return newestFirst(await this.#list({

@@ -1,10 +1,9 @@
-import { a as hasErrno, i as fileError, o as isDamage, t as BottleError } from "./errors.mjs";
+import { a as fileError, o as hasErrno, s as isDamage, t as BottleError } from "./errors.mjs";
 import { i as withPrivateDir } from "./private-dir.mjs";
-import { n as syncFile } from "./sync.mjs";
+import { r as verifySidecar, s as syncFile } from "./verify.mjs";
 import { i as thisOwner, r as pidOf, t as isAlive } from "./owner.mjs";
 import { t as warningsTo } from "./progress.mjs";
-import { r as verifySidecar } from "./verify.mjs";
-import { a as openStoreDir, l as makeDirectory, n as id16OfName, o as requirePrivate, s as sidecarName, u as namesIn } from "./location.mjs";
+import { a as openStoreDir, d as namesIn, n as id16OfName, o as requirePrivate, s as sidecarName, u as makeDirectory } from "./location.mjs";
 import { randomBytes } from "node:crypto";
 import { constants as constants$1 } from "node:fs";
 import * as fs from "node:fs/promises";

@@ -2,7 +2,7 @@ import { a as tryLock, i as sweepLocks, n as sweepParts } from "./store.mjs";
 import { r as sweepPrivateDirs } from "./private-dir.mjs";
 import { o as removeFromIndex } from "./by-key.mjs";
 import { a as indexEntriesOf, i as indexContent, l as statFile, n as fileKey, o as listStore, t as contentPath } from "./catalog.mjs";
-import { i as objectPath, l as makeDirectory, u as namesIn } from "./location.mjs";
+import { d as namesIn, i as objectPath, u as makeDirectory } from "./location.mjs";
 import { t as takeOverOldStore } from "./old-store.mjs";
 import * as fs from "node:fs/promises";
 import { join } from "node:path";
@@ -52,10 +52,7 @@ async function removeAbandoned(store) {
 		if (!kept.has(sha256) && stat?.nlink === 1) await fs.rm(objectPath(layout, sha256), { force: true });
 	}
 	await removeUnindexed(store, kept);
-	for (const dir of [layout.bundles, layout.frames]) for (const name of await namesIn(dir)) if (!kept.has(name.slice(0, 64))) await fs.rm(join(dir, name), {
-		recursive: true,
-		force: true
-	});
+	for (const name of await namesIn(layout.bundles)) if (!kept.has(name.slice(0, 64))) await fs.rm(join(layout.bundles, name), { force: true });
 }
 /** Whether it had a name, or was packed here, which gives it one: then its names are gone, or it was cut short. */
 function isToHaveName(content) {
@@ -79,10 +76,7 @@ async function removeContent({ layout }, { content, names }) {
 	if (content === void 0) return;
 	const { sha256 } = content;
 	await fs.rm(objectPath(layout, sha256), { force: true });
-	for (const dir of [layout.bundles, layout.frames]) for (const name of (await namesIn(dir)).filter((each) => each.startsWith(sha256))) await fs.rm(join(dir, name), {
-		recursive: true,
-		force: true
-	});
+	for (const name of (await namesIn(layout.bundles)).filter((each) => each.startsWith(sha256))) await fs.rm(join(layout.bundles, name), { force: true });
 	await fs.rm(contentPath(layout, sha256), { force: true });
 	for (const { build } of indexEntriesOf(content)) await removeFromIndex(layout, build, (entry) => entry.sha256 === sha256);
 }

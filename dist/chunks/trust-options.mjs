@@ -1,9 +1,9 @@
-import { a as hasErrno, i as fileError, t as BottleError } from "./errors.mjs";
+import { a as fileError, o as hasErrno, t as BottleError } from "./errors.mjs";
 import { D as _regex, E as _positive, g as record, i as array, l as never, m as optional, o as int, p as object, s as literal, v as string } from "./schemas.mjs";
 import { i as withPrivateDir } from "./private-dir.mjs";
 import { t as defaultBranchOf } from "./history.mjs";
 import { t as recordSha256 } from "./record-digest.mjs";
-import { h as originId, p as describeOrigin } from "./location.mjs";
+import { g as originId, m as describeOrigin } from "./location.mjs";
 import { o as withLock } from "./store.mjs";
 import { t as requireEqual } from "./policy.mjs";
 import * as fs from "node:fs/promises";
@@ -75,7 +75,7 @@ function renewed({ runs: old, ...memory }) {
 /**
 * To be called when a sidecar has passed all checks.
 * @param isFormerOwner it was signed under another name of the repository, which may have had another owner then
-* @throws BottleError `not-trusted` when another repository was pinned under the name meanwhile
+* @throws BottleError `not-trusted` when another repository was pinned under the name in between
 */
 async function remember(place, identity, key, { isFormerOwner = false } = {}) {
 	const path = memoryPath(place);

@@ -1,11 +1,7 @@
 import { n as error, s as notice, u as warning } from "./core.mjs";
-import { a as hasErrno, i as fileError } from "./errors.mjs";
 import { n as shown } from "./shown-text.mjs";
 import { t as formatBytes } from "./disk.mjs";
-import { c as formatRecord, p as recordPathOf } from "./file.mjs";
 import { randomBytes } from "node:crypto";
-import * as fs from "node:fs/promises";
-import { join } from "node:path";
 // src/action/log.ts
 const STAGE_COLUMNS = 8;
 /** A line break could begin one with the text behind it. */
@@ -98,38 +94,13 @@ function createRunnerLog(write) {
 					obeyCommands();
 					break;
 				}
+				case "note":
+					text(event.message);
+					break;
 				case "warning": warning$1("claude-bottle-pack", event.message);
 			}
 		}
 	};
-}
-// src/action/results.ts
-/** The directories in RUNNER_TEMP that hold what the step has made, until the job ends, begin with this. */
-const RESULTS_PREFIX = "claude-bottle-pack-";
-/** Moves a whole, verified sidecar to where it stays until the job ends, with its pack record beside it. */
-async function keepResult({ tempDir }, name, from, record) {
-	try {
-		const dir = await fs.mkdtemp(join(tempDir, RESULTS_PREFIX));
-		const path = join(dir, name);
-		const recordPath = recordPathOf(path);
-		await fs.writeFile(recordPath, formatRecord(record));
-		if (from !== void 0) await move(from, path);
-		return {
-			path: from === void 0 ? void 0 : path,
-			recordPath
-		};
-	} catch (error) {
-		throw fileError(`cannot keep ${name} in RUNNER_TEMP, ${tempDir}`, error);
-	}
-}
-async function move(from, to) {
-	try {
-		await fs.rename(from, to);
-	} catch (error) {
-		if (!hasErrno(error, "EXDEV")) throw error;
-		await fs.copyFile(from, to);
-		await fs.rm(from);
-	}
 }
 // src/action/variables.ts
 /** Takes variables out of the environment that docker and smolvm inherit, and returns them. */
@@ -141,4 +112,4 @@ function takeVariables(names) {
 	}
 	return taken;
 }
-export { createRunnerLog as i, RESULTS_PREFIX as n, keepResult as r, takeVariables as t };
+export { createRunnerLog as n, takeVariables as t };

@@ -1,60 +1,81 @@
-import { o as isDamage, t as BottleError } from "./errors.mjs";
+import { s as isDamage, t as BottleError } from "./errors.mjs";
 import { t as formatBytes } from "./disk.mjs";
-import { a as id16, s as parseId16 } from "./verify.mjs";
-import { c as storeDir, d as HERE, m as isSameOrigin, p as describeOrigin } from "./location.mjs";
-import { d as readBundle, m as verifyFile } from "./file.mjs";
+import { c as id16 } from "./verify.mjs";
+import { c as storeDir, f as HERE, h as isSameOrigin, m as describeOrigin } from "./location.mjs";
+import { n as describeSigner } from "./signer.mjs";
+import { f as readBundle, g as checkFrames, h as verifyFile } from "./file.mjs";
 import { r as knowsSigner } from "./by-key.mjs";
 import { i as removeName } from "./name.mjs";
-import { d as verifyNamed, l as unnamedContents, p as verifyUnnamed, s as readBundle$1 } from "./read.mjs";
+import { c as readBundle$1, f as verifyNamed, m as verifyUnnamed, u as unnamedContents } from "./read.mjs";
 import { t as Store } from "./store.mjs";
 import { i as readMemory, n as judge, t as trustOf } from "./trust-options.mjs";
 import { t as checkoutOrigin } from "./checkout-origin.mjs";
+import { t as findId } from "./stored-id.mjs";
+import { a as shortHashes, t as SIGNS } from "./style.mjs";
+import { stat } from "node:fs/promises";
 // src/cli/verify-command.ts
 /** `claude-bottle verify`: one file, one sidecar of the store, or all of them; ends as the first that is not good. */
 async function runVerify(fileOrId, options, output, signal) {
 	const { all, deep, store: dir } = options;
 	if (fileOrId !== void 0 && all !== void 0) throw new BottleError("usage", `verify takes ${fileOrId} or --all, not both`, { hint: "leave out --all to check one sidecar" });
-	const checks = {
+	const checksOf = (path) => checksWithProgress(path, {
 		deep,
-		signal,
-		onBytes: (doneBytes) => output.onProgress({
-			type: "bytes",
-			stage: "verify",
-			doneBytes
-		})
-	};
+		signal
+	}, output);
 	const trust = {
 		...await trustOf(options),
 		allowOlder: true
 	};
 	const store = await Store.open(storeDir(dir), output.onProgress);
-	const id = fileOrId === void 0 ? void 0 : parseId16(fileOrId);
+	const judging = {
+		store,
+		trust,
+		checks: {
+			deep,
+			signal
+		}
+	};
+	const id = fileOrId === void 0 ? void 0 : await findId(store, fileOrId);
 	if (fileOrId !== void 0 && id === void 0) {
-		const verdict = await verifyOutside(fileOrId, await checkoutOrigin(options), checks, {
-			store,
-			trust
-		});
-		report(output, verdict, [verdict]);
+		const checks = await checksOf(fileOrId);
+		const verdict = await verifyOutside(fileOrId, await checkoutOrigin(options), checks, judging);
+		report(output, verdict, [[fileOrId, verdict]]);
 		return 0;
 	}
 	const demanded = options.repo === void 0 ? void 0 : await checkoutOrigin(options);
 	const verdicts = [];
 	for (const entry of id === void 0 ? await store.list() : [id]) {
+		const path = store.pathFor(entry);
+		const checks = await checksOf(path);
 		const verify = () => verifyNamed(store, entry, checks);
-		verdicts.push(await verifyInStore(store.pathFor(entry), verify, demanded, {
-			store,
-			trust
-		}));
+		verdicts.push([shortHashes(entry), await verifyInStore(path, verify, demanded, judging)]);
 	}
-	for (const { path, sha256 } of all ? await unnamedContents(store) : []) {
+	for (const { path, sha256 } of id === void 0 ? await unnamedContents(store) : []) {
+		const checks = await checksOf(path);
 		const verify = () => verifyUnnamed(store, path, sha256, checks);
-		verdicts.push(await verifyInStore(path, verify, demanded, {
-			store,
-			trust
-		}));
+		verdicts.push([shortHashes(sha256), await verifyInStore(path, verify, demanded, judging)]);
 	}
-	report(output, all ? verdicts : verdicts[0], verdicts);
-	return verdicts.find(({ exit }) => exit !== 0)?.exit ?? 0;
+	const values = verdicts.map(([, verdict]) => verdict);
+	report(output, id === void 0 ? values : values[0], verdicts);
+	return values.find(({ exit }) => exit !== 0)?.exit ?? 0;
+}
+async function checksWithProgress(path, options, { onProgress }) {
+	const totalBytes = (await stat(path).catch(() => void 0))?.size;
+	const total = totalBytes === void 0 ? {} : { totalBytes };
+	onProgress({
+		type: "start",
+		stage: "verify"
+	});
+	const onBytes = (doneBytes) => onProgress({
+		type: "bytes",
+		stage: "verify",
+		doneBytes,
+		...total
+	});
+	return {
+		...options,
+		onBytes
+	};
 }
 /** A file counts as one of the checkout's repository, or of `--repo`: if that one signs, so must the file be signed. */
 async function verifyOutside(file, origin, checks, { store, trust }) {
@@ -93,7 +114,7 @@ async function verifyInStore(path, verify, demanded, judging) {
 		throw error;
 	}
 }
-async function judgeStored({ path, report, content, given }, demanded, { store, trust }) {
+async function judgeStored({ path, report, content, given }, demanded, { store, trust, checks }) {
 	const { layout } = store;
 	const own = given?.origin ?? content?.installations[0]?.origin ?? HERE;
 	const origin = demanded ?? own;
@@ -103,6 +124,14 @@ async function judgeStored({ path, report, content, given }, demanded, { store, 
 		...given && { imageId: given.imageId },
 		origin: content === void 0 ? "packed by claude-bottle" : describeOrigin(own)
 	};
+	if (checks.deep) {
+		const problem = await problemOfFrames(report, installation?.record, checks.signal);
+		if (problem !== void 0) return {
+			...verdict,
+			exit: problem.exitCode,
+			error: problem.message
+		};
+	}
 	if (trust.provenance === "auto" && origin.kind !== "repository") return {
 		...verdict,
 		provenance: null
@@ -137,6 +166,16 @@ async function judgeStored({ path, report, content, given }, demanded, { store, 
 		};
 	}
 }
+/** The sidecar is what its SHA-256 says, so that it stays where it is. */
+async function problemOfFrames(sidecar, record, signal) {
+	try {
+		await checkFrames(sidecar, { record }, signal);
+		return;
+	} catch (error) {
+		if (isDamage(error)) return error;
+		throw error;
+	}
+}
 /** Where nothing can be changed, the verdict stands all the same. */
 async function tryRemoveName(store, id) {
 	try {
@@ -158,16 +197,24 @@ function verdictOf(path, { sha256, sizeBytes, members }, record) {
 	};
 }
 function report(output, value, verdicts) {
-	output.result(value, verdicts.length === 0 ? ["the store has no sidecars"] : verdicts.map(lineOf));
+	const bad = verdicts.filter(([, { exit }]) => exit !== 0).length;
+	const sum = bad === 0 ? "All are good." : `${bad} of ${verdicts.length} are not good.`;
+	output.result(value, [...verdicts.map((each) => lineOf(each, output)), ...verdicts.length === 0 ? ["the store has no sidecars"] : verdicts.length === 1 ? [] : [sum]]);
 }
-function lineOf(verdict) {
-	const { path, exit, sha256, sizeBytes = 0, origin, provenance, error } = verdict;
+function lineOf([name, verdict], { digest }) {
+	const { exit, sha256 = "", sizeBytes = 0, origin, provenance, error, quarantinedAs, nameRemoved } = verdict;
 	if (exit === 0) {
-		const from = origin === void 0 ? "" : `  from ${origin}`;
-		const signer = provenance ? `  signed by ${provenance.signer}` : "";
-		return `ok       ${path}  ${formatBytes(sizeBytes)}  sha256:${sha256}${from}${signer}`;
+		const signer = provenance ? `signed by ${describeSigner(provenance.signer)}` : "not signed";
+		const hash = `sha256 ${digest(sha256)}`;
+		return [
+			`${SIGNS.ok} ${name}`,
+			formatBytes(sizeBytes),
+			hash,
+			signer,
+			origin ?? []
+		].flat().join("  ");
 	}
-	if (verdict.quarantinedAs !== void 0) return `damaged  ${path}  ${error}; moved to ${verdict.quarantinedAs}`;
-	return `failed   ${path}  ${error}${verdict.nameRemoved ? "; it has no name any more" : ""}`;
+	const consequence = quarantinedAs !== void 0 ? `; moved to ${quarantinedAs}` : nameRemoved ? "; it has no name any more" : "";
+	return `${SIGNS.fail} ${name}  ${error}${consequence}`;
 }
 export { runVerify };

@@ -1,8 +1,8 @@
-import { a as hasErrno, i as fileError, t as BottleError } from "./errors.mjs";
+import { a as fileError, o as hasErrno, t as BottleError } from "./errors.mjs";
 import { D as _regex, T as _nonnegative, _ as refine, a as boolean, b as unknown, c as looseObject, g as record, i as array, m as optional$1, o as int, s as literal, u as nullable, v as string, y as union } from "./schemas.mjs";
-import { t as GUEST_PLATFORMS } from "./platform.mjs";
-import { i as decodeFooter, n as isFrameMagic, o as shortened, r as damaged } from "./frame-reader.mjs";
 import { t as parseJson } from "./json.mjs";
+import { t as GUEST_PLATFORMS } from "./platform.mjs";
+import { a as decodeFooter, i as damaged, n as isFrameMagic, s as shortened } from "./frame-reader.mjs";
 import * as zlib from "node:zlib";
 import { createHash } from "node:crypto";
 import { constants as constants$1 } from "node:fs";
@@ -23,6 +23,26 @@ function id16(digest) {
 function parseId16(text) {
 	const hex = text.replace(/^sha256:/, "");
 	return /^([0-9a-f]{16}|[0-9a-f]{64})$/.test(hex) ? hex.slice(0, 16) : void 0;
+}
+// src/host/sync.ts
+async function syncFile(path) {
+	const file = await fs.open(path, "r");
+	try {
+		await file.sync();
+	} finally {
+		await file.close();
+	}
+}
+/** Some file systems cannot sync a directory; then the rename is as durable as they make it. */
+async function syncDirectory(path) {
+	const dir = await fs.open(path, "r");
+	try {
+		await dir.sync();
+	} catch (error) {
+		if (!hasErrno(error, "EINVAL", "ENOTSUP", "EPERM", "EISDIR")) throw error;
+	} finally {
+		await dir.close();
+	}
 }
 // src/sidecar/manifest.ts
 const MAX_PROBLEMS = 3;
@@ -320,4 +340,4 @@ function requireEqual(what, expected, found) {
 function hex32(value) {
 	return value.toString(16).padStart(8, "0");
 }
-export { id16 as a, parseImageId as c, unknownKeys as i, readSidecar as n, isDigest as o, verifySidecar as r, parseId16 as s, SidecarHash as t };
+export { unknownKeys as a, id16 as c, parseImageId as d, parseManifest as i, isDigest as l, readSidecar as n, syncDirectory as o, verifySidecar as r, syncFile as s, SidecarHash as t, parseId16 as u };

@@ -459,7 +459,7 @@ function parseBundle(bytes) {
 	try {
 		bundle = (0, import_dist.bundleFromJSON)(parseJson(bytes.toString("utf8")));
 	} catch (cause) {
-		throw distrust("what should be its bundle is no Sigstore bundle", DAMAGE_HINT, cause);
+		throw distrust("the file beside it is not a Sigstore bundle", DAMAGE_HINT, cause);
 	}
 	const { content } = bundle;
 	requireField("content", "dsseEnvelope", content.$case);
@@ -533,10 +533,10 @@ function subjectsOf({ content: { dsseEnvelope } }) {
 	try {
 		json = parseJson(dsseEnvelope.payload.toString("utf8"));
 	} catch (cause) {
-		throw distrust("its statement is no JSON", DAMAGE_HINT, cause);
+		throw distrust("its statement is not JSON", DAMAGE_HINT, cause);
 	}
 	const { data: statement } = statementSchema.safeParse(json);
-	if (statement === void 0) throw distrust("its statement is no in-toto statement", DAMAGE_HINT);
+	if (statement === void 0) throw distrust("its statement is not an in-toto statement", DAMAGE_HINT);
 	requireField("statement type", STATEMENT_TYPE, statement._type);
 	requireField("predicate type", PREDICATE_TYPE, statement.predicateType);
 	requireField("build type", BUILD_TYPE, statement.predicate?.buildDefinition?.buildType ?? "none");
