@@ -1,6 +1,6 @@
-import { homedir } from 'node:os';
 import type { WriteStream } from 'node:tty';
 import { styleText } from 'node:util';
+import { homeDir } from '../host/home.ts';
 
 /** What a line begins with that says how something ended. */
 export const SIGNS = { ok: '✓', warn: '!', fail: '✗' } as const;
@@ -20,7 +20,7 @@ export function shortHashes(text: string): string {
 
 /** `~` for the home directory, on a terminal only: elsewhere a program may read the path. */
 export function tilde(text: string, stream: WriteStream): string {
-  const home = homedir();
+  const home = homeDir() ?? '';
   if (stream.isTTY !== true || home.length < 2) {
     return text;
   }

@@ -35,6 +35,6 @@ test('key --explain says why the key covers the whole context', async () => {
 test('key without a Dockerfile ends with 66', async () => {
   expect(await runCli(['key', '--context', await tempDir()])).toMatchObject({
     exitCode: 66,
-    stderr: expect.stringMatching(/no Dockerfile: .*\n {2}hint: name it \(file\)/),
+    stderr: expect.stringMatching(/no Dockerfile: .*\n {2}hint: run this in the repository of your agent/),
   });
 });

@@ -179,7 +179,7 @@ describe('a signature', () => {
       changed(({ dsseEnvelope }) => {
         dsseEnvelope.signatures.push(...dsseEnvelope.signatures);
       }),
-      /no Sigstore bundle/,
+      /not a Sigstore bundle/,
     ],
     [
       'of another type of payload',
@@ -455,11 +455,11 @@ describe('a statement', () => {
     ],
     ['without a build type', { predicate: {} }, /build type is "none"/],
     ['without subjects', { subject: [] }, /SHA-256 of the sidecar is .*, expected 6666/],
-    ['with a subject that is none', { subject: [7] }, /no in-toto statement/],
+    ['with a subject that is none', { subject: [7] }, /not an in-toto statement/],
     [
       'with more subjects than GitHub takes',
       { subject: Array.from({ length: 1025 }, () => ({ digest: {} })) },
-      /no in-toto statement/,
+      /not an in-toto statement/,
     ],
   ])('%s is refused', (_, changes, reason) => {
     expect(refusalOf(DOUBLE.sign(statement(changes))).message).toMatch(reason);
@@ -498,7 +498,7 @@ describe('what should be a bundle', () => {
     ['HTML', '<!doctype html><title>Sign in</title>'],
     ['with prototypes', '{"__proto__":{"mediaType":"x"},"constructor":{"prototype":{}}}'],
   ])('but is %s is refused', (_, content) => {
-    expect(refusalOf(Buffer.from(content)).message).toContain('no Sigstore bundle');
+    expect(refusalOf(Buffer.from(content)).message).toContain('not a Sigstore bundle');
   });
 
   it('but has a signature of a file instead of a statement is refused', () => {
