@@ -1,5 +1,5 @@
+import { t as homeDir } from "./home.mjs";
 import { styleText } from "node:util";
-import { homedir } from "node:os";
 // src/cli/style.ts
 /** What a line begins with that says how something ended. */
 const SIGNS = {
@@ -22,7 +22,7 @@ function shortHashes(text) {
 }
 /** `~` for the home directory, on a terminal only: elsewhere a program may read the path. */
 function tilde(text, stream) {
-	const home = homedir();
+	const home = homeDir() ?? "";
 	if (stream.isTTY !== true || home.length < 2) return text;
 	return text.split(`${home}/`).reduce((before, after) => `${before}${/(^|[\s(:,])$/.test(before) ? "~" : home}/${after}`);
 }

@@ -348,7 +348,7 @@ describe('a job that attests or releases', () => {
     [
       'may ask for an OIDC token',
       { env: { ACTIONS_ID_TOKEN_REQUEST_URL: 'http://127.0.0.1:9/' } },
-      /can attest/,
+      /can sign/,
     ],
     ['runs for a tag', { ref: 'refs/tags/v1.0.0' }, /for a release/],
     ['runs for a release', { event: { name: 'release', payload: {} } }, /for a release/],
