@@ -1602,7 +1602,7 @@ async function findOffer(repository, tagOrDigest, platform, isNamed) {
 		const found = await readImage(repository, tagOrDigest, platform);
 		if ("skipped" in found) return found;
 		const address = addressOf(repository.name, found.digest);
-		if (found.record === void 0 && !isNamed) return { skipped: `${address} has no pack record` };
+		if (found.record === void 0 && !isNamed) return { skipped: `${addressOf(repository.name, tagOrDigest)} has no pack record` };
 		const record = found.record ?? await describePushed(repository, found, platform, address);
 		return offerOf({
 			...found,

@@ -94,7 +94,7 @@ async function findOffer(
     }
     const address = addressOf(repository.name, found.digest);
     if (found.record === undefined && !isNamed) {
-      return { skipped: `${address} has no pack record` };
+      return { skipped: `${addressOf(repository.name, tagOrDigest)} has no pack record` };
     }
     const record = found.record ?? (await describePushed(repository, found, platform, address));
     return offerOf({ ...found, record, hasRecord: found.record !== undefined }, repository);
