@@ -60,7 +60,7 @@ describe.skipIf(LACKS_REGISTRY)('the check of the reusable workflow', () => {
     expect(outcome, log).toBe('success');
     const { exitCode, stderr } = await runCheck(bed, job, outputs);
     expect(exitCode, stderr).toBe(0);
-    expect(stderr).toContain('OCI registry ghcr.io/acme/tools/smolmachine');
+    expect(stderr).toContain('Found       ghcr.io/acme/tools/smolmachine');
     expect(stderr).toContain(`GitHub release ${TAG}`);
   });
 
