@@ -66,7 +66,7 @@ export async function findWithoutInputs(
       .map((installation) => ({ content, installation })),
   );
   return found
-    .sort((a, b) => Date.parse(b.installation.installedAt) - Date.parse(a.installation.installedAt))
+    .sort((one, other) => newestFirst(one.installation, other.installation))
     .map(({ content, installation }) => storedSidecar(layout, content, installation));
 }
 
