@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
-import { constants } from 'node:fs';
-import * as fs from 'node:fs/promises';
+import type * as fs from 'node:fs/promises';
 import { zstdDecompressSync } from 'node:zlib';
 import type { PackRecord } from '../identity/pack-record.ts';
 import { damaged } from './footer.ts';
@@ -15,6 +14,7 @@ import {
   SEEKABLE_MAGIC,
 } from './frame-index.ts';
 import type { SidecarContents } from './report.ts';
+import { openSidecar } from './verify.ts';
 
 /** What is said about the frames of a sidecar elsewhere than in its own seek table. */
 export interface FrameClaims {
@@ -33,7 +33,7 @@ export async function checkFrames(
   { record, index }: FrameClaims,
   signal?: AbortSignal,
 ): Promise<void> {
-  const file = await fs.open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  const file = await openSidecar(path);
   try {
     const sizes = await readSeekTable(file, assetsBytes);
     if (sizes === undefined) {

@@ -15,7 +15,7 @@ import { BUNDLE_SUFFIX, FRAMES_SUFFIX } from '../identity/published-name.ts';
 import { checkFrames } from './check-frames.ts';
 import { type FrameIndex, formatFrameIndex, MAX_FRAME_INDEX_BYTES, readFrameIndex } from './frame-index.ts';
 import type { ExpectedSidecar, SidecarContents, SidecarReport, VerifyOptions } from './report.ts';
-import { readSidecar, verifySidecar } from './verify.ts';
+import { openSidecar, readSidecar, verifySidecar } from './verify.ts';
 
 /** The most that is read of a pack record, and of a bundle. */
 export const MAX_RECORD_BYTES = 1024 * 1024;
@@ -111,11 +111,7 @@ export async function frameIndexOf(
   { path, footer }: Pick<SidecarContents, 'path' | 'footer'>,
   signal?: AbortSignal,
 ): Promise<FrameIndex | undefined> {
-  const file = await fs
-    .open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
-    .catch((error: unknown) => {
-      throw fileError(`cannot read ${path}`, error);
-    });
+  const file = await openSidecar(path);
   try {
     return await readFrameIndex(file, footer.assetsBytes, signal);
   } finally {

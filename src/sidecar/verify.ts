@@ -56,7 +56,7 @@ async function withSidecar<T>(path: string, use: (file: fs.FileHandle) => Promis
 }
 
 /** Follows no link and waits for no pipe. */
-async function openSidecar(path: string): Promise<fs.FileHandle> {
+export async function openSidecar(path: string): Promise<fs.FileHandle> {
   try {
     return await fs.open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   } catch (error) {
