@@ -2,8 +2,9 @@ import { join } from 'node:path';
 import * as core from '@actions/core';
 import { BottleError, type ErrorCode, EXIT_CODES, InterruptedError } from '../errors.ts';
 import { readChild } from '../host/child.ts';
+import { nonEmptyLines } from './input-reader.ts';
 import { createRunnerLog } from './log.ts';
-import { report } from './report.ts';
+import { BUG_HINT, report } from './report.ts';
 import { takeVariables } from './variables.ts';
 
 /** Built from the same sources, beside this step's bundle. */
@@ -58,10 +59,7 @@ export async function runFetchStep(): Promise<number> {
 /** In one word each, so that no value is taken for an option. */
 function fetchArgs(get: (name: string) => string): string[] {
   const options = OPTIONS.filter((name) => get(name) !== '').map((name) => `--${name}=${get(name)}`);
-  const buildArgs = get('build-args')
-    .split('\n')
-    .map((line) => line.trim())
-    .filter((line) => line !== '');
+  const buildArgs = nonEmptyLines(get('build-args'));
   return ['fetch', '--json', ...options, ...buildArgs.map((pair) => `--build-arg=${pair}`)];
 }
 
@@ -76,7 +74,7 @@ function failureOf(stdout: string, tail: readonly string[]): BottleError {
     // It has ended before it could say why.
   }
   return new BottleError('internal', 'claude-bottle fetch ended without a result', {
-    hint: 'this is a bug: report it with the log of a run with debug logging',
+    hint: BUG_HINT,
     details: tail,
   });
 }

@@ -78,10 +78,7 @@ export function inputReader(get: (name: string) => string) {
       return value;
     },
     lines(name: string, grammar: Grammar): string[] {
-      const lines = get(name)
-        .split('\n')
-        .map((line) => line.trim())
-        .filter((line) => line !== '');
+      const lines = nonEmptyLines(get(name));
       for (const line of lines) {
         if (!grammar.pattern.test(line)) {
           throw invalid(name, line, grammar.hint);
@@ -128,6 +125,13 @@ export function inputReader(get: (name: string) => string) {
       return number;
     },
   };
+}
+
+export function nonEmptyLines(text: string): string[] {
+  return text
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '');
 }
 
 export function invalid(name: string, value: string, hint: string): BottleError {

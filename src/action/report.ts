@@ -3,7 +3,7 @@ import { asBottleError, InterruptedError, stackOf } from '../errors.ts';
 import type { RunnerLog } from './log.ts';
 import { failureSummary } from './summary.ts';
 
-const BUG_HINT = 'this is a bug: report it with the log of a run with debug logging';
+export const BUG_HINT = 'this is a bug: report it with the log of a run with debug logging';
 const EXIT_CODES = { SIGINT: 130, SIGTERM: 143 } as const;
 
 /** Tells the user why a step has failed or was stopped, and returns its exit code. */
