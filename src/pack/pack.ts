@@ -205,7 +205,7 @@ export function layerWarnings(
   ];
 }
 
-/** Somebody who looks at the size of an image chooses a disk that has too few inodes for so many files. */
+/** A disk that has room for the bytes of an image may have too few inodes for its files. */
 function inodeWarning(inodes: number): string[] {
   if (inodes <= MANY_INODES) {
     return [];

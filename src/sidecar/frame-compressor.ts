@@ -8,8 +8,8 @@ const OUTPUT_BUFFER_BYTES = 8 * 1024 * 1024;
 
 /**
  * Compresses one frame after the other, each with the size of its content and without a checksum: the bytes that
- * ZSTD_compress2 gives for the whole content. Its memory serves many frames, because what each frame allocates anew is
- * garbage that has to be collected.
+ * ZSTD_compress2 gives for the whole content. Its memory serves many frames, because memory that is allocated
+ * for each frame is garbage that has to be collected.
  */
 export class FrameCompressor {
   /** To be filled with what goes into the next frame. */

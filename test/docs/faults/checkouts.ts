@@ -61,7 +61,7 @@ export const CHECKOUTS: readonly Chapter[] = [
       },
       {
         situation: 'The remote is written in an unusual way',
-        injected: 'Nineteen ways to write a remote on GitHub, and fourteen that name no repository',
+        injected: 'Nineteen ways to write a remote on GitHub, and fourteen addresses without a repository',
         expected: 'The server and the repository are found, or there is none',
         tests: {
           'git/git.test.ts': ['the remote %s is %s %s', 'the remote %j names no repository'],
