@@ -1,8 +1,8 @@
 import { c as setOutput, i as getInput, l as setSecret } from "./chunks/core.mjs";
 import { n as EXIT_CODES, r as InterruptedError, t as BottleError } from "./chunks/errors.mjs";
 import { o as readChild } from "./chunks/child.mjs";
+import { _ as nonEmptyLines, n as report, t as BUG_HINT } from "./chunks/report.mjs";
 import { n as createRunnerLog, t as takeVariables } from "./chunks/variables.mjs";
-import { t as report } from "./chunks/report.mjs";
 import { join } from "node:path";
 // src/action/fetch-step.ts
 /** Built from the same sources, beside this step's bundle. */
@@ -53,7 +53,7 @@ async function runFetchStep() {
 /** In one word each, so that no value is taken for an option. */
 function fetchArgs(get) {
 	const options = OPTIONS.filter((name) => get(name) !== "").map((name) => `--${name}=${get(name)}`);
-	const buildArgs = get("build-args").split("\n").map((line) => line.trim()).filter((line) => line !== "");
+	const buildArgs = nonEmptyLines(get("build-args"));
 	return [
 		"fetch",
 		"--json",
@@ -71,7 +71,7 @@ function failureOf(stdout, tail) {
 		});
 	} catch {}
 	return new BottleError("internal", "claude-bottle fetch ended without a result", {
-		hint: "this is a bug: report it with the log of a run with debug logging",
+		hint: BUG_HINT,
 		details: tail
 	});
 }

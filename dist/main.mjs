@@ -1,5 +1,5 @@
 import { a as __toESM, i as __require, r as __exportAll, t as __commonJSMin } from "./chunks/rolldown-runtime.mjs";
-import { a as info, b as HttpClientError, c as setOutput, d as exec, f as getExecOutput, g as which, h as rmRF, i as getInput, l as setSecret, m as mkdirP, n as error, o as isDebug, p as cp, t as debug, u as warning, v as BearerCredentialHandler, x as HttpCodes, y as HttpClient } from "./chunks/core.mjs";
+import { a as info, b as HttpClientError, c as setOutput, d as exec, g as which, h as rmRF, i as getInput, l as setSecret, m as mkdirP, n as error, o as isDebug, t as debug, u as warning, v as BearerCredentialHandler, x as HttpCodes, y as HttpClient } from "./chunks/core.mjs";
 import { a as fileError, o as hasErrno, r as InterruptedError, t as BottleError } from "./chunks/errors.mjs";
 import { t as takeUnsafeSettings } from "./chunks/unsafe-settings.mjs";
 import { t as parseImageReference } from "./chunks/image-reference.mjs";
@@ -10,15 +10,12 @@ import { t as quoted } from "./chunks/shown-text.mjs";
 import { o as sourceDateEpoch, r as packImage, s as sweepKilledRuns } from "./chunks/pack.mjs";
 import { a as runSmokeTest, i as requireOwnPlatform, n as packDirect, t as DIRECT_SMOLVM_VERSION } from "./chunks/direct.mjs";
 import { C as registryRepository, D as parseOciReference, E as originOf, S as platformTag, T as formatName, _ as SIDECAR_MEDIA_TYPE, a as IMAGE_TYPE, c as isIndex, f as BUNDLE_TYPE, g as SIDECAR_CONFIG_MEDIA_TYPE, h as PACK_RECORD_ANNOTATION, i as RegistryAuth, l as prettyJson, m as PACK_MODE_ANNOTATION, n as OciRepository, o as INDEX_TYPE, p as FRAMES_MEDIA_TYPE, r as referrersTag, s as digestOf, t as listArtifacts, u as HttpClient$1, v as TITLE_ANNOTATION, w as sharedTags, x as keyTag } from "./chunks/github-artifacts.mjs";
-import { a as require_commonjs$2, c as require_dist$2, f as require_semver, i as defaults$1, l as require_dist$1, r as getOctokit, t as retry$1 } from "./chunks/dist-bundle.mjs";
-import { i as withPrivateDir, n as scratchParent } from "./chunks/private-dir.mjs";
-import { n as findSmolvm, r as requireSupported, t as NEWEST_TESTED_VERSION } from "./chunks/smolvm.mjs";
-import { i as KVM_RULE_FILE, l as memoryWarning, n as KVM_DEVICE, o as kvmError, r as KVM_RULE, s as kvmState } from "./chunks/virtualization.mjs";
-import { o as readChild, r as endProcessesIn } from "./chunks/child.mjs";
+import { C as requireLinuxRunner, S as prepareKvm, a as ARTIFACT_NAME, b as installSmolvm, c as PATH, d as STAGE, f as TAG, g as naming, h as invalid, i as summaryOf, l as SHA256, m as inputReader, n as report, o as BUILD_ARG, p as VERSION$1, r as writeSummary, s as HOST, u as SMOKE_TEST, v as DEFAULT_SMOLVM_VERSION, x as releaseSha256, y as fileSha256 } from "./chunks/report.mjs";
 import { n as createRunnerLog, t as takeVariables } from "./chunks/variables.mjs";
-import { c as id16, n as readSidecar } from "./chunks/verify.mjs";
+import { l as id16, r as readSidecar } from "./chunks/verify.mjs";
 import { D as PUBLISHED_FILE, E as FRAMES_SUFFIX, O as publishedName, a as checkedStream, c as formatRecord, d as makeFrameIndex, h as verifyFile, i as changedSidecar, m as recordPathOf, p as readRecord, r as bundlePathOf, u as framesPathOf } from "./chunks/file.mjs";
-import { n as writeSummary, r as summaryOf, t as report } from "./chunks/report.mjs";
+import { r as endProcessesIn } from "./chunks/child.mjs";
+import { i as withPrivateDir, n as scratchParent } from "./chunks/private-dir.mjs";
 import { t as warningsTo } from "./chunks/progress.mjs";
 import { t as readBuildInputs } from "./chunks/build-inputs.mjs";
 import { t as buildImage } from "./chunks/build.mjs";
@@ -29,27 +26,30 @@ import { _ as unlessMissing, a as repositoryPath, c as HttpError, f as bodyError
 import { t as parseJson } from "./chunks/json.mjs";
 import { t as recordSha256 } from "./chunks/record-digest.mjs";
 import { n as keepResult } from "./chunks/results.mjs";
+import { t as require_semver } from "./chunks/semver.mjs";
+import { a as require_commonjs$2, c as require_dist$2, i as defaults$1, l as require_dist$1, r as getOctokit, t as retry$1 } from "./chunks/dist-bundle.mjs";
+import { n as findSmolvm, r as requireSupported } from "./chunks/smolvm.mjs";
+import { l as memoryWarning } from "./chunks/virtualization.mjs";
 import os$1, * as os from "os";
 import * as crypto from "crypto";
-import * as fs$1 from "fs";
+import * as fs from "fs";
 import { existsSync, writeFileSync } from "fs";
 import * as path$1 from "path";
 import { normalize, resolve } from "path";
 import { EventEmitter } from "events";
-import assert, { ok } from "assert";
+import assert from "assert";
 import * as util from "util";
 import http from "node:http";
 import { Readable, Transform, finished } from "node:stream";
 import buffer$1 from "node:buffer";
 import util$1, { inspect, types as types$1 } from "node:util";
-import zlib, { createZstdDecompress } from "node:zlib";
+import zlib from "node:zlib";
 import { X509Certificate as X509Certificate$1, createHash, createHmac, hash } from "node:crypto";
-import fs$2, { constants as constants$2, createReadStream, existsSync as existsSync$1, readFileSync as readFileSync$1 } from "node:fs";
-import * as fs from "node:fs/promises";
+import fs$2, { constants as constants$2, readFileSync as readFileSync$1 } from "node:fs";
+import * as fs$1 from "node:fs/promises";
 import { basename, dirname as dirname$1, isAbsolute, join, relative, resolve as resolve$1, sep as sep$2 } from "node:path";
-import { pipeline } from "node:stream/promises";
 import { setTimeout as setTimeout$1 } from "node:timers/promises";
-import os$2, { EOL as EOL$2, tmpdir } from "node:os";
+import os$2, { EOL as EOL$2 } from "node:os";
 import * as stream from "stream";
 import { Readable as Readable$1 } from "stream";
 import https from "node:https";
@@ -103,836 +103,6 @@ function attestError(cause) {
 		hint: /Feature not available|billing plan/i.test(reason) ? "GitHub keeps no attestations for this repository: set attest to auto, the bundle is published all the same" : isRefused ? `give the job the permissions ${PERMISSIONS}` : "run the job again; Sigstore or GitHub may be out of order for a while",
 		cause
 	});
-}
-// src/identity/ref-name.ts
-const MAX_BYTES = 250;
-/**
-* Whether a tag can have this name.
-* https://git-scm.com/docs/git-check-ref-format
-*/
-function isTagName(name) {
-	return name !== "" && Buffer.byteLength(name) <= MAX_BYTES && !/[\p{Cc} ~^:?*[\\]|\.\.|@\{/u.test(name) && !name.startsWith("-") && !name.endsWith(".") && name.split("/").every((part) => part !== "" && !part.startsWith(".") && !part.endsWith(".lock"));
-}
-// node_modules/@actions/tool-cache/lib/manifest.js
-var import_semver = /* @__PURE__ */ __toESM(require_semver(), 1);
-// node_modules/@actions/tool-cache/lib/retry-helper.js
-var __awaiter$22 = function(thisArg, _arguments, P, generator) {
-	function adopt(value) {
-		return value instanceof P ? value : new P(function(resolve) {
-			resolve(value);
-		});
-	}
-	return new (P || (P = Promise))(function(resolve, reject) {
-		function fulfilled(value) {
-			try {
-				step(generator.next(value));
-			} catch (e) {
-				reject(e);
-			}
-		}
-		function rejected(value) {
-			try {
-				step(generator["throw"](value));
-			} catch (e) {
-				reject(e);
-			}
-		}
-		function step(result) {
-			result.done ? resolve(result.value) : adopt(result.value).then(fulfilled, rejected);
-		}
-		step((generator = generator.apply(thisArg, _arguments || [])).next());
-	});
-};
-/**
-* Internal class for retries
-*/
-var RetryHelper = class {
-	constructor(maxAttempts, minSeconds, maxSeconds) {
-		if (maxAttempts < 1) throw new Error("max attempts should be greater than or equal to 1");
-		this.maxAttempts = maxAttempts;
-		this.minSeconds = Math.floor(minSeconds);
-		this.maxSeconds = Math.floor(maxSeconds);
-		if (this.minSeconds > this.maxSeconds) throw new Error("min seconds should be less than or equal to max seconds");
-	}
-	execute(action, isRetryable) {
-		return __awaiter$22(this, void 0, void 0, function* () {
-			let attempt = 1;
-			while (attempt < this.maxAttempts) {
-				try {
-					return yield action();
-				} catch (err) {
-					if (isRetryable && !isRetryable(err)) throw err;
-					info(err.message);
-				}
-				const seconds = this.getSleepAmount();
-				info(`Waiting ${seconds} seconds before trying again`);
-				yield this.sleep(seconds);
-				attempt++;
-			}
-			return yield action();
-		});
-	}
-	getSleepAmount() {
-		return Math.floor(Math.random() * (this.maxSeconds - this.minSeconds + 1)) + this.minSeconds;
-	}
-	sleep(seconds) {
-		return __awaiter$22(this, void 0, void 0, function* () {
-			return new Promise((resolve) => setTimeout(resolve, seconds * 1e3));
-		});
-	}
-};
-// node_modules/@actions/tool-cache/lib/tool-cache.js
-var __awaiter$21 = function(thisArg, _arguments, P, generator) {
-	function adopt(value) {
-		return value instanceof P ? value : new P(function(resolve) {
-			resolve(value);
-		});
-	}
-	return new (P || (P = Promise))(function(resolve, reject) {
-		function fulfilled(value) {
-			try {
-				step(generator.next(value));
-			} catch (e) {
-				reject(e);
-			}
-		}
-		function rejected(value) {
-			try {
-				step(generator["throw"](value));
-			} catch (e) {
-				reject(e);
-			}
-		}
-		function step(result) {
-			result.done ? resolve(result.value) : adopt(result.value).then(fulfilled, rejected);
-		}
-		step((generator = generator.apply(thisArg, _arguments || [])).next());
-	});
-};
-var HTTPError = class extends Error {
-	constructor(httpStatusCode) {
-		super(`Unexpected HTTP response: ${httpStatusCode}`);
-		this.httpStatusCode = httpStatusCode;
-		Object.setPrototypeOf(this, new.target.prototype);
-	}
-};
-const IS_WINDOWS$6 = process.platform === "win32";
-process.platform;
-const userAgent = "actions/tool-cache";
-/**
-* Download a tool from an url and stream it into a file
-*
-* @param url       url of tool to download
-* @param dest      path to download tool
-* @param auth      authorization header
-* @param headers   other headers
-* @returns         path to downloaded tool
-*/
-function downloadTool(url, dest, auth, headers) {
-	return __awaiter$21(this, void 0, void 0, function* () {
-		dest = dest || path$1.join(_getTempDirectory(), crypto.randomUUID());
-		yield mkdirP(path$1.dirname(dest));
-		debug(`Downloading ${url}`);
-		debug(`Destination ${dest}`);
-		return yield new RetryHelper(3, _getGlobal("TEST_DOWNLOAD_TOOL_RETRY_MIN_SECONDS", 10), _getGlobal("TEST_DOWNLOAD_TOOL_RETRY_MAX_SECONDS", 20)).execute(() => __awaiter$21(this, void 0, void 0, function* () {
-			return yield downloadToolAttempt(url, dest || "", auth, headers);
-		}), (err) => {
-			if (err instanceof HTTPError && err.httpStatusCode) {
-				if (err.httpStatusCode < 500 && err.httpStatusCode !== 408 && err.httpStatusCode !== 429) return false;
-			}
-			return true;
-		});
-	});
-}
-function downloadToolAttempt(url, dest, auth, headers) {
-	return __awaiter$21(this, void 0, void 0, function* () {
-		if (fs$1.existsSync(dest)) throw new Error(`Destination file path ${dest} already exists`);
-		const http = new HttpClient(userAgent, [], { allowRetries: false });
-		if (auth) {
-			debug("set auth");
-			if (headers === void 0) headers = {};
-			headers.authorization = auth;
-		}
-		const response = yield http.get(url, headers);
-		if (response.message.statusCode !== 200) {
-			const err = new HTTPError(response.message.statusCode);
-			debug(`Failed to download from "${url}". Code(${response.message.statusCode}) Message(${response.message.statusMessage})`);
-			throw err;
-		}
-		const pipeline = util.promisify(stream.pipeline);
-		const readStream = _getGlobal("TEST_DOWNLOAD_TOOL_RESPONSE_MESSAGE_FACTORY", () => response.message)();
-		let succeeded = false;
-		try {
-			yield pipeline(readStream, fs$1.createWriteStream(dest));
-			debug("download complete");
-			succeeded = true;
-			return dest;
-		} finally {
-			if (!succeeded) {
-				debug("download failed");
-				try {
-					yield rmRF(dest);
-				} catch (err) {
-					debug(`Failed to delete '${dest}'. ${err.message}`);
-				}
-			}
-		}
-	});
-}
-/**
-* Extract a compressed tar archive
-*
-* @param file     path to the tar
-* @param dest     destination directory. Optional.
-* @param flags    flags for the tar command to use for extraction. Defaults to 'xz' (extracting gzipped tars). Optional.
-* @returns        path to the destination directory
-*/
-function extractTar$1(file_1, dest_1) {
-	return __awaiter$21(this, arguments, void 0, function* (file, dest, flags = "xz") {
-		if (!file) throw new Error("parameter 'file' is required");
-		dest = yield _createExtractFolder(dest);
-		debug("Checking tar --version");
-		let versionOutput = "";
-		yield exec("tar --version", [], {
-			ignoreReturnCode: true,
-			silent: true,
-			listeners: {
-				stdout: (data) => versionOutput += data.toString(),
-				stderr: (data) => versionOutput += data.toString()
-			}
-		});
-		debug(versionOutput.trim());
-		const isGnuTar = versionOutput.toUpperCase().includes("GNU TAR");
-		let args;
-		if (flags instanceof Array) args = flags;
-		else args = [flags];
-		if (isDebug() && !flags.includes("v")) args.push("-v");
-		let destArg = dest;
-		let fileArg = file;
-		if (IS_WINDOWS$6 && isGnuTar) {
-			args.push("--force-local");
-			destArg = dest.replace(/\\/g, "/");
-			fileArg = file.replace(/\\/g, "/");
-		}
-		if (isGnuTar) {
-			args.push("--warning=no-unknown-keyword");
-			args.push("--overwrite");
-		}
-		args.push("-C", destArg, "-f", fileArg);
-		yield exec(`tar`, args);
-		return dest;
-	});
-}
-/**
-* Caches a directory and installs it into the tool cacheDir
-*
-* @param sourceDir    the directory to cache into tools
-* @param tool          tool name
-* @param version       version of the tool.  semver format
-* @param arch          architecture of the tool.  Optional.  Defaults to machine architecture
-*/
-function cacheDir(sourceDir, tool, version, arch) {
-	return __awaiter$21(this, void 0, void 0, function* () {
-		version = import_semver.clean(version) || version;
-		arch = arch || os.arch();
-		debug(`Caching tool ${tool} ${version} ${arch}`);
-		debug(`source dir: ${sourceDir}`);
-		if (!fs$1.statSync(sourceDir).isDirectory()) throw new Error("sourceDir is not a directory");
-		const destPath = yield _createToolPath(tool, version, arch);
-		for (const itemName of fs$1.readdirSync(sourceDir)) {
-			const s = path$1.join(sourceDir, itemName);
-			yield cp(s, destPath, { recursive: true });
-		}
-		_completeToolPath(tool, version, arch);
-		return destPath;
-	});
-}
-/**
-* Finds the path to a tool version in the local installed tool cache
-*
-* @param toolName      name of the tool
-* @param versionSpec   version of the tool
-* @param arch          optional arch.  defaults to arch of computer
-*/
-function find$1(toolName, versionSpec, arch) {
-	if (!toolName) throw new Error("toolName parameter is required");
-	if (!versionSpec) throw new Error("versionSpec parameter is required");
-	arch = arch || os.arch();
-	if (!isExplicitVersion(versionSpec)) versionSpec = evaluateVersions(findAllVersions(toolName, arch), versionSpec);
-	let toolPath = "";
-	if (versionSpec) {
-		versionSpec = import_semver.clean(versionSpec) || "";
-		const cachePath = path$1.join(_getCacheDirectory(), toolName, versionSpec, arch);
-		debug(`checking cache: ${cachePath}`);
-		if (fs$1.existsSync(cachePath) && fs$1.existsSync(`${cachePath}.complete`)) {
-			debug(`Found tool in cache ${toolName} ${versionSpec} ${arch}`);
-			toolPath = cachePath;
-		} else debug("not found");
-	}
-	return toolPath;
-}
-/**
-* Finds the paths to all versions of a tool that are installed in the local tool cache
-*
-* @param toolName  name of the tool
-* @param arch      optional arch.  defaults to arch of computer
-*/
-function findAllVersions(toolName, arch) {
-	const versions = [];
-	arch = arch || os.arch();
-	const toolPath = path$1.join(_getCacheDirectory(), toolName);
-	if (fs$1.existsSync(toolPath)) {
-		const children = fs$1.readdirSync(toolPath);
-		for (const child of children) if (isExplicitVersion(child)) {
-			const fullPath = path$1.join(toolPath, child, arch || "");
-			if (fs$1.existsSync(fullPath) && fs$1.existsSync(`${fullPath}.complete`)) versions.push(child);
-		}
-	}
-	return versions;
-}
-function _createExtractFolder(dest) {
-	return __awaiter$21(this, void 0, void 0, function* () {
-		if (!dest) dest = path$1.join(_getTempDirectory(), crypto.randomUUID());
-		yield mkdirP(dest);
-		return dest;
-	});
-}
-function _createToolPath(tool, version, arch) {
-	return __awaiter$21(this, void 0, void 0, function* () {
-		const folderPath = path$1.join(_getCacheDirectory(), tool, import_semver.clean(version) || version, arch || "");
-		debug(`destination ${folderPath}`);
-		const markerPath = `${folderPath}.complete`;
-		yield rmRF(folderPath);
-		yield rmRF(markerPath);
-		yield mkdirP(folderPath);
-		return folderPath;
-	});
-}
-function _completeToolPath(tool, version, arch) {
-	const markerPath = `${path$1.join(_getCacheDirectory(), tool, import_semver.clean(version) || version, arch || "")}.complete`;
-	fs$1.writeFileSync(markerPath, "");
-	debug("finished caching tool");
-}
-/**
-* Check if version string is explicit
-*
-* @param versionSpec      version string to check
-*/
-function isExplicitVersion(versionSpec) {
-	const c = import_semver.clean(versionSpec) || "";
-	debug(`isExplicit: ${c}`);
-	const valid = import_semver.valid(c) != null;
-	debug(`explicit? ${valid}`);
-	return valid;
-}
-/**
-* Get the highest satisfiying semantic version in `versions` which satisfies `versionSpec`
-*
-* @param versions        array of versions to evaluate
-* @param versionSpec     semantic version spec to satisfy
-*/
-function evaluateVersions(versions, versionSpec) {
-	let version = "";
-	debug(`evaluating ${versions.length} versions`);
-	versions = versions.sort((a, b) => {
-		if (import_semver.gt(a, b)) return 1;
-		return -1;
-	});
-	for (let i = versions.length - 1; i >= 0; i--) {
-		const potential = versions[i];
-		if (import_semver.satisfies(potential, versionSpec)) {
-			version = potential;
-			break;
-		}
-	}
-	if (version) debug(`matched: ${version}`);
-	else debug("match not found");
-	return version;
-}
-/**
-* Gets RUNNER_TOOL_CACHE
-*/
-function _getCacheDirectory() {
-	const cacheDirectory = process.env["RUNNER_TOOL_CACHE"] || "";
-	ok(cacheDirectory, "Expected RUNNER_TOOL_CACHE to be defined");
-	return cacheDirectory;
-}
-/**
-* Gets RUNNER_TEMP
-*/
-function _getTempDirectory() {
-	const tempDirectory = process.env["RUNNER_TEMP"] || "";
-	ok(tempDirectory, "Expected RUNNER_TEMP to be defined");
-	return tempDirectory;
-}
-/**
-* Gets a global variable
-*/
-function _getGlobal(key, defaultValue) {
-	const value = global[key];
-	return value !== void 0 ? value : defaultValue;
-}
-// src/action/kvm.ts
-/** udev works through its events after `udevadm trigger` has returned. */
-const UDEV_TIMEOUT_MS = 5e3;
-const UDEV_POLL_MS = 100;
-const WHERE_KVM_IS = "run the job on ubuntu-latest (x64) without `container:`; `platforms: linux/arm64` is packed there too";
-/** @throws BottleError `kvm-unavailable` on macOS and Windows */
-function requireLinuxRunner() {
-	const os = process.env.RUNNER_OS ?? process.platform;
-	if (os.toLowerCase() !== "linux") throw new BottleError("kvm-unavailable", `this action packs on Linux runners, this one is ${os}`, { hint: WHERE_KVM_IS });
-}
-/**
-* Makes sure that smolvm may open the KVM device. GitHub's own x64 Linux runners have it, but only for its group: a
-* udev rule opens it for all. Such a machine is gone after the job; others are their owner's to change.
-* @throws BottleError `kvm-unavailable`
-*/
-async function prepareKvm(device = KVM_DEVICE) {
-	requireLinuxRunner();
-	const state = await kvmState(device);
-	if (state === "open") return;
-	if (state === "missing") throw new BottleError("kvm-unavailable", kvmError(state, device).message, { hint: WHERE_KVM_IS });
-	const isHosted = process.env.RUNNER_ENVIRONMENT === "github-hosted";
-	if (isHosted && state === "closed-to-vm") {
-		await fs.chmod(device, 438);
-		return;
-	}
-	if (!isHosted || !await canSudo()) throw kvmError(state, device);
-	await sudo(["tee", KVM_RULE_FILE], `${KVM_RULE}\n`);
-	await sudo([
-		"udevadm",
-		"control",
-		"--reload-rules"
-	]);
-	await sudo([
-		"udevadm",
-		"trigger",
-		"--name-match=kvm"
-	]);
-	const deadline = Date.now() + UDEV_TIMEOUT_MS;
-	while (await kvmState(device) !== "open") {
-		if (Date.now() > deadline) throw new BottleError("kvm-unavailable", `this user may not open ${device}, not even ${UDEV_TIMEOUT_MS / 1e3} s after the udev rule was set`, { hint: WHERE_KVM_IS });
-		await setTimeout$1(UDEV_POLL_MS);
-	}
-}
-/** Whether sudo is there and asks for no password. */
-async function canSudo() {
-	return await getExecOutput("sudo", ["-n", "true"], {
-		silent: true,
-		ignoreReturnCode: true
-	}).then(({ exitCode }) => exitCode === 0, () => false);
-}
-async function sudo(args, input = "") {
-	const result = await getExecOutput("sudo", ["-n", ...args], {
-		input: Buffer.from(input),
-		silent: true,
-		ignoreReturnCode: true
-	});
-	if (result.exitCode !== 0) throw new BottleError("kvm-unavailable", `cannot open KVM for this user: sudo ${args.join(" ")} failed`, {
-		hint: WHERE_KVM_IS,
-		details: result.stderr.trim().split("\n")
-	});
-}
-// src/action/smolvm-wheel.ts
-const PIP_TIMEOUT_MS = 6e5;
-const UNPACK_TIMEOUT_MS = 3e5;
-const TEMPLATES = ["storage-template.ext4", "overlay-template.ext4"];
-/** smolvm grows it to the size that a machine asks for. */
-const TEMPLATE_BYTES = 536870912;
-/** pip needs nothing else of ours, and the rest holds secrets of the job. */
-const PIP_ENV = /^(PATH|HOME|LANG|LC_\w+|PIP_\w+|PYENV\w*|(HTTPS?|ALL|NO)_PROXY|SSL_CERT_\w+|REQUESTS_CA_BUNDLE|XDG_\w+|LD_LIBRARY_PATH)$/i;
-/** As the wrapper of a release does it: the files beside it are used, wherever the directory is. */
-const WRAPPER = `#!/bin/sh
-dir=$(dirname "$(readlink -f "$0")")
-export SMOLVM_AGENT_ROOTFS="\${SMOLVM_AGENT_ROOTFS:-$dir/agent-rootfs}" SMOLVM_LIB_DIR="\${SMOLVM_LIB_DIR:-$dir/lib}"
-export LD_LIBRARY_PATH="$dir/lib\${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
-exec "$dir/smolvm-bin" "$@"
-`;
-/**
-* Turns smolvm's wheel of the Python package index into a directory like an unpacked release: `smolvm`, `smolvm-bin`,
-* `lib/`, `agent-rootfs/`, and in newer ones compressed disk templates. pip downloads it and checks its hash before anything is unpacked.
-* @param dir an empty directory
-* @throws BottleError `smolvm-missing`, `smolvm-untrusted`, `smolvm-unsupported`, `network-failed`
-*/
-async function unpackWheel(wheel, dir, options = {}) {
-	const work = join(dir, "wheel");
-	try {
-		await python([
-			"-m",
-			"zipfile",
-			"-e",
-			await downloadWheel(wheel, work, options),
-			work
-		], {
-			...options,
-			timeoutMs: UNPACK_TIMEOUT_MS
-		});
-		await layOut(join(work, "smol"), dir, options);
-	} catch (error) {
-		throw error instanceof Error && "syscall" in error ? fileError(`cannot unpack the wheel of smolvm ${wheel.version}`, error) : error;
-	} finally {
-		await fs.rm(work, {
-			recursive: true,
-			force: true
-		});
-	}
-}
-async function downloadWheel({ version, sha256 }, work, options) {
-	await fs.mkdir(work);
-	const requirements = join(work, "requirements.txt");
-	await fs.writeFile(requirements, `smolmachines==${version} --hash=sha256:${sha256}\n`);
-	const result = await readPython([...[
-		"-m",
-		"pip",
-		"download",
-		"--no-deps",
-		"--only-binary",
-		":all:",
-		"--require-hashes"
-	], ...[
-		"--no-input",
-		"--progress-bar",
-		"off",
-		"--dest",
-		work,
-		"--requirement",
-		requirements
-	]], {
-		...options,
-		timeoutMs: PIP_TIMEOUT_MS
-	});
-	const name = (await fs.readdir(work)).find((file) => file.endsWith(".whl"));
-	if (result.exitCode !== 0 || name === void 0) throw pipError({
-		version,
-		sha256
-	}, result);
-	return join(work, name);
-}
-function pipError({ version, sha256 }, { tail }) {
-	const text = tail.join("\n");
-	const what = `cannot download smolvm ${version} with pip`;
-	const reason = tail.findLast((line) => line.startsWith("ERROR: "))?.slice(7);
-	const details = tail;
-	if (/No module named pip/.test(text)) return new BottleError("smolvm-missing", `${what}: python3 has no pip`, { hint: "install pip (Debian: apt-get install python3-pip), or set smolvm-path" });
-	if (/DO NOT MATCH THE HASHES/.test(text)) {
-		const found = /Got +([0-9a-f]{64})/.exec(text)?.[1] ?? "another hash";
-		return new BottleError("smolvm-untrusted", `the package index serves smolvm ${version} with the SHA-256 ${found}, expected ${sha256}`, { hint: "do not use that file; look at which index pip is configured for" });
-	}
-	if (/Retrying|ConnectionError|ReadTimeout|ConnectTimeout/.test(text)) return new BottleError("network-failed", `${what}: the package index is not reachable`, {
-		hint: "run the job again; a runner without a package index needs smolvm installed and smolvm-path set",
-		details
-	});
-	if (/No matching distribution/.test(text)) return new BottleError("smolvm-unsupported", `${what}: the package index has none for this machine`, {
-		hint: "it needs Python 3.9 or later and glibc 2.28 or later; otherwise install smolvm and set smolvm-path",
-		details
-	});
-	return new BottleError("network-failed", `${what}: ${reason ?? "pip failed"}`, {
-		hint: "run the job again, or install smolvm and set smolvm-path",
-		details
-	});
-}
-async function layOut(wheel, dir, options) {
-	await fs.writeFile(join(dir, "smolvm"), WRAPPER, { mode: 493 });
-	await fs.rename(join(wheel, "smol-vmm"), join(dir, "smolvm-bin"));
-	await fs.chmod(join(dir, "smolvm-bin"), 493);
-	await fs.mkdir(join(dir, "lib"));
-	const names = await fs.readdir(wheel);
-	for (const name of names.filter((file) => /^lib\w+\.(so|dylib)/.test(file))) await fs.rename(join(wheel, name), join(dir, "lib", name));
-	for (const name of TEMPLATES.map((file) => `${file}.zst`).filter((file) => names.includes(file))) await fs.rename(join(wheel, name), join(dir, name));
-	await unpackAgent(wheel, names, join(dir, "agent-rootfs"), options);
-}
-/** A zstd stream in newer wheels, a plain tar in older ones. */
-async function unpackAgent(wheel, names, dir, options) {
-	await fs.mkdir(dir);
-	const isCompressed = names.includes("agent-rootfs.tar.zst");
-	const archive = createReadStream(join(wheel, isCompressed ? "agent-rootfs.tar.zst" : "agent-rootfs.tar"));
-	requireSuccess("tar", await readChild("tar", [
-		"-x",
-		"-p",
-		"-C",
-		dir
-	], {
-		...options,
-		timeoutMs: UNPACK_TIMEOUT_MS,
-		input: isCompressed ? archive.pipe(createZstdDecompress()) : archive
-	}));
-}
-/**
-* Puts disk templates of 512 MiB beside smolvm, where there are none: it would expand its compressed ones of 20 and
-* 10 GiB first, which takes half a minute on a fresh runner. Without mkfs.ext4 it has to.
-*/
-async function makeTemplates(dir, options = {}) {
-	for (const name of TEMPLATES) {
-		const path = join(dir, name);
-		if (existsSync$1(path)) continue;
-		const unfinished = `${path}.${process.pid}`;
-		try {
-			await fs.writeFile(unfinished, "");
-			await fs.truncate(unfinished, TEMPLATE_BYTES);
-			requireSuccess("mkfs.ext4", await readChild("mkfs.ext4", [
-				"-q",
-				"-F",
-				"-m",
-				"0",
-				"-L",
-				"smolvm",
-				unfinished
-			], {
-				...options,
-				env: withSbin()
-			}));
-			await fs.rename(unfinished, path);
-		} catch (error) {
-			if (!hasErrno(error, "ENOENT") || !existsSync$1(`${path}.zst`)) throw error;
-		} finally {
-			await fs.rm(unfinished, { force: true });
-		}
-	}
-}
-/** Where Debian keeps mkfs.ext4, and an ordinary user's PATH may not lead. */
-function withSbin() {
-	return { PATH: `${process.env.PATH}:/usr/sbin:/sbin` };
-}
-async function python(args, options) {
-	requireSuccess("python3", await readPython(args, options));
-}
-async function readPython(args, options) {
-	const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => PIP_ENV.test(name)));
-	try {
-		return await readChild("python3", args, {
-			...options,
-			env
-		});
-	} catch (error) {
-		if (hasErrno(error, "ENOENT")) throw new BottleError("smolvm-missing", "cannot install smolvm: python3 is not on PATH", {
-			hint: "install Python 3 with pip, or set smolvm-path",
-			cause: error
-		});
-		throw error;
-	}
-}
-function requireSuccess(command, { exitCode, signal, tail }) {
-	if (exitCode !== 0) throw new BottleError("io", `${command} failed (${exitCode ?? signal})`, {
-		hint: "look for a full disk, or install smolvm and set smolvm-path",
-		details: tail
-	});
-}
-// src/action/smolvm-release.ts
-const RELEASES = "https://github.com/smol-machines/smolvm/releases";
-const DEFAULT_SMOLVM_VERSION = NEWEST_TESTED_VERSION;
-/** Of the wheels of the default version; upstream signs nothing, so these lines are the trust. */
-const WHEEL_SHA256 = {
-	"linux-x86_64": "81b104e2622aa0b187b6b7054397c391151b83db2638a16d0e54c517684f0dc2",
-	"linux-arm64": "5cdd53c71369f149639f00197ce9deaafd204d2bda03b323b1ae3ee35ba4cf8b",
-	"darwin-arm64": "af690651bd2d2e329f3ab15d35acd7037a3a94581b3f79c08d1df867e8ef54f9"
-};
-/**
-* The path of `smolvm`, from the runner's tool cache, from the wheel of the default version, or from the release of
-* another. The hash is checked before anything of it is unpacked or run.
-* @throws BottleError `usage`, `smolvm-untrusted`, `smolvm-unsupported`, `smolvm-missing`, `not-found`, `network-failed`
-*/
-async function installSmolvm(release, { onProgress, signal }) {
-	requireLinuxRunner();
-	const { version } = release;
-	const sha256 = releaseSha256(release);
-	const build = `${releasePlatform()}-${sha256}`;
-	onProgress({
-		type: "start",
-		stage: "smolvm",
-		detail: version
-	});
-	const found = find$1("smolvm", version, build);
-	const isWheel = release.sha256 === void 0;
-	const add = isWheel ? addWheel : addRelease;
-	const addToToolCache = async () => await withPrivateDir(process.env.RUNNER_TEMP ?? tmpdir(), async (workDir) => await add({
-		version,
-		build,
-		sha256
-	}, workDir, { signal }));
-	const dir = found === "" ? await addToToolCache() : found;
-	if (isWheel) await makeTemplates(dir, { signal });
-	const smolvm = await findSmolvm(join(dir, "smolvm"));
-	if (smolvm.version !== version) throw new BottleError("smolvm-unsupported", `smolvm-version is ${version}, but the release with this SHA-256 says that it is ${smolvm.version}: ${sha256}`, { hint: "give smolvm-version and smolvm-sha256 of one release" });
-	onProgress({
-		type: "done",
-		stage: "smolvm",
-		detail: found === "" ? "downloaded" : "from the tool cache"
-	});
-	return smolvm.path;
-}
-const addWheel = async ({ version, build, sha256 }, workDir, options) => {
-	await unpackWheel({
-		version,
-		sha256
-	}, workDir, options);
-	return await cacheDir(workDir, "smolvm", version, build);
-};
-const addRelease = async ({ version, build, sha256 }, workDir) => {
-	const name = releaseName(version);
-	const url = `${RELEASES}/download/v${version}/${name}.tar.gz`;
-	const tarball = join(workDir, "release.tar.gz");
-	await download(url, tarball);
-	await requireSha256(tarball, sha256, url);
-	try {
-		const unpacked = await extractTar$1(tarball, join(workDir, "release"));
-		return await cacheDir(join(unpacked, name), "smolvm", version, build);
-	} catch (error) {
-		throw fileError(`cannot unpack ${url}`, error);
-	}
-};
-function releasePlatform() {
-	return `${process.platform}-${process.arch === "arm64" ? "arm64" : "x86_64"}`;
-}
-function releaseName(version) {
-	return `smolvm-${version}-${releasePlatform()}`;
-}
-/** @throws BottleError `usage` when it is neither known nor given */
-function releaseSha256({ version, sha256 }) {
-	const known = version === DEFAULT_SMOLVM_VERSION ? WHEEL_SHA256[releasePlatform()] : void 0;
-	const expected = sha256 ?? known;
-	if (expected === void 0) throw new BottleError("usage", `the SHA-256 of smolvm ${version} is not known here`, { hint: `set the input smolvm-sha256 to the line of ${releaseName(version)}.tar.gz in ${RELEASES}/download/v${version}/checksums.sha256` });
-	return expected;
-}
-/** With the retries of the toolkit and without a token: the release is public. */
-async function download(url, path) {
-	try {
-		await downloadTool(url, path);
-	} catch (error) {
-		if (error instanceof HTTPError && error.httpStatusCode === 404) throw new BottleError("not-found", `smolvm has no such release: ${url} (404)`, {
-			hint: `take a version of ${RELEASES}`,
-			cause: error
-		});
-		if (hasErrno(error, "ENOSPC", "EDQUOT")) throw fileError(`cannot download ${url}`, error);
-		const reason = error instanceof Error ? error.message : String(error);
-		throw new BottleError("network-failed", `cannot download ${url}: ${reason}`, {
-			hint: "run the job again; a runner without github.com needs smolvm installed and smolvm-path set",
-			cause: error
-		});
-	}
-}
-async function requireSha256(path, expected, url) {
-	const found = await fileSha256(path);
-	if (found !== expected) throw new BottleError("smolvm-untrusted", `${url} has the SHA-256 ${found}, expected ${expected}`, { hint: "do not use that file; compare both with the checksums.sha256 of the release" });
-}
-/** 64 hex digits. */
-async function fileSha256(path) {
-	const hash = createHash("sha256");
-	await pipeline(createReadStream(path), hash);
-	return hash.digest("hex");
-}
-// src/action/input-reader.ts
-/** No control characters, and nothing that docker could take for an option. */
-const PATH = {
-	pattern: /^[^-\p{Cc}][^\p{Cc}]{0,1023}$/u,
-	hint: "use a path that does not begin with - and has no control characters"
-};
-const STAGE = {
-	pattern: /^[A-Za-z0-9][\w.-]{0,127}$/,
-	hint: "use the name or number of a build stage: letters, digits, _ . -"
-};
-const BUILD_ARG = {
-	pattern: /^[A-Za-z_]\w{0,127}=[^\p{Cc}]{0,4096}$/u,
-	hint: "use one KEY=VALUE a line; KEY is letters, digits and _"
-};
-const SECRET = {
-	pattern: /^[A-Za-z0-9][\w.-]{0,127}=[^\0]{1,65536}$/u,
-	hint: "use one ID=VALUE a line; ID is letters, digits, _ . -"
-};
-const ARTIFACT_NAME = {
-	pattern: /^[A-Za-z0-9][\w.-]{0,99}$/,
-	hint: "use up to 100 letters, digits, _ . -"
-};
-const VERSION$1 = {
-	pattern: /^\d{1,4}\.\d{1,4}\.\d{1,4}$/,
-	hint: `use a released version such as ${DEFAULT_SMOLVM_VERSION}`
-};
-const SHA256 = {
-	pattern: /^[0-9a-f]{64}$/,
-	hint: "use 64 hex digits in lower case"
-};
-const TAG = {
-	pattern: { test: isTagName },
-	hint: "use the name of a tag as git takes it, such as v1.2.0 or @acme/agent@1.2.0"
-};
-const HOST = {
-	pattern: /^[A-Za-z0-9][\w.-]{0,252}(:\d{1,5})?$/,
-	hint: "use one HOST or HOST:PORT a line"
-};
-const SMOKE_TEST = {
-	pattern: /^[^\0]{1,4096}$/s,
-	hint: "use up to 4096 characters, none of them NUL"
-};
-const TOKEN = {
-	pattern: /^[\x21-\x7e]{1,4096}$/,
-	hint: "give it github.token, or leave it out"
-};
-/** Reads the text of an input as what it must be; every refusal names the input and what it may be. */
-function inputReader(get) {
-	const text = (name, grammar) => {
-		const value = get(name);
-		if (value === "") return;
-		if (!grammar.pattern.test(value)) throw invalid(name, value, grammar.hint);
-		return value;
-	};
-	return {
-		text,
-		isGiven: (name) => get(name) !== "",
-		required(name, grammar) {
-			const value = text(name, grammar);
-			if (value === void 0) throw new BottleError("usage", `the input ${name} is empty`, { hint: grammar.hint });
-			return value;
-		},
-		lines(name, grammar) {
-			const lines = get(name).split("\n").map((line) => line.trim()).filter((line) => line !== "");
-			for (const line of lines) if (!grammar.pattern.test(line)) throw invalid(name, line, grammar.hint);
-			return lines;
-		},
-		/** Here and below the value is never part of the error. */
-		token(name) {
-			const value = get(name);
-			if (value !== "" && !TOKEN.pattern.test(value)) throw new BottleError("usage", `the input ${name} is not a token`, { hint: TOKEN.hint });
-			return value === "" ? void 0 : value;
-		},
-		secrets(name) {
-			return splitSecrets(get(name)).map((entry, index) => {
-				if (!SECRET.pattern.test(entry)) throw new BottleError("usage", `entry ${index + 1} of the input ${name} is not ID=VALUE`, { hint: SECRET.hint });
-				const equals = entry.indexOf("=");
-				return {
-					id: entry.slice(0, equals),
-					value: entry.slice(equals + 1)
-				};
-			});
-		},
-		choice(name, choices) {
-			const value = get(name);
-			const chosen = choices.find((choice) => choice === value);
-			if (chosen === void 0) throw invalid(name, value, `use one of ${choices.join(", ")}`);
-			return chosen;
-		},
-		wholeNumber(name, minimum, maximum) {
-			const value = get(name);
-			if (value === "") return;
-			const number = Number(value);
-			if (!/^\d{1,9}$/.test(value) || number < minimum || number > maximum) throw invalid(name, value, `use a whole number from ${minimum} to ${maximum}`);
-			return number;
-		}
-	};
-}
-function invalid(name, value, hint) {
-	return new BottleError("usage", `the input ${name} cannot be ${quoted(value)}`, { hint });
-}
-/** Lines, but for entries in double quotes, which may hold newlines and "" for a quote. */
-function splitSecrets(text) {
-	return [...text.matchAll(/^[ \t]*(?:"(?<quoted>(?:[^"]|"")*)"|(?<plain>[^\n]*))[ \t]*$/gm)].map(({ groups }) => groups?.quoted?.replaceAll("\"\"", "\"") ?? groups?.plain?.trim() ?? "").filter((entry) => entry !== "");
-}
-/** Parsers of `identity/` do not know which input they read. */
-function naming(name, parse) {
-	try {
-		return parse();
-	} catch (error) {
-		if (error instanceof BottleError && error.hint !== void 0) throw new BottleError("usage", `the input ${name}: ${error.message}`, { hint: error.hint });
-		throw error;
-	}
 }
 // src/action/inputs.ts
 const CHANNELS = ["oci", "release"];
@@ -1015,10 +185,10 @@ async function readSource(read, workspace) {
 }
 /** What a link leads to must be in the workspace too: a pull request may bring links along. */
 async function inWorkspace(name, path, workspace, kind) {
-	const root = await fs.realpath(workspace);
+	const root = await fs$1.realpath(workspace);
 	let real;
 	try {
-		real = await fs.realpath(resolve$1(root, path));
+		real = await fs$1.realpath(resolve$1(root, path));
 	} catch (error) {
 		if (hasErrno(error, "ENOENT", "ENOTDIR", "ELOOP")) throw new BottleError("usage", `the input ${name} names ${path}, which does not exist`, { hint: "check the name, and that actions/checkout has run before" });
 		if (hasErrno(error, "ENAMETOOLONG")) throw new BottleError("usage", `the input ${name} is longer than a path can be: ${quoted(path)}`, { hint: "use names of at most 255 bytes" });
@@ -1026,7 +196,7 @@ async function inWorkspace(name, path, workspace, kind) {
 	}
 	const fromRoot = relative(root, real);
 	if (fromRoot === ".." || fromRoot.startsWith(`..${sep$2}`) || isAbsolute(fromRoot)) throw new BottleError("usage", `the input ${name} leads out of the workspace: ${path} is ${real}`, { hint: `name a ${kind} inside ${root}` });
-	const stat = await fs.stat(real);
+	const stat = await fs$1.stat(real);
 	if (kind === "directory" ? !stat.isDirectory() : !stat.isFile()) throw new BottleError("usage", `the input ${name} is not a ${kind}: ${path}`, { hint: `name a ${kind}` });
 	return real;
 }
@@ -1102,7 +272,7 @@ async function readSmolvm(read) {
 		sha256
 	};
 	if (version !== void 0 || sha256 !== void 0) throw new BottleError("usage", `the inputs smolvm-path and ${version === void 0 ? "smolvm-sha256" : "smolvm-version"} exclude each other`, { hint: "leave out smolvm-path to have that version set up" });
-	if (!await fs.access(path, constants$2.X_OK).then(() => isAbsolute(path), () => false)) throw invalid("smolvm-path", path, "name an executable file by its absolute path");
+	if (!await fs$1.access(path, constants$2.X_OK).then(() => isAbsolute(path), () => false)) throw invalid("smolvm-path", path, "name an executable file by its absolute path");
 	return { path };
 }
 // src/action/job.ts
@@ -1286,7 +456,7 @@ async function warnAboutEmulation(platform, log) {
 	log.warning("No emulation", `RUN steps for ${platform} will fail on this runner without emulation: add docker/setup-qemu-action before this step`);
 }
 async function isThere(path) {
-	return await fs.access(path).then(() => true, () => false);
+	return await fs$1.access(path).then(() => true, () => false);
 }
 // src/publish/release-api.ts
 /** With the assets of each release in it, a page of more could get too large. */
@@ -1539,7 +709,7 @@ async function localAssets(sidecars) {
 }
 /** A sidecar: its hash is known from when it was verified. */
 async function largeFile(name, path, { sidecar }) {
-	const { size } = await fs.stat(path).catch((error) => {
+	const { size } = await fs$1.stat(path).catch((error) => {
 		throw fileError(`cannot read ${path}`, error);
 	});
 	if (size >= ASSET_LIMIT_BYTES) throw new BottleError("upload-failed", `${name} has ${size} bytes, and a release takes files below 2 GiB`, { hint: "publish it to an OCI registry, which takes larger files, or make the image smaller" });
@@ -2562,7 +1732,7 @@ async function attest(plan, { path, record }, { log, toolkit, signal }) {
 		isPublicRepository
 	}), { signal });
 	const bundle = Buffer.from(value.bundle);
-	await fs.writeFile(bundlePathOf(path), bundle);
+	await fs$1.writeFile(bundlePathOf(path), bundle);
 	const signer = signerOf(value.bundle);
 	log.onProgress({
 		type: "done",
@@ -4798,7 +3968,7 @@ var DefaultGlobber = class DefaultGlobber {
 			for (const searchPath of getSearchPaths(patterns)) {
 				debug(`Search path '${searchPath}'`);
 				try {
-					yield __await(fs$1.promises.lstat(searchPath));
+					yield __await(fs.promises.lstat(searchPath));
 				} catch (err) {
 					if (err.code === "ENOENT") continue;
 					throw err;
@@ -4818,7 +3988,7 @@ var DefaultGlobber = class DefaultGlobber {
 					if (match & MatchKind.Directory && options.matchDirectories) yield yield __await(item.path);
 					else if (!partialMatch$1) continue;
 					const childLevel = item.level + 1;
-					const childItems = (yield __await(fs$1.promises.readdir(item.path))).map((x) => new SearchState(path$1.join(item.path, x), childLevel));
+					const childItems = (yield __await(fs.promises.readdir(item.path))).map((x) => new SearchState(path$1.join(item.path, x), childLevel));
 					stack.push(...childItems.reverse());
 				} else if (match & MatchKind.File) yield yield __await(item.path);
 			}
@@ -4845,7 +4015,7 @@ var DefaultGlobber = class DefaultGlobber {
 		return __awaiter$20(this, void 0, void 0, function* () {
 			let stats;
 			if (options.followSymbolicLinks) try {
-				stats = yield fs$1.promises.stat(item.path);
+				stats = yield fs.promises.stat(item.path);
 			} catch (err) {
 				if (err.code === "ENOENT") {
 					if (options.omitBrokenSymbolicLinks) {
@@ -4856,9 +4026,9 @@ var DefaultGlobber = class DefaultGlobber {
 				}
 				throw err;
 			}
-			else stats = yield fs$1.promises.lstat(item.path);
+			else stats = yield fs.promises.lstat(item.path);
 			if (stats.isDirectory() && options.followSymbolicLinks) {
-				const realPath = yield fs$1.promises.realpath(item.path);
+				const realPath = yield fs.promises.realpath(item.path);
 				while (traversalChain.length >= item.level) traversalChain.pop();
 				if (traversalChain.some((x) => x === realPath)) {
 					debug(`Symlink cycle detected for path '${item.path}' and realpath '${realPath}'`);
@@ -4910,6 +4080,7 @@ function create(patterns, options) {
 	});
 }
 // node_modules/@actions/cache/lib/internal/constants.js
+var import_semver = /* @__PURE__ */ __toESM(require_semver(), 1);
 var CacheFilename;
 (function(CacheFilename) {
 	CacheFilename["Gzip"] = "cache.tgz";
@@ -5002,7 +4173,7 @@ function createTempDirectory() {
 	});
 }
 function getArchiveFileSizeInBytes(filePath) {
-	return fs$1.statSync(filePath).size;
+	return fs.statSync(filePath).size;
 }
 function resolvePaths(patterns) {
 	return __awaiter$17(this, void 0, void 0, function* () {
@@ -5035,7 +4206,7 @@ function resolvePaths(patterns) {
 }
 function unlinkFile(filePath) {
 	return __awaiter$17(this, void 0, void 0, function* () {
-		return util.promisify(fs$1.unlink)(filePath);
+		return util.promisify(fs.unlink)(filePath);
 	});
 }
 function getVersion(app_1) {
@@ -5074,7 +4245,7 @@ function getCacheFileName(compressionMethod) {
 }
 function getGnuTarPathOnWindows() {
 	return __awaiter$17(this, void 0, void 0, function* () {
-		if (fs$1.existsSync(GnuTarPathOnWindows)) return GnuTarPathOnWindows;
+		if (fs.existsSync(GnuTarPathOnWindows)) return GnuTarPathOnWindows;
 		return (yield getVersion("tar")).toLowerCase().includes("gnu tar") ? which("tar") : "";
 	});
 }
@@ -35598,7 +34769,7 @@ var DownloadProgress = class {
 */
 function downloadCacheHttpClient(archiveLocation, archivePath) {
 	return __awaiter$14(this, void 0, void 0, function* () {
-		const writeStream = fs$1.createWriteStream(archivePath);
+		const writeStream = fs.createWriteStream(archivePath);
 		const httpClient = new HttpClient("actions/cache");
 		const downloadResponse = yield retryHttpClientResponse("downloadCache", () => __awaiter$14(this, void 0, void 0, function* () {
 			return httpClient.get(archiveLocation);
@@ -35625,7 +34796,7 @@ function downloadCacheHttpClient(archiveLocation, archivePath) {
 function downloadCacheHttpClientConcurrent(archiveLocation, archivePath, options) {
 	return __awaiter$14(this, void 0, void 0, function* () {
 		var _a;
-		const archiveDescriptor = yield fs$1.promises.open(archivePath, "w");
+		const archiveDescriptor = yield fs.promises.open(archivePath, "w");
 		const httpClient = new HttpClient("actions/cache", void 0, {
 			socketTimeout: options.timeoutInMs,
 			keepAlive: true
@@ -35722,7 +34893,7 @@ function downloadCacheStorageSDK(archiveLocation, archivePath, options) {
 		} else {
 			const maxSegmentSize = Math.min(134217728, buffer.constants.MAX_LENGTH);
 			const downloadProgress = new DownloadProgress(contentLength);
-			const fd = fs$1.openSync(archivePath, "w");
+			const fd = fs.openSync(archivePath, "w");
 			try {
 				downloadProgress.startDisplayTimer();
 				const controller = new AbortController();
@@ -35739,11 +34910,11 @@ function downloadCacheStorageSDK(archiveLocation, archivePath, options) {
 					if (result === "timeout") {
 						controller.abort();
 						throw new Error("Aborting cache download as the download time exceeded the timeout.");
-					} else if (Buffer.isBuffer(result)) fs$1.writeFileSync(fd, result);
+					} else if (Buffer.isBuffer(result)) fs.writeFileSync(fd, result);
 				}
 			} finally {
 				downloadProgress.stopDisplayTimer();
-				fs$1.closeSync(fd);
+				fs.closeSync(fd);
 			}
 		}
 	});
@@ -36057,7 +35228,7 @@ function uploadFile(httpClient, cacheId, archivePath, options) {
 	return __awaiter$13(this, void 0, void 0, function* () {
 		const fileSize = getArchiveFileSizeInBytes(archivePath);
 		const resourceUrl = getCacheApiUrl(`caches/${cacheId.toString()}`);
-		const fd = fs$1.openSync(archivePath, "r");
+		const fd = fs.openSync(archivePath, "r");
 		const uploadOptions = getUploadOptions(options);
 		const concurrency = assertDefined("uploadConcurrency", uploadOptions.uploadConcurrency);
 		const maxChunkSize = assertDefined("uploadChunkSize", uploadOptions.uploadChunkSize);
@@ -36071,7 +35242,7 @@ function uploadFile(httpClient, cacheId, archivePath, options) {
 					const start = offset;
 					const end = offset + chunkSize - 1;
 					offset += maxChunkSize;
-					yield uploadChunk(httpClient, resourceUrl, () => fs$1.createReadStream(archivePath, {
+					yield uploadChunk(httpClient, resourceUrl, () => fs.createReadStream(archivePath, {
 						fd,
 						start,
 						end,
@@ -36082,7 +35253,7 @@ function uploadFile(httpClient, cacheId, archivePath, options) {
 				}
 			})));
 		} finally {
-			fs$1.closeSync(fd);
+			fs.closeSync(fd);
 		}
 	});
 }
@@ -41953,11 +41124,11 @@ async function saveSidecar(toolkit, sidecar, settings, options) {
 	const text = JSON.stringify(record);
 	const outcome = await saveEntry(toolkit, imageCacheKey(record.image.id, settings), options, async (entry) => {
 		await linkOrCopy(sidecar.path, join(entry, SIDECAR));
-		await fs.writeFile(join(entry, RECORD), text);
+		await fs$1.writeFile(join(entry, RECORD), text);
 	});
 	if (record.inputs === void 0 || outcome.kind === "not-saved") return outcome;
 	const pointer = await saveEntry(toolkit, inputsCacheKey(record.inputs.key, settings), options, async (entry) => {
-		await fs.writeFile(join(entry, RECORD), text);
+		await fs$1.writeFile(join(entry, RECORD), text);
 	});
 	return pointer.kind === "not-saved" ? pointer : outcome;
 }
@@ -41982,8 +41153,8 @@ async function restoreEntry(toolkit, key, names, options) {
 		return;
 	}
 	const entry = join(dir, ENTRY);
-	const isDirectory = (await fs.lstat(entry).catch(() => void 0))?.isDirectory();
-	for (const name of names) if (!(isDirectory ? await fs.lstat(join(entry, name)).catch(() => void 0) : void 0)?.isFile()) {
+	const isDirectory = (await fs$1.lstat(entry).catch(() => void 0))?.isDirectory();
+	for (const name of names) if (!(isDirectory ? await fs$1.lstat(join(entry, name)).catch(() => void 0) : void 0)?.isFile()) {
 		await refuse(key, found, `${ENTRY}/${name} in it is not a plain file`, options);
 		return;
 	}
@@ -42007,7 +41178,7 @@ async function saveEntry(toolkit, key, options, fill) {
 	}
 	await discard(dir);
 	const entry = join(dir, ENTRY);
-	await fs.mkdir(entry);
+	await fs$1.mkdir(entry);
 	try {
 		await fill(entry);
 		const { value: id, complaints } = await inDirectory(toolkit, options, () => saveCache([ENTRY], entryKey(key, options)));
@@ -42030,10 +41201,10 @@ async function saveEntry(toolkit, key, options, fill) {
 /** The entry is made on another file system when RUNNER_TEMP has a name that the toolkit cannot pass to tar. */
 async function linkOrCopy(from, to) {
 	try {
-		await fs.link(from, to);
+		await fs$1.link(from, to);
 	} catch (error) {
 		if (!hasErrno(error, "EXDEV", "EPERM", "EMLINK")) throw error;
-		await fs.copyFile(from, to, constants$2.COPYFILE_FICLONE);
+		await fs$1.copyFile(from, to, constants$2.COPYFILE_FICLONE);
 	}
 }
 function isAsked(key, { trouble }) {
@@ -42054,7 +41225,7 @@ function entryKey(key, { run }) {
 	return `${key}${RUN}${run}`;
 }
 async function discard(dir) {
-	await fs.rm(join(dir, ENTRY), {
+	await fs$1.rm(join(dir, ENTRY), {
 		recursive: true,
 		force: true
 	});
@@ -44167,8 +43338,8 @@ function internalArtifactTwirpClient(options) {
 * @param rootDirectory an absolute root directory path common to all input files that that will be trimmed from the final zip structure
 */
 function validateRootDirectory(rootDirectory) {
-	if (!fs$1.existsSync(rootDirectory)) throw new Error(`The provided rootDirectory ${rootDirectory} does not exist`);
-	if (!fs$1.statSync(rootDirectory).isDirectory()) throw new Error(`The provided rootDirectory ${rootDirectory} is not a valid directory`);
+	if (!fs.existsSync(rootDirectory)) throw new Error(`The provided rootDirectory ${rootDirectory} does not exist`);
+	if (!fs.statSync(rootDirectory).isDirectory()) throw new Error(`The provided rootDirectory ${rootDirectory} is not a valid directory`);
 	info(`Root directory input is valid!`);
 }
 /**
@@ -44181,7 +43352,7 @@ function getUploadZipSpecification(filesToZip, rootDirectory) {
 	rootDirectory = normalize(rootDirectory);
 	rootDirectory = resolve(rootDirectory);
 	for (let file of filesToZip) {
-		const stats = fs$1.lstatSync(file, { throwIfNoEntry: false });
+		const stats = fs.lstatSync(file, { throwIfNoEntry: false });
 		if (!stats) throw new Error(`File ${file} does not exist`);
 		if (!stats.isDirectory()) {
 			file = normalize(file);
@@ -66161,8 +65332,8 @@ function createRawFileUploadStream(filePath) {
 		const bufferSize = getUploadChunkSize();
 		const uploadStream = new WaterMarkedUploadStream(bufferSize);
 		let sourcePath = filePath;
-		if ((yield fs$1.promises.lstat(filePath)).isSymbolicLink()) sourcePath = yield realpath$1(filePath);
-		const fileStream = fs$1.createReadStream(sourcePath, { highWaterMark: bufferSize });
+		if ((yield fs.promises.lstat(filePath)).isSymbolicLink()) sourcePath = yield realpath$1(filePath);
+		const fileStream = fs.createReadStream(sourcePath, { highWaterMark: bufferSize });
 		fileStream.on("error", (error$2) => {
 			error("An error has occurred while reading the file for upload");
 			error(String(error$2));
@@ -66339,7 +65510,7 @@ function uploadArtifact(name, files, rootDirectory, options) {
 		if (options === null || options === void 0 ? void 0 : options.skipArchive) {
 			if (files.length === 0) throw new FilesNotFoundError([]);
 			if (files.length > 1) throw new Error("skipArchive option is only supported when uploading a single file");
-			if (!fs$1.existsSync(files[0])) throw new FilesNotFoundError(files);
+			if (!fs.existsSync(files[0])) throw new FilesNotFoundError(files);
 			artifactFileName = path$1.basename(files[0]);
 			name = artifactFileName;
 		}
@@ -72698,7 +71869,7 @@ function streamExtractExternal(url_1, directory_1) {
 			if (isZip && !skipDecompress) passThrough.pipe(import_unzip.Extract({ path: directory })).on("close", onClose).on("error", onError);
 			else {
 				const filePath = path$1.join(directory, fileName);
-				const writeStream = fs$1.createWriteStream(filePath);
+				const writeStream = fs.createWriteStream(filePath);
 				info(`Downloading raw file (non-zip) to: ${filePath}`);
 				passThrough.pipe(writeStream).on("close", onClose).on("error", onError);
 			}
@@ -73458,7 +72629,7 @@ async function upload(sidecar, inputs, services) {
 	await send(recordPathOf(path), hash("sha256", formatRecord(record)), inputs, services);
 	const frames = await makeFrameIndex(sidecar);
 	if (frames !== void 0) {
-		await fs.writeFile(framesPathOf(path), frames);
+		await fs$1.writeFile(framesPathOf(path), frames);
 		await send(framesPathOf(path), hash("sha256", frames), inputs, services);
 	}
 	if (bundle !== void 0) await send(bundlePathOf(path), hash("sha256", bundle), inputs, services);

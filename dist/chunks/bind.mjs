@@ -2,7 +2,7 @@ import { t as buildImage } from "./build.mjs";
 import { s as engineFacts } from "./command.mjs";
 import { l as runtimeConfig, t as guestPlatformOf } from "./image.mjs";
 import { t as BottleError } from "./errors.mjs";
-import { c as id16 } from "./verify.mjs";
+import { l as id16 } from "./verify.mjs";
 import { m as describeOrigin } from "./location.mjs";
 import { a as runtimeConfigSha256 } from "./pack-record.mjs";
 import { r as knowsSigner } from "./by-key.mjs";

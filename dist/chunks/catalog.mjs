@@ -1,5 +1,5 @@
 import { D as _regex, T as _nonnegative, _ as refine, i as array, m as optional, n as _enum, o as int, p as object, s as literal, v as string, x as url, y as union } from "./schemas.mjs";
-import { c as id16, l as isDigest } from "./verify.mjs";
+import { l as id16, u as isDigest } from "./verify.mjs";
 import { d as namesIn, g as originId, h as isSameOrigin, i as objectPath, n as id16OfName, u as makeDirectory } from "./location.mjs";
 import { r as packRecordSchema, s as datetime } from "./pack-record.mjs";
 import { o as removeFromIndex, t as addToIndex } from "./by-key.mjs";

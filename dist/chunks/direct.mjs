@@ -1,5 +1,5 @@
 import { a as fileError, o as hasErrno, t as BottleError } from "./errors.mjs";
-import { c as id16, r as verifySidecar } from "./verify.mjs";
+import { i as verifySidecar, l as id16 } from "./verify.mjs";
 import { n as hostGuestPlatform } from "./platform.mjs";
 import { a as noteChild, o as readChild } from "./child.mjs";
 import { _ as packCreateEnv, a as sidecarImageName, c as createdTime, f as SidecarWriter, g as paddingAfter, h as tarEntryHeader, i as packRecord, l as describeImage, m as sparseHeader, n as layerWarnings, t as filesIn, u as exportImage, v as reapPackCreate, y as hintFor } from "./pack.mjs";

@@ -7,7 +7,7 @@ import { a as versionNote, n as findSmolvm, o as versionRefusal, t as NEWEST_TES
 import { c as memoryBytes, l as memoryWarning, u as requireVirtualization } from "./virtualization.mjs";
 import { r as githubSite } from "./github.mjs";
 import { i as redacted } from "./server-url.mjs";
-import { n as readSidecar } from "./verify.mjs";
+import { r as readSidecar } from "./verify.mjs";
 import { c as storeDir } from "./location.mjs";
 import { t as Store } from "./store.mjs";
 import { t as SIGNS } from "./style.mjs";

@@ -1,11 +1,11 @@
-import { i as damaged } from "./frame-reader.mjs";
 import { a as fileError, o as hasErrno, t as BottleError } from "./errors.mjs";
-import { t as parseJson } from "./json.mjs";
 import { r as requireFreeBytes } from "./disk.mjs";
 import { i as thisOwner, t as isAlive } from "./owner.mjs";
 import { t as readSmallFile } from "./small-file.mjs";
-import { n as readSidecar, o as syncDirectory, r as verifySidecar } from "./verify.mjs";
+import { i as verifySidecar, n as openSidecar, r as readSidecar, s as syncDirectory } from "./verify.mjs";
 import { i as readableRecord, r as packRecordSchema } from "./pack-record.mjs";
+import { i as damaged } from "./frame-reader.mjs";
+import { t as parseJson } from "./json.mjs";
 import { Readable } from "node:stream";
 import { zstdDecompressSync } from "node:zlib";
 import { createHash, hash } from "node:crypto";
@@ -182,7 +182,7 @@ async function readBefore(file, end, length) {
 * @throws BottleError `sidecar-damaged` that names the first difference
 */
 async function checkFrames({ path, footer: { assetsBytes } }, { record, index }, signal) {
-	const file = await fs.open(path, constants$1.O_RDONLY | constants$1.O_NOFOLLOW | constants$1.O_NONBLOCK);
+	const file = await openSidecar(path);
 	try {
 		const sizes = await readSeekTable(file, assetsBytes);
 		if (sizes === void 0) {
@@ -294,9 +294,7 @@ async function makeFrameIndex({ path, record }) {
 }
 /** Undefined for a sidecar that was not written in frames. */
 async function frameIndexOf({ path, footer }, signal) {
-	const file = await fs.open(path, constants$1.O_RDONLY | constants$1.O_NOFOLLOW | constants$1.O_NONBLOCK).catch((error) => {
-		throw fileError(`cannot read ${path}`, error);
-	});
+	const file = await openSidecar(path);
 	try {
 		return await readFrameIndex(file, footer.assetsBytes, signal);
 	} finally {

@@ -2,7 +2,7 @@ import { o as hasErrno, t as BottleError } from "./errors.mjs";
 import { t as quoted } from "./shown-text.mjs";
 import { D as _regex, T as _nonnegative, a as boolean, b as unknown, c as looseObject, d as nullish, g as record, i as array, m as optional, o as int, p as object, r as _undefined, s as literal, u as nullable, v as string, y as union } from "./schemas.mjs";
 import { o as shownText } from "./pack-record.mjs";
-import { l as isDigest } from "./verify.mjs";
+import { u as isDigest } from "./verify.mjs";
 import { n as readableJson, t as parseJson } from "./json.mjs";
 import { t as GUEST_PLATFORMS } from "./platform.mjs";
 import { o as readChild } from "./child.mjs";

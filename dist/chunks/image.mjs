@@ -1,7 +1,7 @@
 import { t as BottleError } from "./errors.mjs";
 import { _ as refine, b as unknown, g as record, i as array, m as optional, p as object, u as nullable, v as string } from "./schemas.mjs";
 import { c as streamChild, s as runChild } from "./child.mjs";
-import { d as parseImageId, l as isDigest } from "./verify.mjs";
+import { f as parseImageId, u as isDigest } from "./verify.mjs";
 import { r as parseGuestPlatform } from "./platform.mjs";
 import { a as ending, c as lastLine, d as spawnDocker, i as dockerEnvironment, l as noSpace, n as cleanUp, o as engineError, r as docker, t as assertSuccess, u as podmanError } from "./command.mjs";
 // src/docker/image.ts

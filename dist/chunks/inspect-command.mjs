@@ -1,6 +1,6 @@
 import { t as formatBytes } from "./disk.mjs";
 import { m as recordPathOf, p as readRecord } from "./file.mjs";
-import { a as unknownKeys, n as readSidecar } from "./verify.mjs";
+import { o as unknownKeys, r as readSidecar } from "./verify.mjs";
 import { c as storeDir } from "./location.mjs";
 import { s as listSidecars } from "./read.mjs";
 import { t as Store } from "./store.mjs";

@@ -1,5 +1,5 @@
 import { t as BottleError } from "./errors.mjs";
-import { c as id16, o as syncDirectory, s as syncFile } from "./verify.mjs";
+import { c as syncFile, l as id16, s as syncDirectory } from "./verify.mjs";
 import { f as HERE, i as objectPath, m as describeOrigin, t as bundlePath, u as makeDirectory } from "./location.mjs";
 import { c as readContent, f as writeContent, l as statFile, o as listStore, u as withInstallation } from "./catalog.mjs";
 import { l as writeWhole } from "./store.mjs";

@@ -1,5 +1,6 @@
 import { i as __require, t as __commonJSMin } from "./rolldown-runtime.mjs";
-import { a as require_commonjs$3, c as require_dist$9, d as require_src, f as require_semver, l as require_dist$10, n as context, o as require_commonjs$1, r as getOctokit, s as require_commonjs$2, t as retry, u as require_dist$8 } from "./dist-bundle.mjs";
+import { a as require_commonjs$3, c as require_dist$9, d as require_src, l as require_dist$10, n as context, o as require_commonjs$1, r as getOctokit, s as require_commonjs$2, t as retry, u as require_dist$8 } from "./dist-bundle.mjs";
+import { t as require_semver } from "./semver.mjs";
 import { r as getIDToken, y as HttpClient } from "./core.mjs";
 import { X509Certificate } from "crypto";
 import { Buffer as Buffer$1 } from "node:buffer";

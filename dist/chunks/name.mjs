@@ -1,6 +1,6 @@
 import { o as hasErrno, s as isDamage, t as BottleError } from "./errors.mjs";
 import { i as withPrivateDir } from "./private-dir.mjs";
-import { c as id16, o as syncDirectory, r as verifySidecar } from "./verify.mjs";
+import { i as verifySidecar, l as id16, s as syncDirectory } from "./verify.mjs";
 import { f as HERE, h as isSameOrigin, i as objectPath, p as UNKNOWN } from "./location.mjs";
 import { c as readContent, d as withName, f as writeContent, n as fileKey, o as listStore, r as givenName } from "./catalog.mjs";
 import { c as tryLink, s as copyReadOnly } from "./store.mjs";

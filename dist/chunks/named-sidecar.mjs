@@ -1,5 +1,5 @@
 import { a as fileError, t as BottleError } from "./errors.mjs";
-import { r as verifySidecar } from "./verify.mjs";
+import { i as verifySidecar } from "./verify.mjs";
 import { t as formatBytes } from "./disk.mjs";
 import { t as readSmallFile } from "./small-file.mjs";
 import { h as verifyFile, n as MAX_RECORD_BYTES, s as expectedOf } from "./file.mjs";

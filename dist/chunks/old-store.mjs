@@ -1,6 +1,6 @@
 import { o as hasErrno } from "./errors.mjs";
 import { _ as refine, n as _enum, p as object, v as string } from "./schemas.mjs";
-import { c as id16, l as isDigest } from "./verify.mjs";
+import { l as id16, u as isDigest } from "./verify.mjs";
 import { d as namesIn, i as objectPath, p as UNKNOWN, t as bundlePath } from "./location.mjs";
 import { i as readableRecord, s as datetime } from "./pack-record.mjs";
 import { c as readContent, f as writeContent, l as statFile, n as fileKey } from "./catalog.mjs";

@@ -1,7 +1,7 @@
 import { t as buildImage } from "./build.mjs";
 import { i as inspectImage, t as guestPlatformOf } from "./image.mjs";
 import { t as BottleError } from "./errors.mjs";
-import { c as id16 } from "./verify.mjs";
+import { l as id16 } from "./verify.mjs";
 import { t as parseImageReference } from "./image-reference.mjs";
 import { c as storeDir, f as HERE } from "./location.mjs";
 import { n as hostGuestPlatform, r as parseGuestPlatform } from "./platform.mjs";

@@ -1,6 +1,6 @@
 import { t as canonicalize } from "./canonicalize.mjs";
 import { D as _regex, O as $ZodISODateTime, S as _isoDateTime, T as _nonnegative, _ as refine, a as boolean, c as looseObject, i as array, k as $constructor, m as optional, n as _enum, o as int, s as literal, t as ZodMiniStringFormat, v as string } from "./schemas.mjs";
-import { l as isDigest } from "./verify.mjs";
+import { u as isDigest } from "./verify.mjs";
 import { t as parseJson } from "./json.mjs";
 import { t as GUEST_PLATFORMS } from "./platform.mjs";
 import { createHash } from "node:crypto";

@@ -6,7 +6,7 @@ import { a as OPEN_KVM, n as KVM_DEVICE } from "./virtualization.mjs";
 import { a as loadImage, c as removeImage, d as tagImage, l as runtimeConfig, o as pullImage, r as inspectIfThere, s as pushImage, u as saveImage } from "./image.mjs";
 import { r as requireFreeBytes } from "./disk.mjs";
 import { i as withPrivateDir, n as scratchParent, r as sweepPrivateDirs } from "./private-dir.mjs";
-import { c as id16, l as isDigest, r as verifySidecar } from "./verify.mjs";
+import { i as verifySidecar, l as id16, u as isDigest } from "./verify.mjs";
 import { a as runtimeConfigSha256 } from "./pack-record.mjs";
 import { t as warningsTo } from "./progress.mjs";
 import { b as formatFrameIndex, v as MAX_FRAME_CONTENT_BYTES, w as seekTable, x as indexOf } from "./file.mjs";
@@ -632,8 +632,8 @@ const ZSTD_LEVEL = 3;
 const OUTPUT_BUFFER_BYTES = 8388608;
 /**
 * Compresses one frame after the other, each with the size of its content and without a checksum: the bytes that
-* ZSTD_compress2 gives for the whole content. Its memory serves many frames, because what each frame allocates anew is
-* garbage that has to be collected.
+* ZSTD_compress2 gives for the whole content. Its memory serves many frames, because memory that is allocated
+* for each frame is garbage that has to be collected.
 */
 var FrameCompressor = class {
 	/** To be filled with what goes into the next frame. */
@@ -1955,7 +1955,7 @@ function layerWarnings({ inodes, capabilities, attributes, specialFiles, changed
 		...changedLinks.count > 0 ? [`smolvm refuses links that lead above the root or are the root: changed to the same place inside it: ${listed(changedLinks)}`] : []
 	];
 }
-/** Somebody who looks at the size of an image chooses a disk that has too few inodes for so many files. */
+/** A disk that has room for the bytes of an image may have too few inodes for its files. */
 function inodeWarning(inodes) {
 	if (inodes <= MANY_INODES) return [];
 	const [files, perGib, usual] = [

@@ -1,5 +1,5 @@
 import { a as fileError, o as hasErrno, t as BottleError } from "./errors.mjs";
-import { c as id16 } from "./verify.mjs";
+import { l as id16 } from "./verify.mjs";
 import { f as HERE, g as originId, h as isSameOrigin, i as objectPath, m as describeOrigin, t as bundlePath } from "./location.mjs";
 import { a as readIndex, i as listHits, r as knowsSigner } from "./by-key.mjs";
 import { c as readContent, l as statFile, n as fileKey, o as listStore, r as givenName, s as readCatalog } from "./catalog.mjs";
@@ -25,7 +25,7 @@ async function findWithoutInputs({ layout }, { platform }, origin) {
 	return (await readCatalog(layout)).flatMap((content) => content.installations.filter((each) => isSameOrigin(each.origin, origin) && each.record.platform === platform).filter(({ record }) => record.inputs === void 0).map((installation) => ({
 		content,
 		installation
-	}))).sort((a, b) => Date.parse(b.installation.installedAt) - Date.parse(a.installation.installedAt)).map(({ content, installation }) => storedSidecar(layout, content, installation));
+	}))).sort((one, other) => newestFirst(one.installation, other.installation)).map(({ content, installation }) => storedSidecar(layout, content, installation));
 }
 async function findInstallations({ layout }, { key, platform }, sha256, origin) {
 	const content = await readContent(layout, sha256);

@@ -4,7 +4,7 @@ import { r as parseGuestPlatform } from "./platform.mjs";
 import { n as packDirect } from "./direct.mjs";
 import { d as imageSeconds, p as ZSTD_VERSION, r as packImage, s as sweepKilledRuns } from "./pack.mjs";
 import { t as warningsTo } from "./progress.mjs";
-import { r as verifySidecar } from "./verify.mjs";
+import { i as verifySidecar } from "./verify.mjs";
 import { t as installPacked } from "./install.mjs";
 import { c as storeDir } from "./location.mjs";
 import { t as Store } from "./store.mjs";

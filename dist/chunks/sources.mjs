@@ -1,7 +1,7 @@
 import { a as fileError, o as hasErrno, s as isDamage, t as BottleError } from "./errors.mjs";
 import { D as _regex, T as _nonnegative, d as nullish, f as number, h as partialRecord, i as array, m as optional, n as _enum, o as int, p as object, s as literal, v as string } from "./schemas.mjs";
 import { n as isSameRepository, o as shownText } from "./pack-record.mjs";
-import { i as parseManifest, l as isDigest, n as readSidecar, r as verifySidecar, t as SidecarHash } from "./verify.mjs";
+import { a as parseManifest, i as verifySidecar, r as readSidecar, t as SidecarHash, u as isDigest } from "./verify.mjs";
 import { n as readableJson } from "./json.mjs";
 import { t as GUEST_PLATFORMS } from "./platform.mjs";
 import { i as redacted, n as checkedUrl } from "./server-url.mjs";

@@ -1,6 +1,6 @@
 import { a as fileError, o as hasErrno, s as isDamage, t as BottleError } from "./errors.mjs";
 import { i as withPrivateDir } from "./private-dir.mjs";
-import { r as verifySidecar, s as syncFile } from "./verify.mjs";
+import { c as syncFile, i as verifySidecar } from "./verify.mjs";
 import { i as thisOwner, r as pidOf, t as isAlive } from "./owner.mjs";
 import { t as warningsTo } from "./progress.mjs";
 import { a as openStoreDir, d as namesIn, n as id16OfName, o as requirePrivate, s as sidecarName, u as makeDirectory } from "./location.mjs";

@@ -1,6 +1,6 @@
 import { s as isDamage, t as BottleError } from "./errors.mjs";
 import { t as formatBytes } from "./disk.mjs";
-import { c as id16 } from "./verify.mjs";
+import { l as id16 } from "./verify.mjs";
 import { c as storeDir, f as HERE, h as isSameOrigin, m as describeOrigin } from "./location.mjs";
 import { n as describeSigner } from "./signer.mjs";
 import { f as readBundle, g as checkFrames, h as verifyFile } from "./file.mjs";

@@ -340,4 +340,4 @@ function requireEqual(what, expected, found) {
 function hex32(value) {
 	return value.toString(16).padStart(8, "0");
 }
-export { unknownKeys as a, id16 as c, parseImageId as d, parseManifest as i, isDigest as l, readSidecar as n, syncDirectory as o, verifySidecar as r, syncFile as s, SidecarHash as t, parseId16 as u };
+export { parseManifest as a, syncFile as c, parseId16 as d, parseImageId as f, verifySidecar as i, id16 as l, openSidecar as n, unknownKeys as o, readSidecar as r, syncDirectory as s, SidecarHash as t, isDigest as u };
