@@ -5,15 +5,12 @@ import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import type { ServiceRequest } from '../doubles/results-service/service.ts';
 import type { CancelTimings, StepOptions } from '../doubles/runner/runner.ts';
 import { type ActionJob, type ActionJobOptions, actionJob } from '../helpers/action-job.ts';
-import { ensureDebianImage } from '../helpers/debian-image.ts';
 import { processesWith, waitUntil } from '../helpers/leftovers.ts';
 import { buildRegistryImage } from '../helpers/registry-image.ts';
 
-let debian: string;
 let registryImage: string;
 
 beforeAll(async () => {
-  debian = await ensureDebianImage();
   registryImage = await buildRegistryImage();
 });
 
@@ -34,10 +31,11 @@ const STAGES: Record<string, Stage> = {
     }),
   },
   'embedded hop': {
-    hold: async () => ({
-      inputs: { context: '.', image: debian },
-      cancelWhen: (line) => line === '::group::Flatten',
-    }),
+    agent: {
+      dockerfile:
+        'FROM scratch\nCOPY bin /bin\nRUN ["/bin/busybox", "dd", "if=/dev/urandom", "of=/data", "bs=1M", "count=300"]\n',
+    },
+    hold: async () => ({ cancelWhen: (line) => line === '::group::Flatten' }),
   },
   'container hop': { hold: async (job) => ({ ...hangingPack(job), inputs: throughContainer() }) },
   pack: { hold: async (job) => hangingPack(job) },

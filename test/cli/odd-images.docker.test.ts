@@ -61,7 +61,7 @@ test('of more files than a small disk has inodes, both numbers are told, and the
   );
 });
 
-test('extended attributes and access control lists are named, because no sidecar has them', async () => {
+test('extended attributes, access control lists and file capabilities are named, because no sidecar has them', async () => {
   const dir = await tempDir();
   const attributes = await exportOf(
     dir,
@@ -69,11 +69,15 @@ test('extended attributes and access control lists are named, because no sidecar
     'entry.pax_headers = {"SCHILY.acl.access": "user::rw-,user:7:r--", "SCHILY.xattr.user.note": "x"}',
     'tar.addfile(entry)',
     'tar.addfile(tarfile.TarInfo("srv/usual"))',
+    'entry = tarfile.TarInfo("usr/bin/ping")',
+    'entry.pax_headers = {"SCHILY.xattr.security.capability": "\\1\\0\\0\\2\\0\\40\\0\\0"}',
+    'tar.addfile(entry)',
   );
   const packed = await pack(dir, attributes);
   expect(packed.exitCode, packed.stderr).toBe(0);
   expect(packed.stderr).toMatch(
     /warning: a sidecar has no extended attributes .*: srv\/shared \(access\), srv\/shared \(user\.note\) will/,
   );
+  expect(packed.stderr).toContain('warning: smolvm does not keep file capabilities: usr/bin/ping\n');
   expect(packed.stderr).not.toContain('srv/usual');
 });

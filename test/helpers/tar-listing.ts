@@ -61,6 +61,18 @@ export async function listContainer(image: string): Promise<Map<string, EntryFac
   ]);
 }
 
+/** Lists what the engine exports of a container of the image, which need not have any program. */
+export async function listExport(image: string, tarPath: string): Promise<Map<string, EntryFacts>> {
+  const docker = promisify(execFile);
+  const container = (await docker('docker', ['create', image])).stdout.trim();
+  try {
+    await docker('docker', ['export', '--output', tarPath, container]);
+    return await listTar(tarPath);
+  } finally {
+    await docker('docker', ['rm', '--volumes', container]);
+  }
+}
+
 /**
  * One line for each path that is in one tree only and for each fact in which the trees differ, without
  * `EXCLUDED_PATHS`; no line means equal trees.

@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { prepareNestedVm, runInNestedVm } from '../../scripts/nested-vm.ts';
 import { type RealVersion, realSmolvm } from '../../scripts/real-smolvm.ts';
+import { buildAgentImage } from '../helpers/agent-image.ts';
 import { buildRegistryImage } from '../helpers/registry-image.ts';
 import { run } from '../helpers/small-image.ts';
-import { buildAgentImage } from './agent-image.ts';
 import { LISTING_SCRIPT } from './listing.ts';
 import type { Job, Report, Stage } from './report.ts';
 

@@ -158,7 +158,7 @@ export const CHECKOUTS: readonly Chapter[] = [
         expected: 'A warning names the files, because no sidecar has these attributes',
         tests: {
           'cli/odd-images.docker.test.ts': [
-            'extended attributes and access control lists are named, because no sidecar has them',
+            'extended attributes, access control lists and file capabilities are named, because no sidecar has them',
           ],
         },
       },

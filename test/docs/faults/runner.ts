@@ -183,7 +183,7 @@ export const RUNNER: readonly Chapter[] = [
           'pack/flatten.docker.test.ts': [
             'the real Debian image > is what the comparisons below are worth: large, of many layers, with every hard case',
             'the real Debian image > flattened has exactly the entries that a container sees, in constant memory',
-            'the real Debian image > packed through the %s hop is in the sidecar, but for what smolvm itself does not keep',
+            'an image of many layers, with one of everything that a copy may lose > packed through the %s hop is in the sidecar, but for what smolvm itself does not keep',
           ],
         },
       },

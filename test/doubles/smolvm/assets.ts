@@ -1,11 +1,11 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import * as fs from 'node:fs/promises';
 import { join } from 'node:path';
 import { run } from './command.ts';
 import { attempt } from './failures.ts';
-import { delayStage, FAULT, isSince, MERGE } from './knobs.ts';
+import { delayStage, FAULT, isSince } from './knobs.ts';
+import { repackLayer } from './layer.ts';
 import type { Asset, Assets } from './manifest.ts';
-import { mergeLayers } from './merge.ts';
 import type { PulledImage } from './pull.ts';
 import type { AssetsMember } from './sidecar-writer.ts';
 
@@ -67,26 +67,22 @@ async function makeAgentRootfs(staging: string): Promise<{ asset: Asset; tarPath
   return { asset: { path: 'agent-rootfs.tar', size: Object.values(files).join('').length }, tarPath };
 }
 
-/** A single layer keeps its digest; several are merged in the guest and get a digest that is only a name. */
+/** The layer keeps the digest that it had in the registry, although its bytes are others. */
 async function exportLayer(
-  { layers, configDigest }: PulledImage,
+  { layers }: PulledImage,
   { staging, diskDir }: { staging: string; diskDir: string },
 ): Promise<{ asset: Assets['layers'][number]; tarPath: string }> {
-  const isMerged = layers.length > 1;
-  if (isMerged) {
-    process.stdout.write(`Merging ${layers.length} layers in VM (one-time cost)...\n`);
+  const [layer] = layers;
+  if (layer === undefined || layers.length > 1) {
+    throw new Error(
+      `smolvm-double: an image of ${layers.length} layers is beyond this double, only one is not`,
+    );
   }
-  const digest = isMerged
-    ? `sha256:${createHash('sha256').update(`merged-${configDigest}`).digest('hex')}`
-    : (layers[0]?.digest ?? '');
+  const { digest } = layer;
   const guestPath = join(diskDir, 'exported.tar');
-  await attempt(isMerged ? 'merge layers' : 'export layer', () =>
-    mergeLayers(layers, { dir: diskDir, tarPath: guestPath, merge: MERGE }),
-  );
+  await attempt('export layer', () => repackLayer(layer, diskDir, guestPath));
   const hex = digest.replace('sha256:', '').slice(0, isSince('1.3.4') ? 64 : 12);
-  process.stdout.write(
-    isMerged ? '  Exporting merged layer... ' : `\r  Layer 1/1: ${digest.slice(0, 19)}... `,
-  );
+  process.stdout.write(`\r  Layer 1/1: ${digest.slice(0, 19)}... `);
   const tarPath = join(staging, 'layers', `${hex}.tar`);
   const { size } = await fs.stat(guestPath);
   await attempt('export layer', async () => {

@@ -20,14 +20,12 @@ const FAULTS = [
   'only-stub',
 ] as const;
 const CLIENTS = ['crane', 'own'] as const;
-const MERGES = ['cp', 'exact'] as const;
 
 /** The version of smolvm that this run behaves like. */
 export const VERSION = process.env.SMOLVM_DOUBLE_VERSION ?? DEFAULT_VERSION;
 export const FAULT = oneOf('SMOLVM_DOUBLE_FAULT', FAULTS);
 /** What pulls; undefined: crane if it is there. */
 export const CLIENT = oneOf('SMOLVM_DOUBLE_CLIENT', CLIENTS);
-export const MERGE = oneOf('SMOLVM_DOUBLE_MERGE', MERGES) ?? 'cp';
 const STAGE_DELAY_MS = Number(process.env.SMOLVM_DOUBLE_STAGE_DELAY_MS ?? 0);
 
 export function isSince(version: string): boolean {

@@ -1,4 +1,4 @@
-import { busyboxContext, run } from '../helpers/small-image.ts';
+import { busyboxContext, run } from './small-image.ts';
 
 /**
  * Small, and with one of everything that a sidecar may lose or a merge of layers get wrong. What has an odd time gets
