@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
 import * as fs from 'node:fs/promises';
-import { type Frame, readSeekTable } from '../sidecar/frame-index.ts';
+import { type Frame, MAX_FRAME_BYTES, readSeekTable } from '../sidecar/frame-index.ts';
 import { readSidecar } from '../sidecar/verify.ts';
 import type { PartFile } from './part-file.ts';
 
@@ -80,15 +80,18 @@ async function openBase(path: string): Promise<Base | undefined> {
   return { file, sizes: table.map(({ sizeBytes }) => sizeBytes) };
 }
 
-/** What can be read of the frames with these sizes: no other can be one that is wanted. */
+/**
+ * What can be read of the frames with these sizes: no other can be one that is wanted. Each is there until the next is
+ * asked for: all are read into the same memory.
+ */
 async function* framesOf({ file, sizes }: Base, wantedSizes: ReadonlySet<number>): AsyncGenerator<Buffer> {
+  const memory = Buffer.allocUnsafeSlow(MAX_FRAME_BYTES);
   let offset = 0;
   for (const sizeBytes of sizes) {
     if (wantedSizes.has(sizeBytes)) {
-      const bytes = Buffer.allocUnsafe(sizeBytes);
-      const { bytesRead } = await file.read(bytes, 0, sizeBytes, offset).catch(() => ({ bytesRead: 0 }));
+      const { bytesRead } = await file.read(memory, 0, sizeBytes, offset).catch(() => ({ bytesRead: 0 }));
       if (bytesRead === sizeBytes) {
-        yield bytes;
+        yield memory.subarray(0, sizeBytes);
       }
     }
     offset += sizeBytes;
