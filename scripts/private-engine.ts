@@ -12,6 +12,9 @@ const LOG_TAIL_LINES = 15;
 /** As the shell reports a process that a signal ended: 128 + the signal's number. */
 const EXIT_CODES = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const;
 
+/** Engines of this process. */
+let started = 0;
+
 export interface PrivateEngine {
   /** For DOCKER_HOST. */
   host: string;
@@ -28,8 +31,10 @@ export async function startPrivateEngine(
   const directory = await mkdtemp('/var/tmp/claude-bottle-dockerd-');
   const host = `unix://${join(directory, 'docker.sock')}`;
   const logPath = join(directory, 'dockerd.log');
-  const bridge = `cbtest${process.pid}`;
-  console.error(`No Docker engine answers; starting a private one in ${directory}.`);
+  const number = started;
+  started += 1;
+  const bridge = `cbtest${process.pid}-${number}`;
+  console.error(`Starting a private Docker engine in ${directory}.`);
 
   let child: ChildProcess | undefined;
   const stop = onceOnly(() => {
@@ -41,7 +46,7 @@ export async function startPrivateEngine(
     process.once(signal, () => process.exit(exitCode));
   }
   try {
-    createBridge(bridge);
+    createBridge(bridge, number);
     child = spawnEngine({ host, directory, bridge, logPath });
     await Promise.race([rejectOnEnd(child, logPath), waitUntil(() => answers(host), logPath)]);
   } catch (error) {
@@ -87,8 +92,8 @@ function rejectOnEnd(child: ChildProcess, logPath: string): Promise<never> {
 }
 
 /** dockerd makes only docker0 by itself, and that one may be another engine's. */
-function createBridge(name: string): void {
-  const address = `10.213.${process.pid % 256}.1/24`;
+function createBridge(name: string, number: number): void {
+  const address = `10.${213 + number}.${process.pid % 256}.1/24`;
   for (const args of [
     ['link', 'add', 'name', name, 'type', 'bridge'],
     ['address', 'add', address, 'dev', name],

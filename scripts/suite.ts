@@ -1,4 +1,6 @@
-import { spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
 import { readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
@@ -28,17 +30,24 @@ interface Report {
   testResults: Array<{ name: string; message: string; assertionResults: Test[] }>;
 }
 
-const REPORT = join(tmpdir(), `claude-bottle-vitest-${process.pid}.json`);
-
-/** Runs one suite and counts from its report; a run that breaks off counts as a failure. */
-export async function runSuite(config: string, env: NodeJS.ProcessEnv): Promise<Counts> {
-  const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${REPORT}`];
-  const { status } = spawnSync('vitest', ['run', '--config', config, ...reporters], {
+/**
+ * Runs one suite and counts from its report; a run that breaks off counts as a failure.
+ * @param args choose some of its files
+ */
+export async function runSuite(
+  config: string,
+  env: NodeJS.ProcessEnv,
+  args: readonly string[] = [],
+): Promise<Counts> {
+  const reportPath = join(tmpdir(), `claude-bottle-vitest-${randomUUID()}.json`);
+  const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${reportPath}`];
+  const vitest = spawn('vitest', ['run', '--config', config, ...reporters, ...args], {
     stdio: 'inherit',
     env,
   });
   try {
-    const report: Report = JSON.parse(await readFile(REPORT, 'utf8'));
+    const [status] = await once(vitest, 'close');
+    const report: Report = JSON.parse(await readFile(reportPath, 'utf8'));
     const failures = failuresOf(report);
     if (failures.length === 0 && status !== 0) {
       failures.push(`${config}: vitest ended with ${status}, and no test has failed`);
@@ -53,7 +62,7 @@ export async function runSuite(config: string, env: NodeJS.ProcessEnv): Promise<
   } catch (error) {
     return { passed: 0, failed: 1, skipped: 0, failures: [`${config}: no report: ${error}`], tests: [] };
   } finally {
-    await rm(REPORT, { force: true });
+    await rm(reportPath, { force: true });
   }
 }
 

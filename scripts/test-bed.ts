@@ -40,6 +40,8 @@ export interface TestBed {
   reason?: string;
   /** To be laid over the environment of the test runner. */
   env: Record<string, string>;
+  /** Starts one more engine of our own, and returns what to lay over `env`; only where the first is our own. */
+  secondEngine?: () => Promise<Record<string, string>>;
   stop(): Promise<void>;
 }
 
@@ -79,8 +81,22 @@ export async function prepareEngine(packages: Record<string, string>, why: strin
     return withoutEngine(failure);
   }
   try {
-    const engine = await startPrivateEngine(answers);
-    return { docker: true, env: { ...env, DOCKER_HOST: engine.host }, stop: async () => engine.stop() };
+    console.error('No Docker engine answers.');
+    const engines = [await startPrivateEngine(answers)];
+    return {
+      docker: true,
+      env: { ...env, DOCKER_HOST: engines[0]?.host ?? '' },
+      secondEngine: async () => {
+        const engine = await startPrivateEngine(answers);
+        engines.push(engine);
+        return { DOCKER_HOST: engine.host };
+      },
+      stop: async () => {
+        for (const engine of engines) {
+          engine.stop();
+        }
+      },
+    };
   } catch (error) {
     return withoutEngine(error instanceof Error ? error.message : String(error));
   }

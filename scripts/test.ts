@@ -1,5 +1,9 @@
 import { type Counts, reportCounts, runSuite } from './suite.ts';
 import { prepareTestBed } from './test-bed.ts';
+import { runVmSuite } from './test-vm.ts';
+
+/** The tests that are run apart from the others where there are two engines: about half of the time. */
+const ACTION_TESTS = 'test/action/';
 
 const bed = await prepareTestBed();
 const suites: Counts[] = [];
@@ -8,7 +12,11 @@ try {
   suites.push(await runSuite('vitest.config.ts', env));
   suites.push(await runSuite('vitest.real.config.ts', env));
   if (bed.docker) {
-    suites.push(await runSuite('vitest.docker.config.ts', env));
+    suites.push(...(await runDockerSuites(env)));
+    // As `npm run test:vm` does.
+    if (process.argv.includes('--vm')) {
+      suites.push(await runVmSuite(env));
+    }
   }
 } finally {
   await bed.stop();
@@ -20,3 +28,16 @@ if (bed.reason !== undefined) {
   suites.push({ passed: 0, failed: isRequired ? 1 : 0, skipped: 0, failures: [], tests: [] });
 }
 reportCounts(suites);
+
+/** Each test looks at what is left on its engine, so that two can run at once only on two engines. */
+async function runDockerSuites(env: NodeJS.ProcessEnv): Promise<Counts[]> {
+  const config = 'vitest.docker.config.ts';
+  if (bed.secondEngine === undefined) {
+    return [await runSuite(config, env)];
+  }
+  const otherEnv = { ...env, ...(await bed.secondEngine()) };
+  return await Promise.all([
+    runSuite(config, env, [ACTION_TESTS]),
+    runSuite(config, otherEnv, ['--exclude', `${ACTION_TESTS}**`]),
+  ]);
+}
