@@ -98,7 +98,7 @@ async function requireSuccess(smolvm: MachineCommand, verb: string, args: readon
   if (result.exitCode !== 0) {
     const details = lastLines(result);
     throw new BottleError('smoke-test-failed', `smolvm machine ${verb} failed (${endingOf(result)})`, {
-      hint: hintFor(details.join('\n')),
+      hint: hintFor(details),
       details,
     });
   }

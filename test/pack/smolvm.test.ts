@@ -119,49 +119,72 @@ describe('a failure of pack create', () => {
     [
       'the loopback of the host is denied',
       'Error: agent operation failed: pull image: crane manifest failed: Error: fetching manifest localhost:40847/claude-bottle: Get "https://localhost:40847/v2/": dial tcp [::1]:40847: connect: permission denied',
-      /keeps its guest from the loopback .* use smolvm 1\.32\.2/,
+      'it keeps its guest from the loopback of this host, where the image is served',
+      /use smolvm 1\.32\.2/,
     ],
     [
       'the machine does not boot',
       'Error: agent operation failed: wait for agent: agent did not become ready within 30 seconds: no boot progress for 30 seconds',
+      'its virtual machine did not start in time',
       /8 GiB of memory/,
     ],
     [
       'KVM is closed to the user of the VM',
       'Error: agent operation failed: monitor agent: Then log out and log back in for the change to take effect.); libkrun detail: build microVM: Internal error while starting microVM: KvmContext(KvmOpen(Error(13))) (boot process exited (code 1) before the agent was ready)',
+      'the user that it starts its virtual machine as may not open /dev/kvm',
       /chmod o\+rw \/dev\/kvm/,
     ],
     [
       'KVM is closed to this user',
       'Error: kvm permission denied: Cannot access /dev/kvm (permission denied).',
-      /allow this user to open/,
+      'this user may not open /dev/kvm',
+      /allow it: .*udevadm/,
     ],
     [
       'there is no KVM',
       'Error: kvm not available: KVM not available. Ensure KVM kernel module is loaded.',
-      /pack on a machine with KVM/,
+      'KVM is not available here',
+      /--packer direct/,
+    ],
+    [
+      'the device is not KVM',
+      'Error: agent operation failed: monitor agent: libkrun detail: build microVM: Internal error while starting microVM: KvmContext(KvmApiVersion(-1)) (boot process exited (code 1) before the agent was ready)',
+      'what is at /dev/kvm is not KVM',
+      /--packer direct/,
     ],
     [
       'the disk of the guest is full',
       'Error: agent operation failed: pull image: crane blob failed: write /storage/layers/x.tar: no space left on device',
-      /disk of smolvm's builder VM is full/,
+      'the disk of its builder VM is full, by bytes or by the number of files',
+      /make the image smaller/,
     ],
     [
       'the disk of the host is full',
       'Error: agent operation failed: pack: No space left on device (os error 28)',
+      'no space is left on this machine',
       /free some disk space/,
     ],
     [
       'the layer is over the cap',
       'Error: agent operation failed: export layer: guest streamed 4294967297 bytes, exceeding the 4294967296 byte cap',
+      'the image is larger than it lets through',
       /SMOLVM_FILE_TRANSFER_MAX_BYTES/,
     ],
-  ])('says what helps when %s', (_case, line, hint) => {
+  ])('says what helps when %s', (_case, line, reason, hint) => {
     const error = failure(['Starting agent VM...', line]);
-    expect(error.message).toBe(`smolvm pack create failed (exit code 1): ${line.replace(/^Error: /, '')}`);
+    expect(error.message).toBe(`smolvm pack create failed (exit code 1): ${reason}`);
+    expect(error.details).toContain(line);
     expect(error.hint).toMatch(hint);
     const asJson = JSON.stringify({ error: { code: 'SMOLVM_ERROR', message: line.replace(/^Error: /, '') } });
     expect(failure([asJson])).toMatchObject({ message: error.message, hint: error.hint, details: [line] });
+  });
+
+  test('that is not known is told in the last words of smolvm', () => {
+    const error = failure(['Starting agent VM...', 'Error: agent operation failed: something new']);
+    expect(error.message).toBe(
+      'smolvm pack create failed (exit code 1): agent operation failed: something new',
+    );
+    expect(error.hint).toContain('claude-bottle doctor');
   });
 
   test('is explained by what the VM itself has written', () => {
