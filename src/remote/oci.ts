@@ -34,8 +34,8 @@ const MAX_TAGS_PAGE_BYTES = 1024 * 1024;
 const TAGS_PER_PAGE = 1000;
 const MAX_TAGS_PAGES = 20;
 const MAX_REFERRERS_PAGES = 5;
-/** 403 is what a storage answers whose signed address is for GET only. */
-const HEAD_REFUSALS = [400, 403, 405, 501];
+/** A login, or time, is what these ask for. All other failures of HEAD say nothing about GET. */
+const NOT_ABOUT_HEAD = [401, 408, 429];
 /** What a registry answers that does not know the question; 303 leads to a page for people. */
 const NO_REFERRERS = [303, 400, 404, 405, 406, 501];
 
@@ -92,8 +92,7 @@ export class OciRepository {
   async #look(request: HttpRequest): Promise<HttpAnswer> {
     return await this.#finish({ ...request, method: 'HEAD', expected: [200, 404] }).catch(
       (error: unknown) => {
-        const isRefused = error instanceof HttpError && HEAD_REFUSALS.includes(error.status);
-        if (!isRefused) {
+        if (!(error instanceof HttpError) || NOT_ABOUT_HEAD.includes(error.status)) {
           throw error;
         }
         return this.#open({ ...request, expected: [200, 404] });
@@ -216,7 +215,7 @@ export class OciRepository {
         method: 'PUT',
         headers: { 'content-type': 'application/octet-stream' },
         body: 'open' in body ? { sizeBytes: body.sizeBytes, open: open(body) } : body,
-        expected: [201],
+        expected: [200, 201, 202, 204],
       });
     } catch (error) {
       throw tooLargeError(error, 'open' in body ? body.sizeBytes : body.length) ?? error;
@@ -238,7 +237,8 @@ export class OciRepository {
         method: 'PUT',
         headers: { 'content-type': mediaType },
         body: bytes,
-        expected: [201],
+        // 201 is what the specification asks for; quay.io has answered 202, and others answer 200.
+        expected: [200, 201, 202],
       }),
     );
     return { digest: digestOf(bytes), hasReferrersApi: headers['oci-subject'] !== undefined };
@@ -267,11 +267,13 @@ export class OciRepository {
     return answer;
   }
 
-  /** https://datatracker.ietf.org/doc/html/rfc8288 */
+  /** https://datatracker.ietf.org/doc/html/rfc8288. Behind a proxy, a registry may not know by which scheme it was asked. */
   #nextPage(link: string | string[] | undefined, from: string): string | undefined {
     const [, target] = /<([^<>]+)>\s*;\s*rel="?next"?/.exec(String(link ?? '')) ?? [];
     const url = target === undefined ? null : URL.parse(target, from);
-    return url?.origin === this.#origin ? url.href : undefined;
+    return url?.host === new URL(this.#origin).host
+      ? `${this.#origin}${url.pathname}${url.search}`
+      : undefined;
   }
 }
 

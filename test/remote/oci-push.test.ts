@@ -372,3 +372,12 @@ test('a blob that is not the one of its digest is not read', async () => {
     message: expect.stringContaining(`not ${DIGEST}`),
   });
 });
+
+test.each([200, 201, 202])('a manifest that is answered with %i is taken', async (status) => {
+  const { host } = await startServer((request, response) => {
+    request.resume().once('end', () => response.writeHead(status).end());
+  });
+  const manifest = Buffer.from('{}');
+  const { digest } = await openRepository(host).putManifest('a', manifest, IMAGE_TYPE);
+  expect(digest).toBe(digestOf(manifest));
+});
