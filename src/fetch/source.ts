@@ -94,7 +94,8 @@ export function parseSourceAddress(text: string): SourceAddress {
   const [, scheme = '', rest = ''] = /^([a-z]+):(.+)$/s.exec(text) ?? [];
   switch (scheme) {
     case 'oci':
-      return { kind: 'oci', reference: rest };
+      // As helm and others write it.
+      return { kind: 'oci', reference: rest.replace(/^\/\//, '') };
     case 'release':
       return { kind: 'release', tag: rest };
     case 'run':

@@ -13,6 +13,9 @@ const MAX_TOKEN_BYTES = 256 * 1024;
 /** With a refresh token, a token server wants to know which program asks. */
 const CLIENT_ID = 'claude-bottle-pack';
 
+/** With 400 a token server refuses a refresh token (RFC 6749), and with 404 or 405 the way to send one. */
+const REFUSED_LOGINS = [400, 404, 405];
+
 /** Registries whose tokens another host gives out. A login is told to it and to the registry itself. */
 const TOKEN_HOSTS: Readonly<Record<string, string>> = {
   'docker.io': 'auth.docker.io',
@@ -44,6 +47,7 @@ export class RegistryAuth {
   #logins: readonly (RegistryLogin | undefined)[] | undefined;
   #credential: Credential | undefined;
   #challenges: readonly Challenge[] = [];
+  #challengesOfRoot: Promise<readonly Challenge[]> | undefined;
   /** Where the registry sends for a token, though nothing says that it may know the login. */
   #strangeHost: string | undefined;
 
@@ -63,22 +67,16 @@ export class RegistryAuth {
     try {
       return await attempt(this.#credential);
     } catch (error) {
-      if (!isRefusal(error)) {
+      if (!isRefusal(error) && !(this.#credential === undefined && isMissing(error))) {
         throw error;
       }
       refusal = error;
     }
-    if (refusal.status === 401) {
-      this.#challenges = parseChallenges(refusal.headers['www-authenticate'] ?? '');
-      this.#logins ??= await this.#findLogins();
-    } else {
-      this.#logins = this.#logins?.slice(1);
-    }
-    const logins = this.#logins ?? [];
+    const logins = await this.#loginsAfter(refusal);
     for (const [index, login] of logins.entries()) {
-      for (const challenge of this.#usableChallenges()) {
+      for (const way of this.#ways()) {
         try {
-          const credential = await this.#answer(challenge, login);
+          const credential = await this.#answer(way, login);
           if (credential === undefined) {
             continue;
           }
@@ -94,7 +92,43 @@ export class RegistryAuth {
         }
       }
     }
-    throw this.#explained(refusal, logins);
+    throw isMissing(refusal) ? refusal : this.#explained(refusal, logins);
+  }
+
+  /** Who is to be tried after a refusal. */
+  async #loginsAfter(refusal: HttpError): Promise<readonly (RegistryLogin | undefined)[]> {
+    if (this.#credential !== undefined && refusal.status !== 401) {
+      this.#logins = this.#logins?.slice(1);
+      return this.#logins ?? [];
+    }
+    const challenges = parseChallenges(refusal.headers['www-authenticate'] ?? '');
+    this.#challenges = challenges.length > 0 ? challenges : await this.#askRoot();
+    if (this.#challenges.length === 0) {
+      return [];
+    }
+    this.#logins ??= await this.#findLogins();
+    return isMissing(refusal) ? this.#logins.filter((login) => login !== undefined) : this.#logins;
+  }
+
+  /**
+   * Some registries refuse nobody with a bare 401, with 403, or with 404 as if there were nothing, and say at their root only
+   * how to log in: docker asks there first.
+   */
+  async #askRoot(): Promise<readonly Challenge[]> {
+    const { http } = this.#tools;
+    const ask = async () => {
+      const { body, headers } = await http.send({ url: `${this.#origin}/v2/`, expected: [200, 401] });
+      body.resume();
+      return parseChallenges(headers['www-authenticate'] ?? '');
+    };
+    this.#challengesOfRoot ??= ask().catch((error: unknown) => {
+      this.#tools.signal.throwIfAborted();
+      if (error instanceof BottleError) {
+        return [];
+      }
+      throw error;
+    });
+    return await this.#challengesOfRoot;
   }
 
   /**
@@ -113,35 +147,48 @@ export class RegistryAuth {
     return [...kept, ...(this.#access === 'pull' ? [undefined, ...own] : [...own, undefined])];
   }
 
-  /** A token in place of the login itself comes first, unless it cannot be had and a login is taken too. */
-  #usableChallenges(): Challenge[] {
-    const bearer = this.#challenges.filter(({ scheme, parameters }) => {
-      const realm = scheme === 'bearer' ? parameters.get('realm') : undefined;
-      return realm !== undefined;
-    });
+  /**
+   * A token in place of the login itself comes first, unless it cannot be had and a login is taken too. It is asked for
+   * what this repository needs, and then for what the registry asks for: a mirror may know it by another name.
+   */
+  #ways(): Way[] {
+    const bearer = this.#challenges.filter(
+      ({ scheme, parameters }) => scheme === 'bearer' && parameters.has('realm'),
+    );
     const basic = this.#challenges.filter(({ scheme }) => scheme === 'basic').slice(0, 1);
     const safe = bearer.filter(({ parameters }) => this.#tokenUrl(parameters) !== undefined);
-    return [...(basic.length > 0 ? safe : bearer).slice(0, 1), ...basic];
+    const own = `repository:${this.#name.repository}:`;
+    const tokens = (basic.length > 0 ? safe : bearer).slice(0, 1).flatMap((challenge) => {
+      const asked = challenge.parameters.get('scope');
+      const isOther = asked?.startsWith('repository:') && !asked.startsWith(own) && !asked.includes('*');
+      return [`${own}${ACTIONS[this.#access]}`, ...(isOther ? [asked] : [])].map((scope) => ({
+        challenge,
+        scope,
+      }));
+    });
+    return [...tokens, ...basic.map((challenge) => ({ challenge, scope: undefined }))];
   }
 
   /** Undefined when there is nothing to answer with. */
   async #answer(
-    { scheme, parameters }: Challenge,
+    { challenge: { parameters }, scope }: Way,
     login: RegistryLogin | undefined,
   ): Promise<Credential | undefined> {
     const origin = this.#origin;
     if (login !== undefined && 'registryToken' in login) {
       return { origin, authorization: `Bearer ${login.registryToken}` };
     }
-    if (scheme === 'bearer') {
-      const token = await this.#requestToken(parameters, login);
+    if (scope !== undefined) {
+      const token = await this.#requestToken(parameters, scope, login);
       return token === undefined ? undefined : { origin, authorization: `Bearer ${token}` };
     }
     return login !== undefined && 'password' in login ? { origin, authorization: basic(login) } : undefined;
   }
 
+  /** Undefined when the token server may not know the login, or cannot do anything with it. */
   async #requestToken(
     parameters: Challenge['parameters'],
+    scope: string,
     login: Exclude<RegistryLogin, { registryToken: string }> | undefined,
   ): Promise<string | undefined> {
     const url = this.#tokenUrl(parameters);
@@ -156,17 +203,23 @@ export class RegistryAuth {
       return undefined;
     }
     const service = parameters.get('service');
-    const question = {
-      ...(service && { service }),
-      scope: `repository:${this.#name.repository}:${ACTIONS[this.#access]}`,
-    };
-    const { bytes } = await this.#tools.http.read(tokenRequest(url, question, login), MAX_TOKEN_BYTES);
-    const { token, access_token: accessToken } = parseAnswer(tokenSchema, bytes, url.href);
-    const found = token || accessToken;
-    if (!found) {
-      throw unexpectedAnswer(url.href);
+    const request = tokenRequest(url, { ...(service && { service }), scope }, login);
+    const { http, onWarning } = this.#tools;
+    try {
+      const { bytes } = await http.read(request, MAX_TOKEN_BYTES);
+      const { token, access_token: accessToken } = parseAnswer(tokenSchema, bytes, url.href);
+      const found = token || accessToken;
+      if (!found) {
+        throw unexpectedAnswer(url.href);
+      }
+      return found;
+    } catch (error) {
+      if (login !== undefined && error instanceof HttpError && REFUSED_LOGINS.includes(error.status)) {
+        onWarning(`a login for ${this.#name.registry} is not used: ${error.message}`);
+        return undefined;
+      }
+      throw error;
     }
-    return found;
   }
 
   /** Undefined for an address that would send the login or the token in clear over a network. */
@@ -190,7 +243,7 @@ export class RegistryAuth {
   #explained(refusal: HttpError, logins: readonly (RegistryLogin | undefined)[]): HttpError {
     const { registry } = this.#name;
     const offered = this.#challenges.map(({ scheme }) => scheme);
-    if (refusal.status === 401 && this.#usableChallenges().length === 0 && offered.length > 0) {
+    if (refusal.status === 401 && this.#ways().length === 0 && offered.length > 0) {
       return refusal.explained(`; it wants a login by ${offered.join(' or ')}, which is not supported`, {
         hint: 'use a registry that takes a user name and a password (Basic) or a token (Bearer)',
       });
@@ -211,6 +264,16 @@ export class RegistryAuth {
         })
       : refusal.explained('', { hint: `${token}log in: ${login}` });
   }
+}
+
+/** A challenge, and what a token is asked for; without a scope it is answered with the login itself. */
+interface Way {
+  readonly challenge: Challenge;
+  readonly scope: string | undefined;
+}
+
+function isMissing(error: unknown): error is HttpError {
+  return error instanceof HttpError && error.status === 404;
 }
 
 /** 401 and 403, unless 403 is a rate limit. */

@@ -11,6 +11,7 @@ const REFERENCE = new RegExp(
     '(?::(?<tag>\\w[\\w.-]{0,127}))?(?:@(?<digest>sha256:[0-9a-f]{64}))?$',
 );
 const MAX_REFERENCE_CHARS = 512;
+const DOCKER_HUB_NAMES = ['index.docker.io', 'registry-1.docker.io'];
 
 export interface OciRepositoryName {
   /** Host and port: ghcr.io, 127.0.0.1:5000. */
@@ -32,7 +33,13 @@ export function parseOciReference(text: string): OciReference {
       hint: 'use HOST/NAME, HOST/NAME:TAG or HOST/NAME@sha256:…, the name in lower case',
     });
   }
-  return { registry, repository, tag, digest: digest as Digest | undefined };
+  return { registry: canonicalRegistry(registry), repository, tag, digest: digest as Digest | undefined };
+}
+
+/** Names are not told apart by capitals, and Docker's registry has three. */
+export function canonicalRegistry(registry: string): string {
+  const name = registry.toLowerCase();
+  return DOCKER_HUB_NAMES.includes(name) ? 'docker.io' : name;
 }
 
 export function formatName({ registry, repository }: OciRepositoryName): string {

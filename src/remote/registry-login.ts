@@ -5,15 +5,15 @@ import { hasErrno } from '../errors.ts';
 import { readChild } from '../host/child.ts';
 import { homeDir } from '../host/home.ts';
 import { readableJson } from '../identity/json.ts';
-import { formatName, type OciRepositoryName } from './oci-reference.ts';
+import { canonicalRegistry, formatName, type OciRepositoryName } from './oci-reference.ts';
 
 /** A keychain may have to ask its owner first. */
 const HELPER_TIMEOUT_MS = 30_000;
 /** The key of docker.io, in Docker's file and for the helpers. */
 const DOCKER_HUB_KEY = 'https://index.docker.io/v1/';
-const DOCKER_HUB_HOSTS = ['index.docker.io', 'registry-1.docker.io'];
 /** https://github.com/docker/docker-credential-helpers/blob/master/credentials/error.go */
 const NOT_FOUND = 'credentials not found in native keychain';
+const MAX_QUOTED_CHARS = 200;
 /** As user name: the secret is an identity token. */
 const TOKEN_USERNAME = '<token>';
 /** Those of the job and of this program. A helper may well need the rest: some read GITHUB_TOKEN, or a cloud's login. */
@@ -90,16 +90,17 @@ function loginFiles(env: NodeJS.ProcessEnv): LoginFile[] {
   const below = (dir: string | undefined, ...path: string[]) => (dir ? join(dir, ...path) : undefined);
   const docker = below(env.DOCKER_CONFIG || below(home, '.docker'), 'config.json');
   // Podman reads nothing else when this is set.
-  const containers = env.REGISTRY_AUTH_FILE
-    ? [env.REGISTRY_AUTH_FILE]
+  const named = env.REGISTRY_AUTH_FILE;
+  const containers = named
+    ? [{ name: named, read: () => fs.readFile(named, 'utf8'), ignoresPaths: false }]
     : [
         below(env.XDG_RUNTIME_DIR || runtimeDir(), 'containers', 'auth.json'),
         below(env.XDG_CONFIG_HOME || below(home, '.config'), 'containers', 'auth.json'),
-      ];
+      ].flatMap((path) => fileAt(path, false));
   return [
     { name: 'DOCKER_AUTH_CONFIG', read: async () => env.DOCKER_AUTH_CONFIG || undefined, ignoresPaths: true },
     ...[docker].flatMap((path) => fileAt(path, true)),
-    ...containers.flatMap((path) => fileAt(path, false)),
+    ...containers,
   ];
 }
 
@@ -185,7 +186,7 @@ function bestEntry<T>(
 /** `host/` or `host/path/`. */
 function placeOf(key: string): string {
   const [, host = '', path = ''] = /^(?:https?:\/\/)?([^/]+)(?:\/(.*?))?\/*$/s.exec(key) ?? [];
-  const registry = DOCKER_HUB_HOSTS.includes(host) ? 'docker.io' : host;
+  const registry = canonicalRegistry(host);
   return /^(v[12])?$/.test(path) ? `${registry}/` : `${registry}/${path}/`;
 }
 
@@ -219,12 +220,15 @@ async function askHelper(
       throw hasErrno(error, 'ENOENT') ? new Error(`${command} is not installed`) : error;
     },
   );
-  const { exitCode, signal, stdout } = result;
+  const { exitCode, signal, stdout, tail } = result;
   if (exitCode !== 0) {
     if (stdout.trim() === NOT_FOUND) {
       return undefined;
     }
-    throw new Error(`${command} get ended with ${signal ?? `exit code ${exitCode}`}`);
+    // Where it fails, the reason is on its standard output; but a login must not be quoted.
+    const words = [stdout.trim().split('\n', 1)[0] ?? '', ...tail].find((line) => /^[^{}]+$/.test(line));
+    const reason = words === undefined ? '' : `: ${words.slice(0, MAX_QUOTED_CHARS)}`;
+    throw new Error(`${command} get ended with ${signal ?? `exit code ${exitCode}`}${reason}`);
   }
   // What it says is a secret: no message quotes it.
   const { data } = helperAnswerSchema.safeParse(readableJson(stdout));

@@ -70,6 +70,9 @@ describe('references', () => {
     [`127.0.0.1:5000/a@${digest}`, '127.0.0.1:5000', 'a', undefined, digest],
     [`localhost/a.b/c__d/e--f:1@${digest}`, 'localhost', 'a.b/c__d/e--f', '1', digest],
     ['[::1]:5000/a', '[::1]:5000', 'a', undefined, undefined],
+    ['GHCR.io/o/r', 'ghcr.io', 'o/r', undefined, undefined],
+    ['index.docker.io/o/r', 'docker.io', 'o/r', undefined, undefined],
+    ['registry-1.docker.io/o/r', 'docker.io', 'o/r', undefined, undefined],
   ])('%s is understood', (reference, registry, repository, tag, expectedDigest) => {
     expect(parseOciReference(reference)).toEqual({ registry, repository, tag, digest: expectedDigest });
   });
@@ -214,6 +217,15 @@ describe('tags', () => {
     expect(other.requests).toEqual([]);
   });
 
+  test('are read on by the scheme of the registry, whatever a link says', async () => {
+    const { host, requests } = await startServer(({ url = '' }, response) => {
+      const link = `<https://${host}/v2/owner/agent/tags/list?last=a>; rel="next"`;
+      response.writeHead(200, url.includes('last=') ? {} : { link }).end('{"tags":["a"]}');
+    });
+    expect(await openRepository(host).listTags()).toEqual({ tags: ['a', 'a'], isComplete: true });
+    expect(requests).toHaveLength(2);
+  });
+
   test('may be null', async () => {
     const { host } = await startServer((_, response) => response.end('{"name":"owner/agent","tags":null}'));
     expect(await openRepository(host).listTags()).toEqual({ tags: [], isComplete: true });
@@ -296,7 +308,10 @@ describe('authentication', () => {
     const { host, requests } = await startServer((_, response) => response.writeHead(401).end());
     await logIn(host);
     expect(await failureOf(openRepository(host).getManifest('a'))).toMatchObject({ code: 'authentication' });
-    expect(requests).toMatchObject([{ path: '/v2/owner/agent/manifests/a', authorization: undefined }]);
+    expect(requests).toMatchObject([
+      { path: '/v2/owner/agent/manifests/a', authorization: undefined },
+      { path: '/v2/', authorization: undefined },
+    ]);
   });
 
   test.each(['http://registry.test/token', 'file:///etc/passwd', 'token', ''])(
@@ -449,7 +464,7 @@ describe('authentication', () => {
 });
 
 describe('a registry that refuses HEAD', () => {
-  test.each([400, 403, 404, 405, 501])('with %i is asked with GET', async (status) => {
+  test.each([400, 403, 404, 405, 406, 415, 500, 501, 502])('with %i is asked with GET', async (status) => {
     const { host } = await startServer(({ method }, response) => {
       response.writeHead(method === 'HEAD' ? status : 200).end(EMPTY_INDEX);
     });

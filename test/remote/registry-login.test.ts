@@ -74,6 +74,7 @@ test.each([
   ['ghcr.io', { 'ghcr.io/v2/': { auth: AUTH } }],
   ['ghcr.io', { 'ghcr.io/v2': { auth: AUTH } }],
   ['ghcr.io', { 'ghcr.io/owner': { auth: AUTH } }],
+  ['ghcr.io', { 'https://GHCR.io': { auth: AUTH } }],
   ['ghcr.io', { 'https://ghcr.io/any/path/': { auth: AUTH } }],
   ['ghcr.io', { 'ghcr.io': { ...LOGIN, auth: null, email: null } }],
   ['ghcr.io', { 'ghcr.io': { auth: Buffer.from('user:pass:word\0\0').toString('base64') } }],
@@ -135,7 +136,12 @@ test('a login that the helper does not have is not a failure', async () => {
 
 test.each([
   ['is missing', undefined, 'docker-credential-test is not installed'],
-  ['fails', 'echo secret; exit 2', 'docker-credential-test get ended with exit code 2'],
+  ['fails', `echo '{"Secret": "secret"}'; exit 2`, 'docker-credential-test get ended with exit code 2'],
+  [
+    'fails with a reason',
+    'echo "error: no keychain"; exit 2',
+    'docker-credential-test get ended with exit code 2: error: no keychain',
+  ],
   ['is killed', 'kill -9 $$', 'docker-credential-test get ended with SIGKILL'],
   [
     'answers with no JSON',
@@ -143,7 +149,7 @@ test.each([
     'docker-credential-test get did not answer with a user name and a secret',
   ],
   ['hangs', 'sleep 60', 'docker-credential-test get took longer than 0.2 s'],
-])('a helper that %s is a warning without what it said', async (_, script, reason) => {
+])('a helper that %s is a warning without a secret', async (_, script, reason) => {
   if (script !== undefined) {
     await writeHelper(script);
   }
@@ -247,6 +253,7 @@ describe("podman's logins", () => {
 
   test('are in one file only when REGISTRY_AUTH_FILE names it', async () => {
     vi.stubEnv('REGISTRY_AUTH_FILE', join(dir, files.REGISTRY_AUTH_FILE));
+    await writeAuths(files.REGISTRY_AUTH_FILE, {});
     await writeAuths(files.XDG_RUNTIME_DIR, { 'ghcr.io': { auth: AUTH } });
     expect(await find('ghcr.io')).toEqual({ login: undefined, warnings: [] });
   });
