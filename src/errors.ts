@@ -102,6 +102,12 @@ export function fileError(action: string, error: unknown): BottleError {
       cause: error,
     });
   }
+  if (hasErrno(error, 'ENOTDIR')) {
+    return new BottleError('cannot-write', `${action}: a part of its path is not a directory (${reason})`, {
+      hint: `check the path, or use another directory for ${place}`,
+      cause: error,
+    });
+  }
   if (hasErrno(error, 'ENAMETOOLONG')) {
     return new BottleError('usage', `${action}: the name is too long (${reason})`, {
       hint: 'use names of at most 255 bytes, in a path of at most 4095',

@@ -4,6 +4,7 @@ import { BottleError, fileError, hasErrno } from '../errors.ts';
 import { readSmallFile } from '../host/small-file.ts';
 import type { PackRecord } from '../identity/pack-record.ts';
 import { BUNDLE_SUFFIX, FRAMES_SUFFIX } from '../identity/published-name.ts';
+import { HttpError } from '../remote/http-error.ts';
 import { checkedUrl, redacted } from '../remote/url.ts';
 import { framesPathOf, MAX_RECORD_BYTES, readBundle, recordPathOf } from '../sidecar/file.ts';
 import { readBundles } from './bundle.ts';
@@ -11,13 +12,15 @@ import { damagedRecord, parseRecord } from './record.ts';
 import { remoteFile } from './remote-file.ts';
 import type { Source, SourceTools } from './source.ts';
 
+const WITHOUT_LOGIN = 'download the sidecar and its record with another tool, and use file:PATH';
+
 /** A sidecar on any server, with its pack record beside it: `<path>.json`, with the same query. */
 export function urlSource(address: string, { http }: Pick<SourceTools, 'http'>): Source {
   const { href: url, username, password } = checkedUrl(address);
   if (username !== '' || password !== '') {
     // It would stand in process lists and lock files.
     throw new BottleError('usage', `an address with a login: ${redacted(url)}`, {
-      hint: 'download the sidecar and its record with another tool, and use file:PATH',
+      hint: WITHOUT_LOGIN,
     });
   }
   return {
@@ -25,7 +28,20 @@ export function urlSource(address: string, { http }: Pick<SourceTools, 'http'>):
     find: async () => {
       const recordUrl = new URL(url);
       recordUrl.pathname += '.json';
-      const { bytes } = await http.read({ url: recordUrl.href }, MAX_RECORD_BYTES);
+      const { bytes, answer } = await http
+        .read({ url: recordUrl.href }, MAX_RECORD_BYTES)
+        .catch((error: unknown) => {
+          throw explained(error);
+        });
+      if (answer.headers['content-type']?.startsWith('text/html')) {
+        throw new BottleError(
+          'network-failed',
+          `${redacted(answer.url)} is a web page, and not a pack record`,
+          {
+            hint: `check the address; where people have to log in, ${WITHOUT_LOGIN}`,
+          },
+        );
+      }
       const record = parseRecord(bytes, redacted(recordUrl.href));
       const beside = (suffix: string) => {
         const besideUrl = new URL(url);
@@ -41,6 +57,25 @@ export function urlSource(address: string, { http }: Pick<SourceTools, 'http'>):
       };
     },
   };
+}
+
+/** Nobody logs in at such an address. */
+function explained(error: unknown): unknown {
+  if (!(error instanceof HttpError)) {
+    return error;
+  }
+  switch (error.code) {
+    case 'authentication':
+      return error.explained('', {
+        hint: `no login is sent there: ${WITHOUT_LOGIN}`,
+      });
+    case 'not-found':
+      return error.explained('', {
+        hint: "check the address: the pack record belongs beside the sidecar, with .json behind the sidecar's name",
+      });
+    default:
+      return error;
+  }
 }
 
 /** A sidecar on this machine, with its pack record beside it: `<path>.json`. */

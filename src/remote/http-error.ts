@@ -6,7 +6,7 @@ import { redacted } from './url.ts';
 /** A server that asks for a longer wait is not waited for. */
 const MAX_RETRY_AFTER_MS = 60_000;
 const MAX_QUOTED_CHARS = 200;
-const TOKEN_LIMIT_HINT = 'a token (GH_TOKEN) has a rate limit of its own';
+const LOGIN_LIMIT_HINT = 'who is logged in has a higher limit (GitHub: GH_TOKEN, a registry: docker login)';
 
 export interface ErrorAnswer {
   readonly url: string;
@@ -49,7 +49,7 @@ export class HttpError extends BottleError {
 
 function meaningOf({ status, headers, isRedirected }: ErrorAnswer): { code: ErrorCode; hint: string } {
   if (isRateLimit(status, headers) || status === 429) {
-    return { code: 'network-failed', hint: `wait a little; ${TOKEN_LIMIT_HINT}` };
+    return { code: 'network-failed', hint: `wait a little; ${LOGIN_LIMIT_HINT}` };
   }
   if ([401, 403].includes(status)) {
     return isRedirected
@@ -65,7 +65,13 @@ function meaningOf({ status, headers, isRedirected }: ErrorAnswer): { code: Erro
       hint: 'check the address; without a token, a private repository looks like a missing one',
     };
   }
-  return { code: 'network-failed', hint: 'try again later' };
+  return {
+    code: 'network-failed',
+    hint:
+      status < 500
+        ? 'ask the operator of the server, who gives the same answer to the same request'
+        : 'try again later',
+  };
 }
 
 /** Packets that a firewall drops look like this. */
@@ -86,11 +92,11 @@ export class SlownessError extends ConnectionError {
 export function networkError(url: string, cause: unknown, proxy?: URL): ConnectionError {
   const { origin } = new URL(url);
   const reason = cause instanceof Error ? reasonOf(cause) : String(cause);
-  const hint = isCertificateError(cause)
-    ? 'if a proxy of yours signs it, name its certificate in NODE_EXTRA_CA_CERTS'
-    : proxy === undefined
+  const hint =
+    lastingFailureHint(cause) ??
+    (proxy === undefined
       ? 'check the network; sidecars in the store need none'
-      : 'check the network and the proxy (HTTPS_PROXY, NO_PROXY); sidecars in the store need neither';
+      : 'check the network and the proxy (HTTPS_PROXY, NO_PROXY); sidecars in the store need neither');
   const message = `no answer from ${origin}${byWayOf(proxy)}: ${reason}`;
   return new ConnectionError('network-failed', message, { hint, cause });
 }
@@ -122,7 +128,7 @@ export function mayPass(error: unknown): error is BottleError {
       isExpiredRedirect(error)
     );
   }
-  return error instanceof ConnectionError && !isCertificateError(error.cause);
+  return error instanceof ConnectionError && lastingFailureHint(error.cause) === undefined;
 }
 
 /** Asking the first server again gets a new address. */
@@ -148,7 +154,7 @@ export function askedWaitMs(error: BottleError): number {
   if (waitMs > MAX_RETRY_AFTER_MS) {
     const minutes = Math.ceil(waitMs / 60_000);
     throw new BottleError('try-later', `${error.message}: come back in ${minutes} minutes`, {
-      hint: `try again then; ${TOKEN_LIMIT_HINT}`,
+      hint: `try again then; ${LOGIN_LIMIT_HINT}`,
       cause: error,
     });
   }
@@ -172,9 +178,50 @@ function retryAfterMs(headers: IncomingHttpHeaders): number {
   return Number.isFinite(waitMs) ? Math.max(0, waitMs) : 0;
 }
 
-/** https://nodejs.org/api/tls.html#x509-certificate-error-codes */
-function isCertificateError(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && /CERT|LEAF_SIGNATURE/.test(String(error.code));
+const UNKNOWN_ISSUER = [
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'UNABLE_TO_GET_ISSUER_CERT',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+];
+
+export function isUnknownIssuer(error: unknown): boolean {
+  return error instanceof ConnectionError && hasErrno(error.cause, ...UNKNOWN_ISSUER);
+}
+
+const WRONG_CLOCK = ['CERT_HAS_EXPIRED', 'CERT_NOT_YET_VALID'];
+
+/**
+ * What to do about a connection that fails in the same way when it is tried again; undefined for other failures.
+ * https://nodejs.org/api/tls.html#x509-certificate-error-codes
+ */
+function lastingFailureHint(error: unknown): string | undefined {
+  if (!(error instanceof Error && 'code' in error)) {
+    return undefined;
+  }
+  const code = String(error.code);
+  if (WRONG_CLOCK.includes(code)) {
+    return `check the clock of this machine, which says ${new Date().toISOString()}; if it is right, tell the operator of the server`;
+  }
+  if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') {
+    return 'check the name of the server: its certificate is for other names';
+  }
+  if (/ALERT_CERTIFICATE_REQUIRED/.test(code)) {
+    return 'use a server that does not ask for a certificate of its clients';
+  }
+  if (/CERT|LEAF_SIGNATURE/.test(code)) {
+    return 'if a proxy of yours signs it, name its certificate in NODE_EXTRA_CA_CERTS';
+  }
+  if (code === 'EPROTO' || code.startsWith('ERR_SSL_')) {
+    return 'check the port: no TLS is spoken there that is understood here, and plain http is for this machine only';
+  }
+  if (code.startsWith('HPE_')) {
+    return 'check the port: what answers there does not speak HTTP';
+  }
+  return error.code === 'ERR_PROXY_TUNNEL' && /\b407\b/.test(error.message)
+    ? 'check the login for the proxy in HTTPS_PROXY (http://USER:PASSWORD@HOST:PORT), or name the server in NO_PROXY'
+    : undefined;
 }
 
 /** Of several addresses that were tried, Node reports an AggregateError without a message. */

@@ -1,17 +1,20 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import * as http from 'node:http';
 import * as https from 'node:https';
-import type { Duplex, Readable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { SecureContext } from 'node:tls';
 import packageJson from '../../package.json' with { type: 'json' };
 import { BottleError } from '../errors.ts';
 import { parseJson } from '../identity/json.ts';
+import { newAgent, systemTrust } from './agent.ts';
 import {
   askedWaitMs,
   bodyError,
   HttpError,
   isExpiredRedirect,
+  isUnknownIssuer,
   isUnreachable,
   mayPass,
   networkError,
@@ -94,8 +97,10 @@ export class HttpClient {
   readonly #signal: AbortSignal;
   /** Any server: then there is a network. */
   #hasAnswered = false;
-  /** By the proxy's address; the empty one is the direct way. */
+  /** By protocol, proxy and trust. Those in use stay when the trust grows. */
   readonly #agents = new Map<string, http.Agent>();
+  /** Undefined is what Node knows by itself. */
+  #trust: SecureContext | undefined;
 
   constructor(options: HttpClientOptions) {
     this.#options = {
@@ -123,7 +128,7 @@ export class HttpClient {
     const asked = checkedUrl(request.url);
     let url = asked;
     for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects += 1) {
-      const answer = await this.#sendOnce(url, request);
+      const answer = await this.#sendTrusting(url, request);
       const { status, headers } = answer;
       const { expected = [200] } = request;
       if (expected.includes(status)) {
@@ -213,6 +218,19 @@ export class HttpClient {
     return longestMs * (0.5 + Math.random() / 2);
   }
 
+  /** A company puts the authorities of its own where git and docker look, and Node does not: it is slow to read. */
+  async #sendTrusting(url: URL, request: HttpRequest): Promise<HttpAnswer> {
+    try {
+      return await this.#sendOnce(url, request);
+    } catch (error) {
+      if (this.#trust !== undefined || !isUnknownIssuer(error)) {
+        throw error;
+      }
+      this.#trust = systemTrust();
+      return await this.#sendOnce(url, request);
+    }
+  }
+
   async #sendOnce(url: URL, request: HttpRequest): Promise<HttpAnswer> {
     this.#signal.throwIfAborted();
     const { method = 'GET', credential, body } = request;
@@ -275,8 +293,8 @@ export class HttpClient {
   }
 
   #agentFor(url: URL, proxy: URL | undefined): http.Agent {
-    const key = `${url.protocol} ${proxy?.href ?? ''}`;
-    const agent = this.#agents.get(key) ?? newAgent(url, proxy);
+    const key = [url.protocol, proxy?.href, this.#trust && 'system'].join(' ');
+    const agent = this.#agents.get(key) ?? newAgent(url, proxy, this.#trust);
     this.#agents.set(key, agent);
     return agent;
   }
@@ -330,30 +348,6 @@ export class HttpClient {
       clearTimeout(timer);
     }
     return Buffer.concat(chunks);
-  }
-}
-
-/** Certificates are always checked: NODE_TLS_REJECT_UNAUTHORIZED is not read. */
-function newAgent(url: URL, proxy: URL | undefined): http.Agent {
-  if (url.protocol === 'http:') {
-    return new http.Agent({ keepAlive: true });
-  }
-  const proxyEnv = proxy && { HTTPS_PROXY: proxy.href };
-  return new TunnelAgent({ keepAlive: true, rejectUnauthorized: true, ...(proxyEnv && { proxyEnv }) });
-}
-
-/** When a proxy refuses the tunnel, Node leaves its connection open, and with it this process. Seen with Node 24.21. */
-class TunnelAgent extends https.Agent {
-  override createConnection(
-    options: https.RequestOptions,
-    done?: (error: Error | null, socket: Duplex) => void,
-  ): Duplex | null | undefined {
-    return super.createConnection(options, (error, socket) => {
-      if (error !== null) {
-        socket?.destroy();
-      }
-      done?.(error, socket);
-    });
   }
 }
 

@@ -24,6 +24,14 @@ describe('a machine without the usual things', () => {
     });
   });
 
+  test('has a file in the place of the home directory', async () => {
+    const home = join(await tempDir(), 'home');
+    await fs.writeFile(home, '');
+    const { exitCode, stderr } = await runCli(['ls'], { HOME: home });
+    expect(exitCode, stderr).toBe(73);
+    expect(stderr).toMatch(/a part of its path is not a directory[\s\S]*hint: check the path/);
+  });
+
   test('has lost its working directory', async () => {
     const dir = await tempDir();
     const script = 'mkdir gone && cd gone && rmdir ../gone && exec "$0" "$1" ls';

@@ -168,10 +168,12 @@ export class SigstoreDouble {
   }
 
   /** A certificate for TLS servers on this machine, and the authority that a client has to know. */
-  tlsCertificate(hosts: readonly string[]): { key: string; cert: string; ca: string } {
+  tlsCertificate(
+    hosts: readonly string[],
+    from = new Date(Date.now() - 60 * MINUTE_MS),
+    to = new Date(Date.now() + 60 * MINUTE_MS),
+  ): { key: string; cert: string; ca: string } {
     const { publicKey, privateKey } = newKeys();
-    const from = new Date(Date.now() - 60 * MINUTE_MS);
-    const to = new Date(Date.now() + 60 * MINUTE_MS);
     const certificate = serverCertificate({ publicKey, issuer: this.#root, from, to }, hosts);
     return {
       key: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
