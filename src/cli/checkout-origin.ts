@@ -13,9 +13,21 @@ export interface OriginCommandOptions {
 /** Whose sidecars a checkout may use: those of `--repo`, else of its remote. */
 export async function checkoutOrigin({ context, repo, githubUrl }: OriginCommandOptions): Promise<Origin> {
   const given = requireRepository(repo);
-  const remote = await originOf(context);
+  const remote = await unlessNamed(given, originOf(context));
   const { server } = serverOf({ serverUrl: githubUrl, remoteHost: remote?.host, env: process.env });
   return originOfCheckout(server.origin, given ?? remote?.repository);
+}
+
+/** What git says of a checkout; undefined where it refuses to, and the user names the repository. */
+export async function unlessNamed<T>(repo: string | undefined, answer: Promise<T>): Promise<T | undefined> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (repo !== undefined && error instanceof BottleError && error.code === 'git-failed') {
+      return undefined;
+    }
+    throw error;
+  }
 }
 
 /** @throws BottleError `usage` */

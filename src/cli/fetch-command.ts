@@ -137,7 +137,7 @@ export async function fetchAndBind(
   if (!dryRun) {
     await sweepStore(store);
   }
-  const { tools, sources, aboutServer, forBuild } = await openSources(
+  const { tools, sources, aboutRemotes, forBuild } = await openSources(
     context,
     options,
     { address: from, isLocked: locked !== undefined },
@@ -161,7 +161,7 @@ export async function fetchAndBind(
       trust,
       requireUsable: (record) => requireUsable(record, onWarning),
       onDownload: () => beside?.start(),
-      explainMiss: (nearest) => explainMiss(nearest, inputs, { platform, context }, aboutServer),
+      explainMiss: (nearest) => explainMiss(nearest, inputs, { platform, context }, aboutRemotes),
       signal,
       onProgress,
     });

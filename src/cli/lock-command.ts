@@ -34,7 +34,7 @@ export async function runLock(
   const wantedPlatforms = options.platform.map(parseGuestPlatform);
   const store = await Store.open(storeDir(options.store), output.onProgress);
   const trust = await trustOf(options);
-  const { tools, sources, aboutServer, forBuild } = await openSources(
+  const { tools, sources, aboutRemotes, forBuild } = await openSources(
     context,
     options,
     { address: options.from, isLocked: true },
@@ -56,7 +56,7 @@ export async function runLock(
           demands: { sameInputs: true, knownSource: options.from === undefined },
           sources,
           tools,
-          explainMiss: (nearest) => explainMiss(nearest, inputs, { platform, context }, aboutServer),
+          explainMiss: (nearest) => explainMiss(nearest, inputs, { platform, context }, aboutRemotes),
           signal,
           onProgress: output.onProgress,
         });

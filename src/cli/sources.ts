@@ -5,12 +5,12 @@ import { fileSource, urlSource } from '../fetch/plain-file.ts';
 import { parseSourceAddress, type Source, type SourceAddress, type Wanted } from '../fetch/source.ts';
 import { artifactSource } from '../fetch/workflow-artifact.ts';
 import { historyOf, tagsAtHead } from '../git/history.ts';
-import { originOf, whyNoOrigin } from '../git/remote.ts';
+import { originOf, otherRemotes, whyNoOrigin } from '../git/remote.ts';
 import { warningsTo } from '../progress.ts';
 import { githubSite } from '../remote/github.ts';
 import { HttpClient } from '../remote/http.ts';
 import type { RegistryTools } from '../remote/oci.ts';
-import { requireRepository } from './checkout-origin.ts';
+import { requireRepository, unlessNamed } from './checkout-origin.ts';
 import type { FetchOptions } from './flags/fetch.ts';
 import type { Output } from './output.ts';
 
@@ -24,8 +24,8 @@ export interface OpenSources {
   readonly repositoryName: string | undefined;
   /** In the order in which they are asked. */
   readonly sources: readonly Source[];
-  /** What to know of their server when they have nothing. */
-  readonly aboutServer: readonly string[];
+  /** What to know of the checkout's remotes when the sources have nothing. */
+  readonly aboutRemotes: () => Promise<readonly string[]>;
   /** Whose sidecars are wanted: of `--repo`, or of the checkout's remote. */
   readonly forBuild: (build: Pick<Wanted, 'key' | 'platform'>) => Wanted;
 }
@@ -45,7 +45,8 @@ export async function openSources(
   { onProgress }: Output,
   signal: AbortSignal,
 ): Promise<OpenSources> {
-  const origin = await originOf(context);
+  const given = requireRepository(repo);
+  const origin = await unlessNamed(given, originOf(context));
   const github = await githubSite({
     serverUrl: githubUrl,
     remoteHost: origin?.host,
@@ -55,7 +56,7 @@ export async function openSources(
   const onWarning = warningsTo(onProgress);
   const http = new HttpClient({ signal, onRetry: (message) => onWarning(`${message}; trying again`) });
   const tools = { http, github, signal, onWarning, tokenHosts: allowTokenHost };
-  const repositoryName = requireRepository(repo) ?? origin?.repository;
+  const repositoryName = given ?? origin?.repository;
   const noRepository = repositoryName === undefined ? await whyNoOrigin(context) : undefined;
   const place = { repository: repositoryName, github };
   const from =
@@ -75,17 +76,21 @@ export async function openSources(
             ...(isLocked ? [] : [artifactSource(undefined, tools)]),
           ]
         : [sourceAt(from, tools)],
-    aboutServer:
-      from === undefined && github.isGuess
+    aboutRemotes: async () => [
+      ...(from === undefined && github.isGuess
         ? [`the checkout's remote names ${github.serverUrl}; if another one is meant: --github-url URL`]
-        : [],
+        : []),
+      ...(from === undefined && given === undefined ? await otherRemotes(context) : []).map(
+        (other) => `the remote ${other.name} was not asked; if it is meant: --repo ${other.repository}`,
+      ),
+    ],
     forBuild: (build) => ({
       ...build,
       repository: repositoryName,
       ...(noRepository !== undefined && { noRepository }),
       serverUrl: github.serverUrl,
-      history: () => historyOf(context),
-      tags: () => tagsAtHead(context),
+      history: async () => (await unlessNamed(given, historyOf(context))) ?? [],
+      tags: async () => (await unlessNamed(given, tagsAtHead(context))) ?? [],
     }),
   };
 }

@@ -1,6 +1,7 @@
 import { BottleError } from '../errors.ts';
 import { defaultBranchOf } from '../git/history.ts';
 import type { TrustOptions } from '../trust/judge.ts';
+import { unlessNamed } from './checkout-origin.ts';
 import type { FetchOptions } from './flags/fetch.ts';
 
 /** Where a clone does not say what its remote's default branch is. */
@@ -10,7 +11,7 @@ const USUAL_DEFAULT_BRANCH = 'main';
 export type TrustCommandOptions = Pick<
   FetchOptions,
   'context' | 'provenance' | 'allowOlder' | 'trustedRoot' | 'signerWorkflow' | 'allowSelfHosted' | 'branch'
->;
+> & { readonly repo?: string | undefined };
 
 export async function trustOf(options: TrustCommandOptions): Promise<TrustOptions> {
   const { provenance, allowOlder = false, allowSelfHosted = false, signerWorkflow, trustedRoot } = options;
@@ -22,7 +23,8 @@ export async function trustOf(options: TrustCommandOptions): Promise<TrustOption
       hint: 'use OWNER/NAME/.github/workflows/FILE.yml, or that with @refs/tags/TAG behind it',
     });
   }
-  const defaultBranch = (await defaultBranchOf(options.context)) ?? USUAL_DEFAULT_BRANCH;
+  const ofRemote = await unlessNamed(options.repo, defaultBranchOf(options.context));
+  const defaultBranch = ofRemote ?? USUAL_DEFAULT_BRANCH;
   return {
     provenance,
     allowOlder,

@@ -17,21 +17,21 @@ export interface Checkout {
   readonly context: string;
 }
 
-/** For a user who got nothing: the server, the nearest sidecar that is published, and what differs from it here. */
+/** For a user who got nothing: the remotes, the nearest sidecar that is published, and what differs from it here. */
 export async function explainMiss(
   nearest: PackRecord | undefined,
   inputs: BuildInputs,
   checkout: Checkout,
-  aboutServer: readonly string[],
-): Promise<string[]> {
+  aboutRemotes: () => Promise<readonly string[]>,
+): Promise<readonly string[]> {
   if (nearest === undefined) {
-    return [...aboutServer];
+    return await aboutRemotes();
   }
   const { source, platform } = nearest;
   const commit = source === undefined ? '' : ` of commit ${source.commit.slice(0, 12)}`;
   const differences = await differencesFrom(nearest, inputs, checkout);
   return [
-    ...aboutServer,
+    ...(await aboutRemotes()),
     `the nearest that is published is ${platform}${commit}; what differs from it here:`,
     ...(differences.length > 0 ? differences : ['nothing: it should have been found']).map(
       (line) => `- ${line}`,

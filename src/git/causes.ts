@@ -10,8 +10,8 @@ const WORDS: Readonly<Record<Cause, Words>> = {
     'is part of the build, and different in every clone',
     `add ${ignoreLine(path)} to .dockerignore`,
   ],
-  ignored: ({ path }) => [
-    'is ignored by git (.gitignore), and part of the build',
+  ignored: ({ path, detail = '.gitignore' }) => [
+    `is ignored by git (${detail}), and part of the build`,
     `add ${ignoreLine(path)} to .dockerignore`,
   ],
   untracked: ({ path }) => [

@@ -5,6 +5,8 @@ import { BottleError, hasErrno } from '../errors.ts';
 import { type ChildResult, streamChild } from '../host/child.ts';
 
 const TIMEOUT_MS = 60_000;
+/** Of GIT_CONFIG_COUNT. */
+const MAX_SETTINGS = 1_000;
 
 /** What git and ssh need to find themselves and the settings of their user, who is not the author of a checkout. */
 const PASSED_VARIABLES = [
@@ -12,6 +14,9 @@ const PASSED_VARIABLES = [
   'USER',
   'LOGNAME',
   'XDG_CONFIG_HOME',
+  'GIT_CONFIG_GLOBAL',
+  'GIT_CONFIG_SYSTEM',
+  'GIT_CONFIG_NOSYSTEM',
   // The owner that git accepts beside root, and where the git of macOS finds its tools.
   'SUDO_UID',
   'DEVELOPER_DIR',
@@ -122,6 +127,7 @@ export function childEnvironment(): NodeJS.ProcessEnv {
 function gitEnvironment(top: string): NodeJS.ProcessEnv {
   return {
     ...childEnvironment(),
+    ...trustedDirectories(process.env),
     // A `.git` that git does not accept must not lead to the repository above it.
     GIT_CEILING_DIRECTORIES: dirname(top),
     GIT_NO_LAZY_FETCH: '1',
@@ -132,15 +138,48 @@ function gitEnvironment(top: string): NodeJS.ProcessEnv {
   };
 }
 
+/**
+ * The directories that the environment declares safe, as images of containers do. Other settings of the environment are
+ * left out: a hook exports those of its own repository.
+ */
+function trustedDirectories(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const count = Math.min(Number(env.GIT_CONFIG_COUNT) || 0, MAX_SETTINGS);
+  const directories = Array.from({ length: count }, (_, index) =>
+    env[`GIT_CONFIG_KEY_${index}`]?.toLowerCase() === 'safe.directory'
+      ? env[`GIT_CONFIG_VALUE_${index}`]
+      : undefined,
+  ).filter((directory) => directory !== undefined);
+  return Object.fromEntries([
+    ['GIT_CONFIG_COUNT', String(directories.length)],
+    ...directories.flatMap((directory, index) => [
+      [`GIT_CONFIG_KEY_${index}`, 'safe.directory'],
+      [`GIT_CONFIG_VALUE_${index}`, directory],
+    ]),
+  ]);
+}
+
 function refusal(top: string, { tail, exitCode, signal }: ChildResult): BottleError {
-  const words = tail.find((line) => /^(?:fatal|error): /.test(line)) ?? tail.at(-1);
-  const reason = words?.replace(/^(?:fatal|error): /, '') ?? `it ended with ${exitCode ?? signal}`;
-  const isForeign = /dubious ownership|unsafe repository/.test(reason);
-  return new BottleError('git-failed', `git refuses the checkout ${top}: ${reason}`, {
-    hint: isForeign
-      ? `if you trust its owner: git config --global --add safe.directory ${shellWord(top)}`
-      : 'repair the checkout, or clone it again; git rev-parse HEAD in it shows the same',
-  });
+  // What follows a line that ends in a colon belongs to it. Without such a line it is the last one that counts.
+  const [words, next = ''] = tail.slice(tail.findIndex((line) => /^(?:fatal|error): /.test(line)));
+  const reason = words?.replace(/^(?:fatal|error): /, '').replace(/:$/, `: ${next.trim()}`);
+  return new BottleError(
+    'git-failed',
+    `git refuses the checkout ${top}: ${reason ?? `it ended with ${exitCode ?? signal}`}`,
+    { hint: remedyFor(reason ?? '', top) },
+  );
+}
+
+function remedyFor(reason: string, top: string): string {
+  if (/dubious ownership|unsafe repository/.test(reason)) {
+    return `if you trust its owner: git config --global --add safe.directory ${shellWord(top)}`;
+  }
+  if (/unknown repository extension|[Ee]xpected git repo version/.test(reason)) {
+    return 'update git: a newer one made this checkout';
+  }
+  if (/^xcrun: /.test(reason)) {
+    return 'xcode-select --install';
+  }
+  return 'repair the checkout, or clone it again; git rev-parse HEAD in it shows the same';
 }
 
 /** So that a shell takes it as it is. */

@@ -4,7 +4,15 @@ import { join } from 'node:path';
 import type { ContextEntry, FileEntry } from '../identity/inputs-key.ts';
 import { git, itemsOf, type WorkTree } from './command.ts';
 import { headOf } from './history.ts';
-import { blobOf, isLfsPointer, lfsPointerOf, otherLineEndings, readWorkingFile } from './working-file.ts';
+import { ignoreFiles } from './ignore-files.ts';
+import {
+  blobOf,
+  isLfsPointer,
+  lfsPointerOf,
+  otherLineEndings,
+  readWorkingFile,
+  reconverted,
+} from './working-file.ts';
 
 /** Why a name in a build context is not what another clone of the commit has. */
 export type Cause =
@@ -127,7 +135,7 @@ export class Comparison {
   }
 
   /** Entries of the build that git does not have, by the directory that it does not have. */
-  strangers(): Difference[] {
+  async strangers(): Promise<Difference[]> {
     const found = new Map<string, { cause: Cause; count: number }>();
     const inUse = new Set(
       this.#inputs.entries.flatMap(({ type, path }) => (type === 'directory' ? [] : ancestorsOf(path))),
@@ -143,7 +151,16 @@ export class Comparison {
       const count = (earlier?.count ?? 0) + (type === 'directory' && !isEmpty ? 0 : 1);
       found.set(root.path, { cause: earlier?.cause ?? cause, count });
     }
-    return [...found].map(([path, { cause, count }]) => ({ path, cause, count: Math.max(count, 1) }));
+    const rules = await ignoreFiles(
+      this.#tree,
+      [...found].flatMap(([path, { cause }]) => (cause === 'ignored' ? path : [])),
+    );
+    return [...found].map(([path, { cause, count }]) => ({
+      path,
+      cause,
+      count: Math.max(count, 1),
+      detail: rules.get(path),
+    }));
   }
 
   #strangeRoot(path: string): { path: string; cause: Cause } | undefined {
@@ -290,6 +307,9 @@ export class Comparison {
     }
     if (otherLineEndings(file).some((bytes) => blobOf(bytes, algorithm) === committed.hash)) {
       return await this.#lineEndings(attributes);
+    }
+    if (reconverted(file, attributes).some((bytes) => blobOf(bytes, algorithm) === committed.hash)) {
+      return undefined;
     }
     const converter = ['filter', 'ident', 'working-tree-encoding'].find((name) => isOn(attributes.get(name)));
     return converter !== undefined && attributes.get('filter') !== 'lfs'

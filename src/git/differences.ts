@@ -22,7 +22,7 @@ export async function onlyHere(inputs: ComparedInputs): Promise<Difference[] | u
     return undefined;
   }
   return await withSubmodules(tree, inputs, async (comparison) => [
-    ...comparison.strangers(),
+    ...(await comparison.strangers()),
     ...(await comparison.pointers()),
     ...comparison.leftOut(),
   ]);
@@ -51,7 +51,7 @@ export async function differencesSince(
   const there = commit === undefined ? undefined : await readTree(tree, commit);
   const lfsPointers = new Map<string, string>();
   const differences = await withSubmodules(tree, inputs, async (comparison, isTop) => [
-    ...comparison.strangers(),
+    ...(await comparison.strangers()),
     ...(await comparison.contents(isTop ? lfsPointers : new Map())),
     ...comparison.leftOut(),
     ...(isTop && there !== undefined ? comparison.committedSince(there) : []),

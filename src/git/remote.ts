@@ -2,6 +2,7 @@ import { readChild } from '../host/child.ts';
 import { childEnvironment, findWorkTree, git, linesOf, type WorkTree } from './command.ts';
 
 const SSH_TIMEOUT_MS = 10_000;
+const MAX_NAMED = 5;
 
 /** Where a checkout comes from, as its remote says. */
 export interface GitRemote {
@@ -16,7 +17,9 @@ export interface GitRemote {
  * @throws BottleError `git-failed` when git refuses the checkout
  */
 export async function originOf(dir: string): Promise<GitRemote | undefined> {
-  const url = await remoteUrl(await findWorkTree(dir));
+  const tree = await findWorkTree(dir);
+  const urls = tree === undefined ? undefined : await remoteUrls(tree);
+  const url = urls?.get(chosenRemote([...urls.keys()]) ?? '');
   const remote = url === undefined ? undefined : parseRemote(url);
   return remote === undefined || /^(https?|git):/.test(url ?? '') ? remote : await withoutAlias(remote);
 }
@@ -32,9 +35,22 @@ export async function whyNoOrigin(dir: string): Promise<string> {
   if (names.length === 0) {
     return 'this checkout has no remote; name the repository with --repo OWNER/NAME';
   }
-  return name === undefined
-    ? `this checkout has ${names.length} remotes, and none is called origin; name the repository with --repo OWNER/NAME`
-    : `the remote ${name} of this checkout is not a repository on a GitHub server; name one with --repo OWNER/NAME`;
+  if (name === undefined) {
+    return `this checkout has ${names.length} remotes (${names.slice(0, MAX_NAMED).join(', ')}), and none is called origin; name the repository with --repo OWNER/NAME`;
+  }
+  const url = withoutLogin((await remoteUrls(tree)).get(name) ?? '');
+  return `the remote ${name} of this checkout (${url}) is not a repository on a GitHub server; name one with --repo OWNER/NAME`;
+}
+
+/** The repositories of the remotes that are not the chosen one, as a clone of a fork has one for what it was forked from. */
+export async function otherRemotes(dir: string): Promise<Array<{ name: string; repository: string }>> {
+  const tree = await findWorkTree(dir);
+  const urls = tree === undefined ? new Map<string, string>() : await remoteUrls(tree);
+  const chosen = chosenRemote([...urls.keys()]);
+  return [...urls].flatMap(([name, url]) => {
+    const repository = name === chosen ? undefined : parseRemote(url)?.repository;
+    return repository === undefined ? [] : [{ name, repository }];
+  });
 }
 
 /** `origin`, or the only one; undefined when it cannot be told which is meant. */
@@ -54,10 +70,7 @@ function chosenRemote(names: readonly string[]): string | undefined {
  * Unlike what the settings say, with what `url.<base>.insteadOf` makes of it. One run of git tells the names and the
  * addresses: `path` is on a start-up budget.
  */
-async function remoteUrl(tree: WorkTree | undefined): Promise<string | undefined> {
-  if (tree === undefined) {
-    return undefined;
-  }
+async function remoteUrls(tree: WorkTree): Promise<Map<string, string>> {
   const urls = new Map<string, string>();
   for (const line of linesOf(await git(tree, ['remote', '--verbose']))) {
     // A partial clone has its filter in brackets behind it.
@@ -67,7 +80,11 @@ async function remoteUrl(tree: WorkTree | undefined): Promise<string | undefined
     }
   }
   urls.delete('');
-  return urls.get(chosenRemote([...urls.keys()]) ?? '');
+  return urls;
+}
+
+function withoutLogin(address: string): string {
+  return address.replace(/^([a-z+]+:\/\/)?[^/]*@/, '$1').replace(/\?.*/s, '');
 }
 
 /** `Host work` in ~/.ssh/config gives a server a second name, most often github.com for a second login. */

@@ -78,3 +78,26 @@ export function otherLineEndings({ bytes }: Pick<WorkingFile, 'bytes'>): Buffer[
     .filter((form) => form !== text)
     .map((form) => Buffer.from(form, 'latin1'));
 }
+
+/** What git commits of a file that it converts by itself and in the same way in every clone: `ident`, and encodings. */
+export function reconverted(
+  { bytes }: Pick<WorkingFile, 'bytes'>,
+  attributes: ReadonlyMap<string, string>,
+): Buffer[] {
+  if (bytes === undefined) {
+    return [];
+  }
+  if (attributes.get('ident') === 'set') {
+    const text = bytes.toString('latin1');
+    return [Buffer.from(text.replaceAll(/\$Id: [^$\n]*\$/g, '$Id$'), 'latin1')];
+  }
+  const encoding = attributes.get('working-tree-encoding') ?? '';
+  try {
+    const isBigEndian = /^utf-16$/i.test(encoding) && bytes[0] === 0xfe;
+    const label = isBigEndian ? 'utf-16be' : encoding.replace(/-BOM$/i, '');
+    const text = new TextDecoder(label, { fatal: true }).decode(bytes);
+    return [text, text.replaceAll('\r\n', '\n')].map((form) => Buffer.from(form));
+  } catch {
+    return [];
+  }
+}

@@ -110,7 +110,7 @@ test('the only remote counts under whatever name, and of several only origin', a
   expect(await originOf(dir)).toEqual({ host: 'github.com', repository: 'acme/tools' });
   await git('remote', 'add', 'fork', 'https://github.com/me/tools');
   expect(await originOf(dir)).toBeUndefined();
-  expect(await whyNoOrigin(dir)).toMatch(/2 remotes, and none is called origin/);
+  expect(await whyNoOrigin(dir)).toMatch(/2 remotes \(fork, upstream\), and none is called origin/);
   await git('remote', 'add', 'origin', '/srv/tools.git');
   expect(await whyNoOrigin(dir)).toMatch(/the remote origin .* is not a repository on a GitHub server/);
 });
