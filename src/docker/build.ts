@@ -1,6 +1,6 @@
 import * as fs from 'node:fs/promises';
 import { join } from 'node:path';
-import { BottleError } from '../errors.ts';
+import { BottleError, hasErrno } from '../errors.ts';
 import { type ChildOptions, type ChildResult, noteChild, runChild } from '../host/child.ts';
 import { scratchParent, withPrivateDir } from '../host/private-dir.ts';
 import type { GuestPlatform } from '../identity/platform.ts';
@@ -79,7 +79,7 @@ export async function buildImage(
       if (result.exitCode !== 0) {
         throw (await engineError(result.tail)) ?? buildError(result, step);
       }
-      return (await fs.readFile(iidFile, 'utf8')).trim();
+      return await readImageId(iidFile);
     };
     const writtenId = await run([]);
     const built = await findBuilt(writtenId, options.image);
@@ -101,6 +101,20 @@ export async function buildImage(
     });
     return await requireLoaded(loadedId, options.image);
   });
+}
+
+/** Docker from a snap has a /tmp of its own, and writes the file there. */
+async function readImageId(iidFile: string): Promise<string> {
+  try {
+    return (await fs.readFile(iidFile, 'utf8')).trim();
+  } catch (error) {
+    throw hasErrno(error, 'ENOENT')
+      ? new BottleError('build-failed', `docker build has succeeded, and did not write ${iidFile}`, {
+          hint: 'point TMPDIR to a directory that the docker command can write to; from a snap it cannot use /tmp',
+          cause: error,
+        })
+      : error;
+  }
 }
 
 /**
@@ -149,12 +163,20 @@ function buildError(result: ChildResult, step: BuildStep): BottleError {
     /unknown flag: --secret|requires BuildKit|buildx component is missing/.test(line),
   );
   const isForeign = result.tail.some((line) => /exec format error/i.test(line));
+  // The context and the Dockerfile have been read before.
+  const isUnseen = result.tail.some((line) =>
+    /unable to prepare context: .*(not found|no such file)|failed to read dockerfile: .*no such file/i.test(
+      line,
+    ),
+  );
   return new BottleError('build-failed', `docker build failed${step} (${ending(result)})`, {
     hint: needsBuildKit
       ? 'this build needs BuildKit: install the buildx component of the Docker client'
       : isForeign
         ? 'a program for another architecture was run: register QEMU first (docker/setup-qemu-action), or build on such a machine'
-        : 'correct the Dockerfile or its context; the last lines of the build are above',
+        : isUnseen
+          ? 'build in a directory that the docker command can read; from a snap it reads the home directory alone, and nothing hidden in it'
+          : 'correct the Dockerfile or its context; the last lines of the build are above',
     details: result.tail,
   });
 }

@@ -82,8 +82,11 @@ function hintFor(lines: readonly string[], args: readonly string[]): string {
   if (noSpace(lines)) {
     return 'free disk space on the Docker engine';
   }
-  if (lines.some((line) => /context not found|unable to resolve docker endpoint/i.test(line))) {
+  if (lines.some((line) => /context not found/i.test(line))) {
     return 'choose a context that docker context ls lists, or unset DOCKER_CONTEXT';
+  }
+  if (lines.some((line) => /unable to resolve docker endpoint: .*\.pem/i.test(line))) {
+    return 'name the directory of the certificates for the engine with DOCKER_CERT_PATH, or unset DOCKER_TLS_VERIFY';
   }
   return lines.length === 0
     ? `run it by hand: docker ${args.join(' ')}`
@@ -106,6 +109,14 @@ export async function engineError(lines: readonly string[]): Promise<BottleError
     ) {
       return new BottleError('docker-unreachable', `cannot reach the Docker daemon: ${line}`, {
         hint: 'start Docker, or point DOCKER_HOST at a running one',
+        details,
+      });
+    }
+    if (/client version \S+ is too (old|new)/i.test(line)) {
+      return new BottleError('docker-missing', `the docker command does not fit the engine: ${line}`, {
+        hint: process.env.DOCKER_API_VERSION
+          ? 'unset DOCKER_API_VERSION'
+          : 'update the older of the two; docker version shows both',
         details,
       });
     }

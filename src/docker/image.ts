@@ -3,7 +3,7 @@ import * as z from 'zod/mini';
 import { BottleError } from '../errors.ts';
 import { type ChildOptions, runChild, streamChild } from '../host/child.ts';
 import { type Digest, type ImageId, isDigest, parseImageId } from '../identity/image-id.ts';
-import { type GuestPlatform, parseGuestPlatform } from '../identity/platform.ts';
+import { GUEST_PLATFORMS, type GuestPlatform } from '../identity/platform.ts';
 import {
   assertSuccess,
   cleanUp,
@@ -128,7 +128,13 @@ export function guestPlatformOf(
   wanted: GuestPlatform | undefined,
   isBuilt: boolean,
 ): GuestPlatform {
-  const platform = parseGuestPlatform(`${image.os}/${image.architecture}`);
+  const found = [image.os, image.architecture, image.variant].filter(Boolean).join('/');
+  const platform = GUEST_PLATFORMS.find((known) => known === `${image.os}/${image.architecture}`);
+  if (platform === undefined) {
+    throw new BottleError('usage', `the image ${image.id} is for ${found}, which no microVM runs`, {
+      hint: `build it for ${GUEST_PLATFORMS.join(' or ')}`,
+    });
+  }
   if (wanted !== undefined && wanted !== platform) {
     throw new BottleError('usage', `the image ${image.id} is for ${platform}, not for ${wanted}`, {
       hint: isBuilt

@@ -46,6 +46,12 @@ describe('an engine that cannot be used is named once, with the words of docker'
     expect(stdout.match(/context not found/g)).toHaveLength(1);
   });
 
+  test('without its certificates', async () => {
+    const says = 'unable to resolve docker endpoint: open /root/.docker/ca.pem: no such file or directory';
+    const { docker } = await doctor(`echo 'Failed to initialize: ${says}' >&2; exit 1`);
+    expect(docker).toMatch(/fix: name the directory of the certificates .* DOCKER_CERT_PATH/);
+  });
+
   test('because it is podman', async () => {
     const { exitCode, docker } = await doctor(
       `case "$1" in --version|version) echo 'podman version 4.3.1' ;; *) echo 'Error: template: info:1:2' >&2; exit 125 ;; esac`,
@@ -89,6 +95,59 @@ test('a client that lacks the buildx component is told to install it', async () 
   expect(stderr).toContain(
     'hint: this build needs BuildKit: install the buildx component of the Docker client',
   );
+});
+
+test.each([
+  ['windows', 'amd64', '', 'windows/amd64'],
+  ['linux', 'arm', 'v7', 'linux/arm/v7'],
+])('an image for %s/%s is named with its platform', async (Os, Architecture, Variant, shown) => {
+  const dir = await tempDir();
+  const image = { Id: `sha256:${'1'.repeat(64)}`, Os, Architecture, Variant, Config: {}, RootFS: {} };
+  const docker = await fakeDocker(dir, '*', `test "$1" = image || exit 0; echo '[${JSON.stringify(image)}]'`);
+  const args = ['pack', '--no-build', '--context', dir, '--store', join(dir, 'store'), '--no-kvm-check'];
+  const { exitCode, stderr } = await runCli(args, { ...docker.env, HOME: dir, TMPDIR: dir });
+  expect(exitCode, stderr).toBe(64);
+  expect(stderr).toContain(`is for ${shown}, which no microVM runs`);
+  expect(stderr).toContain('hint: build it for linux/amd64 or linux/arm64');
+});
+
+/** `claude-bottle pack` with a docker command that does this for `build`. */
+async function packWith(script: string, env: NodeJS.ProcessEnv = {}) {
+  const dir = await tempDir();
+  const docker = await fakeDocker(dir, '*', `test "$1" = build || exit 0; ${script}`);
+  const args = ['pack', '--context', dir, '--store', join(dir, 'store'), '--no-kvm-check'];
+  return await runCli(args, { ...docker.env, HOME: dir, TMPDIR: dir, DOCKER_API_VERSION: '', ...env });
+}
+
+describe('a docker command of a snap', () => {
+  test('that writes into a /tmp of its own is told from a failed build', async () => {
+    const { exitCode, stderr } = await packWith('exit 0');
+    expect(exitCode, stderr).toBe(1);
+    expect(stderr).toMatch(/docker build has succeeded, and did not write \S+image-id/);
+    expect(stderr).toMatch(/hint: point TMPDIR to a directory that the docker command can write to/);
+  });
+
+  test.each([
+    'unable to prepare context: path "/srv/agent" not found',
+    'ERROR: failed to solve: failed to read dockerfile: open /tmp/buildkit-mount1/Dockerfile: no such file or directory',
+  ])('that does not see the context is told: %s', async (says) => {
+    const { exitCode, stderr } = await packWith(`echo '${says}' >&2; exit 1`);
+    expect(exitCode, stderr).toBe(1);
+    expect(stderr).toContain(`| ${says}`);
+    expect(stderr).toMatch(/hint: build in a directory that the docker command can read; from a snap/);
+  });
+});
+
+test.each([
+  ['old', {}, 'update the older of the two; docker version shows both'],
+  ['new', { DOCKER_API_VERSION: '1.52' }, 'unset DOCKER_API_VERSION'],
+])('a client that is too %s for its engine is named once', async (age, env, hint) => {
+  const says = `Error response from daemon: client version 1.43 is too ${age}. Minimum supported API version is 1.44`;
+  const built = await packWith(`echo '${says}' >&2; exit 1`, env);
+  expect(built.exitCode, built.stderr).toBe(78);
+  expect(built.stderr).toContain(`error: the docker command does not fit the engine: ${says}`);
+  expect(built.stderr).toContain(`hint: ${hint}`);
+  expect(built.stderr.match(/too (old|new)/g)).toHaveLength(1);
 });
 
 test('a platform in the environment does not decide what is built', async () => {
