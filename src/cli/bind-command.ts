@@ -9,7 +9,7 @@ import { storeDir } from '../store/location.ts';
 import { takeOverOldStore } from '../store/old-store.ts';
 import { findHits, findUnknown, findWithoutInputs, hasBytes, type StoredSidecar } from '../store/read.ts';
 import { Store } from '../store/store.ts';
-import { imageName, readInputs } from './build-options.ts';
+import { imageName, readInputs, requireImageOfKey } from './build-options.ts';
 import { checkoutOrigin } from './checkout-origin.ts';
 import type { BindOptions } from './flags/bind.ts';
 import type { Output } from './output.ts';
@@ -27,6 +27,7 @@ export async function runBind(
 ): Promise<number> {
   const platform = hostGuestPlatform();
   const image = imageName(options.image);
+  requireImageOfKey(options.extraArgs);
   const { record: inputs } = await readInputs(options, platform, output, signal);
   const store = await Store.open(storeDir(options.store), output.onProgress);
   await takeOverOldStore(store);

@@ -1,4 +1,5 @@
 import { type BuildInputs, readBuildInputs } from '../context/build-inputs.ts';
+import { BottleError } from '../errors.ts';
 import { parseImageReference } from '../identity/image-reference.ts';
 import { type GuestPlatform, hostGuestPlatform, parseGuestPlatform } from '../identity/platform.ts';
 import { warningsTo } from '../progress.ts';
@@ -29,6 +30,30 @@ export async function readInputs(
   const scope = narrowed ? '' : ', the whole context (claude-bottle key --explain says why)';
   onProgress({ type: 'done', stage: 'inputs', detail: `${platform} ${key.slice(0, 16)}${scope}` });
   return inputs;
+}
+
+/** With a value of its own in the inputs key, or decided here. */
+const HAS_OPTION = /^(--build-arg|--target|--file|--platform)(=|$)|^-f/;
+const CHANGES_IMAGE = /^(--build-context|--iidfile|--output)(=|$)|^-o/;
+
+/**
+ * A sidecar is found by its inputs key and named after an image, so the image must be the one of that key.
+ * @param extraArgs for docker build, from behind `--`
+ * @throws BottleError `usage`
+ */
+export function requireImageOfKey(extraArgs: readonly string[] = []): void {
+  for (const argument of extraArgs) {
+    const hasOption = HAS_OPTION.test(argument);
+    if (hasOption || CHANGES_IMAGE.test(argument)) {
+      throw new BottleError(
+        'usage',
+        `${argument} behind -- would build another image than the inputs key is for`,
+        {
+          hint: hasOption ? 'put it before the --' : 'leave it out, or pack your own: claude-bottle pack',
+        },
+      );
+    }
+  }
 }
 
 /** Says what is in the build that no other clone has, so that its key is found nowhere else. */

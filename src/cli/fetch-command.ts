@@ -18,7 +18,7 @@ import { isDefaultStore, storeDir } from '../store/location.ts';
 import { Store } from '../store/store.ts';
 import { sweepStore } from '../store/sweep.ts';
 import { BuildBeside, explainUnlinked } from './build-beside.ts';
-import { imageName, platformOf, readInputs } from './build-options.ts';
+import { imageName, platformOf, readInputs, requireImageOfKey } from './build-options.ts';
 import type { FetchOptions } from './flags/fetch.ts';
 import type { Output } from './output.ts';
 import { openSources } from './sources.ts';
@@ -127,6 +127,7 @@ export async function fetchAndBind(
   const onWarning = warningsTo(onProgress);
   const platform = platformOf(options);
   const image = imageName(options.image);
+  requireImageOfKey(options.extraArgs);
   const demands = parseDemands(options);
   const inputs = await readInputs(options, platform, output, signal);
   const { key } = inputs.record;

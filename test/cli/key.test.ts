@@ -38,3 +38,16 @@ test('key without a Dockerfile ends with 66', async () => {
     stderr: expect.stringMatching(/no Dockerfile: .*\n {2}hint: run this in the repository of your agent/),
   });
 });
+
+test.each([
+  ['fetch', '--target', 'put it before the --'],
+  ['fetch', '--build-arg=A=1', 'put it before the --'],
+  ['bind', '-fother.Dockerfile', 'put it before the --'],
+  ['bind', '--build-context=base=..', 'leave it out, or pack your own'],
+])('what would build another image is not for %s behind --: %s', async (verb, argument, hint) => {
+  const context = await sampleContext('FROM scratch\nCOPY a.txt /\n');
+  const { exitCode, stderr } = await runCli([verb, '--context', context, '--', argument, 'x']);
+  expect(exitCode, stderr).toBe(64);
+  expect(stderr).toContain(`${argument} behind -- would build another image than the inputs key is for`);
+  expect(stderr).toContain(`hint: ${hint}`);
+});
