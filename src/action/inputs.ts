@@ -248,7 +248,8 @@ function readPublish(
     channels,
     ociRef: readOciRef(read),
     tokenHosts: read.lines('allow-token-host', HOST),
-    releaseTag: read.text('release-tag', TAG),
+    // As github.ref has it.
+    releaseTag: read.text('release-tag', TAG)?.replace(/^refs\/tags\//, ''),
     releaseDraft: read.choice('release-draft', ['true', 'false']) === 'true',
     releasePlatforms,
     attest: read.choice('attest', ATTEST_MODES),

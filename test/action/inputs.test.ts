@@ -128,6 +128,10 @@ describe('inputs that are given', () => {
     },
   );
 
+  test('name a tag as github.ref does', async () => {
+    expect((await read({ 'release-tag': 'refs/tags/v1.2.0' })).publish.releaseTag).toBe('v1.2.0');
+  });
+
   test('may name an image instead of something to build', async () => {
     expect((await read({ image: 'ghcr.io/me/agent:1' })).source).toEqual({ image: 'ghcr.io/me/agent:1' });
   });
