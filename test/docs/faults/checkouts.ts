@@ -85,6 +85,10 @@ export const CHECKOUTS: readonly Chapter[] = [
         injected: 'A gh that prints a token, fails, or prints half of one',
         expected: 'gh is asked for the server, without the tokens of the environment',
         tests: {
+          'cli/gh-login.test.ts': [
+            'what gh keeps in the keyring reads a private release',
+            'the server of GH_HOST is the one whose login is asked for',
+          ],
           'remote/github.test.ts': [
             'the login of gh > is asked for, also for a server that only the checkout names: the user has logged in there',
             'the login of gh > is asked for without the tokens of the environment, which gh would print for any host',

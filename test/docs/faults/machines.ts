@@ -78,7 +78,10 @@ export const MACHINES: readonly Chapter[] = [
         situation: 'The terminal is dumb, or CI is set where there is a terminal',
         injected: 'A terminal with TERM=dumb, and with CI=true',
         expected: 'Plain lines without escape sequences',
-        tests: { 'cli/progress.test.ts': ['a terminal with %s=%s gets the lines of none'] },
+        tests: {
+          'cli/terminal.test.ts': ['a terminal with %o gets plain lines', 'a terminal that can gets colors'],
+          'cli/progress.test.ts': ['a terminal with %s=%s gets the lines of none'],
+        },
       },
       {
         situation: 'TMPDIR is missing, relative, or a file',
@@ -105,6 +108,9 @@ export const MACHINES: readonly Chapter[] = [
         injected: 'A challenge that names another host, with and without the permission of the user',
         expected: '77 with `--allow-token-host HOST`; with the option the login is used',
         tests: {
+          'cli/registries.test.ts': [
+            'a challenge > that leads to another host gets the login only by an option, which the message names',
+          ],
           'remote/oci.test.ts': [
             'authentication > a login is told to another host than the registry only when the user allows it',
           ],
@@ -115,6 +121,10 @@ export const MACHINES: readonly Chapter[] = [
         injected: 'Seven ways to write a challenge, and generated lists of challenges',
         expected: 'The token is fetched',
         tests: {
+          'cli/registries.test.ts': [
+            'a challenge > with an unquoted realm and blanks leads to the token',
+            'a challenge > that is not supported is named',
+          ],
           'remote/oci.test.ts': ['authentication > a challenge with %s leads to the token'],
           'remote/challenge.test.ts': [
             'a challenge %s is read',
@@ -127,6 +137,7 @@ export const MACHINES: readonly Chapter[] = [
         injected: 'Such files, with a login in `auths`',
         expected: 'The login of the file is used',
         tests: {
+          'cli/registries.test.ts': ['a login > %s is found in the file of docker'],
           'remote/registry-login.test.ts': [
             'the login in the file counts > for a registry whose helper has an empty name',
             'the login in the file counts > when the store is not installed',
@@ -138,6 +149,7 @@ export const MACHINES: readonly Chapter[] = [
         injected: 'Eighteen ways to write a host',
         expected: 'The login is found; that of a similar host is not taken',
         tests: {
+          'cli/registries.test.ts': ['a login > %s is found in the file of docker'],
           'remote/registry-login.test.ts': [
             'a login for %s is found in %j',
             'a login for %s is not that for %s',
@@ -150,6 +162,11 @@ export const MACHINES: readonly Chapter[] = [
           'REGISTRY_AUTH_FILE, the files below XDG_RUNTIME_DIR and XDG_CONFIG_HOME, and DOCKER_AUTH_CONFIG',
         expected: "These logins are used after Docker's own",
         tests: {
+          'cli/registries.test.ts': [
+            'a login > of podman is found by %s',
+            'a login > is found in the file of REGISTRY_AUTH_FILE, and a file that is not there is told',
+            'a login > is found in DOCKER_AUTH_CONFIG',
+          ],
           'remote/registry-login.test.ts': [
             "podman's logins > are found by %s",
             "podman's logins > for %s are for what is below it",
@@ -171,7 +188,12 @@ export const MACHINES: readonly Chapter[] = [
         situation: 'A storage link expires in the middle of a download',
         injected: 'A storage that answers 403 "Request has expired" to its first address',
         expected: 'The registry is asked for a new link',
-        tests: { 'remote/oci.test.ts': ['a storage address that has expired is asked for once more'] },
+        tests: {
+          'cli/registries.test.ts': [
+            'a registry > whose link to the storage expires in the middle is asked for another one',
+          ],
+          'remote/oci.test.ts': ['a storage address that has expired is asked for once more'],
+        },
       },
       {
         situation: 'The repository has a name that no registry takes',

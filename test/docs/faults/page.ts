@@ -1,6 +1,7 @@
 import { ATTACKS } from './attacks.ts';
 import { BUILDING } from './building.ts';
 import { CHECKOUTS } from './checkouts.ts';
+import { DAILY_LIFE } from './daily-life.ts';
 import { FETCHING } from './fetching.ts';
 import { HELD_ATTACKS } from './held-attacks.ts';
 import { MACHINES } from './machines.ts';
@@ -20,6 +21,7 @@ export const CHAPTERS: readonly Chapter[] = [
   ...HELD_ATTACKS,
   ...MACHINES,
   ...CHECKOUTS,
+  ...DAILY_LIFE,
   ...RUNNER,
 ];
 
