@@ -57,6 +57,7 @@ class Transfer {
   #trustsRanges = true;
   /** From other sidecars. */
   #reusedBytes = 0;
+  #hasBegun = false;
 
   constructor(file: RemoteFile | LocalFile, part: PartFile, options: DownloadOptions) {
     this.#file = file;
@@ -70,12 +71,6 @@ class Transfer {
   async run(): Promise<FileHash> {
     const { onProgress } = this.#options;
     const { sha256: expected, sizeBytes } = this.#file;
-    await this.#reuseFrames();
-    if (this.#isResumed) {
-      const there = `${formatBytes(this.#part.doneBytes)} of ${formatBytes(sizeBytes)}`;
-      onProgress({ type: 'note', message: `Resuming at ${there}.` });
-    }
-    onProgress({ type: 'start', stage: this.#stage });
     let hashed = await this.#receive();
     if (hashed.sha256 !== expected && (this.#isResumed || this.#usedRanges || this.#reusedBytes > 0)) {
       this.#warn('the parts that are here do not make up the promised file; downloading the whole file');
@@ -90,9 +85,20 @@ class Transfer {
     return hashed;
   }
 
+  /** Before the first byte is received; what is here already is hashed at the same time. */
+  async #begin(signal: AbortSignal): Promise<void> {
+    const { onProgress } = this.#options;
+    await this.#reuseFrames(signal);
+    if (this.#isResumed) {
+      const there = `${formatBytes(this.#part.doneBytes)} of ${formatBytes(this.#file.sizeBytes)}`;
+      onProgress({ type: 'note', message: `Resuming at ${there}.` });
+    }
+    onProgress({ type: 'start', stage: this.#stage });
+  }
+
   /** What an earlier run has left includes what it has copied. */
-  async #reuseFrames(): Promise<void> {
-    const { reuse, signal, onProgress } = this.#options;
+  async #reuseFrames(signal: AbortSignal): Promise<void> {
+    const { reuse, onProgress } = this.#options;
     if (reuse === undefined || this.#part.doneBytes > 0) {
       return;
     }
@@ -165,6 +171,10 @@ class Transfer {
   }
 
   async #fill(signal: AbortSignal): Promise<void> {
+    if (!this.#hasBegun) {
+      this.#hasBegun = true;
+      await this.#begin(signal);
+    }
     const part = this.#part;
     const file = this.#file;
     const onBytes = (doneBytes: number) => this.#report(doneBytes);

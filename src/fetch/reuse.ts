@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
 import * as fs from 'node:fs/promises';
 import { type Frame, MAX_FRAME_BYTES, readSeekTable } from '../sidecar/frame-index.ts';
@@ -11,6 +10,8 @@ export interface Reuse {
   /** Reads the frame index of the wanted file. */
   readonly frames: () => Promise<readonly Frame[]>;
 }
+
+const { subtle } = globalThis.crypto;
 
 /** Older sidecars have little that newer ones lack. */
 const MAX_BASES = 8;
@@ -36,7 +37,8 @@ export async function reuseFrames(
     for (const base of opened) {
       for await (const bytes of framesOf(base, sizes)) {
         signal.throwIfAborted();
-        const sha256 = createHash('sha256').update(bytes).digest('hex');
+        // On the thread pool, while this thread hashes what it has written.
+        const sha256 = Buffer.from(await subtle.digest('SHA-256', bytes)).toString('hex');
         for (const { offset } of wanted.get(sha256) ?? []) {
           part.write([bytes], offset);
           onBytes(part.doneBytes);
