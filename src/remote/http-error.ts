@@ -6,6 +6,9 @@ import { redacted } from './url.ts';
 /** A server that asks for a longer wait is not waited for. */
 const MAX_RETRY_AFTER_MS = 60_000;
 const MAX_QUOTED_CHARS = 200;
+/** Plain http is for this machine only. */
+const PLAIN_HINT =
+  'check what listens at that port; registries on this machine are asked without TLS, unless they are named by its host name';
 const LOGIN_LIMIT_HINT = 'who is logged in has a higher limit (GitHub: GH_TOKEN, a registry: docker login)';
 
 export interface ErrorAnswer {
@@ -47,7 +50,7 @@ export class HttpError extends BottleError {
   }
 }
 
-function meaningOf({ status, headers, isRedirected }: ErrorAnswer): { code: ErrorCode; hint: string } {
+function meaningOf({ status, headers, body, isRedirected }: ErrorAnswer): { code: ErrorCode; hint: string } {
   if (isRateLimit(status, headers) || status === 429) {
     return { code: 'network-failed', hint: `wait a little; ${LOGIN_LIMIT_HINT}` };
   }
@@ -64,6 +67,9 @@ function meaningOf({ status, headers, isRedirected }: ErrorAnswer): { code: Erro
       code: 'not-found',
       hint: 'check the address; without a token, a private repository looks like a missing one',
     };
+  }
+  if (status === 400 && /HTTP request (was sent )?to (an )?HTTPS/i.test(body)) {
+    return { code: 'network-failed', hint: PLAIN_HINT };
   }
   return {
     code: 'network-failed',
@@ -94,9 +100,11 @@ export function networkError(url: string, cause: unknown, proxy?: URL): Connecti
   const reason = cause instanceof Error ? reasonOf(cause) : String(cause);
   const hint =
     lastingFailureHint(cause) ??
-    (proxy === undefined
-      ? 'check the network; sidecars in the store need none'
-      : 'check the network and the proxy (HTTPS_PROXY, NO_PROXY); sidecars in the store need neither');
+    (url.startsWith('http:')
+      ? PLAIN_HINT
+      : proxy === undefined
+        ? 'check the network; sidecars in the store need none'
+        : 'check the network and the proxy (HTTPS_PROXY, NO_PROXY); sidecars in the store need neither');
   const message = `no answer from ${origin}${byWayOf(proxy)}: ${reason}`;
   return new ConnectionError('network-failed', message, { hint, cause });
 }

@@ -96,6 +96,17 @@ describe('a port where something else answers is told at once', () => {
     expect(stderr).not.toContain('trying again');
   });
 
+  test('with TLS, where a registry of this machine is asked without', async () => {
+    const words = 'Client sent an HTTP request to an HTTPS server.\n';
+    const { host } = await startServer((_, response) => response.writeHead(400).end(words));
+    const { exitCode, stderr } = await fetchFrom(`oci:${host}/acme/tools`);
+    expect(exitCode, stderr).toBe(69);
+    expect(stderr).toMatch(
+      /hint: .* this machine are asked without TLS, unless they are named by its host name/,
+    );
+    expect(stderr).not.toContain('trying again');
+  });
+
   test('without HTTP', async () => {
     const server = createServer((socket) => socket.end('SSH-2.0-OpenSSH_9.2\r\n')).listen(0, '127.0.0.1');
     await once(server, 'listening');
