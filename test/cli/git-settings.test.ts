@@ -152,3 +152,42 @@ test('what git converts in the same way in every clone is not a difference', asy
   expect(stdout).toContain('README.md has changed');
   expect(stdout).not.toMatch(/main\.c|keys\.reg/);
 });
+
+test('a clone of every shape has the same key, and nothing of its own', async () => {
+  const origin = await sampleCheckout('FROM scratch\nCOPY . /\n');
+  await fs.writeFile(join(origin.dir, '.dockerignore'), '.git\n');
+  await fs.mkdir(join(origin.dir, 'sub'));
+  await fs.writeFile(join(origin.dir, 'sub/file'), '');
+  await origin.commit();
+  await origin.git('config', 'uploadpack.allowFilter', 'true');
+  const place = await tempDir();
+  const clone = async (name: string, ...options: string[]) => {
+    await origin.git('clone', '--quiet', ...options, `file://${origin.dir}`, join(place, name));
+    return name;
+  };
+  const names = [
+    await clone('shallow', '--depth', '1'),
+    await clone('blobless', '--filter=blob:none'),
+    await clone('treeless', '--filter=tree:0'),
+    await clone('detached'),
+    await clone('full-cone', '--sparse'),
+    'worktree',
+  ];
+  await clone('bare', '--bare');
+  await origin.git('-C', join(place, 'bare'), 'worktree', 'add', '--quiet', join(place, 'worktree'), 'main');
+  await origin.git('-C', join(place, 'detached'), 'checkout', '--quiet', '--detach');
+  await origin.git(
+    '-C',
+    join(place, 'full-cone'),
+    'sparse-checkout',
+    'set',
+    '--cone',
+    '--sparse-index',
+    'sub',
+  );
+  const { stdout: key } = await cli('key', origin);
+  for (const name of names) {
+    const dir = join(place, name);
+    expect(await cli('key', { ...origin, dir })).toEqual({ exitCode: 0, stdout: key, stderr: '' });
+  }
+});

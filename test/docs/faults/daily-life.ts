@@ -92,12 +92,14 @@ export const DAILY_LIFE: readonly Chapter[] = [
       },
       {
         situation: 'Something else answers at the port, or the proxy wants a login',
-        injected: 'A server without TLS, one without HTTP, and a proxy that answers 407',
+        injected:
+          'A server without TLS, one without HTTP, one with TLS on this machine, and a proxy that answers 407',
         expected: '69 at once, with the port or HTTPS_PROXY to look at',
         tests: {
           'cli/connections.test.ts': [
             'a port where something else answers is told at once > without TLS',
             'a port where something else answers is told at once > without HTTP',
+            'a port where something else answers is told at once > with TLS, where a registry of this machine is asked without',
             'a proxy that wants a login is told at once, with where to put the login',
           ],
         },
@@ -145,6 +147,15 @@ export const DAILY_LIFE: readonly Chapter[] = [
             'a checkout of another user > is not asked for what --repo names',
             'a checkout that a newer git has made is told from a broken one',
           ],
+        },
+      },
+      {
+        situation:
+          'The clone is shallow, partial or sparse, or a worktree of a bare repository, or has no branch',
+        injected: 'Six clones of one commit',
+        expected: 'The same key, without a warning',
+        tests: {
+          'cli/git-settings.test.ts': ['a clone of every shape has the same key, and nothing of its own'],
         },
       },
       {
