@@ -1,5 +1,5 @@
 /**
- * The exit codes are a contract with callers (README, "Exit codes"). Each error code names one failure and
+ * The exit codes are a contract with callers (docs/troubleshooting.md). Each error code names one failure and
  * maps to exactly one of them.
  */
 export const EXIT_CODES = {
@@ -40,7 +40,8 @@ export type ErrorCode = keyof typeof EXIT_CODES;
 export class BottleError extends Error {
   override readonly name = 'BottleError';
   readonly code: ErrorCode;
-  readonly hint: string | undefined;
+  /** Each an instruction, or a command to paste, with a `# comment` behind two spaces where it needs one. */
+  readonly hints: readonly string[];
   /** Lines to show below the message, such as the end of a build log. */
   readonly details: readonly string[];
   /** The permission that a workflow's job lacks, as YAML has it: `packages: write`. */
@@ -49,13 +50,23 @@ export class BottleError extends Error {
   constructor(
     code: ErrorCode,
     message: string,
-    options: { hint?: string; details?: readonly string[]; permission?: string; cause?: unknown } = {},
+    options: {
+      hint?: string | readonly string[];
+      details?: readonly string[];
+      permission?: string;
+      cause?: unknown;
+    } = {},
   ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
-    this.hint = options.hint;
+    this.hints = [options.hint ?? []].flat();
     this.details = options.details ?? [];
     this.permission = options.permission;
+  }
+
+  /** What to do, in one text. */
+  get hint(): string | undefined {
+    return this.hints.length === 0 ? undefined : this.hints.join('\n');
   }
 
   get exitCode(): number {
@@ -117,7 +128,7 @@ export function fileError(action: string, error: unknown): BottleError {
   return new BottleError('io', `${action}: ${reason}`, { cause: error });
 }
 
-/** What can name another directory than the one that a message is about. */
+/** The setting that moves the directory of a message elsewhere. */
 function settingFor(message: string): string {
   const { RUNNER_TEMP: runnerTemp } = process.env;
   return runnerTemp && message.includes(runnerTemp) ? 'RUNNER_TEMP' : 'the store or TMPDIR';

@@ -66,9 +66,12 @@ function fetchArgs(get: (name: string) => string): string[] {
 /** With --json the command line prints its error as JSON, too. */
 function failureOf(stdout: string, tail: readonly string[]): BottleError {
   try {
-    const { code, message, hint, details = [] } = JSON.parse(stdout);
+    const { code, message, try: lines = [], details = [] } = JSON.parse(stdout);
     if (Object.hasOwn(EXIT_CODES, code)) {
-      return new BottleError(code as ErrorCode, String(message), { hint: hint && String(hint), details });
+      return new BottleError(code as ErrorCode, String(message), {
+        hint: lines.map(String),
+        details,
+      });
     }
   } catch {
     // It has ended before it could say why.

@@ -49,12 +49,12 @@ export type PublishChannel = (typeof CHANNELS)[number];
 
 const SECRET_SCANS = ['fail', 'warn'] as const;
 
-/** Of no meaning where nothing is published, so that a workflow can leave `publish` empty in some of its runs. */
+/** Has no meaning where nothing is published, so that a workflow can leave `publish` empty in some of its runs. */
 export interface PublishInputs {
   readonly channels: readonly PublishChannel[];
   /** Without it, the package that belongs to the repository. */
   readonly ociRef: OciRepositoryName | undefined;
-  /** That may be told the registry's login, besides the registry. */
+  /** Hosts besides the registry that may get its login. */
   readonly tokenHosts: readonly string[];
   /** Without it, the tag that the workflow runs for. */
   readonly releaseTag: string | undefined;
@@ -165,7 +165,7 @@ async function readSource(read: InputReader, workspace: string): Promise<ActionI
   return { image: naming('image', () => parseImageReference(image)) };
 }
 
-/** What a link leads to must be in the workspace too: a pull request may bring links along. */
+/** The target of a link must be in the workspace, too, because a pull request can add links. */
 async function inWorkspace(
   name: string,
   path: string,
@@ -232,7 +232,7 @@ function readPublish(
   });
   if (channels.length > 0 && 'image' in source) {
     throw new BottleError('usage', 'use the input publish or image, not both', {
-      hint: 'have the image built here: what is published is found by what went into its build',
+      hint: 'leave out image, so that it is built here: a published sidecar is found by the inputs of its build',
     });
   }
   const releasePlatforms = read.isGiven('release-platforms')
@@ -305,7 +305,7 @@ async function readSmolvm(read: InputReader): Promise<SmolvmInputs> {
   }
   if (version !== undefined || sha256 !== undefined) {
     const other = version === undefined ? 'smolvm-sha256' : 'smolvm-version';
-    throw new BottleError('usage', `the inputs smolvm-path and ${other} exclude each other`, {
+    throw new BottleError('usage', `use smolvm-path or ${other}, not both`, {
       hint: 'leave out smolvm-path to have that version set up',
     });
   }

@@ -22,7 +22,7 @@ export interface RunnerLog {
   command(line: string): void;
   notice(title: string, message: string): void;
   warning(title: string, message: string): void;
-  error(title: string, message: string, hint?: string): void;
+  error(title: string, message: string, hints?: readonly string[]): void;
   /** Ends the group of a stage that has not come to its end. */
   closeGroup(): void;
   /** The stages that are done, in order, since this was asked last. */
@@ -72,11 +72,13 @@ export function createRunnerLog(write: (text: string) => void): RunnerLog {
     }
     write(`${shown(line)}\n`);
   };
-  const annotate = (command: typeof core.notice) => (title: string, message: string, hint?: string) => {
-    obeyCommands();
-    const lines = [message, ...(hint === undefined ? [] : [`hint: ${hint}`])];
-    command(lines.map(shown).join('\n'), { title: shown(title) });
-  };
+  const annotate =
+    (command: typeof core.notice) =>
+    (title: string, message: string, hints: readonly string[] = []) => {
+      obeyCommands();
+      const lines = [message, ...hints.map((hint) => `try: ${hint}`)];
+      command(lines.map(shown).join('\n'), { title: shown(title) });
+    };
   const warning = annotate(core.warning);
 
   return {

@@ -3,7 +3,7 @@ import { asBottleError, InterruptedError, stackOf } from '../errors.ts';
 import type { RunnerLog } from './log.ts';
 import { failureSummary } from './summary.ts';
 
-export const BUG_HINT = 'this is a bug: report it with the log of a run with debug logging';
+export const BUG_HINT = 'report this bug with the log of a run with debug logging';
 const EXIT_CODES = { SIGINT: 130, SIGTERM: 143 } as const;
 
 /** Tells the user why a step has failed or was stopped, and returns its exit code. */
@@ -19,7 +19,7 @@ export async function report(error: unknown, log: RunnerLog, signal: AbortSignal
   for (const line of known.details) {
     log.text(`  | ${line}`);
   }
-  log.error(`claude-bottle-pack: ${known.code}`, known.message, known.hint);
+  log.error(`claude-bottle-pack: ${known.code}`, known.message, known.hints);
   core.setOutput('error-code', known.code);
   await writeSummary(failureSummary(known));
   return 1;

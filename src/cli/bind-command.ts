@@ -55,7 +55,8 @@ export async function runBind(
     onProgress: output.onProgress,
   });
   if (bound.outcome === 'kept') {
-    output.note(`${bound.path} is a good sidecar of another origin (${bound.keptOrigin}); ${REPLACE_HINT}`);
+    output.note(`${bound.path} is a good sidecar of another origin (${bound.keptOrigin})`);
+    output.note(`try: ${REPLACE_HINT}`);
   }
   output.result({ key: inputs.key, platform, ...bound }, [
     bound.outcome === 'kept' ? stored.path : bound.path,
@@ -73,7 +74,7 @@ async function adopt(
     throw new BottleError(
       'not-trusted',
       `${describeOrigin(origin)} has published with provenance before, so nothing is adopted for it`,
-      { hint: 'claude-bottle fetch verifies what is in the store' },
+      { hint: 'claude-bottle fetch  # verifies what is in the store' },
     );
   }
   const found = [...(await findUnknown(store, build)), ...(await findWithoutInputs(store, build, origin))];
@@ -90,12 +91,16 @@ async function missing(store: Store, build: ForBuild, origin: Origin): Promise<B
   const unknown = await findUnknown(store, build);
   return new BottleError(
     'not-found',
-    `the store has no sidecar of ${describeOrigin(origin)} for ${build.platform} and the inputs key ${build.key}`,
+    `the store has no sidecar of ${describeOrigin(origin)} for this checkout (${build.platform})`,
     {
       hint:
         unknown.length === 0
-          ? 'claude-bottle fetch gets it and binds it'
-          : 'claude-bottle fetch verifies the one of unknown origin that the store has; claude-bottle bind --adopt takes it as it is',
+          ? 'claude-bottle fetch'
+          : [
+              'claude-bottle fetch  # verifies the one of unknown origin that the store has',
+              'claude-bottle bind --adopt  # takes it as it is',
+            ],
+      details: [`inputs key ${build.key}`],
     },
   );
 }

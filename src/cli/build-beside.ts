@@ -64,7 +64,7 @@ export function explainUnlinked(error: unknown): never {
     throw new BottleError(code, `downloaded and verified, but not linked: ${message}`, {
       hint:
         code === 'docker-unreachable'
-          ? 'start Docker and run claude-bottle bind'
+          ? 'start Docker, then run claude-bottle bind'
           : `${hint}; then run claude-bottle bind`,
       details,
       cause: error,

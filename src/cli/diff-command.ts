@@ -57,7 +57,7 @@ async function read(
   const { report, files } = await readGuest({ signal, onBytes }, verify, base);
   if (report === undefined) {
     throw new BottleError('not-found', `the sidecar of ${name} is neither beside it nor in the store`, {
-      hint: 'get it first: claude-bottle fetch --no-bind',
+      hint: 'claude-bottle fetch --no-bind',
     });
   }
   onProgress({ type: 'done', stage: 'read', sizeBytes: report.sizeBytes, detail: name });

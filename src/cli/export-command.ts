@@ -102,7 +102,7 @@ async function findForCheckout(
     throw new BottleError(
       'not-found',
       `the store has no sidecar of this checkout for ${platforms.join(' or ')}`,
-      { hint: 'get it first: claude-bottle fetch --no-bind --platform PLATFORM' },
+      { hint: `claude-bottle fetch --no-bind --platform ${platforms[0]}` },
     );
   }
   return found;
@@ -117,13 +117,13 @@ async function findById(
   const id = await findId(store, text);
   if (id === undefined) {
     throw new BottleError('usage', `not an image ID: ${JSON.stringify(text)}`, {
-      hint: 'use an image ID or its first digits; claude-bottle ls lists them',
+      hint: 'claude-bottle ls  # lists the image IDs',
     });
   }
   const { path, content, given } = await verifyNamed(store, id, { signal });
   if (content === undefined || given === undefined) {
     throw new BottleError('not-found', `${path} has no pack record: something else has put it there`, {
-      hint: 'pack the image with claude-bottle pack',
+      hint: 'claude-bottle pack  # packs it with a record',
     });
   }
   const installation = await usableInstallation(store, content, given.origin, { origin });

@@ -1,11 +1,13 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { BuildInputs } from '../context/build-inputs.ts';
 import { BottleError } from '../errors.ts';
 import { type BindResult, bindSidecar, REPLACE_HINT } from '../fetch/bind.ts';
-import { explainMiss } from '../fetch/explain-miss.ts';
-import { type FetchResult, fetchSidecar } from '../fetch/fetch.ts';
+import { type Checkout, differencesFrom, explainMiss } from '../fetch/explain-miss.ts';
+import { type FetchResult, fetchSidecar, STORE } from '../fetch/fetch.ts';
 import { LOCK_FILE, readLockFile, requireLocked } from '../fetch/lock-file.ts';
 import type { Demands } from '../fetch/policy.ts';
+import { parseSourceAddress } from '../fetch/source.ts';
 import { formatBytes } from '../host/disk.ts';
 import type { InputsKey } from '../identity/inputs-key.ts';
 import { originOfCheckout } from '../identity/origin.ts';
@@ -27,7 +29,7 @@ import { trustOf } from './trust-options.ts';
 export interface FetchCommandOptions extends FetchOptions {
   /** Further arguments for the docker build that binds. */
   readonly extraArgs?: readonly string[];
-  /** What is bound is started at once. */
+  /** The bound sidecar is started at once. */
   readonly isStarted?: boolean;
 }
 
@@ -46,11 +48,12 @@ export async function runFetch(
   signal: AbortSignal,
 ): Promise<number> {
   const { platform, key, result, bound } = await fetchAndBind(options, output, signal);
+  await sayUnread(options.from, result, output);
   const { status, record, source, address, skipped, provenance } = result;
   const path = bound === undefined || bound.outcome === 'kept' ? result.stored?.path : bound.path;
   const isFound = bound !== undefined && (await isFile(bound.path));
   if (bound !== undefined && !isFound) {
-    throw new BottleError('io', `${bound.path} was put there, and is gone again`, {
+    throw new BottleError('io', `${bound.path} was written, but has disappeared`, {
       hint: 'look for what cleans up that directory, and fetch again',
     });
   }
@@ -72,7 +75,7 @@ export async function runFetch(
       provenance: provenance ?? null,
       record,
     },
-    options.printPath ? [path ?? ''] : answerOf(result, bound, isSeen),
+    options.printPath ? [path ?? ''] : answerOf(result, bound, { isSeen, isDry: options.dryRun ?? false }),
     { isExact: options.printPath ?? false },
   );
   return 0;
@@ -82,7 +85,11 @@ export async function runFetch(
  * What it means for the user; the steps that led there are on standard error.
  * @param isSeen whether claude-bottle looks into this store
  */
-function answerOf(result: FetchResult, bound: BindResult | undefined, isSeen: boolean): string[] {
+function answerOf(
+  result: FetchResult,
+  bound: BindResult | undefined,
+  { isSeen, isDry }: { isSeen: boolean; isDry: boolean },
+): string[] {
   const { status, record, source, stored } = result;
   const size = formatBytes(record.sidecar.sizeBytes);
   if (status === 'available') {
@@ -90,13 +97,16 @@ function answerOf(result: FetchResult, bound: BindResult | undefined, isSeen: bo
   }
   const path = bound === undefined || bound.outcome === 'kept' ? stored?.path : bound.path;
   const paths = path === undefined ? [] : [path];
+  if (isDry) {
+    return [`Already in the store (${size}), nothing to download.`, ...paths];
+  }
   if (bound === undefined) {
     return [`In the store (${size}), but not linked to an image: claude-bottle bind does that.`, ...paths];
   }
   if (bound.outcome === 'kept') {
     return [
       `In the store, but not linked: your image ${bound.id16} keeps its sidecar of ${bound.keptOrigin}.`,
-      REPLACE_HINT,
+      `try: ${REPLACE_HINT}`,
       ...paths,
     ];
   }
@@ -138,7 +148,7 @@ export async function fetchAndBind(
   if (!dryRun) {
     await sweepStore(store);
   }
-  const { tools, sources, aboutRemotes, forBuild } = await openSources(
+  const { tools, sources, aboutRemotes, isSearch, forBuild } = await openSources(
     context,
     options,
     { address: from, isLocked: locked !== undefined },
@@ -162,11 +172,12 @@ export async function fetchAndBind(
       trust,
       requireUsable: (record) => requireUsable(record, onWarning),
       onDownload: () => beside?.start(),
-      explainMiss: (nearest) => explainMiss(nearest, inputs, { platform, context }, aboutRemotes),
+      explainMiss: (nearest) => explainMiss(nearest, inputs, { platform, context, isSearch, aboutRemotes }),
       signal,
       onProgress,
     });
     const { stored } = result;
+    await warnOfOtherInputs(result.record, inputs, { platform, context }, onWarning);
     if (beside === undefined || stored === undefined) {
       return { platform, key, result, bound: undefined };
     }
@@ -189,10 +200,39 @@ export async function fetchAndBind(
   }
 }
 
+/** A source that the user has named is not passed over without a word. */
+async function sayUnread(from: string | undefined, { source }: FetchResult, output: Output): Promise<void> {
+  if (from === undefined || source !== STORE) {
+    return;
+  }
+  const address = parseSourceAddress(from);
+  if (address.kind === 'file' && !(await isFile(address.path))) {
+    throw new BottleError('not-found', `there is no file ${address.path}`, { hint: 'check the path' });
+  }
+  output.note(`already in the store, so ${from} was not read`);
+}
+
+/** A sidecar that is only stored may be one of other inputs. */
+async function warnOfOtherInputs(
+  record: PackRecord,
+  inputs: BuildInputs,
+  checkout: Checkout,
+  onWarning: (message: string) => void,
+): Promise<void> {
+  if (record.inputs !== undefined && record.inputs.key !== inputs.record.key) {
+    const [first = 'another key', ...others] = await differencesFrom(record, inputs, checkout);
+    const more = others.length === 0 ? '' : ` (and ${others.length} more)`;
+    onWarning(`packed from other inputs than this checkout has: ${first}${more}`);
+  }
+}
+
 /** @throws BottleError `usage` */
 function parseDemands({ sha256, commit, bind, prove, locked, from }: FetchCommandOptions): Demands {
   requireHex('--sha256', sha256, /^[0-9a-f]{64}$/, 'the 64 hex digits of the sidecar');
   requireHex('--commit', commit, /^([0-9a-f]{40}|[0-9a-f]{64})$/, 'the full hash: git rev-parse HEAD');
+  if (from !== undefined) {
+    parseSourceAddress(from);
+  }
   const conflict =
     locked && (from ?? sha256 ?? commit) !== undefined
       ? '--locked takes source, hash and commit from the lock file'

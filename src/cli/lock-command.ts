@@ -34,7 +34,7 @@ export async function runLock(
   const wantedPlatforms = options.platform.map(parseGuestPlatform);
   const store = await Store.open(storeDir(options.store), output.onProgress);
   const trust = await trustOf(options);
-  const { tools, sources, aboutRemotes, forBuild } = await openSources(
+  const { tools, sources, aboutRemotes, isSearch, forBuild } = await openSources(
     context,
     options,
     { address: options.from, isLocked: true },
@@ -56,7 +56,8 @@ export async function runLock(
           demands: { sameInputs: true, knownSource: options.from === undefined },
           sources,
           tools,
-          explainMiss: (nearest) => explainMiss(nearest, inputs, { platform, context }, aboutRemotes),
+          explainMiss: (nearest) =>
+            explainMiss(nearest, inputs, { platform, context, isSearch, aboutRemotes }),
           signal,
           onProgress: output.onProgress,
         });
@@ -68,7 +69,7 @@ export async function runLock(
         if (wantedPlatforms.length > 0 || !(error instanceof BottleError && error.code === 'not-found')) {
           throw error;
         }
-        output.note(error.message);
+        output.note(`${platform}: ${error.message}`);
       }
     }
   } finally {
@@ -79,7 +80,7 @@ export async function runLock(
       'not-found',
       'nothing is published for this checkout, so there is nothing to lock',
       {
-        hint: 'wait for CI to publish this commit; claude-bottle fetch --dry-run says where it looks',
+        hint: 'claude-bottle fetch --dry-run  # says where it looks',
       },
     );
   }

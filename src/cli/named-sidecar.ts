@@ -50,7 +50,7 @@ export async function readNamed(text: string, store: Store, options: VerifyOptio
 async function readById(id: Id16, text: string, store: Store, options: VerifyOptions): Promise<NamedSidecar> {
   if ((await statFile(store.pathFor(id))) === undefined) {
     throw new BottleError('not-found', `the store has no sidecar for the image ${text}`, {
-      hint: 'claude-bottle ls shows what it has',
+      hint: 'claude-bottle ls  # shows what the store has',
     });
   }
   const { report, content, given } = await verifyNamed(store, id, options);

@@ -77,8 +77,14 @@ export function terminalOutput(flags: OutputOptions): Output {
     error(error) {
       progress.end();
       if (flags.json) {
-        const { code, exitCode, message, hint, details } = error;
-        const failure = { code, exit: exitCode, message, hint, ...(details.length > 0 && { details }) };
+        const { code, exitCode, message, hints, details } = error;
+        const failure = {
+          code,
+          exit: exitCode,
+          message,
+          try: hints,
+          ...(details.length > 0 && { details }),
+        };
         process.stdout.write(`${shownJson(failure)}\n`);
       }
       say(errorLines(error, flags.debug).join('\n'));
@@ -95,12 +101,14 @@ export function terminalOutput(flags: OutputOptions): Output {
 }
 
 function errorLines(error: BottleError, withStack: boolean): string[] {
-  const { message, details, hint } = error;
+  const { message, details, hints } = error;
   const color = (style: 'red' | 'cyan', text: string) => styleText(style, text, { stream: process.stderr });
   return [
     `${color('red', 'claude-bottle: error:')} ${shown(message)}`,
     ...details.map((line) => `  | ${shown(line)}`),
-    ...(hint === undefined ? [] : [`  ${color('cyan', 'hint:')} ${shown(hint)}`]),
+    ...tryLines(hints).map(
+      (line, index) => `  ${index === 0 ? color('cyan', 'try:') : '    '} ${shown(line)}`,
+    ),
     ...(withStack
       ? stackOf(error)
           .split('\n')
@@ -109,7 +117,14 @@ function errorLines(error: BottleError, withStack: boolean): string[] {
   ];
 }
 
-/** The reader of our output may leave, a terminal even with a SIGHUP; the clean-up must go on all the same. */
+/** With the comments of several commands in one column. */
+export function tryLines(hints: readonly string[]): string[] {
+  const lines = hints.map((line) => line.split(/ {2}(?=# )/));
+  const width = Math.max(0, ...lines.map(([command = '', comment]) => (comment ? command.length : 0)));
+  return lines.map(([command = '', comment]) => (comment ? `${command.padEnd(width)}  ${comment}` : command));
+}
+
+/** The reader of our output may leave, a terminal even with a SIGHUP; the clean-up must go on anyway. */
 function outliveReaders(): void {
   process.stderr.on('error', () => {});
   process.stdout.on('error', (error) => {

@@ -23,8 +23,9 @@ export async function runPath(
   const { key } = record;
   const found = await findPath(layout, { key, platform }, { origin });
   if (found === undefined) {
-    throw new BottleError('not-found', `no sidecar in the store for ${platform} and the inputs key ${key}`, {
-      hint: 'get it with claude-bottle fetch, or pack it with claude-bottle pack',
+    throw new BottleError('not-found', `the store has no sidecar for this checkout (${platform})`, {
+      hint: 'claude-bottle fetch',
+      details: [`inputs key ${key}`],
     });
   }
   const { path, sha256, sizeBytes } = found;

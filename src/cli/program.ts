@@ -86,7 +86,7 @@ async function run(argv: readonly string[], context: CommandContext, flags: Outp
     const known =
       error instanceof CommanderError
         ? usageError(error, program, argv.slice(2))
-        : asBottleError(error, 'this is a bug: report it with the output of the same command and --debug');
+        : asBottleError(error, 'report this bug with the output of the same command and --debug');
     output.error(known);
     return known.exitCode;
   }

@@ -28,7 +28,7 @@ export async function runPrune(
 ): Promise<number> {
   if (olderThan === undefined && maxSize === undefined) {
     throw new BottleError('usage', 'prune needs a limit', {
-      hint: 'use --older-than 30d, or --max-size 20GB',
+      hint: 'claude-bottle prune --older-than 30d  # or --max-size 20GB',
     });
   }
   const store = await Store.open(storeDir(dir), output.onProgress);

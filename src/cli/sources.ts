@@ -10,6 +10,7 @@ import { warningsTo } from '../progress.ts';
 import { githubSite } from '../remote/github.ts';
 import { HttpClient } from '../remote/http.ts';
 import type { RegistryTools } from '../remote/oci.ts';
+import { parseOciReference } from '../remote/oci-reference.ts';
 import { requireRepository, unlessNamed } from './checkout-origin.ts';
 import type { FetchOptions } from './flags/fetch.ts';
 import type { Output } from './output.ts';
@@ -20,12 +21,14 @@ export type SourceCommandOptions = Pick<FetchOptions, 'from' | 'repo' | 'githubU
 
 export interface OpenSources {
   readonly tools: RegistryTools;
-  /** Of `--repo`, or of the checkout's remote: `owner/name`. */
+  /** The repository of `--repo`, or of the checkout's remote: `owner/name`. */
   readonly repositoryName: string | undefined;
   /** In the order in which they are asked. */
   readonly sources: readonly Source[];
   /** What to know of the checkout's remotes when the sources have nothing. */
   readonly aboutRemotes: () => Promise<readonly string[]>;
+  /** The sidecar is looked for, and not named. */
+  readonly isSearch: boolean;
   /** Whose sidecars are wanted: of `--repo`, or of the checkout's remote. */
   readonly forBuild: (build: Pick<Wanted, 'key' | 'platform'>) => Wanted;
 }
@@ -76,6 +79,7 @@ export async function openSources(
             ...(isLocked ? [] : [artifactSource(undefined, tools)]),
           ]
         : [sourceAt(from, tools)],
+    isSearch: from === undefined || (from.kind === 'oci' && !namesOne(from.reference)),
     aboutRemotes: async () => [
       ...(from === undefined && github.isGuess
         ? [`the checkout's remote names ${github.serverUrl}; if another one is meant: --github-url URL`]
@@ -93,6 +97,11 @@ export async function openSources(
       tags: async () => (await unlessNamed(given, tagsAtHead(context))) ?? [],
     }),
   };
+}
+
+function namesOne(reference: string): boolean {
+  const { tag, digest } = parseOciReference(reference);
+  return (tag ?? digest) !== undefined;
 }
 
 function sourceAt(address: SourceAddress, tools: RegistryTools): Source {

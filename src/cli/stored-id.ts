@@ -16,7 +16,7 @@ export async function findId(store: Store, text: string): Promise<Id16 | undefin
   const [id, ...others] = (await store.list()).filter((each) => each.startsWith(digits.slice(0, 16)));
   if (others.length > 0) {
     throw new BottleError('usage', `${others.length + 1} sidecars of the store begin with ${digits}`, {
-      hint: 'add digits; claude-bottle ls --json has all of them',
+      hint: 'claude-bottle ls --json  # shows all digits',
     });
   }
   return id;

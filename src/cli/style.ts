@@ -2,15 +2,15 @@ import type { WriteStream } from 'node:tty';
 import { styleText } from 'node:util';
 import { homeDir } from '../host/home.ts';
 
-/** What a line begins with that says how something ended. */
+/** The signs at the beginning of a line that says how something ended. */
 export const SIGNS = { ok: '✓', warn: '!', fail: '✗' } as const;
 const COLORS = { '✓': 'green', '!': 'yellow', '✗': 'red' } as const;
 
-/** Colors the sign that a line begins with, where the stream shows colors (NO_COLOR, FORCE_COLOR and TERM decide that). */
+/** Colors the sign or the `try:` that a line begins with, where the stream shows colors (NO_COLOR, FORCE_COLOR and TERM decide that). */
 export function paintSign(line: string, stream: WriteStream): string {
-  return line.replace(/^[✓!✗](?= )/, (sign) =>
-    styleText(COLORS[sign as keyof typeof COLORS], sign, { stream }),
-  );
+  return line
+    .replace(/^[✓!✗](?= )/, (sign) => styleText(COLORS[sign as keyof typeof COLORS], sign, { stream }))
+    .replace(/^ *try:(?= )/, (word) => styleText('cyan', word, { stream }));
 }
 
 /** Digests with their first 12 hex digits, which is what people compare. */

@@ -34,7 +34,7 @@ const OPTIONS: Readonly<Record<string, string>> = {
   ...words('--debug', '--trace --log-level'),
 };
 
-const PUBLISHES = 'CI publishes, with the action and its input publish; this command does not';
+const PUBLISH_HINT = 'set the input publish of the action, in the workflow that packs: publish: oci';
 
 function words(ours: string, theirs: string): Record<string, string> {
   return Object.fromEntries(theirs.split(' ').map((word) => [word, ours]));
@@ -49,14 +49,11 @@ export function usageError({ code, message }: CommanderError, program: Command, 
   const word = /'(.*?)'/s.exec(sentence)?.[1] ?? '';
   const help = `claude-bottle ${verb === undefined ? '' : `${verb.name()} `}--help`;
   const meant = meantBy(word, guess, code === 'commander.unknownCommand' ? undefined : verb);
-  const hint = /^(--)?(push|publish|upload)$/.test(word)
-    ? PUBLISHES
-    : meant !== undefined
-      ? `Did you mean ${meant}? If not: ${help}`
-      : rest !== ''
-        ? `${rest}, see ${help}`
-        : `see ${help}`;
-  return new BottleError('usage', sentence, { hint });
+  if (/^(--)?(push|publish|upload)$/.test(word)) {
+    return new BottleError('usage', `${sentence}: CI publishes, not this command`, { hint: PUBLISH_HINT });
+  }
+  const more = meant !== undefined ? ` (did you mean ${meant}?)` : rest !== '' ? `. ${rest}` : '';
+  return new BottleError('usage', `${sentence}${more}`, { hint: help });
 }
 
 /** @param verb where an option is missing */

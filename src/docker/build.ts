@@ -171,12 +171,12 @@ function buildError(result: ChildResult, step: BuildStep): BottleError {
   );
   return new BottleError('build-failed', `docker build failed${step} (${ending(result)})`, {
     hint: needsBuildKit
-      ? 'this build needs BuildKit: install the buildx component of the Docker client'
+      ? 'install the buildx component of the Docker client, because this build needs BuildKit'
       : isForeign
-        ? 'a program for another architecture was run: register QEMU first (docker/setup-qemu-action), or build on such a machine'
+        ? 'register QEMU first (docker/setup-qemu-action), or build on a machine of that architecture; the build ran a program for another one'
         : isUnseen
           ? 'build in a directory that the docker command can read; from a snap it reads the home directory alone, and nothing hidden in it'
-          : 'correct the Dockerfile or its context; the last lines of the build are above',
+          : 'fix the Dockerfile or the build context; the last lines of the build are shown above',
     details: result.tail,
   });
 }

@@ -89,8 +89,8 @@ function hintFor(lines: readonly string[], args: readonly string[]): string {
     return 'name the directory of the certificates for the engine with DOCKER_CERT_PATH, or unset DOCKER_TLS_VERIFY';
   }
   return lines.length === 0
-    ? `run it by hand: docker ${args.join(' ')}`
-    : 'the lines above are what docker says';
+    ? `docker ${args.join(' ')}  # shows what is wrong`
+    : 'see what docker says above';
 }
 
 /** A failure that is about the engine, and not about what it was asked for. */
@@ -99,7 +99,7 @@ export async function engineError(lines: readonly string[]): Promise<BottleError
   for (const line of lines) {
     if (/permission denied.*(docker daemon|docker API)|docker\.sock.*permission denied/i.test(line)) {
       return new BottleError('docker-not-permitted', `this user may not use the Docker daemon: ${line}`, {
-        hint: 'add the user to the docker group (sudo usermod -aG docker "$USER") and log in again',
+        hint: 'sudo usermod -aG docker "$USER"  # adds you to the docker group; then log in again',
       });
     }
     if (

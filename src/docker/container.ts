@@ -9,7 +9,7 @@ export const OWNER_LABEL = 'dev.claude-bottle.pack.owner';
 export interface Container {
   /** When the engine made it, in seconds since 1970, rounded down. */
   readonly createdSeconds: number;
-  /** Of its unpacked file system. An image's own size counts compressed layers with the containerd image store. */
+  /** The size of its unpacked file system. An image's own size counts compressed layers with the containerd image store. */
   readonly sizeBytes: number;
 }
 

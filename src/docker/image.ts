@@ -80,7 +80,7 @@ export async function inspectImage(reference: string, signal?: AbortSignal): Pro
     if (podman !== undefined) {
       throw podman;
     }
-    throw new BottleError('docker-failed', `docker image inspect ${reference} answered something unknown`, {
+    throw new BottleError('docker-failed', `docker image inspect ${reference} gave an unexpected answer`, {
       hint: 'run it by hand and compare; the engine may be too old or not Docker',
       cause: parsed.error,
     });
@@ -190,7 +190,7 @@ export async function pushImage(reference: string, options: ChildOptions): Promi
     throw new BottleError('registry-failed', `docker push ${reference} failed (${ending(result)})`, {
       hint: noSpace(result.tail)
         ? 'free disk space on the Docker engine'
-        : 'look at the lines above; hop embedded needs no push',
+        : 'see what docker says above, or use hop embedded, which needs no push',
       // docker tries five times and counts down the seconds to each, a line for a second.
       details: result.tail.filter((line) => !/: Retrying in \d+ seconds?$/.test(line)),
     });

@@ -18,7 +18,7 @@ export interface BindOptions {
   readonly store: Store;
   /** It was packed from the same inputs, or its record does not say from which. */
   readonly stored: StoredSidecar;
-  /** Of the build. */
+  /** The inputs of the build. */
   readonly inputs: InputsRecord;
   readonly build: Pick<BuildOptions, 'image' | 'context' | 'file' | 'target' | 'buildArgs' | 'extraArgs'>;
   readonly platform: GuestPlatform;
@@ -26,13 +26,13 @@ export interface BindOptions {
   readonly prove: boolean;
   /** Take the name away from a good sidecar of another origin. */
   readonly replace?: boolean | undefined;
-  /** Of a `buildForBinding` that began earlier. */
+  /** The image of a `buildForBinding` that began earlier. */
   readonly image?: Promise<Image | undefined> | undefined;
   /** Whose sidecars the checkout may use. */
   readonly origin: Origin;
   /** Whether it is an error that a sidecar of another origin keeps the name; it is one if the origin signs. */
   readonly required?: boolean | undefined;
-  /** What has the name is started at once, so that it must not be a sidecar of another origin. */
+  /** The sidecar with the name is started at once, so it must not be one of another origin. */
   readonly isStarted?: boolean | undefined;
   readonly signal: AbortSignal;
   readonly onProgress: OnProgress;
@@ -80,7 +80,7 @@ export async function bindSidecar(options: BindOptions): Promise<BindResult> {
   return { imageId: image.id, id16: id16(image.id), path, outcome, keptOrigin, proof };
 }
 
-/** What was packed without our record is bound if it was packed from the very image that is built here. */
+/** A sidecar without our record is bound if it was packed from the very image that is built here. */
 async function withInputs(
   image: Image,
   { store, stored, inputs, signal }: Pick<BindOptions, 'store' | 'stored' | 'inputs' | 'signal'>,
@@ -91,7 +91,7 @@ async function withInputs(
     throw new BottleError(
       'not-trusted',
       `not bound: the sidecar was packed from the image config ${configDigest}, and the one that is built here has ${image.configDigest ?? 'an unknown one'}`,
-      { hint: 'it is in the store; to bind it all the same: claude-bottle bind --adopt' },
+      { hint: 'claude-bottle bind --adopt  # binds it anyway' },
     );
   }
   return await installSidecar(store, undefined, { ...stored, record: { ...record, inputs } }, { signal });
@@ -143,8 +143,8 @@ function anothersName(path: string, owner: Origin, hint: string): BottleError {
 }
 
 /** What to do when a sidecar of another origin has the name. */
-export const REPLACE_HINT = 'to take its name: claude-bottle bind --replace';
-const PACK_HINT = 'to give the name to a sidecar of your own: claude-bottle pack';
+export const REPLACE_HINT = 'claude-bottle bind --replace  # takes its name';
+const PACK_HINT = 'claude-bottle pack  # gives the name to a sidecar of your own';
 
 export type BindingBuild = Pick<BindOptions, 'build' | 'platform' | 'signal' | 'onProgress'>;
 
@@ -163,7 +163,10 @@ export async function buildForBinding(options: BindingBuild): Promise<Image> {
       'image-id-unstable',
       `the engine gives every build of ${options.build.image} another image ID (${id16(first.id)}, then ${id16(image.id)}), so claude-bottle never finds a sidecar`,
       {
-        hint: 'export BUILDX_NO_DEFAULT_ATTESTATIONS=1 wherever claude-bottle runs, or start it with: claude-bottle exec -- COMMAND',
+        hint: [
+          'export BUILDX_NO_DEFAULT_ATTESTATIONS=1  # wherever claude-bottle runs',
+          'claude-bottle exec -- COMMAND  # sets it for that command',
+        ],
       },
     );
   }

@@ -15,7 +15,7 @@ export async function readBundles(http: HttpClient, request: HttpRequest): Promi
 export function refusedBundle(error: unknown): unknown {
   return error instanceof HttpError && error.code === 'authentication'
     ? new BottleError('authentication', `the signature of the sidecar cannot be read: ${error.message}`, {
-        hint: 'have it published for all who may read the sidecar; storages also answer so for what is not there, and --provenance off does without',
+        hint: 'make the bundle readable for everyone who may read the sidecar (some servers answer 403 for a missing file), or skip the check with --provenance off',
         cause: error,
       })
     : error;

@@ -19,6 +19,8 @@ import type { Store } from '../store/store.ts';
 import { touchUsed } from '../store/used.ts';
 import { type Evidence, judge, rememberSigner, type TrustOptions, type Verified } from '../trust/judge.ts';
 import type { Provenance } from '../trust/verify.ts';
+import type { Explanation } from './explain-miss.ts';
+import { keyLine, type Miss, missError, PACK_HINT } from './miss.ts';
 import { confirmOtherName } from './other-name.ts';
 import { type Demands, requireWanted } from './policy.ts';
 import { receive } from './receive.ts';
@@ -34,7 +36,7 @@ export interface FindOptions {
   readonly sources: readonly Source[];
   readonly tools: SourceTools;
   /** Says what differs between this checkout and what is published. */
-  readonly explainMiss: (nearest: PackRecord | undefined) => Promise<readonly string[]>;
+  readonly explainMiss: (nearest: PackRecord | undefined) => Promise<Explanation>;
   readonly signal: AbortSignal;
   readonly onProgress: OnProgress;
 }
@@ -65,13 +67,16 @@ export interface FoundOffer {
   readonly skipped: readonly SkippedSource[];
 }
 
+/** The source of what was there already. */
+export const STORE = 'the store';
+
 export interface FetchResult {
   /** `available` is what a dry run finds. */
   readonly status: 'hit' | 'fetched' | 'available';
   readonly record: PackRecord;
   /** In the store; undefined when it is only available. */
   readonly stored: StoredSidecar | undefined;
-  /** "the store", or the source's name. */
+  /** `STORE`, or the source's name. */
   readonly source: string;
   readonly address: string | undefined;
   readonly skipped: readonly SkippedSource[];
@@ -92,12 +97,17 @@ export async function fetchSidecar(options: FetchOptions): Promise<FetchResult> 
   const hit = (await findInStore(options)) ?? (await adoptSigned(options));
   if (hit !== undefined) {
     const none = { address: undefined, skipped: [], provenance: undefined };
-    return { status: 'hit', record: hit.record, stored: hit, source: 'the store', ...none };
+    return { status: 'hit', record: hit.record, stored: hit, source: STORE, ...none };
   }
   if (options.offline) {
-    throw new BottleError('not-found', `the store has no sidecar for the inputs key ${wanted.key}`, {
-      hint: 'leave out --offline to ask the sources, or pack your own: claude-bottle pack',
-    });
+    throw new BottleError(
+      'not-found',
+      'the store has no sidecar for this checkout, and --offline asks nobody else',
+      {
+        hint: ['claude-bottle fetch  # without --offline', PACK_HINT],
+        details: [keyLine(wanted)],
+      },
+    );
   }
   const { offer, source, evidence, skipped } = await findOffer(options);
   const { record, address } = offer;
@@ -232,32 +242,33 @@ function satisfies({ record: { sidecar, source } }: StoredSidecar, { sha256, com
 /** @throws BottleError that says why each source has nothing, and what differs from the nearest published record */
 export async function findOffer(options: FindOptions): Promise<FoundOffer> {
   const { wanted, demands, sources, tools, onProgress } = options;
-  const skipped: SkippedSource[] = [];
-  const failures: BottleError[] = [];
+  const misses: Miss[] = [];
   const answered: Source[] = [];
+  let refused: PackRecord | undefined;
   for (const source of sources) {
     onProgress({ type: 'start', stage: 'find', detail: source.name });
     try {
       const found = await source.find(wanted);
       answered.push(source);
       if (!('skipped' in found)) {
+        refused ??= found.record.platform === wanted.platform ? found.record : undefined;
         const otherName = await confirmOtherName(found.record, wanted, tools);
         requireWanted(found, wanted, demands, otherName);
         onProgress({ type: 'done', stage: 'find', ...describeOffer(found, source) });
         const { record, bundles } = found;
+        const skipped = misses.map(({ source: name, reason }) => ({ source: name, reason }));
         return { offer: found, source, evidence: { record, bundles, otherName }, skipped };
       }
-      skipped.push({ source: source.name, reason: found.skipped });
+      misses.push({ source: source.name, reason: found.skipped, hint: found.hint });
     } catch (error) {
       if (!(error instanceof BottleError) || !PASSABLE.includes(error.code)) {
         throw error;
       }
-      failures.push(error);
-      skipped.push({ source: source.name, reason: error.message });
+      misses.push({ source: source.name, reason: error.message, hint: error.hints[0], failure: error });
     }
   }
-  const explanation = await options.explainMiss(await nearestRecord({ ...options, sources: answered }));
-  throw missError(wanted, skipped, failures, explanation);
+  const nearest = refused ?? (await nearestRecord({ ...options, sources: answered }));
+  throw missError(wanted, misses, await options.explainMiss(nearest));
 }
 
 function describeOffer({ address, record }: Offer, { name }: Source) {
@@ -275,27 +286,6 @@ async function nearestRecord({ sources, wanted, signal }: FindOptions): Promise<
     }
   }
   return undefined;
-}
-
-/** A source that could not be asked may have it, so its failure decides the exit code. */
-function missError(
-  { platform, key }: Wanted,
-  skipped: readonly SkippedSource[],
-  failures: readonly BottleError[],
-  explanation: readonly string[],
-): BottleError {
-  const failure = (['try-later', 'network-failed', 'authentication'] as const)
-    .map((code) => failures.find((each) => each.code === code))
-    .find((each) => each !== undefined);
-  return new BottleError(
-    failure?.code ?? 'not-found',
-    `no sidecar for ${platform} and the inputs key ${key}`,
-    {
-      hint: failure?.hint ?? 'wait for CI to publish this commit, or pack your own: claude-bottle pack',
-      details: [...skipped.map(({ source, reason }) => `${source}: ${reason}`), ...explanation],
-      cause: failure,
-    },
-  );
 }
 
 /** One process downloads; another that waited for it finds the bytes in the store. */

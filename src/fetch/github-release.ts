@@ -4,6 +4,7 @@ import { BottleError } from '../errors.ts';
 import type { PackRecord } from '../identity/pack-record.ts';
 import { BUNDLE_SUFFIX, FRAMES_SUFFIX, publishedName } from '../identity/published-name.ts';
 import { shownText } from '../identity/shown-schema.ts';
+import { counted } from '../identity/shown-text.ts';
 import { assetRequest, readApi, repositoryPath } from '../remote/github.ts';
 import { unlessMissing } from '../remote/http-error.ts';
 import { redacted } from '../remote/url.ts';
@@ -65,7 +66,9 @@ export function releaseSource(tag: string | undefined, tools: SourceTools): Sour
           : `${repository} has no ${name} in ${tried.length === 1 ? 'release' : 'releases'} ${tried.join(', ')}`;
       const reasons = [
         missing,
-        ...(untried > 0 ? [`${untried} more tags of this commit were not asked: --from release:TAG`] : []),
+        ...(untried > 0
+          ? [`not asked for ${counted(untried, 'more tag')} of this commit (--from release:TAG)`]
+          : []),
         ...(github.credential ? [] : ['for a private repository set GH_TOKEN']),
       ];
       return { skipped: reasons.join('; ') };
@@ -117,7 +120,7 @@ async function offerOfPages(
   const pages = `${github.serverUrl}/${repositoryPath(repository, 'releases', 'download', tag)}`;
   const url = `${pages}/${name}`;
   const page = await unlessMissing(http.read({ url: `${url}.json` }, MAX_RECORD_BYTES));
-  // A server that wants everybody to log in shows a form.
+  // A server that wants everyone to log in shows a form.
   if (page === undefined || page.answer.headers['content-type']?.startsWith('text/html')) {
     return undefined;
   }

@@ -19,7 +19,7 @@ const LOCK_FILE_VERSION = 1;
 const hex64 = z.string().check(z.regex(/^[0-9a-f]{64}$/));
 
 const lockedSchema = z.object({
-  /** That the sidecar was packed from. */
+  /** The commit that the sidecar was packed from. */
   commit: z.optional(z.string().check(z.regex(/^[0-9a-f]{40,64}$/))),
   key: hex64,
   sha256: hex64,
@@ -50,11 +50,13 @@ export async function readLockFile(path: string): Promise<LockFile> {
     text = (await readSmallFile(path, MAX_LOCK_FILE_BYTES)).toString();
   } catch (error) {
     if (error instanceof BottleError) {
-      throw new BottleError('sidecar-damaged', error.message, { hint: 'write it again: claude-bottle lock' });
+      throw new BottleError('sidecar-damaged', error.message, {
+        hint: 'claude-bottle lock  # writes it again',
+      });
     }
     if (hasErrno(error, 'ENOENT')) {
       throw new BottleError('not-found', `there is no lock file ${path}`, {
-        hint: 'write one: claude-bottle lock',
+        hint: 'claude-bottle lock',
       });
     }
     if (hasErrno(error, 'EINVAL', 'EFBIG')) {
@@ -75,7 +77,7 @@ export async function readLockFile(path: string): Promise<LockFile> {
 
 function damagedLockFile(path: string, problem: string): BottleError {
   return new BottleError('sidecar-damaged', `${path} ${problem}`, {
-    hint: 'write it again: claude-bottle lock',
+    hint: 'claude-bottle lock  # writes it again',
   });
 }
 
@@ -88,7 +90,7 @@ export function requireLocked(lockFile: LockFile, platform: GuestPlatform, key: 
       'not-found',
       `${LOCK_FILE} has nothing for ${platform}, only for ${known || 'none'}`,
       {
-        hint: 'write it again once that platform is published: claude-bottle lock',
+        hint: 'claude-bottle lock  # once that platform is published',
       },
     );
   }
@@ -97,7 +99,7 @@ export function requireLocked(lockFile: LockFile, platform: GuestPlatform, key: 
       'not-trusted',
       `this checkout has the inputs key ${key}, and ${LOCK_FILE} was written for ${locked.key}`,
       {
-        hint: 'undo the local changes to what the Dockerfile can see, or write it again: claude-bottle lock',
+        hint: 'undo the local changes to what the Dockerfile can see, or write the lock file again: claude-bottle lock',
       },
     );
   }

@@ -1,4 +1,5 @@
 import { BottleError } from '../errors.ts';
+import { shellWord } from '../git/command.ts';
 import type { ConfirmedName } from '../trust/judge.ts';
 import type { Offer, Wanted } from './source.ts';
 
@@ -30,12 +31,12 @@ export function requireWanted(
   const { inputs, source } = record;
   if (record.platform !== wanted.platform) {
     throw new BottleError('not-found', `${address} is for ${record.platform}, not for ${wanted.platform}`, {
-      hint: `ask for it with --platform ${record.platform}, or pack your own: claude-bottle pack`,
+      hint: `claude-bottle fetch --platform ${record.platform}`,
     });
   }
   if (!hasRecord && demands.takesWithoutRecord !== true) {
     throw new BottleError('not-found', `${address} has no pack record`, {
-      hint: `if you know who has packed it, fetch it: claude-bottle fetch --from ${address}`,
+      hint: `claude-bottle fetch --from ${shellWord(address)}  # if you know who packed it`,
     });
   }
   if (hasRecord && demands.sameInputs && inputs?.key !== wanted.key) {
@@ -55,17 +56,17 @@ export function requireWanted(
     requireEqual(address, 'server', source.server && wanted.serverUrl, source.server);
   } else if (demands.knownSource) {
     throw new BottleError('not-trusted', `${address} does not say which repository it was packed for`, {
-      hint: `if you know who has packed it, name it: --from ${address}`,
+      hint: `claude-bottle fetch --from ${shellWord(address)}  # if you know who packed it`,
     });
   }
 }
 
-const HINT = 'do not use it before you know why; its pack record says where it comes from';
+const HINT = 'find out why before you use it; its pack record says where it comes from';
 
 /** The name is from the record, and may be made to be pasted into a shell. */
 function renameHint(repository: string): string {
   return /^[\w.-]+\/[\w.-]+$/.test(repository) && !repository.startsWith('-')
-    ? `if this checkout's repository has that name now: claude-bottle fetch --repo ${repository}`
+    ? `claude-bottle fetch --repo ${repository}  # if this checkout's repository has that name now`
     : HINT;
 }
 

@@ -2,6 +2,7 @@ import { BottleError } from '../errors.ts';
 import type { InputsKey } from '../identity/inputs-key.ts';
 import type { PackRecord } from '../identity/pack-record.ts';
 import type { GuestPlatform } from '../identity/platform.ts';
+import { quoted } from '../identity/shown-text.ts';
 import type { GitHubSite } from '../remote/github.ts';
 import type { ByteRange, HttpAnswer, HttpClient } from '../remote/http.ts';
 
@@ -46,7 +47,7 @@ export interface RemoteFile {
   /** 64 hex digits. */
   readonly sha256: string;
   /**
-   * Asks for the whole, or with `range` for a part of it: 206, or 200 when the server sends the whole all the same.
+   * Asks for the whole, or with `range` for a part of it: 206, or 200 when the server sends the whole anyway.
    * Each call starts from the first address, since the later ones can be valid for a minute only.
    */
   open(range?: ByteRange): Promise<HttpAnswer>;
@@ -62,12 +63,16 @@ export interface LocalFile {
 }
 
 export function withoutRepository({ noRepository }: Wanted): Skipped {
-  return { skipped: noRepository ?? 'it is not known which repository is meant' };
+  return {
+    skipped: noRepository ?? 'it is not known which repository is meant',
+    hint: 'claude-bottle fetch --repo OWNER/NAME',
+  };
 }
 
-/** Why a source has nothing: the end of the sentence "<source> skipped: …". */
+/** Why a source has nothing, and what may change that. */
 export interface Skipped {
   readonly skipped: string;
+  readonly hint?: string;
 }
 
 /**
@@ -109,7 +114,23 @@ export function parseSourceAddress(text: string): SourceAddress {
     case 'http':
       return { kind: 'https', url: text };
   }
-  throw new BottleError('usage', `unknown source ${JSON.stringify(text)}`, {
-    hint: 'expected oci:REFERENCE, release:TAG, run:ID, file:PATH or https://…',
+  const guess = guessedSource(text);
+  const meant = guess === undefined ? '' : ` (did you mean ${guess}?)`;
+  throw new BottleError('usage', `unknown source ${quoted(text)}${meant}`, {
+    hint: 'use oci:REFERENCE, release:TAG, run:ID, file:PATH or https://…',
   });
+}
+
+/** The source that an address without a scheme most likely means. */
+function guessedSource(text: string): string | undefined {
+  if (/\.smolmachine$|^[./~]/.test(text)) {
+    return `file:${text}`;
+  }
+  if (/^\d{6,}$/.test(text)) {
+    return `run:${text}`;
+  }
+  if (/^v?\d+(\.\d+)*$/.test(text)) {
+    return `release:${text}`;
+  }
+  return /^[\w.-]+(:\d+)?(\/[\w.-]+)+(:[\w.-]+)?$/.test(text) ? `oci:${text}` : undefined;
 }

@@ -4,6 +4,7 @@ import { BottleError } from '../errors.ts';
 import type { PackRecord } from '../identity/pack-record.ts';
 import { BUNDLE_SUFFIX, FRAMES_SUFFIX, publishedName } from '../identity/published-name.ts';
 import { shownText } from '../identity/shown-schema.ts';
+import { counted } from '../identity/shown-text.ts';
 import { apiRequest, readApi, repositoryPath } from '../remote/github.ts';
 import {
   type ListedArtifact as Artifact,
@@ -26,7 +27,7 @@ import {
   withoutRepository,
 } from './source.ts';
 
-/** What people without write access cannot start. */
+/** Events that people without write access cannot cause. */
 const TRUSTED_EVENTS = ['push', 'release', 'workflow_dispatch', 'schedule'];
 /** Each costs one question. */
 const MAX_RUNS = 10;
@@ -52,7 +53,7 @@ type Run = z.infer<typeof runSchema>;
 type Repository = z.infer<typeof repositorySchema> & { readonly name: string };
 
 /**
- * Artifacts of workflow runs, which GitHub gives to nobody without a token. Its listing mixes the runs of everybody's
+ * Artifacts of workflow runs, which GitHub gives to nobody without a token. Its listing mixes the runs of everyone's
  * pull requests with the repository's own, so each run is looked at before anything of it is downloaded.
  */
 export function artifactSource(runId: string | undefined, tools: SourceTools): Source {
@@ -63,12 +64,25 @@ export function artifactSource(runId: string | undefined, tools: SourceTools): S
         return withoutRepository(wanted);
       }
       if (tools.github.credential === undefined) {
-        return { skipped: 'it needs a token (GH_TOKEN), also for a public repository' };
+        return withoutToken(runId);
       }
       const search = new Search(await findRepository(wanted.repository, tools), wanted, tools);
       return runId === undefined ? await search.byName() : await search.inRun(runId);
     },
   };
+}
+
+/** @throws BottleError `authentication` for a run that the user has named */
+function withoutToken(runId: string | undefined): Skipped {
+  if (runId === undefined) {
+    const hint = 'gh auth login  # workflow artifacts may have it';
+    return { skipped: 'needs a GitHub token (GH_TOKEN), even in a public repository', hint };
+  }
+  throw new BottleError(
+    'authentication',
+    'workflow artifacts need a GitHub token, even in public repositories',
+    { hint: 'gh auth login  # or set GH_TOKEN' },
+  );
 }
 
 async function findRepository(name: string, { http, github }: SourceTools): Promise<Repository> {
@@ -151,7 +165,7 @@ class Search {
     const artifacts = await this.#list({ runId });
     const matching = artifacts
       .filter(({ name }) => name.includes(stem) && /\.smolmachine(\.json)?$/.test(name))
-      // What a name has after the key is what was packed in another way than usual.
+      // A name with something after the key is of a sidecar that was packed in another way than usual.
       .toSorted((a, b) => a.name.length - b.name.length || b.id - a.id);
     const reasons: string[] = [];
     for (const artifact of matching) {
@@ -311,8 +325,8 @@ class Search {
     const { name, digest, size_in_bytes: sizeBytes } = artifact;
     if ((digest && digest !== `sha256:${sidecar.sha256}`) || sizeBytes !== sidecar.sizeBytes) {
       throw damagedRecord(
-        `the artifact ${name} is ${digest} (${sizeBytes} bytes), and its pack record says ` +
-          `sha256:${sidecar.sha256} (${sidecar.sizeBytes} bytes)`,
+        `the artifact ${name} is ${digest} (${counted(sizeBytes, 'byte')}), and its pack record says ` +
+          `sha256:${sidecar.sha256} (${counted(sidecar.sizeBytes, 'byte')})`,
       );
     }
     return remoteFile(this.#tools.http, this.#downloadRequest(artifact), sidecar);
@@ -343,7 +357,7 @@ class Search {
   }
 }
 
-/** What the listing itself says against an artifact: a question less. */
+/** The reasons against an artifact that the listing itself gives, which saves a question. */
 function listedFault(artifact: Artifact): string | undefined {
   const { workflow_run: run } = artifact;
   if (run === undefined || run === null) {

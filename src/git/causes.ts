@@ -1,7 +1,17 @@
 import { BottleError } from '../errors.ts';
+import { counted } from '../identity/shown-text.ts';
 import { shellWord } from './command.ts';
 import type { Cause, ComparedInputs, Difference } from './comparison.ts';
 import { onlyHere } from './differences.ts';
+
+/** Something that makes a build another one than elsewhere, and what to do about it. */
+export interface Reason {
+  readonly what: string;
+  /** An instruction, or a command with a `# comment` behind it. */
+  readonly remedy?: string;
+  /** No fault of this checkout: only the packing of its commit is missing. */
+  readonly isCommitted?: boolean;
+}
 
 type Words = (difference: Difference) => readonly [what: string, remedy: string];
 
@@ -28,7 +38,7 @@ const WORDS: Readonly<Record<Cause, Words>> = {
   ],
   'line-endings': ({ path, detail = 'core.autocrlf or .gitattributes' }) => [
     `has other line endings than in the commit (${detail})`,
-    `git config core.autocrlf false, delete the file, then git checkout -- ${shellWord(path)}`,
+    `git config core.autocrlf false && rm -- ${shellWord(path)} && git checkout -- ${shellWord(path)}`,
   ],
   'execute-bit': ({ path, detail = '' }) => [
     `has another execute bit than in the commit (${detail})`,
@@ -40,7 +50,7 @@ const WORDS: Readonly<Record<Cause, Words>> = {
   ],
   'symlink-as-file': ({ path }) => [
     'is a file here, and a symbolic link in the commit (core.symlinks)',
-    `git config core.symlinks true, delete the file, then git checkout -- ${shellWord(path)}`,
+    `git config core.symlinks true && rm -- ${shellWord(path)} && git checkout -- ${shellWord(path)}`,
   ],
   converted: ({ detail }) => [
     `is converted when it is checked out (${detail} in .gitattributes)`,
@@ -48,14 +58,14 @@ const WORDS: Readonly<Record<Cause, Words>> = {
   ],
   'hidden-change': ({ path }) => [
     'has changed, and git was told not to look (assume-unchanged or skip-worktree)',
-    `git update-index --no-assume-unchanged --no-skip-worktree -- ${shellWord(path)}, then look at git diff`,
+    `git update-index --no-assume-unchanged --no-skip-worktree -- ${shellWord(path)}`,
   ],
-  changed: () => ['has changed, and is not committed', 'commit it, or git stash'],
-  added: () => ['is new, and not committed', 'commit it, or git stash'],
+  changed: () => ['has changed and is not committed', 'git stash  # or commit it'],
+  added: () => ['is new and not committed', 'git stash  # or commit it'],
   deleted: ({ path }) => ['is deleted here', `git checkout -- ${shellWord(path)}`],
-  sparse: ({ path }) => [
+  sparse: () => [
     'is left out by the sparse checkout or skip-worktree',
-    `git sparse-checkout disable, or git sparse-checkout add for ${shellWord(path)}`,
+    'git sparse-checkout disable  # or git sparse-checkout add',
   ],
   submodule: ({ path }) => [
     'is a submodule that is not checked out as the commit says',
@@ -64,11 +74,19 @@ const WORDS: Readonly<Record<Cause, Words>> = {
   'committed-since': () => ['has changed in a later commit', 'wait for CI to publish the checked-out commit'],
 };
 
-/** One line: the name, why it is not the same elsewhere, and what to do. */
-export function causeLine(difference: Difference): string {
+/** The name, why it is not the same elsewhere, and what to do. */
+export function reasonOf(difference: Difference): Reason {
   const [what, remedy] = WORDS[difference.cause](difference);
   const count = difference.count > 1 ? ` (${difference.count} files)` : '';
-  return `${difference.path}${count} ${what}: ${remedy}`;
+  return {
+    what: `${difference.path}${count} ${what}`,
+    remedy,
+    isCommitted: difference.cause === 'committed-since',
+  };
+}
+
+export function reasonLine({ what, remedy }: Reason): string {
+  return remedy === undefined ? what : `${what}: ${remedy}`;
 }
 
 const MAX_WARNINGS = 5;
@@ -82,8 +100,12 @@ export async function onlyHereLines(inputs: ComparedInputs): Promise<string[]> {
     const differences = ((await onlyHere(inputs)) ?? []).filter(({ cause }) => cause !== 'deleted');
     const rest = differences.length - MAX_WARNINGS;
     return [
-      ...differences.slice(0, MAX_WARNINGS).map(causeLine),
-      ...(rest > 0 ? [`${rest} more names are only in this clone: claude-bottle key --explain`] : []),
+      ...differences.slice(0, MAX_WARNINGS).map((each) => reasonLine(reasonOf(each))),
+      ...(rest > 0
+        ? [
+            `${counted(rest, 'more name')} ${rest === 1 ? 'is' : 'are'} only in this clone: claude-bottle key --explain`,
+          ]
+        : []),
     ];
   } catch (error) {
     if (error instanceof BottleError && error.code === 'git-failed') {

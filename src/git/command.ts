@@ -171,7 +171,7 @@ function refusal(top: string, { tail, exitCode, signal }: ChildResult): BottleEr
 
 function remedyFor(reason: string, top: string): string {
   if (/dubious ownership|unsafe repository/.test(reason)) {
-    return `if you trust its owner: git config --global --add safe.directory ${shellWord(top)}`;
+    return `git config --global --add safe.directory ${shellWord(top)}  # if you trust its owner`;
   }
   if (/unknown repository extension|[Ee]xpected git repo version/.test(reason)) {
     return 'update git: a newer one made this checkout';
@@ -191,7 +191,7 @@ export function linesOf(text: string | undefined): string[] {
   return (text ?? '').split('\n').filter((line) => line !== '');
 }
 
-/** Of what `-z` prints. */
+/** The items of a list that git prints with `-z`. */
 export function itemsOf(text: string | undefined): string[] {
   return (text ?? '').split('\0').filter((item) => item !== '');
 }

@@ -12,7 +12,7 @@ import {
 import { headOf } from './history.ts';
 
 /**
- * What of a build context only this clone has, without a look at the contents of tracked files: ignored and untracked
+ * The part of a build context that only this clone has, without a look at the contents of tracked files: ignored and untracked
  * names, `.git`, pointers of Git LFS, and what a sparse checkout leaves out. Undefined outside of a checkout.
  * @throws BottleError `git-failed`
  */

@@ -30,6 +30,24 @@ export async function headOf(tree: WorkTree): Promise<string | undefined> {
   return (await git(tree, ['rev-parse', '--verify', '--quiet', 'HEAD^{commit}'], { answers: [1] }))?.trim();
 }
 
+/**
+ * Whether another clone can have the checked-out commit: a branch of a remote or a tag has it. Undefined where there is
+ * no commit, and in a clone that knows no branch of a remote.
+ */
+export async function isPushed(dir: string): Promise<boolean | undefined> {
+  const tree = await findWorkTree(dir);
+  const head = tree && (await headOf(tree));
+  if (tree === undefined || head === undefined) {
+    return undefined;
+  }
+  const refs = async (...args: string[]) =>
+    linesOf(await git(tree, ['for-each-ref', '--count=1', '--format=%(refname)', ...args]));
+  if ((await refs('refs/remotes')).length === 0) {
+    return undefined;
+  }
+  return (await refs(`--contains=${head}`, 'refs/remotes', 'refs/tags')).length > 0;
+}
+
 /** The tags of the checked-out commit, the newest first. */
 export async function tagsAtHead(dir: string): Promise<string[]> {
   const tree = await findWorkTree(dir);

@@ -24,22 +24,22 @@ export async function originOf(dir: string): Promise<GitRemote | undefined> {
   return remote === undefined || /^(https?|git):/.test(url ?? '') ? remote : await withoutAlias(remote);
 }
 
-/** Why a directory has no `originOf`: the end of the sentence "… skipped: …". */
+/** Why a directory has no `originOf`. */
 export async function whyNoOrigin(dir: string): Promise<string> {
   const tree = await findWorkTree(dir);
   if (tree === undefined) {
-    return 'this is not a git checkout; name the repository with --repo OWNER/NAME';
+    return 'this is not a git checkout';
   }
   const names = await remoteNames(tree);
   const name = chosenRemote(names);
   if (names.length === 0) {
-    return 'this checkout has no remote; name the repository with --repo OWNER/NAME';
+    return 'this checkout has no remote';
   }
   if (name === undefined) {
-    return `this checkout has ${names.length} remotes (${names.slice(0, MAX_NAMED).join(', ')}), and none is called origin; name the repository with --repo OWNER/NAME`;
+    return `this checkout has ${names.length} remotes (${names.slice(0, MAX_NAMED).join(', ')}), and none is called origin`;
   }
   const url = withoutLogin((await remoteUrls(tree)).get(name) ?? '');
-  return `the remote ${name} of this checkout (${url}) is not a repository on a GitHub server; name one with --repo OWNER/NAME`;
+  return `the remote ${name} of this checkout (${url}) is not a repository on a GitHub server`;
 }
 
 /** The repositories of the remotes that are not the chosen one, as a clone of a fork has one for what it was forked from. */

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 
-/** What is larger is only hashed, and not tried in other forms. */
+/** A larger file is only hashed, and not tried in other forms. */
 const MAX_KEPT_BYTES = 64 * 1024 * 1024;
 const POINTER_START = 'version https://git-lfs.github.com/spec/v1\n';
 const MAX_POINTER_BYTES = 1024;

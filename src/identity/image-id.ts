@@ -18,7 +18,7 @@ export function isDigest(text: string): text is Digest {
 export function parseImageId(text: string): ImageId {
   if (!isDigest(text)) {
     throw new BottleError('docker-failed', `not an image ID: ${JSON.stringify(text)}`, {
-      hint: 'the engine names images sha256:<64 hex digits>; check that `docker image inspect` does',
+      hint: 'check that docker image inspect prints an Id of sha256: and 64 hex digits',
     });
   }
   return text as ImageId;

@@ -5,6 +5,11 @@ export function quoted(text: string): string {
   return JSON.stringify(text.length > MAX_QUOTED_CHARS ? `${text.slice(0, MAX_QUOTED_CHARS)}…` : text);
 }
 
+/** `1 file`, `2 files` */
+export function counted(count: number, noun: string, digits = String(count)): string {
+  return `${digits} ${noun}${count === 1 ? '' : 's'}`;
+}
+
 /** What moves a cursor, hides text, turns it around, or is only half a character; a tab does none of that. */
 const UNSHOWN = /(?!\t)[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
 

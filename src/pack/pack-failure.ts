@@ -21,7 +21,7 @@ const CAUSES: readonly Cause[] = [
   {
     text: /no boot progress|agent did not become ready/,
     reason: 'its virtual machine did not start in time',
-    hint: 'it wants 8 GiB of memory and a KVM that is not itself emulated; try again when the machine is idle',
+    hint: 'try again when the machine is idle; it wants 8 GiB of memory and a KVM that is not itself emulated',
   },
   {
     text: /KvmOpen\(Error\(13\)\)|KVM inaccessible to the VM process/,
@@ -30,13 +30,13 @@ const CAUSES: readonly Cause[] = [
   },
   {
     text: /KvmApiVersion/,
-    reason: `what is at ${KVM_DEVICE} is not KVM`,
+    reason: `the device ${KVM_DEVICE} is not KVM`,
     hint: 'pack without a virtual machine (--packer direct), or on a machine with KVM',
   },
   {
     text: /kvm permission denied/i,
     reason: `this user may not open ${KVM_DEVICE}`,
-    hint: `allow it: ${OPEN_KVM}`,
+    hint: OPEN_KVM,
   },
   {
     text: /kvm not available/i,

@@ -9,7 +9,7 @@ const PROBE_TIMEOUT_MS = 30_000;
 export const KVM_DEVICE = '/dev/kvm';
 export const KVM_RULE = 'KERNEL=="kvm", GROUP="kvm", MODE="0666", OPTIONS+="static_node=kvm"';
 export const KVM_RULE_FILE = '/etc/udev/rules.d/99-kvm4all.rules';
-/** A command line that opens the KVM device to everybody, now and after a restart. */
+/** A command line that opens the KVM device to everyone, now and after a restart. */
 export const OPEN_KVM =
   `echo '${KVM_RULE}' | sudo tee ${KVM_RULE_FILE} && sudo udevadm control --reload-rules` +
   ' && sudo udevadm trigger --name-match=kvm';
@@ -64,7 +64,7 @@ export function kvmError(state: Exclude<KvmState, 'open'>, device: string): Bott
   switch (state) {
     case 'closed':
       return new BottleError('kvm-unavailable', `this user may not open ${device}`, {
-        hint: `allow it: ${OPEN_KVM}`,
+        hint: OPEN_KVM,
       });
     case 'closed-to-vm':
       return new BottleError(
@@ -84,7 +84,7 @@ export function memoryBytes(): number {
   return Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY);
 }
 
-/** A sentence when there is less memory than smolvm's builder machine may take; it often works all the same. */
+/** A sentence when there is less memory than smolvm's builder machine may take; it often works anyway. */
 export function memoryWarning(bytes = memoryBytes()): string | undefined {
   return bytes < BUILDER_MEMORY_GIB * GIB
     ? `smolvm packs in a virtual machine of ${BUILDER_MEMORY_GIB} GiB, and ${(bytes / GIB).toFixed(1)} GiB of memory are here: a pack can end with "agent did not become ready"`

@@ -31,7 +31,7 @@ export interface AttestOptions {
   readonly subjects: readonly Subject[];
   readonly token: string;
   readonly mode: Exclude<AttestMode, 'off'>;
-  /** What is signed for a public one stays in Sigstore's log permanently; nothing about a private repository may go there. */
+  /** A signature for a public repository stays in Sigstore's log permanently; nothing about a private one may go there. */
   readonly isPublicRepository: boolean;
 }
 
@@ -55,7 +55,7 @@ export async function attestSidecar({
     const { bundle, attestationID: id } = await attestProvenance({
       subjects: subjects.map(({ name, sha256 }) => ({ name, digest: { sha256 } })),
       token,
-      // By itself it goes by the event, and that of a schedule does not tell.
+      // The default looks at the event's payload, which for `schedule` does not say whether the repository is public.
       sigstore: isPublicRepository ? 'public-good' : 'github',
       // Private repositories have no such place on every plan, and we ship the bundle beside the sidecar anyway.
       skipWrite: mode === 'auto',
@@ -77,10 +77,10 @@ function attestError(cause: unknown): BottleError {
     `cannot attest the sidecar: ${reason}`,
     {
       hint: /Feature not available|billing plan/i.test(reason)
-        ? 'GitHub keeps no attestations for this repository: set attest to auto, the bundle is published all the same'
+        ? 'set attest to auto, because GitHub keeps no attestations for this repository; the bundle is published anyway'
         : isRefused
           ? `give the job the permissions ${PERMISSIONS}`
-          : 'run the job again; Sigstore or GitHub may be out of order for a while',
+          : 'run the job again; Sigstore or GitHub may be down for a while',
       cause,
     },
   );

@@ -7,6 +7,7 @@ import { keyTag, platformTag } from '../identity/oci-names.ts';
 import type { PackRecord } from '../identity/pack-record.ts';
 import type { GuestPlatform } from '../identity/platform.ts';
 import { publishedName } from '../identity/published-name.ts';
+import { counted } from '../identity/shown-text.ts';
 import { type OnProgress, warningsTo } from '../progress.ts';
 import type { GitHubSite } from '../remote/github.ts';
 import type { HttpClient } from '../remote/http.ts';
@@ -40,13 +41,13 @@ export interface PublishTools {
 
 export interface PublishedSidecar {
   readonly platform: GuestPlatform;
-  /** Of the platform's manifest. */
+  /** The digest of the platform's manifest. */
   readonly digest: Digest;
   /** Those that lead to it; not those that stay at what a newer run has published. */
   readonly tags: readonly string[];
   /** Undefined without a bundle. */
   readonly bundleDigest: Digest | undefined;
-  /** Of the sidecar; 0 when the registry had it already. */
+  /** The bytes of the sidecar that were sent; 0 when the registry had it already. */
   readonly sentBytes: number;
 }
 
@@ -54,7 +55,7 @@ export interface RegistryPublished {
   /** HOST/NAME */
   readonly name: string;
   readonly sidecars: readonly PublishedSidecar[];
-  /** Of the index under each tag. */
+  /** The digest of the index under each tag. */
   readonly indexes: ReadonlyMap<string, Digest>;
   /** Whether it can be read without a login; undefined when that could not be found out. */
   readonly isPublic: boolean | undefined;
@@ -86,7 +87,7 @@ export async function publishToRegistry(
       indexes.set(tag, await updatePlatformIndex(place, tag));
     }
     const [tag] = indexes.keys();
-    const isPublic = tag === undefined ? undefined : await canAnybodyRead(name, tag, tools);
+    const isPublic = tag === undefined ? undefined : await canAnyoneRead(name, tag, tools);
     return { name: formatName(name), sidecars: published, indexes, isPublic };
   } catch (error) {
     throw error instanceof HttpError ? publishError(error, name, tools.github) : error;
@@ -142,7 +143,7 @@ async function pushSidecar(
 async function describeSidecar(path: string, { platform, sidecar }: PackRecord) {
   const { manifest, sizeBytes } = await readSidecar(path);
   if (manifest.platform !== platform || sizeBytes !== sidecar.sizeBytes) {
-    const found = `for ${manifest.platform} with ${sizeBytes} bytes`;
+    const found = `for ${manifest.platform} with ${counted(sizeBytes, 'byte')}`;
     throw changedSidecar(path, `${found}, not for ${platform} with ${sidecar.sizeBytes}`);
   }
   return { config: manifest, mode: manifest.mode ?? 'container' };
@@ -166,7 +167,7 @@ async function attachBundle(place: OciRepository, subject: OciDescriptor, bundle
   }
   await pushBlobs(place, blobs);
   const { hasReferrersApi } = await place.putManifest(digest, manifest, IMAGE_TYPE);
-  // Some registries, ECR among them, acknowledge the subject and list no referrers all the same.
+  // Some registries, ECR among them, acknowledge the subject, but list no referrers.
   if (!hasReferrersApi || !(await isListed())) {
     await addToIndex(place, referrersTag(subjectDigest), descriptor);
   }
@@ -211,8 +212,8 @@ function newerRunOf(there: PackRecord | undefined, { source }: PackRecord): stri
   return isNewer ? other.runId : undefined;
 }
 
-/** Asked as somebody without a login, since most of those who fetch have none. */
-async function canAnybodyRead(
+/** Asked as someone without a login, since most of those who fetch have none. */
+async function canAnyoneRead(
   name: OciRepositoryName,
   tag: string,
   tools: RegistryTools,
@@ -244,7 +245,7 @@ function privateWarning(name: OciRepositoryName, { registryHost, serverUrl }: Gi
   return `${what}. So is each new package on ${registryHost}, until someone makes it public once: ${page}, Package settings, Change visibility`;
 }
 
-/** What a registry's refusal means to somebody who publishes. */
+/** The meaning of a registry's refusal for a job that publishes. */
 export function publishError(
   error: HttpError,
   name: OciRepositoryName,
@@ -259,12 +260,15 @@ export function publishError(
   const message = `this job cannot write to ${formatName(name)}`;
   if (name.registry !== registryHost) {
     return new BottleError('authentication', `${message}: ${error.message}`, {
-      hint: error.hint ?? `log in before this step: docker login ${name.registry}`,
+      hint: error.hints.length > 0 ? error.hints : `log in before this step: docker login ${name.registry}`,
       cause: error,
     });
   }
   return new BottleError('authentication', message, {
-    hint: 'add permissions: packages: write to the job. If it has that, the package belongs to another repository: on its page, Package settings, Manage Actions access, give this one the role Write',
+    hint: [
+      'add permissions: packages: write to the job',
+      'if it is there already, the package belongs to another repository; give this one the role Write on the page of the package, under Package settings, Manage Actions access',
+    ],
     permission: 'packages: write',
     details: [error.message],
     cause: error,

@@ -31,7 +31,7 @@ export interface GitHubSite {
   readonly credential: Credential | undefined;
   /** The bare token, for the container registry that belongs to it. */
   readonly token: string | undefined;
-  /** Only the checkout's remote names it, and it need be no GitHub at all. */
+  /** Guessed from the checkout's remote, which may not be on a GitHub server. */
   readonly isGuess?: boolean;
 }
 
@@ -123,7 +123,7 @@ function requireHeaderText(token: string | undefined): string | undefined {
   const trimmed = token?.trim();
   if (trimmed !== undefined && !/^[\x21-\x7e]*$/.test(trimmed)) {
     throw new BottleError('authentication', 'the GitHub token has characters that no token has', {
-      hint: 'set GH_TOKEN to the token alone: GH_TOKEN=$(gh auth token)',
+      hint: 'export GH_TOKEN=$(gh auth token)',
     });
   }
   return trimmed || undefined;
@@ -243,7 +243,7 @@ function parseAnswer<T>(answer: unknown, url: string, schema: z.ZodMiniType<T>):
   const { success, data, error } = schema.safeParse(answer);
   if (!success) {
     const field = error.issues[0]?.path.join('.') || 'it';
-    throw new BottleError('network-failed', `${url} is not what GitHub answers: ${field}`, {
+    throw new BottleError('network-failed', `unexpected response from ${url}: ${field} is not valid`, {
       hint: 'check the address of the GitHub server',
     });
   }

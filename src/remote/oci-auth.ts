@@ -25,7 +25,7 @@ const TOKEN_HOSTS: Readonly<Record<string, string>> = {
 /** What a token is asked for. https://distribution.github.io/distribution/spec/auth/scope/ */
 const ACTIONS = { anonymous: 'pull', pull: 'pull', push: 'pull,push' } as const;
 
-/** `anonymous` is `pull` as somebody who has no login sees it. */
+/** `anonymous` is `pull` as someone who has no login sees it. */
 export type Access = keyof typeof ACTIONS;
 
 export interface RegistryTools {
@@ -132,8 +132,8 @@ export class RegistryAuth {
   }
 
   /**
-   * To read, a login that somebody has made for this registry comes before nobody, and the GitHub token is the last
-   * resort. To write, nobody comes last: a token that is good for reading only would be given to everybody.
+   * To read, a login that someone has made for this registry comes before nobody, and the GitHub token is the last
+   * resort. To write, nobody comes last: a token that is good for reading only would be given to everyone.
    */
   async #findLogins(): Promise<(RegistryLogin | undefined)[]> {
     if (this.#access === 'anonymous') {
@@ -195,7 +195,7 @@ export class RegistryAuth {
     if (url === undefined) {
       const realm = redacted(parameters.get('realm') ?? '');
       throw new BottleError('authentication', `${this.#origin} sends for a token to ${realm}: refused`, {
-        hint: 'tokens come over https; check the address of the registry',
+        hint: 'check the address of the registry; tokens are taken over https only',
       });
     }
     if (login !== undefined && !this.#mayKnowLogin(url)) {
@@ -262,7 +262,7 @@ export class RegistryAuth {
       ? refusal.explained('; no login that is known here may do that', {
           hint: `${token}log in with an account that may ${purpose} it: ${login}`,
         })
-      : refusal.explained('', { hint: `${token}log in: ${login}` });
+      : refusal.explained('', { hint: isGitHub ? `${token}log in: ${login}` : login });
   }
 }
 

@@ -118,16 +118,15 @@ async function withoutOwnLink(name: string): Promise<string> {
 export async function requirePrivate(dir: string): Promise<void> {
   const stat = await lstat(dir);
   const uid = process.getuid?.() ?? stat.uid;
-  const fault = !stat.isDirectory()
-    ? 'is not a directory'
-    : stat.uid !== uid
-      ? `belongs to uid ${stat.uid}, not ${uid}`
-      : (stat.mode & 0o022) !== 0
-        ? `is writable for others (mode ${(stat.mode & 0o777).toString(8)})`
-        : undefined;
-  if (fault !== undefined) {
-    throw new BottleError('store-unsafe', `the store ${dir} ${fault}`, {
-      hint: `make it a directory of your own (chmod 700 ${dir}), or name another one with --store`,
-    });
+  const unsafe = (fault: string, hint: string) =>
+    new BottleError('store-unsafe', `the store ${dir} ${fault}`, { hint });
+  if (!stat.isDirectory()) {
+    throw unsafe('is not a directory', 'name a directory with --store');
+  }
+  if (stat.uid !== uid) {
+    throw unsafe(`belongs to uid ${stat.uid}, not ${uid}`, 'name a directory of your own with --store');
+  }
+  if ((stat.mode & 0o022) !== 0) {
+    throw unsafe(`is writable for others (mode ${(stat.mode & 0o777).toString(8)})`, `chmod 700 ${dir}`);
   }
 }

@@ -73,7 +73,7 @@ export async function bindName(
       return { path, ...result };
     }
   }
-  throw new BottleError('try-later', `${path} is changed by another program all the time`, {
+  throw new BottleError('try-later', `another program keeps changing ${path}`, {
     hint: 'let that program end, then try again',
   });
 }
@@ -81,7 +81,7 @@ export async function bindName(
 async function requireGood(store: Store, stored: StoredSidecar, options: BindOptions): Promise<void> {
   if ((await verifyStored(store, stored, options)) === undefined) {
     throw new BottleError('not-found', `the store has no good copy of ${stored.sha256}`, {
-      hint: 'fetch it again: claude-bottle fetch',
+      hint: 'claude-bottle fetch  # fetches it again',
     });
   }
 }
@@ -143,7 +143,7 @@ async function bindNow(
   }
   if (there.is === 'same') {
     const given = givenName(content, id);
-    // What was packed from this very image stays known as that.
+    // A sidecar that was packed from this very image stays known as that.
     if (given?.imageId !== imageId || !(given.proof === 'packed' || isSameOrigin(given.origin, origin))) {
       await writeContent(store.layout, withName(content, newName(imageId, origin, proof)));
     }

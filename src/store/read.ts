@@ -95,7 +95,7 @@ export function storedSidecar(
   return { path: objectPath(layout, sha256), sha256, sizeBytes, record, origin, signer };
 }
 
-/** Whether the store has these bytes, from any origin, because they are good for everybody who knows their hash. */
+/** Whether the store has these bytes, from any origin, because they are good for everyone who knows their hash. */
 export async function hasBytes(store: Store, sha256: string, options: VerifyOptions): Promise<boolean> {
   const path = objectPath(store.layout, sha256);
   return (await verifyObject(store, path, sha256, options)) !== undefined;
@@ -160,7 +160,7 @@ export async function verifyNamed(
       'not-trusted',
       `${path} is a sidecar that was never bound to this name: ${report.sha256}`,
       {
-        hint: 'bind it again: claude-bottle bind',
+        hint: 'claude-bottle bind  # binds it again',
       },
     );
   }
@@ -269,7 +269,7 @@ export async function readBundle(store: Store, sha256: string, origin: Origin): 
   }
 }
 
-/** Plain JSON. What only the catalog says is absent for a sidecar that something else has put there. */
+/** Plain JSON. The catalog's fields are absent for a sidecar that another program put there. */
 export interface ListedSidecar {
   readonly sha256?: string;
   readonly sizeBytes: number;
@@ -279,7 +279,7 @@ export interface ListedSidecar {
     readonly key?: string;
     readonly platform: GuestPlatform;
     readonly signer?: string;
-    /** That it was packed from, as its record says. */
+    /** The commit that it was packed from, as its record says. */
     readonly commit?: string;
     readonly address?: string;
     readonly packedAt: string;

@@ -1,4 +1,5 @@
 import { BottleError } from '../errors.ts';
+import { counted } from '../identity/shown-text.ts';
 import type { Identity } from './policy.ts';
 
 /** Fulcio's extensions, each a DER UTF8String: https://github.com/sigstore/fulcio/blob/main/docs/oid-info.md */
@@ -31,7 +32,7 @@ export function readIdentity(extensions: readonly Extension[], subjectAltName: s
     const found = extensions.filter(({ oid }) => oid === `${FULCIO}.${number}`);
     const [extension] = found;
     if (extension === undefined || found.length > 1) {
-      throw badCertificate(`has ${found.length} extensions for the ${field}, expected 1`);
+      throw badCertificate(`has ${counted(found.length, 'extension')} for the ${field}, expected 1`);
     }
     return [field, decodeUtf8String(extension.value, field)];
   });
@@ -57,6 +58,6 @@ function decodeUtf8String(der: Buffer, field: string): string {
 
 function badCertificate(problem: string): BottleError {
   return new BottleError('not-trusted', `the provenance's certificate ${problem}`, {
-    hint: 'it is not from a GitHub workflow; do not use the sidecar',
+    hint: 'do not use the sidecar, because no GitHub workflow signed it',
   });
 }

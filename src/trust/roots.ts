@@ -27,7 +27,7 @@ export function builtInRoots(): TrustRoot[] {
 
 /**
  * `--trusted-root`: what `gh attestation trusted-root` prints, or one trusted_root.json.
- * @throws BottleError `usage` when it is none
+ * @throws BottleError `usage` for a file that is not valid
  */
 export async function readRoots(path: string): Promise<TrustRoot[]> {
   const bytes = await readSmallFile(path, MAX_ROOTS_BYTES).catch((error: unknown) => {
@@ -44,12 +44,12 @@ export async function readRoots(path: string): Promise<TrustRoot[]> {
 
 function notARoot(path: string, cause: unknown): BottleError {
   return new BottleError('usage', `${path} is not a trusted root of Sigstore`, {
-    hint: 'write one with gh attestation trusted-root > FILE',
+    hint: 'gh attestation trusted-root > FILE  # writes one',
     cause,
   });
 }
 
-/** @throws Error when it is none */
+/** @throws Error for JSON that is not a valid trusted root */
 export function parseRoot(name: string, json: unknown): TrustRoot {
   const root = TrustedRoot.fromJSON(json);
   const authorities = root.certificateAuthorities

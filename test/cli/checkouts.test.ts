@@ -66,7 +66,7 @@ describe('a miss names the file and its cause', () => {
     expect(result).toMatch(
       /- agent\.txt has other line endings than in the commit \(core\.autocrlf=true\): git config/,
     );
-    expect(result).toMatch(/- the Dockerfile: Dockerfile has other line endings/);
+    expect(result).toMatch(/- Dockerfile has other line endings/);
   });
 
   test('line endings that .gitattributes asks for are not a difference', async () => {
@@ -179,7 +179,7 @@ describe('a miss names the file and its cause', () => {
     const result = await differences();
     expect(result).toMatch(/- agent\.txt is deleted here: git checkout -- agent\.txt/);
     expect(result).toMatch(/- later\.txt has changed in a later commit/);
-    expect(result).toMatch(/- new\.txt is new, and not committed/);
+    expect(result).toMatch(/- new\.txt is new and not committed/);
   });
 
   test('a symbolic link that was checked out as a file', async () => {
@@ -211,7 +211,7 @@ describe('a miss names the file and its cause', () => {
     );
     await cloned();
     await fs.appendFile(join(clone, '.dockerignore'), 'README.md\n');
-    expect(await differences()).toMatch(/- \.dockerignore has changed, and is not committed/);
+    expect(await differences()).toMatch(/- \.dockerignore has changed and is not committed/);
   });
 
   test('nothing of the commit: then the build there had other files', async () => {
@@ -220,7 +220,7 @@ describe('a miss names the file and its cause', () => {
     await fs.writeFile(join(checkout.dir, 'made-by-a-step.txt'), '');
     const inputs = await checkout.inputs();
     await fs.writeFile(record, JSON.stringify({ ...JSON.parse(await fs.readFile(record, 'utf8')), inputs }));
-    expect(await differences()).toMatch(/those of the commit, so that there the build had others/);
+    expect(await differences()).toMatch(/those of the commit, and the build of the sidecar had others/);
   });
 
   test('files that an archive of the repository lacks', async () => {
@@ -249,15 +249,19 @@ describe('a miss names the file and its cause', () => {
     await fs.writeFile(join(clone, 'model.bin'), 'content\n');
     expect(await checkout.inputs()).toMatchObject(JSON.parse(await fs.readFile(record, 'utf8')).inputs);
     expect(await differences()).toMatch(
-      /^- model\.bin and all that Git LFS keeps were pointers there: set lfs: true/,
+      /^- model\.bin and all that Git LFS keeps were pointers where it was packed: set lfs: true/,
     );
   });
 
   test('the target, the build arguments and the platform', async () => {
     const { cloned, differences } = await published();
     await cloned();
-    expect(await differences('--build-arg', 'A=1')).toMatch(/- the build arguments: some here, none there/);
-    expect(await differences('--target', 'x')).toMatch(/- the target: x here, none there/);
+    expect(await differences('--build-arg', 'A=1')).toMatch(
+      /- the build arguments are set here, and not set where it was packed/,
+    );
+    expect(await differences('--target', 'x')).toMatch(
+      /- the target is x here, and not set where it was packed/,
+    );
   });
 });
 
@@ -278,7 +282,9 @@ describe('a git that cannot answer is told from a checkout without a remote', ()
     const { exitCode, stderr } = await fetchIn(dir);
     expect(exitCode, stderr).toBe(78);
     expect(stderr).toContain('detected dubious ownership');
-    expect(stderr).toContain(`hint: if you trust its owner: git config --global --add safe.directory ${dir}`);
+    expect(stderr).toContain(
+      `try: git config --global --add safe.directory ${dir}  # if you trust its owner`,
+    );
     expect((await fetchIn(dir, { SUDO_UID: '12345' })).exitCode).not.toBe(78);
   });
 
@@ -286,7 +292,7 @@ describe('a git that cannot answer is told from a checkout without a remote', ()
     const { dir } = await sampleCheckout();
     const { exitCode, stderr } = await fetchIn(dir, { PATH: dirname(process.execPath) });
     expect(exitCode, stderr).toBe(78);
-    expect(stderr).toMatch(/the git command is not on PATH\n {2}hint: install git/);
+    expect(stderr).toMatch(/the git command is not on PATH\n {2}try: install git/);
   });
 
   test('a .git file that leads nowhere, and settings that are broken', async () => {

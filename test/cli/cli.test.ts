@@ -6,6 +6,7 @@ import { describe, expect, test } from 'vitest';
 import packageJson from '../../package.json' with { type: 'json' };
 import { runCli } from '../helpers/cli.ts';
 import { fakeDocker } from '../helpers/fake-docker.ts';
+import { startServer } from '../helpers/loopback-server.ts';
 import { writeSample } from '../helpers/sample-sidecar.ts';
 import { tempDir } from '../helpers/temp-dir.ts';
 
@@ -24,24 +25,32 @@ async function sampleStore(): Promise<{ store: string; path: string }> {
 describe('the command line', () => {
   test.each([
     [[], 64, /Usage: claude-bottle/],
-    [['pakc'], 64, /Did you mean pack\?/],
+    [['pakc'], 64, /did you mean pack\?/],
     [
       ['pack', '--jsn'],
       64,
-      /error: unknown option '--jsn'\n {2}hint: Did you mean --json\? .*pack --help\n$/,
+      /error: unknown option '--jsn' \(did you mean --json\?\)\n {2}try: claude-bottle pack --help\n$/,
     ],
-    [['fetch', '--tag', 'x'], 64, /unknown option '--tag'\n {2}hint: Did you mean --image\?/],
-    [['pack', '--push'], 64, /unknown option '--push'\n {2}hint: CI publishes/],
-    [['install'], 64, /unknown command 'install'\n {2}hint: Did you mean fetch\?/],
-    [['import', 'x'], 64, /unknown command 'import'\n {2}hint: Did you mean fetch --from file:PATH\?/],
-    [['inspect'], 64, /^claude-bottle: error: missing required argument .*\n {2}hint: .*inspect --help\n$/],
-    [['ls', 'x', 'y'], 64, /too many arguments for 'ls'\n {2}hint: .*ls --help\n$/],
+    [
+      ['fetch', '--tag', 'x'],
+      64,
+      /unknown option '--tag' \(did you mean --image\?\)\n {2}try: claude-bottle fetch --help/,
+    ],
+    [['pack', '--push'], 64, /unknown option '--push': CI publishes, .*\n {2}try: set the input publish/],
+    [['install'], 64, /unknown command 'install' \(did you mean fetch\?\)/],
+    [['import', 'x'], 64, /unknown command 'import' \(did you mean fetch --from file:PATH\?\)/],
+    [
+      ['inspect'],
+      64,
+      /^claude-bottle: error: missing required argument .*\n {2}try: claude-bottle inspect --help\n$/,
+    ],
+    [['ls', 'x', 'y'], 64, /too many arguments for 'ls'\. Expected .*\n {2}try: claude-bottle ls --help\n$/],
     [['pack', '--hop', 'tunnel'], 64, /Allowed choices are embedded, container/],
     [['pack', '--cpus', '0'], 64, /whole number from 1 to 255/],
     [
       ['pack', '--platform', 'linux/riscv64', '--no-build'],
       64,
-      /unknown platform "linux\/riscv64"\n {2}hint: use one of/,
+      /unknown platform "linux\/riscv64"\n {2}try: use one of/,
     ],
     [['pack', '--image', '-x'], 64, /not an image name: "-x"/],
     [['pack', '--image', 'a b; rm -rf'], 64, /not an image name/],
@@ -82,7 +91,8 @@ describe('the command line', () => {
     expect(JSON.parse(unknown.stdout)).toMatchObject({
       code: 'usage',
       exit: 64,
-      hint: expect.stringContaining('--json'),
+      message: expect.stringContaining('did you mean --json?'),
+      try: ['claude-bottle fetch --help'],
     });
     expect((await runCli(['--debug', 'inspect', '/no/such/file'])).stderr).toMatch(/\n\s+at /);
   });
@@ -174,7 +184,7 @@ describe('verify', () => {
     await fs.chmod(store, 0o777);
     const result = await runCli(['verify', '--all', '--store', store]);
     expect(result.exitCode).toBe(78);
-    expect(result.stderr).toMatch(/writable for others \(mode 777\)\n {2}hint: .*chmod 700/);
+    expect(result.stderr).toMatch(/writable for others \(mode 777\)\n {2}try: chmod 700 \//);
   });
 });
 
@@ -183,8 +193,8 @@ describe('doctor', () => {
     const store = join(await tempDir(), 'store');
     const result = await runCli(['doctor', '--store', store], { PATH: '/nonexistent' });
     expect(result.exitCode).toBe(78);
-    expect(result.stdout).toMatch(/✗ docker +the docker command is not on PATH\n +fix: install Docker/);
-    expect(result.stdout).toMatch(/✗ smolvm +smolvm is not on PATH\n +fix: install smolvm/);
+    expect(result.stdout).toMatch(/✗ docker +the docker command is not on PATH\n +try: install Docker/);
+    expect(result.stdout).toMatch(/✗ smolvm +smolvm is not on PATH\n +try: install smolvm/);
     expect(result.stdout).toMatch(new RegExp(`✓ store +${store}, not there yet`));
     expect(result.stdout).toMatch(
       /\nNot ready to fetch: Docker is missing.*\. Not ready to pack: Docker is missing, smolvm is missing.*\.\n$/,
@@ -193,14 +203,30 @@ describe('doctor', () => {
 
   test('ends with 0 where everything can be fetched, though nothing can be packed', async () => {
     const dir = await tempDir();
+    const github = await startServer((_, response) => response.writeHead(401).end());
     const docker = await fakeDocker(dir, 'info*', "echo '27.3.1 []'");
     const [bin] = docker.env.PATH.split(delimiter);
-    const env = { PATH: [bin, process.env.PATH].join(delimiter), CLAUDE_BOTTLE_STORE: join(dir, 'store') };
+    const env = {
+      PATH: [bin, process.env.PATH].join(delimiter),
+      CLAUDE_BOTTLE_STORE: join(dir, 'store'),
+      GITHUB_SERVER_URL: `http://localhost:${github.port}`,
+      HTTPS_PROXY: 'http://127.0.0.1:9',
+    };
     const result = await runCli(['doctor'], env);
     expect(result.exitCode, result.stdout).toBe(0);
     expect(result.stdout).toMatch(/\nReady to fetch\. Not ready to pack: smolvm is missing.*\.\n$/);
     const { ready } = JSON.parse((await runCli(['doctor', '--json'], env)).stdout);
     expect(ready).toEqual({ fetch: true, pack: false });
+    expect(result.stdout).toMatch(/! network +containers\.localhost cannot be reached\n/);
+  });
+
+  test('says so where neither the registry nor the server can be reached', async () => {
+    const { stdout, exitCode } = await runCli(['doctor'], { HTTPS_PROXY: 'http://127.0.0.1:9' });
+    expect(exitCode).toBe(78);
+    expect(stdout).toMatch(
+      /✗ network +ghcr\.io and github\.com cannot be reached\n +\| no answer from https:\/\/ghcr\.io .*\n +\| no answer from https:\/\/github\.com .*\n +try: check the network/,
+    );
+    expect(stdout).toMatch(/\nNot ready to fetch: .*ghcr\.io and github\.com cannot be reached\./);
   });
 
   test('finds damaged sidecars and bad versions', async () => {

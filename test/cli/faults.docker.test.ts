@@ -35,7 +35,7 @@ async function sidecarsIn({ store }: Bench): Promise<string[]> {
 async function expectFailure(room: Bench, result: CliResult, exitCode: number, message: string | RegExp) {
   expect(result.stderr).toMatch(message);
   expect(result.exitCode, result.stderr).toBe(exitCode);
-  expect(result.stderr).toMatch(/^ {2}hint: /m);
+  expect(result.stderr).toMatch(/^ {2}try: /m);
   expect(result.stderr).not.toMatch(/\n\s+at |a bug/);
   expect(await sidecarsIn(room).catch(() => [])).toEqual([]);
   expect(await room.left()).toEqual([]);
@@ -77,7 +77,7 @@ RUN ["/bin/sh", "-c", "busybox yes $(busybox printf %0999d 7) | busybox head -c 
   ])('whose image inspect answers %s is an error of Docker', async (_what, script) => {
     const room = await bench();
     const fake = await fakeDocker(room.dir, "'image inspect'*", script);
-    await expectFailure(room, await room.pack(PACK_SMALL, fake.env), 1, 'answered something unknown');
+    await expectFailure(room, await room.pack(PACK_SMALL, fake.env), 1, 'gave an unexpected answer');
   });
 });
 
@@ -142,7 +142,12 @@ RUN --mount=type=secret,id=token ["/bin/sh", "-c", "busybox sha256sum < /run/sec
   test('without BuildKit is refused with the way to get it', async () => {
     const room = await bench();
     const result = await packWithSecret(room, { DOCKER_BUILDKIT: '0' });
-    await expectFailure(room, result, 1, /hint: this build needs BuildKit: install the buildx component/);
+    await expectFailure(
+      room,
+      result,
+      1,
+      /try: install the buildx component .*, because this build needs BuildKit/,
+    );
     expect(result.stderr).not.toContain(SECRET);
   });
 });
@@ -200,7 +205,7 @@ async function listen(server: ReturnType<typeof createServer>): Promise<number> 
 }
 
 describe('a registry container', () => {
-  test('that is published for everybody gets no push', async () => {
+  test('that is published for everyone gets no push', async () => {
     const room = await bench();
     const fake = await fakeDocker(room.dir, PORT_QUESTION, `echo '[{"HostIp":"0.0.0.0","HostPort":"5000"}]'`);
     const result = await room.pack(throughContainer, fake.env);
@@ -221,7 +226,7 @@ describe('a registry container', () => {
 
   test.each([
     ['before the push', `${KILL_REGISTRY}\nexec docker "$@"`, /docker push .* failed.*connection refused/s],
-    ['after the push', `docker "$@" && { ${KILL_REGISTRY}; }`, 'the registry does not answer any more'],
+    ['after the push', `docker "$@" && { ${KILL_REGISTRY}; }`, 'the registry stopped answering'],
   ])('that dies %s ends the run with an error', async (_when, script, message) => {
     const room = await bench();
     const fake = await fakeDocker(room.dir, "'image push'*", script);
@@ -263,7 +268,7 @@ describe('a registry container', () => {
     expect(results[0].stderr).toContain('within 30 s');
     await expectFailure(dies, results[1], 1, /docker push .* failed/);
     await expectFailure(refuses, results[2], 1, /docker push .* failed.*503 Service Unavailable/s);
-    await expectFailure(full, results[4], 1, /docker push .* failed.*no space left.*hint: free disk space/s);
+    await expectFailure(full, results[4], 1, /docker push .* failed.*no space left.*try: free disk space/s);
     // The heartbeat says so while it lasts; among the reasons of the error it is nothing.
     expect(results.map((result) => result.stderr).join()).not.toMatch(/^ {2}\| .*Retrying in/m);
     expect(results[3].exitCode, results[3].stderr).toBe(0);
@@ -271,7 +276,7 @@ describe('a registry container', () => {
     expect(await recovers.left()).toEqual([]);
   });
 
-  test('in which somebody moves the tag after the push still gives our image', async () => {
+  test('in which someone moves the tag after the push still gives our image', async () => {
     const room = await bench();
     const index = JSON.stringify({ schemaVersion: 2, mediaType: OCI_INDEX, manifests: [] });
     const overwrite = `tag=\${3##*:}; at=\${3%/*}
@@ -378,6 +383,6 @@ describe.skipIf(process.getuid?.() !== 0)('a full disk (mounting one needs root)
     const fake = await fakeDocker(room.dir, "'image push'*", fill);
     const result = await room.pack(throughContainer, fake.env);
     await fs.rm(join(room.store, 'fill'));
-    await expectFailure(room, result, 1, /hint: free some disk space/);
+    await expectFailure(room, result, 1, /try: free some disk space/);
   });
 });

@@ -18,7 +18,7 @@ test('key prints the key alone, and --explain what it is made of', async () => {
   expect(key).toMatchObject({ exitCode: 0, stderr: '', stdout: expect.stringMatching(/^[0-9a-f]{64}\n$/) });
   const explained = await runCli(['key', '--context', context, '--explain', '--platform', 'linux/arm64']);
   expect(explained.stdout).toMatch(
-    /^key +[0-9a-f]{64}\nplatform +linux\/arm64\ncovers +what .*\nfile +a\.txt ca978112ca1bbdca\n$/,
+    /^key +[0-9a-f]{64}\nplatform +linux\/arm64\ndockerfile +[0-9a-f]{16}\ntarget +none\nbuild args +none\ncovers +what .*\nfile +a\.txt ca978112ca1bbdca\n$/,
   );
 });
 
@@ -35,7 +35,7 @@ test('key --explain says why the key covers the whole context', async () => {
 test('key without a Dockerfile ends with 66', async () => {
   expect(await runCli(['key', '--context', await tempDir()])).toMatchObject({
     exitCode: 66,
-    stderr: expect.stringMatching(/no Dockerfile: .*\n {2}hint: run this in the repository of your agent/),
+    stderr: expect.stringMatching(/no Dockerfile: .*\n {2}try: run this in the repository of your agent/),
   });
 });
 

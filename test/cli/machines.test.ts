@@ -38,7 +38,7 @@ describe('a machine without the usual things', () => {
     const work = run('sh', ['-c', script, process.execPath, CLI], { cwd: dir });
     await expect(work).rejects.toMatchObject({
       code: 66,
-      stderr: expect.stringMatching(/the working directory has been deleted\n {2}hint: change to/),
+      stderr: expect.stringMatching(/the working directory has been deleted\n {2}try: change to/),
     });
   });
 

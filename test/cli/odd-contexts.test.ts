@@ -79,7 +79,7 @@ test.each([
 ])('a name that is too long is an error of its user: %s', async (...args: string[]) => {
   const { exitCode, stderr } = await runCli(args);
   expect(exitCode, stderr).toBe(64);
-  expect(stderr).toMatch(/too long[\s\S]*hint: use names of at most 255 bytes/);
+  expect(stderr).toMatch(/too long[\s\S]*try: use names of at most 255 bytes/);
 });
 
 test('a Dockerfile whose own ignore file could have no name is built without one', async () => {
@@ -101,7 +101,7 @@ test('a working directory that was deleted is named as the cause', async () => {
       env: { ...process.env, HOME: dir },
     });
     expect(stderr).toMatch(
-      /the working directory has been deleted\n {2}hint: change to a directory that exists/,
+      /the working directory has been deleted\n {2}try: change to a directory that exists/,
     );
     expect(status).toBe(66);
   }
@@ -117,7 +117,7 @@ test.each([
   const env = { TMPDIR: tmp, HOME: dir, ...docker.env };
   const { exitCode, stderr } = await runCli(['pack', '--context', dir, '--no-kvm-check'], env);
   expect(exitCode, stderr).toBe(73);
-  expect(stderr).toMatch(/there is no directory \/.* for working files\n {2}hint: make it, .* TMPDIR/);
+  expect(stderr).toMatch(/there is no directory \/.* for working files\n {2}try: make it, .* TMPDIR/);
 });
 
 test('odd names of the checkout, of HOME and of TMPDIR are names like others', async () => {
@@ -159,7 +159,7 @@ test('a name that is not UTF-8 is told with its place, and may be in what is ign
   const refused = await runCli(['key', '--context', dir]);
   expect(refused.exitCode).toBe(74);
   expect(refused.stderr).toMatch(
-    /the directory data holds a name that is not UTF-8: a\uFFFD\n {2}hint: rename it/,
+    /the directory data holds a name that is not UTF-8: a\uFFFD\n {2}try: rename it/,
   );
   await fs.writeFile(join(dir, '.dockerignore'), 'data\n');
   expect((await runCli(['key', '--context', dir])).exitCode).toBe(0);

@@ -210,7 +210,7 @@ describe('what Docker refuses is told with a hint, and nothing is left', () => {
     const result = await pack(packSmall, env);
     expect(result).toMatchObject({ exitCode, stdout: '' });
     expect(result.stderr).toMatch(
-      new RegExp(`^claude-bottle: error: .*${message}.*\\n  hint: .*${hint}`, 'm'),
+      new RegExp(`^claude-bottle: error: .*${message}.*\\n  try: .*${hint}`, 'm'),
     );
     expect(result.stderr).not.toMatch(/\n\s+at /);
   });
@@ -225,7 +225,7 @@ describe('what Docker refuses is told with a hint, and nothing is left', () => {
       env: { ...process.env, HOME: '/nonexistent', TMPDIR: '/var/tmp' },
     }).catch((error: { code: number; stderr: string }) => error);
     expect(result).toMatchObject({ code: 77 });
-    expect(result.stderr).toMatch(/this user may not use the Docker daemon.*\n {2}hint: .*docker group/);
+    expect(result.stderr).toMatch(/this user may not use the Docker daemon.*\n {2}try: .*docker group/);
   });
 
   test('a build that fails, with the step and the end of its output', async () => {
@@ -311,6 +311,6 @@ describe('what smolvm does wrong is told, and nothing is left', () => {
     await fs.symlink(docker.trim(), join(dir, 'docker'));
     const result = await pack(packSmall, { PATH: dir });
     expect(result.exitCode).toBe(78);
-    expect(result.stderr).toMatch(/smolvm is not on PATH\n {2}hint: install smolvm/);
+    expect(result.stderr).toMatch(/smolvm is not on PATH\n {2}try: install smolvm/);
   });
 });

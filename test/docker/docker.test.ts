@@ -78,7 +78,7 @@ describe('before docker is called', () => {
       ['pack', '--context', dir, '--store', join(dir, 'store'), '--hop=container', `${option}=${value}`],
       { ...fake.env, TMPDIR: dir },
     );
-    expect(result.stderr).toMatch(/^claude-bottle: error: .*\n {2}hint: /);
+    expect(result.stderr).toMatch(/^claude-bottle: error: .*\n {2}try: /);
     expect(result.exitCode, result.stderr).toBe(64);
     expect(await fake.calls()).toEqual([]);
   });

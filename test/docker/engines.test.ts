@@ -31,7 +31,7 @@ describe('an engine that cannot be used is named once, with the words of docker'
     expect(exitCode).toBe(78);
     expect(docker).toContain('cannot reach the Docker daemon: error during connect');
     expect(docker).toContain('|  has exited with exit status 255: stderr=ssh: connect to host box port 22');
-    expect(docker).toContain('fix: start Docker, or point DOCKER_HOST');
+    expect(docker).toContain('try: start Docker, or point DOCKER_HOST');
     expect(stdout.match(/Connection refused/g)).toHaveLength(1);
     expect(stdout).not.toContain('image ID');
   });
@@ -42,7 +42,7 @@ describe('an engine that cannot be used is named once, with the words of docker'
     );
     expect(docker).toContain('docker info failed (exit code 1)');
     expect(docker).toContain('| Failed to initialize');
-    expect(docker).toContain('fix: choose a context that docker context ls lists, or unset DOCKER_CONTEXT');
+    expect(docker).toContain('try: choose a context that docker context ls lists, or unset DOCKER_CONTEXT');
     expect(stdout.match(/context not found/g)).toHaveLength(1);
   });
 
@@ -59,14 +59,14 @@ describe('an engine that cannot be used is named once, with the words of docker'
     expect(exitCode).toBe(78);
     expect(docker).toContain('the docker command is podman (podman version 4.3.1)');
     expect(docker).toContain(
-      'fix: install Docker, and put its docker command before the one of podman on PATH',
+      'try: install Docker, and put its docker command before the one of podman on PATH',
     );
   });
 
   test('though it says nothing', async () => {
     const { docker } = await doctor('exit 3');
     expect(docker).toContain('docker info failed (exit code 3)');
-    expect(docker).toContain('fix: run it by hand: docker info --format');
+    expect(docker).toContain('try: docker info --format');
   });
 });
 
@@ -93,7 +93,7 @@ test('a client that lacks the buildx component is told to install it', async () 
   expect(exitCode, stderr).toBe(1);
   expect(stderr).toContain(`| ${says}`);
   expect(stderr).toContain(
-    'hint: this build needs BuildKit: install the buildx component of the Docker client',
+    'try: install the buildx component of the Docker client, because this build needs BuildKit',
   );
 });
 

@@ -90,7 +90,10 @@ describe('an artifact by its name', () => {
   it('is skipped without a token, and nothing is asked', async () => {
     publish();
     const found = await artifactSource(undefined, await bed.tools()).find(WANTED);
-    expect(found).toEqual({ skipped: expect.stringMatching(/needs a token \(GH_TOKEN\)/) });
+    expect(found).toEqual({
+      skipped: expect.stringMatching(/needs a GitHub token/),
+      hint: expect.stringContaining('gh auth login'),
+    });
     expect(bed.github.requests).toEqual([]);
   });
 
