@@ -1,6 +1,7 @@
 import * as core from '@actions/core';
 import { BottleError, InterruptedError } from '../errors.ts';
 import { takeUnsafeSettings } from '../host/unsafe-settings.ts';
+import { counted } from '../identity/shown-text.ts';
 import { type ActionInputs, readInputs } from './inputs.ts';
 import { type Job, readJob } from './job.ts';
 import { createRunnerLog } from './log.ts';
@@ -86,7 +87,7 @@ function maskedLines(secret: string): string[] {
 }
 
 function timedOut({ timeoutMs }: ActionInputs): BottleError {
-  return new BottleError('timed-out', `not done after ${timeoutMs / 60_000} minutes`, {
+  return new BottleError('timed-out', `not done after ${counted(timeoutMs / 60_000, 'minute')}`, {
     hint: 'see on the log what it was waiting for, or raise timeout-minutes',
   });
 }

@@ -1,4 +1,5 @@
 import { formatBytes } from '../host/disk.ts';
+import { counted } from '../identity/shown-text.ts';
 import {
   type ChangedFile,
   collectGuestFiles,
@@ -10,7 +11,7 @@ import {
 import type { SidecarManifest } from '../sidecar/manifest.ts';
 import type { SidecarReport, VerifyOptions } from '../sidecar/report.ts';
 
-/** Of each group, for people. */
+/** The most lines of each group that people are shown. */
 const MAX_LISTED = 20;
 
 /** What a machine made from the sidecar gets beside its files. */
@@ -71,7 +72,7 @@ export function countsOf({ added, removed, changed }: GuestDifferences): string 
     .map(([what, count]) => [count, what] as const);
   const [first, ...rest] = counts.map(([count, what], index) =>
     index === 0
-      ? `${count.toLocaleString('en')} file${count === 1 ? '' : 's'} ${what}`
+      ? `${counted(count, 'file', count.toLocaleString('en'))} ${what}`
       : `${count.toLocaleString('en')} ${what}`,
   );
   return first === undefined ? undefined : [first, ...rest].join(', ');

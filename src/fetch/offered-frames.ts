@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto';
+import { counted } from '../identity/shown-text.ts';
 import { type Frame, MAX_FRAME_INDEX_BYTES, parseFrameIndex } from '../sidecar/frame-index.ts';
 import { damagedRecord } from './record.ts';
 import type { Offer } from './source.ts';
@@ -19,7 +20,9 @@ export async function readOfferedFrames({ record, frameIndex }: Offer): Promise<
   }
   const index = parseFrameIndex(bytes);
   if (index.framesBytes > sidecar.sizeBytes) {
-    throw damagedRecord(`its frames have ${index.framesBytes} bytes, and the file ${sidecar.sizeBytes}`);
+    throw damagedRecord(
+      `its frames have ${counted(index.framesBytes, 'byte')}, and the file ${sidecar.sizeBytes}`,
+    );
   }
   return index.frames;
 }

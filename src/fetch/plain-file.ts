@@ -4,6 +4,7 @@ import { BottleError, fileError, hasErrno } from '../errors.ts';
 import { readSmallFile } from '../host/small-file.ts';
 import type { PackRecord } from '../identity/pack-record.ts';
 import { BUNDLE_SUFFIX, FRAMES_SUFFIX } from '../identity/published-name.ts';
+import { counted } from '../identity/shown-text.ts';
 import { HttpError } from '../remote/http-error.ts';
 import { checkedUrl, redacted } from '../remote/url.ts';
 import { framesPathOf, MAX_RECORD_BYTES, readBundle, recordPathOf } from '../sidecar/file.ts';
@@ -88,7 +89,9 @@ export function fileSource(file: string): Source {
       const { sha256, sizeBytes } = record.sidecar;
       const foundBytes = await sizeOfFile(path);
       if (foundBytes !== sizeBytes) {
-        throw damagedRecord(`${path} has ${foundBytes} bytes, and its pack record says ${sizeBytes}`);
+        throw damagedRecord(
+          `${path} has ${counted(foundBytes, 'byte')}, and its pack record says ${sizeBytes}`,
+        );
       }
       return {
         record,
@@ -127,7 +130,7 @@ async function sizeOfFile(path: string): Promise<number> {
 function readError(path: string, error: unknown): BottleError {
   return hasErrno(error, 'ENOENT', 'ENOTDIR')
     ? new BottleError('not-found', `there is no file ${path}`, {
-        hint: 'a sidecar and its pack record (<sidecar>.json) belong side by side',
+        hint: 'check the path; a sidecar and its pack record (<sidecar>.json) belong side by side',
         cause: error,
       })
     : fileError(`cannot read ${path}`, error);

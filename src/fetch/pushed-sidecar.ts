@@ -2,6 +2,7 @@ import { BottleError } from '../errors.ts';
 import { isDigest } from '../identity/image-id.ts';
 import { PACK_RECORD_VERSION, type PackRecord } from '../identity/pack-record.ts';
 import type { GuestPlatform } from '../identity/platform.ts';
+import { counted } from '../identity/shown-text.ts';
 import { bodyError } from '../remote/http-error.ts';
 import type { OciRepository } from '../remote/oci.ts';
 import { decodeFooter, FOOTER_BYTES, MAX_MANIFEST_BYTES } from '../sidecar/footer.ts';
@@ -13,7 +14,7 @@ import type { SidecarImage } from './sidecar-image.ts';
 const UNKNOWN_SHA256 = '0'.repeat(64);
 
 /**
- * The record of a sidecar that somebody has pushed with `smolvm pack push`, made of what the sidecar says of itself. That
+ * The record of a sidecar that someone has pushed with `smolvm pack push`, made of what the sidecar says of itself. That
  * it does say so is verified when it has been downloaded.
  * @throws BottleError `sidecar-damaged`, or `not-found` when it is for another platform
  */
@@ -39,7 +40,7 @@ export async function describePushed(
   }
   if (manifest.platform !== platform) {
     throw new BottleError('not-found', `${address} is for ${manifest.platform}, not ${platform}`, {
-      hint: 'ask for it with --platform, or pack your own: claude-bottle pack',
+      hint: `claude-bottle fetch --platform ${manifest.platform}`,
     });
   }
   const { crc32 } = decodeFooter(await readEnd(repository, layer, address), layer.sizeBytes);
@@ -94,7 +95,7 @@ async function readEnd(
     throw bodyError(error, url);
   }
   if (end.length < FOOTER_BYTES) {
-    throw damagedRecord(`${address} ends after ${end.length} bytes, and is not a sidecar`);
+    throw damagedRecord(`${address} ends after ${counted(end.length, 'byte')}, and is not a sidecar`);
   }
   return end;
 }

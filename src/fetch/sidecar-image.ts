@@ -1,6 +1,7 @@
 import { type Digest, isDigest } from '../identity/image-id.ts';
 import { PACK_RECORD_ANNOTATION, SIDECAR_MEDIA_TYPE } from '../identity/oci-names.ts';
 import type { PackRecord } from '../identity/pack-record.ts';
+import { counted } from '../identity/shown-text.ts';
 import type { OciImage } from '../remote/oci-manifest.ts';
 import { MAX_RECORD_BYTES } from '../sidecar/file.ts';
 import { damagedRecord, parseRecord } from './record.ts';
@@ -9,13 +10,13 @@ import type { Skipped } from './source.ts';
 /** What an image's manifest says of the sidecar in it. */
 export interface SidecarImage {
   readonly layer: { readonly digest: Digest; readonly sizeBytes: number };
-  /** Of the sidecar's own manifest, where smolvm has pushed it. */
+  /** The digest of the sidecar's own manifest, where smolvm has pushed it. */
   readonly configDigest: Digest;
   /** Undefined for a sidecar that was pushed without one. */
   readonly record: PackRecord | undefined;
 }
 
-/** @throws BottleError `sidecar-damaged` when the record is none, or another sidecar's */
+/** @throws BottleError `sidecar-damaged` for an invalid record, and for the record of another sidecar */
 export function readSidecarImage(image: OciImage, address: string): SidecarImage | Skipped {
   const layer = sidecarLayer(image);
   const { digest: configDigest } = image.config;
@@ -29,7 +30,7 @@ export function readSidecarImage(image: OciImage, address: string): SidecarImage
   const record = readRecord(text, address);
   const { sha256, sizeBytes } = record.sidecar;
   if (layer.digest !== `sha256:${sha256}` || layer.sizeBytes !== sizeBytes) {
-    const found = `${layer.digest} of ${layer.sizeBytes} bytes`;
+    const found = `${layer.digest} of ${counted(layer.sizeBytes, 'byte')}`;
     throw damagedRecord(`${address} is ${found}, and its pack record says sha256:${sha256} of ${sizeBytes}`);
   }
   return { layer, configDigest, record };

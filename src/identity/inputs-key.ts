@@ -6,7 +6,7 @@ import type { GuestPlatform } from './platform.ts';
 /** Goes up whenever equal inputs would give another key. */
 const INPUTS_KEY_SCHEMA = 1;
 
-/** 64 hex digits: the same wherever the same inputs go into `docker build`. */
+/** 64 hex digits. Equal inputs of `docker build` have equal keys on every machine. */
 export type InputsKey = string & { readonly __brand: 'InputsKey' };
 
 /**
@@ -32,7 +32,7 @@ export type SpecialBit = 'setuid' | 'setgid' | 'sticky';
 
 export interface KeyParts {
   readonly platform: GuestPlatform;
-  /** Of the Dockerfile's bytes. */
+  /** The hash of the Dockerfile's bytes. */
   readonly dockerfileSha256: string;
   readonly target?: string | undefined;
   readonly buildArgs: ReadonlyMap<string, string>;

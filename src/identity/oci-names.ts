@@ -5,13 +5,13 @@ import { GUEST_PLATFORMS, type GuestPlatform } from './platform.ts';
 /** The layout of `smolvm pack push`. Source: smolvm, crates/smolvm-registry/src/lib.rs and push.rs. */
 export const SIDECAR_MEDIA_TYPE = 'application/vnd.smolmachines.smolmachine.v1';
 export const SIDECAR_CONFIG_MEDIA_TYPE = 'application/vnd.smolmachines.machine.config.v1+json';
-/** Of the frame index, a layer behind the sidecar's: smolvm takes the first layer of the sidecar's type. */
+/** The type of the frame index, a layer behind the sidecar's, because smolvm takes the first layer of the sidecar's type. */
 export const FRAMES_MEDIA_TYPE = 'application/vnd.claude-bottle.frames.v1+json';
 export const PACK_MODE_ANNOTATION = 'com.smolmachines.pack.mode';
 
-/** Of the manifest: name and tag. Of the layer: the file's name, without which `oras pull` leaves the layer out. */
+/** On the manifest name and tag; on the layer the file's name, without which `oras pull` leaves the layer out. */
 export const TITLE_ANNOTATION = 'org.opencontainers.image.title';
-/** Of a platform's manifest: the pack record as JSON, one request less than a referrer. */
+/** The pack record as JSON, on a platform's manifest, which saves the request for a referrer. */
 export const PACK_RECORD_ANNOTATION = 'dev.claude-bottle.pack-record';
 
 /** https://github.com/sigstore/cosign/blob/main/specs/BUNDLE_SPEC.md */
@@ -34,7 +34,7 @@ export function commitTag(commit: string): string {
   return `sha-${commit}`;
 }
 
-/** Of one platform, under the tag of all: `k-…-linux-arm64`. */
+/** The tag of one platform, made of the tag of all: `k-…-linux-arm64`. */
 export function platformTag(tag: string, platform: GuestPlatform): string {
   return `${tag}-${platform.replace('/', '-')}`;
 }

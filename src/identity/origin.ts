@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 
 /**
  * Who a stored sidecar came from. It is written when the sidecar is installed and never read from a pack record,
- * because anybody can write anything into a record.
+ * because anyone can write anything into a record.
  */
 export type Origin =
   /** Packed on this machine. */

@@ -17,8 +17,8 @@ const sha256 = z.string().check(z.regex(/^[0-9a-f]{64}$/));
 const sizeBytes = z.int().check(z.nonnegative());
 
 /**
- * The pack record: what is known of one sidecar and of the image that it was packed from. What a later version adds to it is
- * kept, since the record as a whole is what is signed.
+ * The pack record: what is known of one sidecar and of the image that it was packed from. Fields that a later version adds are
+ * kept, because the record as a whole is what is signed.
  */
 export const packRecordSchema = z.looseObject({
   version: z.literal(PACK_RECORD_VERSION),
@@ -43,7 +43,7 @@ export const packRecordSchema = z.looseObject({
   }),
   /** What wrote the sidecar; `smolvm` where it is absent. */
   packer: z.optional(z.enum(PACKERS)),
-  /** Of packer smolvm. */
+  /** How packer smolvm got the image. */
   hop: z.optional(z.enum(['embedded', 'container'])),
   /** The canonical form of the sidecar (docs/sidecar-format.md). */
   format: z.optional(
@@ -104,7 +104,7 @@ export function readableRecord(json: string): PackRecord | undefined {
   }
 }
 
-/** `owner/name`: GitHub's names differ in case only on paper. */
+/** `owner/name`, case-insensitive as GitHub's names are. */
 export function isSameRepository(one: string, other: string): boolean {
   return one.toLowerCase() === other.toLowerCase();
 }

@@ -107,7 +107,7 @@ async function fetchManifest(url: string, signal: AbortSignal): Promise<Buffer> 
     return Buffer.from(await response.arrayBuffer());
   } catch (error) {
     signal.throwIfAborted();
-    throw new BottleError('registry-failed', `the registry does not answer any more: ${url}`, {
+    throw new BottleError('registry-failed', `the registry stopped answering: ${url}`, {
       hint: 'try again, or use hop embedded, which needs no container',
       cause: error,
     });

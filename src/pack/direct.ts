@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { runtimeConfig } from '../docker/image.ts';
 import { requireFreeBytes } from '../host/disk.ts';
 import { type Digest, id16 } from '../identity/image-id.ts';
+import { counted } from '../identity/shown-text.ts';
 import { warningsTo } from '../progress.ts';
 import { verifySidecar } from '../sidecar/verify.ts';
 import { SidecarWriter, type WrittenMember } from '../sidecar/write.ts';
@@ -41,7 +42,7 @@ export async function packDirect(options: DirectOptions): Promise<PackedSidecar>
   onProgress({
     type: 'start',
     stage: 'pack',
-    detail: image.layers.length === 1 ? '1 layer' : `${image.layers.length} layers into one`,
+    detail: `${counted(image.layers.length, 'layer')}${image.layers.length === 1 ? '' : ' into one'}`,
   });
   const writers: SidecarWriter[] = [];
   try {
@@ -100,7 +101,7 @@ async function* canonicalParts(
     }
     if (!order.follows(entry.pathBytes)) {
       warningsTo(onProgress)(
-        `the engine exports ${entry.path} out of order: the same image may give other bytes`,
+        `the engine does not export ${entry.path} in order, so the same image may give other bytes`,
       );
     }
     const mtimeSeconds = Math.min(entry.mtimeSeconds, latestSeconds);

@@ -6,6 +6,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { hasErrno } from '../errors.ts';
 import { type Digest, id16, isDigest } from '../identity/image-id.ts';
+import { counted } from '../identity/shown-text.ts';
 import { type FlatImage, MANIFEST_MEDIA_TYPE } from './flatten.ts';
 import { isOwnPeer } from './peer.ts';
 
@@ -188,7 +189,7 @@ function serve(request: IncomingMessage, response: ServerResponse, content: Cont
   const range = request.method === 'GET' && ifRange === etag ? parseRange(wanted, sizeBytes) : undefined;
   if (range === 'unsatisfiable') {
     response.setHeader('content-range', `bytes */${sizeBytes}`);
-    refuse(response, 416, 'RANGE_INVALID', `the content has ${sizeBytes} bytes`);
+    refuse(response, 416, 'RANGE_INVALID', `the content has ${counted(sizeBytes, 'byte')}`);
     return;
   }
   const [start, end] = range ?? [0, sizeBytes - 1];

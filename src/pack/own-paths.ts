@@ -28,7 +28,7 @@ export interface OwnEntry {
   readonly content: Buffer;
 }
 
-/** Of the tracked paths, those that the image itself has. */
+/** The tracked paths that the image itself has. */
 export type OwnPaths = ReadonlyMap<string, OwnEntry>;
 
 export function isTracked(path: string): boolean {

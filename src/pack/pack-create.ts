@@ -12,11 +12,12 @@ import {
   runChild,
 } from '../host/child.ts';
 import type { GuestPlatform } from '../identity/platform.ts';
+import { counted } from '../identity/shown-text.ts';
 import { packFailure, plainLine } from './pack-failure.ts';
 import { NEWEST_TESTED_VERSION, type Smolvm, smolvmEnv } from './smolvm.ts';
 
 const GIB = 1024 ** 3;
-/** Of the builder VM's disk; versions without `--storage` have no other. */
+/** The size of the builder VM's disk; versions without `--storage` have no other. */
 export const DEFAULT_STORAGE_GIB = 20;
 /** The layer as it comes, unpacked, and some room for the guest itself. */
 const STORAGE_FACTOR = 3;
@@ -76,7 +77,7 @@ export function storageWarning(smolvm: Smolvm, layer: LayerSize): string | undef
   }
   const inodes = DEFAULT_STORAGE_GIB * INODES_PER_GIB;
   return (
-    `the image has ${layer.inodes.toLocaleString('en')} files in ${(layer.sizeBytes / GIB).toFixed(1)} GiB; the builder VM ` +
+    `the image has ${counted(layer.inodes, 'file', layer.inodes.toLocaleString('en'))} in ${(layer.sizeBytes / GIB).toFixed(1)} GiB; the builder VM ` +
     `of smolvm ${smolvm.version} has ${inodes.toLocaleString('en')} inodes and ${DEFAULT_STORAGE_GIB} GiB, and only newer versions have more`
   );
 }

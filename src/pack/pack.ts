@@ -8,6 +8,7 @@ import { scratchParent, sweepPrivateDirs, withPrivateDir } from '../host/private
 import { type Digest, id16 } from '../identity/image-id.ts';
 import { PACK_RECORD_VERSION, type PackRecord, runtimeConfigSha256 } from '../identity/pack-record.ts';
 import type { GuestPlatform } from '../identity/platform.ts';
+import { counted } from '../identity/shown-text.ts';
 import { type OnProgress, warningsTo } from '../progress.ts';
 import { type FrameIndex, formatFrameIndex } from '../sidecar/frame-index.ts';
 import { FORMAT_VERSION, ZSTD_VERSION } from '../sidecar/frames.ts';
@@ -153,7 +154,7 @@ async function flatten(options: PackOptions, scratch: string): Promise<Flattened
   onProgress({
     type: 'start',
     stage: 'flatten',
-    detail: image.layers.length === 1 ? '1 layer' : `${image.layers.length} layers into one`,
+    detail: `${counted(image.layers.length, 'layer')}${image.layers.length === 1 ? '' : ' into one'}`,
   });
   const flattened = await flattenImage({
     image,
@@ -176,7 +177,7 @@ async function flatten(options: PackOptions, scratch: string): Promise<Flattened
 /** How many files a layer has, and which it lacks. */
 export function filesIn({ findings, leftOut }: Omit<Flattened, 'flat'>): string {
   const without = leftOut.length === 0 ? '' : `, without ${leftOut.join(', ')}, which Docker hides`;
-  return `${findings.inodes.toLocaleString('en')} files${without}`;
+  return `${counted(findings.inodes, 'file', findings.inodes.toLocaleString('en'))}${without}`;
 }
 
 /** What `smolvm pack create` does not keep, or what no machine gets, in every tested version, and what a machine needs. */

@@ -4,7 +4,7 @@ import { FIRST_VM_UID } from './virtualization.ts';
 
 /**
  * Whether the process at the other end of a loopback connection belongs to our user, or to one that smolvm, run as
- * root, starts a VM as. Only Linux says who owns a connection (proc_pid_net(5), tcp); elsewhere everybody passes.
+ * root, starts a VM as. Only Linux says who owns a connection (proc_pid_net(5), tcp); elsewhere everyone passes.
  */
 export async function isOwnPeer(socket: Socket): Promise<boolean> {
   if (process.platform !== 'linux') {

@@ -8,7 +8,7 @@ export class WalkOrder {
   #previous: Buffer = Buffer.alloc(0);
   #isKept = true;
 
-  /** False once, for the first path that is out of order. */
+  /** False once, for the first path that breaks the order. */
   follows(path: Buffer): boolean {
     if (!this.#isKept) {
       return true;

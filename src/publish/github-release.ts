@@ -4,6 +4,7 @@ import { Readable } from 'node:stream';
 import { BottleError, fileError } from '../errors.ts';
 import type { PackRecord } from '../identity/pack-record.ts';
 import type { GuestPlatform } from '../identity/platform.ts';
+import { counted } from '../identity/shown-text.ts';
 import type { OnProgress } from '../progress.ts';
 import { assetRequest, sendApi, uploadRequest } from '../remote/github.ts';
 import type { HttpRequest } from '../remote/http.ts';
@@ -47,7 +48,7 @@ import {
 const ASSET_LIMIT_BYTES = 2 ** 31;
 /** Sums and records. */
 const MAX_TEXT_BYTES = 1024 * 1024;
-/** What GitHub has not kept whole is sent once more. */
+/** A file that GitHub has not kept whole is sent once more. */
 const MAX_ROUNDS = 2;
 
 export interface ReleaseSidecar extends PackedSidecar {
@@ -57,7 +58,7 @@ export interface ReleaseSidecar extends PackedSidecar {
 
 export interface ReleaseOptions extends ReleasePlace {
   readonly sidecars: readonly ReleaseSidecar[];
-  /** Without it a new release stays a draft, for somebody else to publish. */
+  /** Without it a new release stays a draft, for someone else to publish. */
   readonly publish: boolean;
   /** A draft is published when it has whole sidecars of the commit for all of these, whichever job has brought them. */
   readonly expectedPlatforms: readonly GuestPlatform[];
@@ -68,7 +69,7 @@ export interface ReleaseResult {
   /** The release's page. */
   readonly url: string;
   readonly isDraft: boolean;
-  /** What a draft is still without: of the expected platforms, and of those that somebody has begun to bring. */
+  /** The platforms that a draft still lacks, of the expected ones and of those whose upload has begun. */
   readonly missingPlatforms: readonly GuestPlatform[];
 }
 
@@ -82,8 +83,8 @@ interface LocalAsset {
 
 /**
  * Brings sidecars into the release of a tag: all files first, each compared with what GitHub has of it, and the
- * release published last, with sidecars of one commit and no others. What is published already is never changed or
- * replaced, only added to. Every step looks first and changes what is missing, so that it can be repeated, in this run
+ * release published last, with sidecars of one commit and no others. A published file is never changed or
+ * replaced; files are only added. Every step looks first and changes what is missing, so that it can be repeated, in this run
  * or in the next.
  * @throws BottleError `upload-failed`, `not-trusted` for a tag on another commit, `authentication`, `try-later`
  */
@@ -139,14 +140,14 @@ async function largeFile(name: string, path: string, { sidecar }: PackRecord): P
   if (size >= ASSET_LIMIT_BYTES) {
     throw new BottleError(
       'upload-failed',
-      `${name} has ${size} bytes, and a release takes files below 2 GiB`,
+      `${name} has ${counted(size, 'byte')}, and a release takes files below 2 GiB`,
       {
         hint: 'publish it to an OCI registry, which takes larger files, or make the image smaller',
       },
     );
   }
   if (size !== sidecar.sizeBytes) {
-    throw changedSidecar(path, `${size} bytes, not ${sidecar.sizeBytes}`);
+    throw changedSidecar(path, `${counted(size, 'byte')}, not ${sidecar.sizeBytes}`);
   }
   const open = () => Readable.from(checkedStream(path, sidecar), { objectMode: false });
   return { name, sizeBytes: size, sha256: sidecar.sha256, body: { sizeBytes: size, open } };
@@ -181,7 +182,7 @@ async function findDraft(options: ReleaseOptions): Promise<Release | undefined> 
   return drafts.sort((a, b) => a.id - b.id)[0];
 }
 
-/** What an earlier run has left in a draft, packed from the commit that the tag was on then. */
+/** Files that an earlier run left in a draft, packed from the commit that the tag was on then. */
 async function removeStale(release: Release, options: ReleaseOptions): Promise<void> {
   const stale = findStale(await readContents(release, options), options);
   if (!(await deleteFromDraft(release, stale, 'it is of another commit', options))) {
@@ -189,7 +190,7 @@ async function removeStale(release: Release, options: ReleaseOptions): Promise<v
     throw new BottleError(
       'upload-failed',
       `the release is published, with files of another commit than ${options.commit}: ${names}`,
-      { hint: 'what is published stays as it is; publish this commit under a new tag' },
+      { hint: 'publish this commit under a new tag; a published release stays as it is' },
     );
   }
 }
@@ -256,19 +257,27 @@ async function bringAssets(
     if (release.immutable) {
       throw new BottleError(
         'upload-failed',
-        `the release is published and immutable, and has not: ${names}`,
+        `the release is published and immutable, but these files are missing: ${names}`,
         {
-          hint: 'an immutable release takes no more files: make a new tag, and have all of them uploaded before it is published',
+          hint: 'make a new tag, and upload all files before its release is published',
         },
       );
     }
     if (round > MAX_ROUNDS) {
-      throw new BottleError('upload-failed', `GitHub did not keep what it has taken, twice: ${names}`, {
-        hint: 'see on githubstatus.com whether releases work, and run the job again',
-      });
+      throw new BottleError(
+        'upload-failed',
+        `GitHub accepted these files twice, but does not list them: ${names}`,
+        {
+          hint: 'see on githubstatus.com whether releases work, and run the job again',
+        },
+      );
     }
     for (const asset of missing) {
-      onProgress({ type: 'output', stage: 'publish', line: `${asset.name}, ${asset.sizeBytes} bytes` });
+      onProgress({
+        type: 'output',
+        stage: 'publish',
+        line: `${asset.name}, ${counted(asset.sizeBytes, 'byte')}`,
+      });
       // A run whose tag has moved on must not add to what the next one may have published by now.
       await requireTagAt(options);
       await http.retry(() => bringAsset(release, asset, options));
@@ -294,7 +303,7 @@ async function findMissing(
     missing.push(asset);
     if (isWhole && !release.draft) {
       conflicts.push(
-        `${asset.name} (there: ${found.digest ?? `${found.size} bytes`}, here: sha256:${asset.sha256})`,
+        `${asset.name} (there: ${found.digest ?? `${counted(found.size, 'byte')}`}, here: sha256:${asset.sha256})`,
       );
     }
   }
@@ -308,7 +317,7 @@ function otherContent(conflicts: readonly string[]): BottleError {
   return new BottleError(
     'upload-failed',
     `the published release has other content under the same name: ${conflicts.join(', ')}`,
-    { hint: 'what is published stays as it is; publish other content under a new tag' },
+    { hint: 'publish the other content under a new tag; a published release stays as it is' },
   );
 }
 

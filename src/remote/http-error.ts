@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { BottleError, type ErrorCode, hasErrno, InterruptedError } from '../errors.ts';
+import { counted } from '../identity/shown-text.ts';
 import { byWayOf } from './proxy.ts';
 import { redacted } from './url.ts';
 
@@ -44,7 +45,7 @@ export class HttpError extends BottleError {
     this.isRedirected = isRedirected;
   }
 
-  /** The same error, by somebody who knows more about the case. */
+  /** The same error, by someone who knows more about the case. */
   explained(addition: string, { hint }: { hint: string }): HttpError {
     return new HttpError(this.#answer, { addition, hint });
   }
@@ -161,7 +162,7 @@ export function askedWaitMs(error: BottleError): number {
   const waitMs = error instanceof HttpError ? retryAfterMs(error.headers) : 0;
   if (waitMs > MAX_RETRY_AFTER_MS) {
     const minutes = Math.ceil(waitMs / 60_000);
-    throw new BottleError('try-later', `${error.message}: come back in ${minutes} minutes`, {
+    throw new BottleError('try-later', `${error.message}: come back in ${counted(minutes, 'minute')}`, {
       hint: `try again then; ${LOGIN_LIMIT_HINT}`,
       cause: error,
     });
@@ -232,7 +233,7 @@ function lastingFailureHint(error: unknown): string | undefined {
     : undefined;
 }
 
-/** Of several addresses that were tried, Node reports an AggregateError without a message. */
+/** For several addresses that were tried, Node reports an AggregateError without a message. */
 function reasonOf(error: Error): string {
   const first = error instanceof AggregateError ? error.errors[0] : error;
   if (hasErrno(first, 'ECONNRESET') || /aborted/.test(first.message)) {

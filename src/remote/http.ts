@@ -8,6 +8,7 @@ import type { SecureContext } from 'node:tls';
 import packageJson from '../../package.json' with { type: 'json' };
 import { BottleError } from '../errors.ts';
 import { parseJson } from '../identity/json.ts';
+import { counted } from '../identity/shown-text.ts';
 import { newAgent, systemTrust } from './agent.ts';
 import {
   askedWaitMs,
@@ -41,7 +42,7 @@ const MAX_RETRY_MS = 60_000;
 const MAX_ERROR_BODY_BYTES = 64 * 1024;
 const REDIRECTS = [301, 302, 303, 307, 308];
 
-/** What a server wants to know us by. It is sent to this origin (scheme, host and port) and to no other. */
+/** A login for a server. It is sent to this origin (scheme, host and port) and to no other. */
 export interface Credential {
   readonly origin: string;
   /** The value of the Authorization header. */
@@ -70,7 +71,7 @@ export interface HttpAnswer {
   readonly headers: IncomingHttpHeaders;
   /** Where it came from in the end, after redirects. */
   readonly url: string;
-  /** To be read to its end, or destroyed. */
+  /** The caller reads it to its end, or destroys it. */
   readonly body: IncomingMessage;
 }
 
@@ -236,7 +237,7 @@ export class HttpClient {
     const { method = 'GET', credential, body } = request;
     const headers: Record<string, string> = {
       'user-agent': `claude-bottle-pack/${packageJson.version}`,
-      // What is compressed on the way has neither the size nor the hash that was promised.
+      // A body that is compressed on the way has neither the size nor the hash that was promised.
       'accept-encoding': 'identity',
       ...request.headers,
       ...(body && { 'content-length': String('open' in body ? body.sizeBytes : body.length) }),
@@ -251,7 +252,7 @@ export class HttpClient {
         agent: this.#agentFor(url, proxy),
         timeout: idleTimeoutMs,
       });
-      // What has begun to arrive is broken off itself, or its reader would be told of an "aborted" connection only.
+      // A body that has begun to arrive is ended with this error, or its reader would hear of an "aborted" connection only.
       let answer: IncomingMessage | undefined;
       const breakOff = (reason: Error) => (answer ?? sent).destroy(reason);
       const abort = () => breakOff(this.#signal.reason);
@@ -309,7 +310,7 @@ export class HttpClient {
       const bytes = socket.bytesRead - bytesBefore;
       bytesBefore = socket.bytesRead;
       if (bytes < leastBytes && body.readableLength === 0 && !body.complete) {
-        breakOff(`${bytes} bytes in ${rateWindowMs / 1000} s`);
+        breakOff(`${counted(bytes, 'byte')} in ${rateWindowMs / 1000} s`);
       }
     }, rateWindowMs).unref();
     body.once('close', () => clearInterval(timer));
@@ -354,7 +355,7 @@ export class HttpClient {
 /** Part of a file, if it is still the file that the rest is from. */
 export interface ByteRange {
   readonly start: number;
-  /** Of the first byte that is not wanted. */
+  /** The position of the first byte that is not wanted. */
   readonly end: number;
   /** A strong ETag: the part is only good if the file is still this one (If-Range). Undefined for the first part. */
   readonly etag: string | undefined;

@@ -8,7 +8,7 @@ import { redacted } from './url.ts';
 /** https://github.com/opencontainers/image-spec/blob/main/media-types.md */
 export const INDEX_TYPE = 'application/vnd.oci.image.index.v1+json';
 export const IMAGE_TYPE = 'application/vnd.oci.image.manifest.v1+json';
-/** With what Docker called them before. */
+/** The types of manifests, with the names that Docker gave them before. */
 export const MANIFEST_TYPES = [
   INDEX_TYPE,
   IMAGE_TYPE,
@@ -49,7 +49,7 @@ const imageSchema = z.looseObject({
   manifests: z.optional(z.undefined()),
 });
 
-/** What is both an index and an image, for one reader this and for another that, is neither. */
+/** A document that is an index for one reader and an image for another is refused. */
 export const manifestSchema = z.union([indexSchema, imageSchema]);
 
 /** Some registries say null for none. */
@@ -86,12 +86,8 @@ export function parseAnswer<T extends z.ZodMiniType>(schema: T, bytes: Buffer, u
 }
 
 export function unexpectedAnswer(url: string, cause?: unknown): BottleError {
-  return new BottleError(
-    'sidecar-damaged',
-    `${redacted(url)} answered with something else than the OCI asks for`,
-    {
-      hint: 'check that the address is right and that no proxy answers in its place, or update claude-bottle',
-      cause,
-    },
-  );
+  return new BottleError('sidecar-damaged', `${redacted(url)} did not answer with a valid OCI document`, {
+    hint: 'check that the address is right and that no proxy answers in its place, or update claude-bottle',
+    cause,
+  });
 }

@@ -2,6 +2,7 @@ import type { Readable } from 'node:stream';
 import * as z from 'zod/mini';
 import { BottleError } from '../errors.ts';
 import { type Digest, isDigest } from '../identity/image-id.ts';
+import { counted } from '../identity/shown-text.ts';
 import {
   type ByteRange,
   type Credential,
@@ -40,7 +41,7 @@ const NOT_ABOUT_HEAD = [401, 408, 429];
 const NO_REFERRERS = [303, 400, 404, 405, 406, 501];
 
 export interface OciManifest {
-  /** Of the bytes that came. */
+  /** The digest of the bytes that came. */
   readonly digest: Digest;
   readonly sizeBytes: number;
   readonly content: OciIndex | OciImage;
@@ -194,7 +195,7 @@ export class OciRepository {
       throw new BottleError(
         'upload-failed',
         `${url} wants the upload at ${redacted(place.href)}: refused, since the registry is ${this.#origin}`,
-        { hint: 'the operator of the registry must set its public address (http.host), with its scheme' },
+        { hint: 'ask the operator of the registry to set its public address (http.host), with its scheme' },
       );
     }
     return place;
@@ -298,10 +299,14 @@ function requireDigest(found: Digest, promises: readonly unknown[], url: string)
 
 function tooLargeError(error: unknown, sizeBytes: number): BottleError | undefined {
   return error instanceof HttpError && error.status === 413
-    ? new BottleError('upload-failed', `${error.message}: it does not take ${sizeBytes} bytes at once`, {
-        hint: 'raise the limit of the registry, or of the proxy before it (nginx: client_max_body_size)',
-        cause: error,
-      })
+    ? new BottleError(
+        'upload-failed',
+        `${error.message}: it does not take ${counted(sizeBytes, 'byte')} at once`,
+        {
+          hint: 'raise the limit of the registry, or of the proxy before it (nginx: client_max_body_size)',
+          cause: error,
+        },
+      )
     : undefined;
 }
 

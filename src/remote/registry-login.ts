@@ -230,7 +230,7 @@ async function askHelper(
     const reason = words === undefined ? '' : `: ${words.slice(0, MAX_QUOTED_CHARS)}`;
     throw new Error(`${command} get ended with ${signal ?? `exit code ${exitCode}`}${reason}`);
   }
-  // What it says is a secret: no message quotes it.
+  // Its output is a secret, so no message quotes it.
   const { data } = helperAnswerSchema.safeParse(readableJson(stdout));
   if (data === undefined) {
     throw new Error(`${command} get did not answer with a user name and a secret`);

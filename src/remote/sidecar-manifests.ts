@@ -42,7 +42,7 @@ export interface SidecarToPublish {
   /** What the sidecar says of itself. */
   readonly config: unknown;
   readonly mode: string;
-  /** Of the sidecar, for `oras pull`. */
+  /** The name of the sidecar's file for `oras pull`. */
   readonly fileName: string;
   /** NAME:TAG */
   readonly title: string;
@@ -83,7 +83,7 @@ export function sidecarManifest(sidecar: SidecarToPublish): Published {
   return { descriptor, manifest, blobs: [configBytes, ...(frames === undefined ? [] : [frames])] };
 }
 
-/** Of a manifest that somebody has published; undefined where it has none that can be read. */
+/** The record in a published manifest; undefined where it has no readable one. */
 export function recordOf({ annotations }: OciIndex | OciImage): PackRecord | undefined {
   const text = (annotations as Record<string, string> | undefined)?.[PACK_RECORD_ANNOTATION];
   return readableRecord(text ?? '');

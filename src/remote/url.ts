@@ -1,6 +1,6 @@
 import { BottleError } from '../errors.ts';
 
-/** Without the parts of an address that grant access to anybody who has it. */
+/** Without the parts of an address that grant access to anyone who has it. */
 export function redacted(url: string): string {
   const parsed = URL.parse(url);
   // A text that is not an http address has no parts that could be told apart: all of it may be a login.

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
+import { counted } from '../identity/shown-text.ts';
 import { contentOf, readTar, type TarEntry, TarError } from '../tar/read.ts';
 import { damaged } from './footer.ts';
 import { frameContents } from './frame-reader.ts';
@@ -71,7 +72,7 @@ export async function checkAssets(
 interface DeclaredMember {
   readonly kind: 'agent' | 'layer' | 'template' | 'directory';
   readonly maxBytes: number;
-  /** Of a layer. */
+  /** The digest of a layer. */
   readonly digest?: string;
 }
 
@@ -160,14 +161,20 @@ async function* limited(
 ): AsyncGenerator<Buffer> {
   const maxBytes = [...declared.values()].reduce((sum, member) => sum + member.maxBytes, TAR_OVERHEAD_BYTES);
   if (maxBytes > MAX_DECLARED_BYTES) {
-    throw damaged('assets', `the manifest declares ${maxBytes} bytes, the most is ${MAX_DECLARED_BYTES}`);
+    throw damaged(
+      'assets',
+      `the manifest declares ${counted(maxBytes, 'byte')}, the most is ${MAX_DECLARED_BYTES}`,
+    );
   }
   let bytes = 0;
   for await (const chunk of source) {
     signal?.throwIfAborted();
     bytes += chunk.length;
     if (bytes > maxBytes) {
-      throw damaged('assets', `they unpack to more than the ${maxBytes} bytes that the manifest declares`);
+      throw damaged(
+        'assets',
+        `they unpack to more than the ${counted(maxBytes, 'byte')} that the manifest declares`,
+      );
     }
     yield chunk;
   }

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type * as fs from 'node:fs/promises';
 import { zstdDecompressSync } from 'node:zlib';
 import type { PackRecord } from '../identity/pack-record.ts';
+import { counted } from '../identity/shown-text.ts';
 import { damaged } from './footer.ts';
 import {
   damagedIndex,
@@ -16,7 +17,7 @@ import {
 import type { SidecarContents } from './report.ts';
 import { openSidecar } from './verify.ts';
 
-/** What is said about the frames of a sidecar elsewhere than in its own seek table. */
+/** Statements about a sidecar's frames from outside of its own seek table. */
 export interface FrameClaims {
   readonly record: Pick<PackRecord, 'frames'> | undefined;
   /** The frame index beside the sidecar. */
@@ -79,7 +80,7 @@ async function readFrames(
       const found = foundBytes === undefined ? 'there is no such frame' : `it has ${foundBytes}`;
       throw damaged(
         'seek table',
-        `frame ${frames.length} at byte ${offset} should have ${contentBytes} bytes of content, and ${found}`,
+        `frame ${frames.length} at byte ${offset} should have ${counted(contentBytes, 'byte')} of content, and ${found}`,
       );
     }
     frames.push({ sizeBytes, contentBytes, sha256: createHash('sha256').update(bytes).digest('hex') });
@@ -109,11 +110,11 @@ function difference(found: readonly Frame[], index: Buffer): string {
     );
   });
   if (position < 0 || said[position] === undefined) {
-    return `it lists ${said.length} frames, and the sidecar has ${found.length}`;
+    return `it lists ${counted(said.length, 'frame')}, and the sidecar has ${found.length}`;
   }
   return `frame ${position} is ${describe(found[position])}, and the index says ${describe(said[position])}`;
 }
 
 function describe(frame: Frame | undefined): string {
-  return `${frame?.sizeBytes} bytes with the SHA-256 ${frame?.sha256}`;
+  return `${counted(frame?.sizeBytes ?? 0, 'byte')} with the SHA-256 ${frame?.sha256}`;
 }

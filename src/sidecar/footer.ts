@@ -1,5 +1,5 @@
 import { BottleError } from '../errors.ts';
-import { shown } from '../identity/shown-text.ts';
+import { counted, shown } from '../identity/shown-text.ts';
 
 /**
  * A sidecar is `<assets><manifest><footer>`: a zstd stream of a GNU tar, JSON, and these 64 bytes, little endian.
@@ -18,12 +18,16 @@ export interface SidecarFooter {
   readonly crc32: number;
 }
 
+export function hasFooterMagic(footer: Buffer): boolean {
+  return footer.toString('latin1', 0, MAGIC.length) === MAGIC;
+}
+
 /** Stricter than smolvm, which accepts gaps and ignores most fields; every smolvm writes them like this. */
 export function decodeFooter(footer: Buffer, fileBytes: number): SidecarFooter {
-  if (footer.toString('latin1', 0, 8) !== MAGIC) {
+  if (!hasFooterMagic(footer)) {
     throw damaged(
       'footer',
-      `magic is ${footer.toString('hex', 0, 8)}, not "${MAGIC}": cut off, or no sidecar`,
+      `magic is ${footer.toString('hex', 0, 8)}, not "${MAGIC}", because the file was cut off or is not a sidecar`,
     );
   }
   requireField('version', VERSION, footer.readUInt32LE(8));
@@ -38,7 +42,7 @@ export function decodeFooter(footer: Buffer, fileBytes: number): SidecarFooter {
   requireField('reserved', 0, u64(footer, 56));
   const total = assetsBytes + manifestBytes + FOOTER_BYTES;
   if (total !== fileBytes) {
-    throw damaged('footer', `it describes a file of ${total} bytes, this one has ${fileBytes}`);
+    throw damaged('footer', `it describes a file of ${counted(total, 'byte')}, this one has ${fileBytes}`);
   }
   return { assetsBytes, manifestBytes, crc32: footer.readUInt32LE(52) };
 }
@@ -57,7 +61,7 @@ export function encodeFooter({ assetsBytes, manifestBytes, crc32 }: SidecarFoote
 /** @param check the part of the sidecar that is not as it must be */
 export function damaged(check: string, problem: string, cause?: unknown): BottleError {
   return new BottleError('sidecar-damaged', `damaged sidecar, ${check}: ${shortened(problem)}`, {
-    hint: 'remove the file, and pack the image again',
+    hint: 'fetch or pack it again',
     cause,
   });
 }

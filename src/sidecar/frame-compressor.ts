@@ -12,7 +12,7 @@ const OUTPUT_BUFFER_BYTES = 8 * 1024 * 1024;
  * for each frame is garbage that has to be collected.
  */
 export class FrameCompressor {
-  /** To be filled with what goes into the next frame. */
+  /** The caller fills it with the content of the next frame. */
   readonly content = Buffer.allocUnsafeSlow(MAX_FRAME_CONTENT_BYTES);
   #stream: zlib.ZstdCompress | undefined;
   /** What is left of the stream's buffer for output. */

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
 import { BottleError } from '../errors.ts';
 import { parseJson } from '../identity/json.ts';
+import { counted } from '../identity/shown-text.ts';
 import { damaged } from './footer.ts';
 
 /** The frames of a sidecar's assets, each a zstd frame of its own: docs/sidecar-format.md, "Frames". */
@@ -17,7 +18,7 @@ export interface Frame {
   /** Where it begins in the sidecar. */
   readonly offset: number;
   readonly sizeBytes: number;
-  /** Of what it unpacks to. */
+  /** The size of its content. */
   readonly contentBytes: number;
   /** 64 hex digits, of its compressed bytes. */
   readonly sha256: string;
@@ -45,7 +46,9 @@ export function formatFrameIndex({ frames }: FrameIndex): Buffer {
  */
 export function parseFrameIndex(bytes: Buffer): FrameIndex {
   if (bytes.length > MAX_FRAME_INDEX_BYTES) {
-    throw damagedIndex(`it has ${bytes.length} bytes, and at most ${MAX_FRAME_INDEX_BYTES} are allowed`);
+    throw damagedIndex(
+      `it has ${counted(bytes.length, 'byte')}, and at most ${MAX_FRAME_INDEX_BYTES} are allowed`,
+    );
   }
   let json: unknown;
   try {

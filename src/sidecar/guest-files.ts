@@ -3,7 +3,7 @@ import type { TarEntry, TarType } from '../tar/read.ts';
 import { damaged } from './footer.ts';
 import type { VerifyOptions } from './report.ts';
 
-/** Of all names and link targets together: a million files have about a tenth of it. */
+/** The most for all names and link targets together. A million files have about a tenth of it. */
 const MAX_NAME_BYTES = 512 * 1024 * 1024;
 
 /** What a guest has under one path. */
@@ -17,9 +17,9 @@ export interface GuestFile {
   readonly gid: number;
   readonly sizeBytes: number;
   readonly mtimeSeconds: number;
-  /** Of a link: where it leads. Of a device: its numbers, as in `1:3`. */
+  /** The target of a link, or the numbers of a device, as in `1:3`. */
   readonly target?: string;
-  /** Of a file: 64 hex digits. */
+  /** The hash of a file, 64 hex digits. */
   readonly sha256?: string;
 }
 

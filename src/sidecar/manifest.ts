@@ -20,7 +20,7 @@ const manifestSchema = z.looseObject({
   image: z.string(),
   /** The digest of the image config, or `packed` when smolvm packed an archive. */
   digest: z.union([digest, z.literal('packed')]),
-  /** Of the guest, `os/architecture`. */
+  /** The guest's platform, `os/architecture`. */
   platform: z.string(),
   cpus: z.int(),
   /** MiB */
@@ -29,7 +29,7 @@ const manifestSchema = z.looseObject({
   cmd: optional(z.array(z.string())),
   env: optional(z.array(z.string())),
   workdir: optional(z.nullable(z.string())),
-  /** Of the image, since 1.16. */
+  /** The user of the image, since 1.16. */
   user: optional(z.nullable(z.string())),
   assets: z.looseObject({
     libraries: z.array(asset),
@@ -41,7 +41,7 @@ const manifestSchema = z.looseObject({
     workspace_seed: optional(z.nullable(asset)),
   }),
   mode: optional(z.string()),
-  /** Of the machine that packed. */
+  /** The platform of the machine that packed. */
   host_platform: optional(z.string()),
   created: optional(z.string()),
   smolvm_version: optional(z.string()),

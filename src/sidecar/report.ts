@@ -6,9 +6,9 @@ import type { SidecarManifest } from './manifest.ts';
 
 export interface ExpectedSidecar {
   readonly platform?: GuestPlatform;
-  /** Of the image that was packed. */
+  /** The digest of the packed image's config. */
   readonly configDigest?: Digest;
-  /** Of its only layer, as the registry served it. */
+  /** The digest of its only layer, as the registry served it. */
   readonly layerDigest?: Digest;
   /** 64 hex digits, of the whole file. */
   readonly sha256?: string;
@@ -17,22 +17,22 @@ export interface ExpectedSidecar {
 export interface VerifyOptions {
   /** Also unpack the assets and check every entry. */
   readonly deep?: boolean | undefined;
-  /** With `deep`: called for each entry of the layer, in its order. What it leaves of the content is passed over. */
+  /** With `deep`: called for each entry of the layer, in its order. The rest of the content that it does not read is skipped. */
   readonly onEntry?: (entry: TarEntry, content: AsyncIterable<Buffer>) => Promise<void>;
   readonly signal?: AbortSignal;
   readonly onBytes?: (doneBytes: number) => void;
-  /** Of a file that was hashed while it was written, and that nobody else can write: it is not read again for that. */
+  /** The hash of a file that was hashed while it was written, and that nobody else can write, so that it is not read again. */
   readonly hashed?: FileHash;
 }
 
 export interface FileHash {
   /** 64 hex digits, of the whole file. */
   readonly sha256: string;
-  /** Of everything before the footer. */
+  /** The checksum of everything before the footer. */
   readonly crc32: number;
 }
 
-/** What a sidecar says of itself: nothing of it is verified yet. */
+/** What a sidecar says of itself. Nothing of it is verified yet. */
 export interface SidecarContents {
   readonly path: string;
   readonly sizeBytes: number;
@@ -51,14 +51,14 @@ export interface SidecarReport extends SidecarContents {
 
 export interface AssetsMember {
   readonly path: string;
-  /** Of a sparse file: its size, not what is stored. */
+  /** The size of the file, also of a sparse one. */
   readonly sizeBytes: number;
-  /** Of a layer: how many files, directories and so on it holds. */
+  /** How many files, directories and so on a layer holds. */
   readonly entries?: number;
-  /** Of a layer: 64 hex digits, of the tar. */
+  /** The hash of a layer's tar, 64 hex digits. */
   readonly sha256?: string;
-  /** Of a layer: whether that is the digest which the manifest gives it. */
+  /** Whether a layer's hash is the digest that the manifest gives it. */
   readonly hasDigest?: boolean;
-  /** Of a layer: some links for which smolvm refuses to make a machine from this sidecar. */
+  /** Some links of a layer for which smolvm refuses to make a machine from this sidecar. */
   readonly refusedLinks?: readonly string[];
 }

@@ -5,7 +5,8 @@ import * as zlib from 'node:zlib';
 import { BottleError, fileError, hasErrno } from '../errors.ts';
 import { isDigest } from '../identity/image-id.ts';
 import { GUEST_PLATFORMS, type GuestPlatform } from '../identity/platform.ts';
-import { damaged, decodeFooter, FOOTER_BYTES, shortened } from './footer.ts';
+import { counted } from '../identity/shown-text.ts';
+import { damaged, decodeFooter, FOOTER_BYTES, hasFooterMagic, shortened } from './footer.ts';
 import { isFrameMagic } from './frame-reader.ts';
 import { parseManifest, type SidecarManifest } from './manifest.ts';
 import type { ExpectedSidecar, FileHash, SidecarContents, SidecarReport, VerifyOptions } from './report.ts';
@@ -78,10 +79,17 @@ async function readContents(file: fs.FileHandle, path: string): Promise<SidecarC
   if (!stat.isFile()) {
     throw damaged('file', `${path} is not a regular file`);
   }
-  if (stat.size < FOOTER_BYTES) {
-    throw damaged('file', `${path} has ${stat.size} bytes, the footer alone has ${FOOTER_BYTES}`);
+  const isZstd = stat.size >= MAGIC_BYTES && isFrameMagic(await readAt(file, 0, MAGIC_BYTES));
+  const end = await readAt(file, Math.max(0, stat.size - FOOTER_BYTES), Math.min(stat.size, FOOTER_BYTES));
+  if (!isZstd && !hasFooterMagic(end)) {
+    throw new BottleError('sidecar-damaged', `${path} is not a .smolmachine file`, {
+      hint: 'check the path',
+    });
   }
-  const footer = decodeFooter(await readAt(file, stat.size - FOOTER_BYTES, FOOTER_BYTES), stat.size);
+  if (stat.size < FOOTER_BYTES) {
+    throw damaged('file', `${path} has ${counted(stat.size, 'byte')}, the footer alone has ${FOOTER_BYTES}`);
+  }
+  const footer = decodeFooter(end, stat.size);
   await requireZstd(file);
   const manifest = parseManifest(await readAt(file, footer.assetsBytes, footer.manifestBytes));
   return { path, sizeBytes: stat.size, footer, manifest };

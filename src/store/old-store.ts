@@ -5,6 +5,7 @@ import { hasErrno } from '../errors.ts';
 import { type Digest, id16, isDigest } from '../identity/image-id.ts';
 import { UNKNOWN } from '../identity/origin.ts';
 import { readableRecord } from '../identity/pack-record.ts';
+import { counted } from '../identity/shown-text.ts';
 import { type Content, fileKey, type GivenName, readContent, statFile, writeContent } from './catalog.ts';
 import { namesIn } from './directory.ts';
 import { copyReadOnly, tryLink } from './files.ts';
@@ -45,7 +46,7 @@ export async function takeOverOldStore(store: Store): Promise<void> {
   });
   if (count > 0) {
     store.warn(
-      `${store.dir} is from version 0.1, so the origin of its ${count} sidecar${count === 1 ? '' : 's'} is unknown: ` +
+      `${store.dir} is from version 0.1, so the origin of its ${counted(count, 'sidecar')} is unknown: ` +
         'claude-bottle fetch verifies the one of a checkout, claude-bottle bind --adopt takes it as it is',
     );
   }

@@ -89,7 +89,7 @@ function writeExtents(block: Buffer, offset: number, extents: readonly TarExtent
   }
 }
 
-/** What does not fit into its field with a zero behind it goes before the header. */
+/** A name that does not fit into its field with a zero behind it goes before the header. */
 function longName(typeFlag: 'K' | 'L', name: Buffer): Buffer[] {
   if (name.length < NAME_BYTES) {
     return [];

@@ -7,6 +7,7 @@
  * https://www.gnu.org/software/tar/manual/html_node/Standard.html
  */
 import { setImmediate } from 'node:timers/promises';
+import { counted } from '../identity/shown-text.ts';
 
 const BLOCK_BYTES = 512;
 const MAX_EXTENSION_BYTES = 1024 * 1024;
@@ -59,13 +60,13 @@ export interface TarEntry {
   readonly uid: number;
   readonly gid: number;
   readonly mtimeSeconds: number;
-  /** Of a device; otherwise 0. */
+  /** 0 for what is not a device. */
   readonly deviceMajor: number;
   readonly deviceMinor: number;
   /** Bytes of content in the stream; for a sparse entry less than `realSizeBytes`. */
   readonly sizeBytes: number;
   readonly realSizeBytes: number;
-  /** Of a sparse entry: where its content belongs, in order. */
+  /** The places of a sparse entry's content, in order. */
   readonly extents: readonly TarExtent[];
   readonly pax: ReadonlyMap<string, string>;
 }
@@ -105,7 +106,7 @@ export async function* readTar(source: AsyncIterable<Buffer>): AsyncGenerator<Ta
     const sizeBytes = number(header, 124, 12, position);
     if ('xgLK'.includes(typeFlag)) {
       if (sizeBytes < 0 || sizeBytes > MAX_EXTENSION_BYTES) {
-        throw new TarError(`tar extension header of ${sizeBytes} bytes at byte ${position}`);
+        throw new TarError(`tar extension header of ${counted(sizeBytes, 'byte')} at byte ${position}`);
       }
       const body = await blocks.takeAll(padded(sizeBytes), position);
       extensions.add(typeFlag, header, body, sizeBytes);
@@ -123,7 +124,7 @@ export async function* readTar(source: AsyncIterable<Buffer>): AsyncGenerator<Ta
     while (left > 0) {
       const chunk = await blocks.takeSome(left);
       if (chunk === undefined) {
-        throw new TarError(`the tar stream ends ${left} bytes before the end of ${entry.path}`);
+        throw new TarError(`the tar stream ends ${counted(left, 'byte')} before the end of ${entry.path}`);
       }
       left -= chunk.length;
       yield { kind: 'body', chunk };
@@ -291,7 +292,7 @@ interface RawEntry {
   readonly header: Buffer;
   readonly extensions: Extensions;
   readonly sparse: SparseMap | undefined;
-  /** Of the header in the stream. */
+  /** The position of the header in the stream. */
   readonly position: number;
 }
 
@@ -317,7 +318,7 @@ function decodeEntry({ header, extensions, sparse, position }: RawEntry): TarEnt
     throw new TarError(`tar entry ${path} has the size ${sizeBytes}, in full ${realSizeBytes}`);
   }
   if (type !== 'file' && type !== 'sparse' && sizeBytes !== 0) {
-    throw new TarError(`tar entry ${path}, a ${type}, has ${sizeBytes} bytes of content`);
+    throw new TarError(`tar entry ${path}, a ${type}, has ${counted(sizeBytes, 'byte')} of content`);
   }
   const extents = sparse?.extents ?? [];
   if (sparse && !fits(sparse, sizeBytes)) {

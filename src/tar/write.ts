@@ -2,7 +2,7 @@ import type { TarEntry } from './read.ts';
 
 const BLOCK_BYTES = 512;
 const NAME_BYTES = 100;
-/** Of a pax header, which readers never use as a file's. */
+/** The name of a pax header, which readers never use as a file's. */
 const PAX_HEADER_NAME = 'PaxHeaders';
 /** The largest number that eleven octal digits hold. */
 const MAX_OCTAL_BYTES = 8 ** 11 - 1;

@@ -4,6 +4,7 @@ import { toSignedEntity, Verifier } from '@sigstore/verify';
 import * as z from 'zod/mini';
 import { BottleError } from '../errors.ts';
 import { parseJson } from '../identity/json.ts';
+import { counted } from '../identity/shown-text.ts';
 import { type Extension, readIdentity } from './certificate.ts';
 import { type Identity, type Policy, requireEqual, requireIdentity } from './policy.ts';
 import type { TrustRoot } from './roots.ts';
@@ -61,7 +62,10 @@ type SignedBundle = Bundle & { readonly content: { readonly $case: 'dsseEnvelope
 
 function parseBundle(bytes: Buffer): SignedBundle {
   if (bytes.length > MAX_BUNDLE_BYTES) {
-    throw distrust(`the bundle has ${bytes.length} bytes, at most ${MAX_BUNDLE_BYTES} are read`, DAMAGE_HINT);
+    throw distrust(
+      `the bundle has ${counted(bytes.length, 'byte')}, at most ${MAX_BUNDLE_BYTES} are read`,
+      DAMAGE_HINT,
+    );
   }
   let bundle: Bundle;
   try {
@@ -82,7 +86,7 @@ function certificateOf({ verificationMaterial: { content } }: Bundle): X509Certi
   try {
     return new X509Certificate((content as { certificate: { rawBytes: Buffer } }).certificate.rawBytes);
   } catch (cause) {
-    throw distrust('its certificate is none', DAMAGE_HINT, cause);
+    throw distrust('its certificate is not valid', DAMAGE_HINT, cause);
   }
 }
 
