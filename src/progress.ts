@@ -6,13 +6,20 @@ export type ProgressEvent =
       readonly stage: string;
       readonly doneBytes: number;
       readonly totalBytes?: number;
-      /** That the total is a guess, which can be passed or never reached. */
+      /** Whether the total is a guess, which can be passed or never reached. */
       readonly isEstimate?: boolean;
-      /** That the next run goes on from here when this one is interrupted. */
+      /** Whether the next run goes on from here when this one is interrupted. */
       readonly isKept?: boolean;
     }
   | { readonly type: 'output'; readonly stage: string; readonly line: string }
-  | { readonly type: 'done'; readonly stage: string; readonly detail?: string; readonly sizeBytes?: number }
+  | {
+      readonly type: 'done';
+      readonly stage: string;
+      readonly detail?: string;
+      readonly sizeBytes?: number;
+      /** Whether nobody wants to read of it. */
+      readonly isSilent?: boolean;
+    }
   /** Something to know that is neither wrong nor the end of a stage. */
   | { readonly type: 'note'; readonly message: string }
   | { readonly type: 'warning'; readonly message: string };

@@ -4,17 +4,22 @@ import { BottleError, isDamage } from '../errors.ts';
 import { originOf, whyNoOrigin } from '../git/remote.ts';
 import { formatBytes, freeBytes } from '../host/disk.ts';
 import { scratchParent } from '../host/private-dir.ts';
+import { counted } from '../identity/shown-text.ts';
 import { findSmolvm, NEWEST_TESTED_VERSION, versionNote, versionRefusal } from '../pack/smolvm.ts';
 import { memoryBytes, memoryWarning, requireVirtualization } from '../pack/virtualization.ts';
-import { githubSite } from '../remote/github.ts';
+import { type GitHubSite, githubSite } from '../remote/github.ts';
+import { HttpClient } from '../remote/http.ts';
+import { HttpError } from '../remote/http-error.ts';
 import { redacted } from '../remote/url.ts';
 import { readSidecar } from '../sidecar/verify.ts';
 import { storeDir } from '../store/location.ts';
 import { Store } from '../store/store.ts';
 import type { DoctorOptions } from './flags/doctor.ts';
-import type { Output } from './output.ts';
+import { type Output, tryLines } from './output.ts';
 import { SIGNS } from './style.ts';
 
+/** A place that does not answer in this time is not reachable for a person who waits. */
+const REACH_TIMEOUT_MS = 3000;
 /** Room for an agent image of 2 GB, flattened and packed. */
 const COMFORTABLE_BYTES = 8e9;
 
@@ -23,7 +28,9 @@ interface Finding {
   readonly detail: string;
   /** What the tool that was asked said, line by line. */
   readonly lines?: readonly string[];
-  readonly fix?: string | undefined;
+  readonly tries?: readonly string[];
+  /** Instead of what `NEEDS` says of it, in the verdict. */
+  readonly obstacle?: string;
 }
 
 type Check = () => Promise<Finding | undefined>;
@@ -35,6 +42,7 @@ type Verb = (typeof VERBS)[number];
 const NEEDS: Readonly<Record<string, { readonly by: readonly Verb[]; readonly noun: string }>> = {
   docker: { by: VERBS, noun: 'Docker' },
   checkout: { by: ['fetch'], noun: 'this checkout' },
+  network: { by: ['fetch'], noun: 'the network' },
   store: { by: VERBS, noun: 'the store' },
   smolvm: { by: ['pack'], noun: 'smolvm' },
   machine: { by: ['pack'], noun: 'virtualization' },
@@ -47,17 +55,19 @@ export async function runDoctor(
   signal: AbortSignal,
 ): Promise<number> {
   const engine = engineFacts(signal);
+  const github = siteOfCheckout();
   const checks: ReadonlyArray<readonly [name: string, check: Check]> = [
     ['docker', () => checkDocker(engine)],
     ['image ID', () => checkImageId(engine)],
     ['checkout', checkCheckout],
+    ['network', () => checkNetwork(github, signal)],
     ['store', () => checkStore(storeDir(options.store))],
     ['smolvm', checkSmolvm],
     ['machine', checkVirtualization],
     ['memory', checkMemory],
     ['scratch', () => checkDisk(scratchParent(), 'TMPDIR')],
     ['umask', checkUmask],
-    ['token', checkToken],
+    ['token', () => checkToken(github)],
     ['proxy', checkProxy],
   ];
   const found = await Promise.all(
@@ -67,17 +77,17 @@ export async function runDoctor(
     finding === undefined ? [] : [{ name, ...finding }],
   );
   const obstacles = (verb: Verb) =>
-    findings.flatMap(({ name, state, detail }) => {
+    findings.flatMap(({ name, state, detail, obstacle }) => {
       const { by = [], noun } = NEEDS[name] ?? {};
       const problem = /is not on PATH$/.test(detail) ? 'is missing' : 'is not usable';
-      return state === 'fail' && by.includes(verb) ? [`${noun} ${problem}`] : [];
+      return state === 'fail' && by.includes(verb) ? [obstacle ?? `${noun} ${problem}`] : [];
     });
   const ready = { fetch: obstacles('fetch').length === 0, pack: obstacles('pack').length === 0 };
   output.result({ findings, ready }, [
-    ...findings.flatMap(({ name, state, detail, lines = [], fix }) => [
+    ...findings.flatMap(({ name, state, detail, lines = [], tries = [] }) => [
       `${SIGNS[state]} ${name.padEnd(8)}  ${detail}`,
       ...lines.map((line) => `            | ${line}`),
-      ...(fix === undefined ? [] : [`            fix: ${fix}`]),
+      ...tryLines(tries).map((line, index) => `            ${index === 0 ? 'try:' : '    '} ${line}`),
     ]),
     '',
     verdict(obstacles('fetch'), obstacles('pack')),
@@ -96,8 +106,8 @@ function verdict(forFetch: readonly string[], forPack: readonly string[]): strin
 
 function failure(error: unknown): Finding {
   if (error instanceof BottleError) {
-    const { message, details, hint } = error;
-    return { state: 'fail', detail: message, ...(details.length > 0 && { lines: details }), fix: hint };
+    const { message, details, hints } = error;
+    return { state: 'fail', detail: message, ...(details.length > 0 && { lines: details }), tries: hints };
   }
   throw error;
 }
@@ -123,7 +133,7 @@ async function checkImageId(engine: ReturnType<typeof engineFacts>): Promise<Fin
     state: 'warn',
     detail:
       'containerd image store and BUILDX_NO_DEFAULT_ATTESTATIONS not set: BuildKit gives every build another image ID',
-    fix: 'export BUILDX_NO_DEFAULT_ATTESTATIONS=1 where claude-bottle runs, or start it by claude-bottle exec',
+    tries: ['export BUILDX_NO_DEFAULT_ATTESTATIONS=1  # where claude-bottle runs'],
   };
 }
 
@@ -132,7 +142,11 @@ async function checkCheckout(): Promise<Finding> {
   const origin = await originOf('.');
   const reason = origin === undefined ? await whyNoOrigin('.') : undefined;
   return origin === undefined
-    ? { state: 'warn', detail: reason ?? 'it has no repository' }
+    ? {
+        state: 'warn',
+        detail: reason ?? 'it has no repository',
+        tries: ['claude-bottle fetch --repo OWNER/NAME'],
+      }
     : { state: 'ok', detail: `fetch looks for sidecars of ${origin.host}/${origin.repository}` };
 }
 
@@ -145,17 +159,64 @@ async function checkUmask(): Promise<Finding> {
     : {
         state: 'warn',
         detail: `${octal}: files of new checkouts get other modes than in CI, so fetch --prove fails`,
-        fix: 'set umask 022 before you clone',
+        tries: ['umask 022  # before you clone'],
       };
 }
 
-async function checkToken(): Promise<Finding> {
-  const { serverUrl, token } = await githubSite({ env: process.env });
+/** What `fetch` would ask; another line tells why a checkout cannot be read. */
+async function siteOfCheckout(): Promise<GitHubSite> {
+  const origin = await originOf('.').catch(() => undefined);
+  return await githubSite({ remoteHost: origin?.host, env: process.env });
+}
+
+/** Whether the registry and the server that `fetch` asks answer at all; a refusal is an answer, too. */
+async function checkNetwork(github: Promise<GitHubSite>, signal: AbortSignal): Promise<Finding | undefined> {
+  const site = await github.catch(() => undefined);
+  if (site === undefined) {
+    return undefined;
+  }
+  const { registryHost, serverUrl } = site;
+  // A server without a name has no registry.
+  const places = [`https://${registryHost}/v2/`, serverUrl].filter((url) => URL.canParse(url));
+  const hosts = places.map((url) => new URL(url).host);
+  const http = new HttpClient({ signal, shortTimeoutMs: REACH_TIMEOUT_MS });
+  const failures = await Promise.all(places.map((url) => whyUnreachable(http, url)));
+  http.close();
+  const failed = failures.filter((error) => error !== undefined);
+  const [first] = failed;
+  if (first === undefined) {
+    return { state: 'ok', detail: `${hosts.join(' and ')} ${hosts.length === 1 ? 'answers' : 'answer'}` };
+  }
+  const silent = hosts.filter((_, index) => failures[index] !== undefined).join(' and ');
+  return {
+    state: failed.length < hosts.length ? 'warn' : 'fail',
+    detail: `${silent} cannot be reached`,
+    lines: failed.map(({ message }) => message),
+    tries: first.hints,
+    obstacle: `${silent} cannot be reached`,
+  };
+}
+
+async function whyUnreachable(http: HttpClient, url: string): Promise<BottleError | undefined> {
+  try {
+    const { body } = await http.send({ url });
+    body.destroy();
+    return undefined;
+  } catch (error) {
+    if (error instanceof BottleError) {
+      return error instanceof HttpError ? undefined : error;
+    }
+    throw error;
+  }
+}
+
+async function checkToken(github: Promise<GitHubSite>): Promise<Finding> {
+  const { serverUrl, token } = await github;
   return {
     state: 'ok',
     detail:
       token === undefined
-        ? `none for ${serverUrl}; only private repositories and workflow artifacts need one (GH_TOKEN)`
+        ? `none for ${serverUrl}; needed for what is private, and for workflow artifacts`
         : `there is one for ${serverUrl}`,
   };
 }
@@ -176,14 +237,14 @@ async function checkSmolvm(): Promise<Finding> {
   const refusal = versionRefusal(version);
   const note = versionNote(version);
   if (refusal !== undefined) {
-    return { state: 'fail', detail: refusal, fix: `install smolvm ${NEWEST_TESTED_VERSION}` };
+    return { state: 'fail', detail: refusal, tries: [`install smolvm ${NEWEST_TESTED_VERSION}`] };
   }
   return { state: note.startsWith('newer') ? 'warn' : 'ok', detail: `${version}, ${note}; ${path}` };
 }
 
-function withoutSmolvm({ code, message, hint }: BottleError): BottleError {
+function withoutSmolvm({ code, message, hints }: BottleError): BottleError {
   return new BottleError(code, message, {
-    hint: `${hint}, or pack without it: claude-bottle pack --packer direct`,
+    hint: [...hints, 'claude-bottle pack --packer direct  # packs without smolvm'],
   });
 }
 
@@ -191,7 +252,7 @@ async function checkMemory(): Promise<Finding> {
   const warning = memoryWarning();
   return warning === undefined
     ? { state: 'ok', detail: formatBytes(memoryBytes()) }
-    : { state: 'warn', detail: warning, fix: 'pack on a larger machine if it ends like that' };
+    : { state: 'warn', detail: warning, tries: ['pack on a larger machine if it ends like that'] };
 }
 
 async function checkVirtualization(): Promise<Finding> {
@@ -208,7 +269,7 @@ async function checkDisk(dir: string, variable: string): Promise<Finding> {
     ? {
         state: 'warn',
         detail: `${formatBytes(free)} free in ${dir}`,
-        fix: `free some space, or name a larger disk with ${variable}`,
+        tries: [`free some space, or name a larger disk with ${variable}`],
       }
     : { state: 'ok', detail: `${formatBytes(free)} free in ${dir}` };
 }
@@ -230,13 +291,12 @@ async function checkStore(dir: string): Promise<Finding> {
     return {
       state: 'fail',
       detail: `${damaged.length} of ${ids.length} sidecars in ${dir} are damaged: ${damaged.join(', ')}`,
-      fix: 'claude-bottle verify --all moves them to quarantine',
+      tries: ['claude-bottle verify  # moves them to quarantine'],
     };
   }
   const exists = await fs.stat(dir).then(
     () => true,
     () => false,
   );
-  const count = `${ids.length} sidecar${ids.length === 1 ? '' : 's'}`;
-  return { state: 'ok', detail: `${dir}, ${exists ? count : 'not there yet'}` };
+  return { state: 'ok', detail: `${dir}, ${exists ? counted(ids.length, 'sidecar') : 'not there yet'}` };
 }

@@ -35,7 +35,7 @@ export async function runExec(
     process.env.CLAUDE_BOTTLE_IMAGE = options.image;
   }
   try {
-    await fetchAndBind({ ...options, isStarted: true }, output, signal);
+    await fetchAndBind({ ...options, isStarted: true }, silentOnHit(output), signal);
   } catch (error) {
     if (!(error instanceof BottleError) || !GOES_ON.includes(error.exitCode)) {
       throw error;
@@ -47,6 +47,18 @@ export async function runExec(
   signal.throwIfAborted();
   releaseSignals();
   return await runInForeground(program, args);
+}
+
+/** Stages before the first question to a source are not worth a line, because a hit has no others. */
+function silentOnHit(output: Output): Output {
+  let isAsking = false;
+  return {
+    ...output,
+    onProgress: (event) => {
+      isAsking ||= event.type === 'start' && event.stage === 'find';
+      output.onProgress(event.type === 'done' && !isAsking ? { ...event, isSilent: true } : event);
+    },
+  };
 }
 
 /** claude-bottle starts the file that it finds, no matter who installed it. */
@@ -68,7 +80,7 @@ async function requireOwnName(
 
 /**
  * The command shares our terminal, and gets from it what is typed there (SIGINT, SIGQUIT): that is its business alone.
- * What is sent to us only is passed on.
+ * A signal that is sent to us alone is passed on.
  */
 async function runInForeground(program: string, args: readonly string[]): Promise<number> {
   const child = spawn(program, args, { stdio: 'inherit' });

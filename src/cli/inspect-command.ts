@@ -1,4 +1,5 @@
 import { formatBytes } from '../host/disk.ts';
+import { describeSigner } from '../identity/signer.ts';
 import { readRecord, recordPathOf } from '../sidecar/file.ts';
 import { type SidecarManifest, unknownKeys } from '../sidecar/manifest.ts';
 import { readSidecar } from '../sidecar/verify.ts';
@@ -44,13 +45,13 @@ function rowsOfStored({ origins, sha256 }: ListedSidecar, { digest }: Output): R
     ['sha256', sha256 && digest(sha256)],
     ...origins.flatMap(({ origin, commit, key, signer, packedAt }): Row[] => [
       ['origin', `${origin}${commit === undefined ? '' : `, commit ${digest(commit)}`}, packed ${packedAt}`],
-      ['signed by', signer ?? 'nobody'],
+      ['signed by', signer === undefined ? 'nobody' : describeSigner(signer)],
       ['inputs key', key && digest(key)],
     ]),
   ];
 }
 
-/** What the record beside a file says, which anybody can write. */
+/** What the record beside a file says, which anyone can write. */
 async function claimsOf(file: string, { digest }: Output): Promise<Row[]> {
   const record = await readRecord(recordPathOf(file));
   const source = record?.source;

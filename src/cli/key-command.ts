@@ -1,6 +1,6 @@
 import { type BuildInputs, readBuildInputs } from '../context/build-inputs.ts';
 import { BottleError } from '../errors.ts';
-import type { ContextEntry } from '../identity/inputs-key.ts';
+import { buildArgsSha256, type ContextEntry } from '../identity/inputs-key.ts';
 import type { GuestPlatform } from '../identity/platform.ts';
 import { platformOf, warnAboutOnlyHere } from './build-options.ts';
 import type { KeyCommandOptions } from './flags/key.ts';
@@ -24,10 +24,14 @@ export async function runKey(
     output.result(summary, [key, ...(differences ?? [])]);
     return 0;
   }
+  const hasBuildArgs = record.buildArgsSha256 !== buildArgsSha256(new Map());
   const scope = narrowed ? 'what the Dockerfile can see of the context' : 'the whole context';
   output.result({ ...summary, entries }, [
     `key         ${key}`,
     `platform    ${platform}`,
+    `dockerfile  ${record.dockerfileSha256.slice(0, 16)}`,
+    `target      ${record.target ?? 'none'}`,
+    `build args  ${hasBuildArgs ? record.buildArgsSha256.slice(0, 16) : 'none'}`,
     `covers      ${scope}`,
     ...reasons.map((reason) => `because     ${reason}`),
     ...(differences ?? []).map((line) => `differs     ${line}`),

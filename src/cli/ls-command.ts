@@ -1,5 +1,6 @@
 import { formatBytes } from '../host/disk.ts';
-import { hostGuestPlatform } from '../identity/platform.ts';
+import { describeOrigin, HERE } from '../identity/origin.ts';
+import { counted } from '../identity/shown-text.ts';
 import { describeSigner } from '../identity/signer.ts';
 import { storeDir } from '../store/location.ts';
 import { type ListedSidecar, listSidecars } from '../store/read.ts';
@@ -9,7 +10,8 @@ import type { LsCommandOptions } from './flags/ls.ts';
 import type { Output } from './output.ts';
 import { shortHashes } from './style.ts';
 
-const COLUMNS = ['IMAGE', 'COMMIT', 'SIZE', 'USED', 'SIGNED BY', 'ORIGIN'];
+const COLUMNS = ['IMAGE', 'COMMIT', 'PLATFORM', 'SIZE', 'USED', 'SIGNED BY'];
+const LOCAL_PACK = '(local pack)';
 
 /** `claude-bottle ls`: a line for each sidecar of the store. */
 export async function runLs(options: LsCommandOptions, output: Output): Promise<number> {
@@ -17,14 +19,13 @@ export async function runLs(options: LsCommandOptions, output: Output): Promise<
   const sidecars = await listSidecars(store);
   const now = Date.now();
   const total = sidecars.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-  const count = `${sidecars.length} sidecar${sidecars.length === 1 ? '' : 's'}`;
   output.result(
     sidecars,
     sidecars.length === 0
       ? [`no sidecars in ${store.dir}`]
       : [
           ...table([COLUMNS, ...sidecars.flatMap((sidecar) => rowsOf(sidecar, now))]),
-          `${count}, ${formatBytes(total)} in ${store.dir}`,
+          `${counted(sidecars.length, 'sidecar')}, ${formatBytes(total)} in ${store.dir}`,
         ],
   );
   return 0;
@@ -41,23 +42,27 @@ function rowsOf({ sizeBytes, usedAt, names, origins }: ListedSidecar, now: numbe
     const isFirst = index === 0;
     return [
       id,
-      installed?.commit?.slice(0, 12) ?? '-',
+      isLocal(installed) ? LOCAL_PACK : (installed?.commit?.slice(0, 12) ?? '-'),
+      installed?.platform ?? '-',
       isFirst ? formatBytes(sizeBytes) : '',
       isFirst ? formatAge(now - Date.parse(usedAt)) : '',
-      installed?.signer === undefined ? '-' : describeSigner(installed.signer),
-      originOf(installed),
+      installed === undefined || isLocal(installed) ? '-' : signerOf(installed),
     ];
   });
 }
 
-/** Says for which machines, where they are not of this one's kind. */
-function originOf(installed: ListedSidecar['origins'][number] | undefined): string {
-  if (installed === undefined) {
-    return 'packed by claude-bottle';
-  }
-  const { origin, platform } = installed;
-  const where = origin.replace(/^github\.com\//, '');
-  return platform === hostGuestPlatform() ? where : `${where}, ${platform}`;
+type Installed = ListedSidecar['origins'][number];
+
+/** claude-bottle's own packing leaves no record. */
+function isLocal(installed: Installed | undefined): boolean {
+  return installed === undefined || installed.origin === describeOrigin(HERE);
+}
+
+/** With the repository that it was fetched for, unless the signer is of that one. */
+function signerOf({ origin, signer }: Installed): string {
+  const repository = origin.replace(/^github\.com\//, '');
+  const name = signer === undefined ? 'nobody' : describeSigner(signer);
+  return name.startsWith(`${repository} `) ? name : `${name}, for ${repository}`;
 }
 
 function table(rows: readonly string[][]): string[] {

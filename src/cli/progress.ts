@@ -74,10 +74,10 @@ interface Stage {
   readonly startedAt: number;
   readonly rate: Rate;
   plainAt: number;
-  /** What it does, for a stage without bytes. */
+  /** The current work of a stage without bytes. */
   detail: string;
   bytes: BytesEvent | undefined;
-  /** What was there when it began. */
+  /** The bytes that were there when it began. */
   firstBytes: number;
 }
 
@@ -170,13 +170,14 @@ export function createProgress(stream: WriteStream, options: ProgressOptions = {
         stage.rate.add(event.doneBytes, now());
         break;
       case 'output':
-        // What a tool says in passing is nothing to keep: where something is wrong, its last lines are shown.
+        // A tool's output is not kept, because the last lines are shown where something is wrong.
         stage.detail = event.line;
         break;
       case 'done': {
         stages.delete(event.stage);
         const elapsedMs = now() - stage.startedAt;
-        if (options.verbose || ANSWERS.includes(event.stage) || elapsedMs >= SHOWN_MS) {
+        const isWorthIt = !event.isSilent && (ANSWERS.includes(event.stage) || elapsedMs >= SHOWN_MS);
+        if (options.verbose || isWorthIt) {
           const line = doneLine(stage, event, elapsedMs);
           const text = options.verbose ? line : shortHashes(line);
           print(paintSign(`${SIGNS.ok} ${tilde(shown(text), stream)}`, stream));
@@ -327,7 +328,7 @@ function fitted(stage: Stage, now: number, columns: number): string {
   return line;
 }
 
-/** What is not ASCII counts as two columns: that is the most it takes. */
+/** A character that is not ASCII counts as two columns, the most that it can take. */
 function cutTo(text: string, columns: number): string {
   let width = 0;
   let end = 0;
