@@ -55,7 +55,7 @@ async function play({ dir, checkout, registry, ci, docker, smolvm, packFlags }: 
     `${time('update')}, ${formatBytes(bytes.update ?? 0)} downloaded`,
   );
   row('needs', 'smolvm, KVM, 8 GiB of memory', 'a network');
-  row('in CI, once for everybody', '-', `${time('ci')}, then ${time('ciUpdate')}`);
+  row('in CI, once for everyone', '-', `${time('ci')}, then ${time('ciUpdate')}`);
 }
 
 function scene(number: number, title: string, parts: readonly string[]): void {

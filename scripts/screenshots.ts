@@ -2,7 +2,7 @@
  * `npm run screenshots`: runs commands on a terminal of 80 and one of 120 columns, and draws what they print, and the
  * job summary, with headless Chromium. The pictures are those of docs/images/screenshots.
  */
-import { spawn, spawnSync } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import * as fs from 'node:fs/promises';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -29,34 +29,36 @@ const COLORS: Record<string, string> = {
 interface Shot {
   readonly name: string;
   readonly commands: ReadonlyArray<readonly string[]>;
+  /** A file of the checkout that is changed for the shot. */
+  readonly changed?: string;
 }
 
 async function draw({ dir, checkout, registry, ci }: Stage): Promise<void> {
   const { summary } = await ci.run();
-  await screenshot(dir, 'job-summary', 1012, 700, summaryPage(await marked(summary)));
+  await screenshot(dir, 'job-summary', 1012, 400, summaryPage(await marked(summary)));
   const fetch = fetchCommand(registry);
   const shots: Shot[] = [
     { name: 'help', commands: [['--help']] },
     { name: 'fetch', commands: [fetch, fetch] },
     { name: 'store', commands: [['ls'], ['verify']] },
     { name: 'doctor', commands: [['doctor']] },
-    {
-      name: 'miss',
-      commands: [
-        [...fetch, '--build-arg', 'AGENT=new'],
-        ['fetch', '--form'],
-      ],
-    },
+    { name: 'miss', commands: [fetch, ['fetch', '--form']], changed: 'agent.py' },
   ];
   for (const columns of WIDTHS) {
     // Each width is another machine: it has fetched nothing yet.
     const home = join(dir, `laptop-${columns}`);
     await fs.mkdir(home);
-    for (const { name, commands } of shots) {
+    for (const { name, commands, changed } of shots) {
       const screens: string[] = [];
+      if (changed !== undefined) {
+        await fs.appendFile(join(checkout, changed), '\n');
+      }
       for (const args of commands) {
         const output = await onTerminal(columns, args, { cwd: checkout, home });
         screens.push(`<b>$ claude-bottle ${escapeHtml(args.join(' '))}</b>\n${toHtml(output)}`);
+      }
+      if (changed !== undefined) {
+        execFileSync('git', ['checkout', '--quiet', '--', changed], { cwd: checkout });
       }
       const html = screens.join('\n\n');
       const lengths = html.split('\n').map((line) => line.replaceAll(/<[^>]+>/g, '').length);
@@ -65,6 +67,13 @@ async function draw({ dir, checkout, registry, ci }: Stage): Promise<void> {
       await screenshot(dir, `${name}-${columns}`, width, lines * LINE_PX + 32, terminalPage(columns, html));
     }
   }
+}
+
+/** The page of a job whose Dockerfile has a mistake. */
+async function drawFailure({ dir, checkout, ci }: Stage): Promise<void> {
+  await fs.appendFile(join(checkout, 'Dockerfile'), 'COPY runtim /\n');
+  const { summary } = await ci.run({ fails: true });
+  await screenshot(dir, 'job-failure', 1012, 400, summaryPage(await marked(summary)));
 }
 
 /** What the command prints on a terminal, by `script` of util-linux. */
@@ -115,9 +124,12 @@ function terminalPage(columns: number, html: string): string {
 }
 
 function summaryPage(html: string): string {
-  const style = `<style>body{margin:24px;font:16px/1.5 'DejaVu Sans',sans-serif;color:#1f2328}
+  // As GitHub shows Markdown.
+  const style = `<style>body{margin:24px;font:16px/1.5 'Liberation Sans','DejaVu Sans',sans-serif;color:#1f2328}
+h2{padding-bottom:7px;border-bottom:1px solid #d1d9e0}a{color:#0969da;text-decoration:none}
 table{border-collapse:collapse}td,th{border:1px solid #d1d9e0;padding:6px 13px}
-pre,code{font:13px 'DejaVu Sans Mono',monospace;background:#f6f8fa;border-radius:6px}pre{padding:16px}</style>`;
+pre,code{font-family:'Liberation Mono','DejaVu Sans Mono',monospace;font-size:85%;border-radius:6px}
+code{background:#eff1f3;padding:3px 6px}pre{background:#f6f8fa;padding:16px}pre code{background:none;padding:0;font-size:100%}</style>`;
   return `<!doctype html><meta charset="utf-8">${style}${html}`;
 }
 
@@ -155,4 +167,7 @@ async function screenshot(
 }
 
 await fs.mkdir(OUT, { recursive: true });
-await withStage(draw);
+await withStage(async (stage) => {
+  await draw(stage);
+  await drawFailure(stage);
+});

@@ -45,7 +45,7 @@ export interface RunServices extends PublishServices {
 }
 
 /**
- * Packs for one platform after the other, and publishes all of them at the end. What is whole stays on the runner,
+ * Packs for one platform after the other, and publishes all of them at the end. Whole sidecars stay on the runner,
  * whatever fails afterwards.
  */
 export async function run(inputs: ActionInputs, services: RunServices): Promise<void> {
@@ -64,7 +64,7 @@ export async function run(inputs: ActionInputs, services: RunServices): Promise<
   }
 }
 
-/** What is the same for every platform. */
+/** The part that all platforms share. */
 interface Run {
   readonly inputs: ActionInputs;
   /** Undefined when nothing is published. */
@@ -121,7 +121,7 @@ type Result = Omit<PackedPlatform, 'stages'>;
 
 /**
  * Takes the sidecar from the runner cache by the inputs key, or builds; takes it by the image ID, or packs. What was
- * packed here is saved, signed and uploaded. What the cache had stays the work of the run that packed it.
+ * packed here is saved, signed and uploaded. A sidecar from the cache stays the work of the run that packed it.
  */
 async function packPlatform(run: PlatformRun): Promise<Result> {
   const { inputs, platform, services, smolvm } = run;
@@ -153,7 +153,7 @@ async function takeByInputs(run: PlatformRun, key: InputsKey | undefined): Promi
     }
     const sidecar = await takeSidecar(run, record.image.id as ImageId);
     if (sidecar === undefined) {
-      // What this run packs, or finds by the image, is what these inputs lead to from now on.
+      // From now on these inputs lead to the sidecar that this run packs, or finds by the image.
       cache.trouble.entries.add(inputsEntry);
     }
     return sidecar && { path: sidecar.path, record: { ...record, ...sidecar.record, inputs: record.inputs } };
@@ -252,7 +252,7 @@ async function look<T extends Restored>(
 ): Promise<T | undefined> {
   const { trust, log } = services;
   if (!trust.restore.allowed) {
-    cacheNotes.push(`not used: ${trust.restore.reason}`);
+    cacheNotes.push(`not used, because ${trust.restore.reason}`);
     return undefined;
   }
   log.onProgress({ type: 'start', stage: 'restore', detail: key });
@@ -306,7 +306,7 @@ async function save({ services, settings, cache }: PlatformRun, sidecar: PackedS
   const { trust, log, toolkit } = services;
   if (!trust.save.allowed) {
     const isSaid = !trust.restore.allowed && trust.restore.reason === trust.save.reason;
-    return isSaid ? 'not saved' : `not saved: ${trust.save.reason}`;
+    return isSaid ? 'not saved' : `not saved, because ${trust.save.reason}`;
   }
   log.onProgress({ type: 'start', stage: 'save' });
   const outcome = await saveSidecar(toolkit, sidecar, settings, cache);

@@ -7,7 +7,7 @@ const DOCS = 'https://github.com/org/claude-bottle-pack/blob/main/docs';
 /** More of a build's end than this belongs in the log. */
 const MAX_DETAILS = 15;
 
-/** What the step has done when it ends, however it ends. */
+/** The work of the step when it ends, however it ends. */
 export interface StepEnd {
   readonly results: readonly PackedPlatform[];
   readonly published: Published;
@@ -130,7 +130,7 @@ function howLong(results: readonly PackedPlatform[]): string {
       : ` (${results.map(({ platform }, index) => `${platform} ${duration(seconds[index] ?? 0)}`).join(', ')})`;
   const total = seconds.reduce((sum, one) => sum + one, 0);
   const notes = [...new Set(results.flatMap(({ cacheNotes }) => cacheNotes))].map(escaped).join('; ');
-  return `Took **${duration(total)}**${each}. Runner cache: ${notes || 'not used'} ([why](${DOCS}/action.md#the-runner-cache)).`;
+  return `Took **${duration(total)}**${each}. The runner cache: ${notes || 'not used'} ([how it works](${DOCS}/action.md#the-runner-cache)).`;
 }
 
 function duration(seconds: number): string {
@@ -181,19 +181,19 @@ function table(head: readonly string[], rows: readonly (readonly string[])[]): s
 export function failureSummary({
   code: name,
   message,
-  hint,
+  hints,
   permission,
   details: lines,
 }: BottleError): string {
   const [first = '', ...rest] = message.split('\n');
   return [
-    `## ${escaped(first)}`,
+    `## ${escaped(capitalized(first))}`,
     '',
     ...(rest.length === 0 ? [] : [escaped(rest.join(' ')), '']),
     ...(permission === undefined
       ? []
       : [
-          'Add to the job:',
+          `The job lacks ${code(permission)}. Add to it:`,
           '',
           '```yaml',
           'permissions:',
@@ -202,11 +202,21 @@ export function failureSummary({
           '```',
           '',
         ]),
-    ...(hint === undefined ? [] : [`**Try:** ${escaped(hint)}`, '']),
+    // The first one has become the lines to add.
+    ...(permission === undefined
+      ? hints.flatMap((hint) => [`**Try:** ${escaped(hint)}`, ''])
+      : hints.slice(1).flatMap((hint) => [escaped(capitalized(hint)), ''])),
     ...(lines.length === 0 ? [] : ['<pre>', ...lines.slice(-MAX_DETAILS).map(escaped), '</pre>', '']),
     `[Troubleshooting](${DOCS}/troubleshooting.md#${name}) · ${code(name)}`,
     '',
   ].join('\n');
+}
+
+/** The name of a program stays as it is. */
+function capitalized(text: string): string {
+  return /^(?:smolvm|docker|git|gh|claude-bottle|export)\b/.test(text)
+    ? text
+    : text.replace(/^[a-z](?=[a-z]* )/, (letter) => letter.toUpperCase());
 }
 
 function code(text: string): string {

@@ -178,7 +178,7 @@ describe('the job summary', () => {
       details: ['registry answered 401'],
     });
     const summary = failureSummary(error);
-    expect(summary).toMatch(/^## this job cannot write to ghcr\.io\/acme\/tools\n/);
+    expect(summary).toMatch(/^## This job cannot write to ghcr\.io\/acme\/tools\n/);
     expect(summary).toContain('```yaml\npermissions:\n  contents: read\n  packages: write\n```');
     expect(summary).toContain('registry answered 401');
     expect(summary).toMatch(/troubleshooting\.md#authentication/);
