@@ -16,7 +16,7 @@ import { median, round } from './measure.ts';
 /**
  * A sidecar of 1 GB from the disk into docker-registry 2.8 on loopback, two ways:
  *  - oras: `oras push` of the file alone, which reads it twice, for its digest and to send it;
- *  - ours: `publishToRegistry`, with config, record, tag, index and the question whether it can be read by everybody. The
+ *  - ours: `publishToRegistry`, with config, record, tag, index and the question whether it can be read by everyone. The
  *    digest is known, from the verification after packing; it is checked again while the file is sent.
  * Each in a process of its own and into a repository of its own. Runs are interleaved. No TLS and no network.
  */

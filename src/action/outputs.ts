@@ -9,7 +9,7 @@ import type { StageTime } from './log.ts';
 
 export interface UploadedSidecar extends WorkflowArtifact {
   readonly url: string;
-  /** Of the workflow run that uploaded it: an earlier one when its artifact still lasts. */
+  /** The workflow run that uploaded it, which is an earlier one when its artifact still lasts. */
   readonly runId: string;
   /** ISO 8601, when GitHub told. */
   readonly expiresAt: string | undefined;
@@ -39,7 +39,7 @@ export function hasFile(result: PackedPlatform): result is PackedHere {
   return result.path !== undefined;
 }
 
-/** What is in the places for everybody; an absent one has nothing of this run, or not everything. */
+/** The places where everyone can fetch; an absent one has nothing of this run, or not everything. */
 export interface Published {
   /** `isDefault`: where `claude-bottle fetch` looks by itself. */
   readonly registry?: RegistryPublished & { readonly isDefault: boolean };

@@ -158,7 +158,7 @@ function defaultPackage({ repository }: Job, { registryHost }: GitHubSite): stri
   return `${registryHost}/${registryRepository(repository)}`;
 }
 
-/** It is published all the same, and the next run for the default branch sets the key's tag again. */
+/** It is published anyway; the next run for the default branch sets the key's tag again. */
 function warnAboutBranch(job: Job, log: RunnerLog): void {
   const defaultBranch = defaultBranchOf(job);
   if (
@@ -188,10 +188,7 @@ export async function scanForSecrets(
     requireNoSecrets({ config: { ...config }, history: await imageHistory(id, signal) });
   } catch (error) {
     if (secretScan === 'warn' && error instanceof BottleError && error.code === 'secret-found') {
-      log.warning(
-        'Secret in the image',
-        `${error.message}; it is published all the same (secret-scan: warn)`,
-      );
+      log.warning('Secret in the image', `${error.message}; it is published anyway (secret-scan: warn)`);
       return;
     }
     throw error;

@@ -13,7 +13,7 @@ import type { SmokeTest } from '../pack/smoke-test.ts';
 import { type PackedSidecar, readRecord, verifyFile } from '../sidecar/file.ts';
 import type { Toolkit } from './toolkit.ts';
 
-/** Of what is in an entry, and of the flattening: part of every key. */
+/** Goes up when the content of an entry, or the flattening, changes; it is part of every key. */
 const FORMAT_VERSION = 1;
 
 /** The one path in an entry: relative, so that runners with other directories find it. */

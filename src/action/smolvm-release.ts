@@ -15,7 +15,7 @@ import { makeTemplates, unpackWheel } from './smolvm-wheel.ts';
 const RELEASES = 'https://github.com/smol-machines/smolvm/releases';
 
 export const DEFAULT_SMOLVM_VERSION = NEWEST_TESTED_VERSION;
-/** Of the wheels of the default version; upstream signs nothing, so these lines are the trust. */
+/** The hashes of the default version's wheels. Upstream signs nothing, so trust rests on these lines. */
 const WHEEL_SHA256: Readonly<Record<string, string>> = {
   'linux-x86_64': '81b104e2622aa0b187b6b7054397c391151b83db2638a16d0e54c517684f0dc2',
   'linux-arm64': '5cdd53c71369f149639f00197ce9deaafd204d2bda03b323b1ae3ee35ba4cf8b',
@@ -25,7 +25,7 @@ const WHEEL_SHA256: Readonly<Record<string, string>> = {
 export interface SmolvmRelease {
   /** X.Y.Z */
   readonly version: string;
-  /** Of the release's tarball for this platform, in lower case. The default version needs none: it comes as a wheel. */
+  /** The hash of the release's tarball for this platform, in lower case. The default version needs none, because it comes as a wheel. */
   readonly sha256?: string | undefined;
 }
 

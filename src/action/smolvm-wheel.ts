@@ -25,7 +25,7 @@ exec "$dir/smolvm-bin" "$@"
 export interface SmolvmWheel {
   /** X.Y.Z */
   readonly version: string;
-  /** Of the wheel for this platform, 64 hex digits. */
+  /** The hash of the wheel for this platform, 64 hex digits. */
   readonly sha256: string;
 }
 

@@ -1,6 +1,6 @@
 import type { CacheInput } from './inputs.ts';
 
-/** Events whose code somebody with write access has put there. */
+/** Events whose code someone with write access has put there. */
 const TRUSTED_EVENTS: readonly string[] = [
   'push',
   'schedule',
@@ -39,7 +39,7 @@ export interface Trust {
   readonly save: Permission;
   /** To upload it as an artifact, which others find by its name. */
   readonly upload: Permission;
-  /** To publish it, for everybody. */
+  /** To publish it, for everyone. */
   readonly publish: Permission;
 }
 
@@ -60,10 +60,10 @@ export function judgeRun(run: RunContext, { cache, publishes }: Wishes): Trust {
   const noCache = cache === 'false' ? 'the input cache is false' : undefined;
   const isPublished =
     publishes && noPublish === undefined ? 'a job that publishes always packs again' : undefined;
-  const packsAnew = cache === 'auto' ? (isPublished ?? whyPackedAnew(run)) : undefined;
+  const alwaysPacks = cache === 'auto' ? (isPublished ?? whyAlwaysPacked(run)) : undefined;
   return {
-    restore: permission(noCache ?? isPublished ?? packsAnew),
-    save: permission(noCache ?? packsAnew ?? distrust),
+    restore: permission(noCache ?? isPublished ?? alwaysPacks),
+    save: permission(noCache ?? alwaysPacks ?? distrust),
     upload: permission(isOwnPullRequest ? undefined : distrust),
     publish: permission(noPublish),
   };
@@ -75,7 +75,7 @@ function whyNotTrusted(run: RunContext): string | undefined {
   }
   return run.event === 'pull_request' && isFork(run.payload)
     ? 'this pull request comes from a fork'
-    : `what the event ${run.event} builds may come from outside of the branch`;
+    : `the event ${run.event} may build code from outside of the branch`;
 }
 
 function whyNotPublished({ event }: RunContext): string {
@@ -88,7 +88,7 @@ export function defaultBranchOf({ payload }: RunContext): string | undefined {
   return typeof name === 'string' ? name : undefined;
 }
 
-function whyPackedAnew(run: RunContext): string | undefined {
+function whyAlwaysPacked(run: RunContext): string | undefined {
   if (run.hasIdToken) {
     return 'a job that can sign (id-token: write) always packs again';
   }
@@ -98,7 +98,7 @@ function whyPackedAnew(run: RunContext): string | undefined {
   return undefined;
 }
 
-/** Of a pull request's payload. What does not say where it comes from counts as a fork. */
+/** Whether a pull request comes from a fork. One whose payload does not say so counts as a fork. */
 function isFork(payload: RunContext['payload']): boolean {
   const head = repositoryId(payload, 'head');
   return head === undefined || head !== repositoryId(payload, 'base');

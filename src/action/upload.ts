@@ -88,7 +88,7 @@ export type ConfirmedUpload =
     };
 
 /**
- * A sidecar from the runner cache is never uploaded as the work of this run, because anybody who can write the cache
+ * A sidecar from the runner cache is never uploaded as the work of this run, because anyone who can write the cache
  * decides what is in it. The artifact of the run that packed it has to be there still; where that cannot be asked, nothing
  * is uploaded.
  */

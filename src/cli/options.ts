@@ -105,7 +105,7 @@ export function packerOption() {
     .default('smolvm' as const);
 }
 
-/** What it is compared with says all the rest. */
+/** The original decides all other settings. */
 export function reproduceOption() {
   return option(
     '--reproduce <file>',

@@ -233,7 +233,7 @@ export function limitOf({ timeout }: Pick<PackCommandOptions, 'timeout'>): numbe
   return timeout * 60_000;
 }
 
-/** A directory that git refuses can be packed all the same: then only what was packed here is a hit. */
+/** A directory that git refuses can be packed, too; then only a sidecar that was packed here is a hit. */
 async function originIfKnown(options: PackCommandOptions): Promise<Origin> {
   try {
     return await checkoutOrigin(options);

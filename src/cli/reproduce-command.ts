@@ -46,7 +46,7 @@ interface Recipe {
   readonly cpus: number | undefined;
   readonly memMib: number | undefined;
   readonly smolvmVersion: string | undefined;
-  /** Of the smolvm whose agent it has; `any` where that is not known. */
+  /** The version of the smolvm whose agent it has; `any` where that is not known. */
   readonly parts: string | undefined;
   readonly latestSeconds: number | undefined;
   readonly createdSeconds: number | undefined;

@@ -30,7 +30,7 @@ interface Verdict {
   readonly sha256?: string;
   readonly sizeBytes?: number;
   readonly imageId?: string;
-  /** Of a sidecar of the store: who it came from. */
+  /** Who a sidecar of the store came from. */
   readonly origin?: string;
   readonly members?: unknown;
   /** Who packed it, proved by the bundle that is beside it; null where there is none, and need not be. */
@@ -41,7 +41,7 @@ interface Verdict {
   readonly nameRemoved?: true;
 }
 
-/** With what the user calls it: a path, an image ID, or the SHA-256 of what has no name. */
+/** A verdict with the name that the user knows: a path, an image ID, or the SHA-256 of a sidecar without a name. */
 type Labeled = readonly [name: string, verdict: Verdict];
 
 /** `claude-bottle verify`: one file, one sidecar of the store, or all of them; ends as the first that is not good. */
@@ -130,7 +130,7 @@ async function verifyInStore(
     return await judgeStored(await verify(), demanded, judging);
   } catch (error) {
     if (isDamage(error)) {
-      // Where nothing can be moved, it is damaged all the same.
+      // It is damaged even where nothing can be moved.
       const quarantinedAs = await store.quarantine(path).catch(() => undefined);
       return { path, exit: 65, error: error.message, ...(quarantinedAs && { quarantinedAs }) };
     }
@@ -204,7 +204,7 @@ async function problemOfFrames(
   }
 }
 
-/** Where nothing can be changed, the verdict stands all the same. */
+/** The verdict stands even where nothing can be changed. */
 async function tryRemoveName(store: Store, id: Id16): Promise<true | undefined> {
   try {
     await removeName(store, id);

@@ -17,7 +17,7 @@ import { coverage, readEntries } from './entries.ts';
 
 /** BuildKit and the engine read both whole too, and no real one is near it. */
 const MAX_FILE_BYTES = 1024 * 1024;
-/** Of a name in a directory, on every file system that we know. */
+/** The limit for a name in a directory, on every file system that we know. */
 const MAX_NAME_BYTES = 255;
 
 export interface BuildInputsOptions {
@@ -100,7 +100,7 @@ async function assertDirectory(context: string): Promise<void> {
   });
   if (!stats?.isDirectory()) {
     throw new BottleError('not-found', `no build context: ${context} is not a directory`, {
-      hint: 'name the directory of the build context (context)',
+      hint: 'check --context (input: context)',
     });
   }
 }

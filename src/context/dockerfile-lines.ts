@@ -12,7 +12,7 @@ export interface Instruction {
 }
 
 export interface DockerfileLines {
-  /** Of the `# syntax=` directive. */
+  /** The value of the `# syntax=` directive. */
   readonly syntax: string | undefined;
   readonly escapeChar: string;
   readonly instructions: readonly Instruction[];

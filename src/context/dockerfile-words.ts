@@ -97,7 +97,7 @@ export function expandWord(text: string, variables: Variables, escapeChar: strin
 }
 
 const NAME = /[A-Za-z_]\w*/y;
-/** No Dockerfile that somebody wrote comes near it, and each costs a frame of the stack. */
+/** No Dockerfile that someone wrote comes near it, and each costs a frame of the stack. */
 const MAX_DEPTH = 100;
 
 class Expansion {

@@ -45,7 +45,7 @@ const IS_REMOTE = /^(?:[a-z][a-z0-9+.-]*:\/\/|[\w.-]+@[\w.-]+:)/i;
 const INDIFFERENT = new Set(
   'CMD ENTRYPOINT EXPOSE HEALTHCHECK LABEL MAINTAINER SHELL STOPSIGNAL USER VOLUME WORKDIR'.split(' '),
 );
-/** What is more was not written to be built. */
+/** No Dockerfile that is meant to be built has more. */
 const MAX_STAGES = 1_000;
 const COPY_FLAGS = 'from chown chmod link parents exclude checksum keep-git-dir unpack'.split(' ');
 const RUN_FLAGS = ['mount', 'network', 'security', 'device'];
@@ -102,7 +102,7 @@ class StageReader {
     this.#globals = platformArgs(options);
   }
 
-  /** What is not clear in a stage becomes a reason of that stage. */
+  /** An unclear instruction becomes a reason of its stage. */
   read(instruction: Instruction): void {
     const stage = this.#stages.at(-1);
     try {

@@ -41,7 +41,7 @@ export interface FoundEntries {
 
 /**
  * The entries of a build context that a build can see, in the order of their paths. Sockets, devices and FIFOs are
- * left out. When there are reasons, the entries are none.
+ * left out. Where there are reasons against narrowing, there are no entries.
  * @throws BottleError `io` for what cannot be read, and for entries that change during the reading
  */
 export async function readEntries(options: ReadEntriesOptions): Promise<FoundEntries> {

@@ -84,7 +84,7 @@ class PartsGlob implements Glob {
     return places.has(this.#parts.length);
   }
 
-  /** What may match nothing is passed at once. */
+  /** A part of the pattern that may match nothing is passed at once. */
   #enter(places: Places, first: number): void {
     for (let place = first; places.add(place); place += 1) {
       const kind = this.#parts[place]?.kind;

@@ -38,7 +38,7 @@ interface Opened {
 
 /**
  * Receives what is missing of a file: a list of segments, and a few connections that take one after the other from it.
- * What one connection fails to get is left to the others; when all have failed, the last failure is thrown.
+ * A segment that one connection fails to get is left to the others; when all have failed, the last failure is thrown.
  */
 export class Connections {
   readonly #options: ConnectionsOptions;

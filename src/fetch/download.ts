@@ -26,7 +26,7 @@ export interface Download {
 }
 
 /**
- * Gets a file whose size and SHA-256 are known. What is there stays in `dir` after an interruption, and the next
+ * Gets a file whose size and SHA-256 are known. The bytes that arrived stay in `dir` after an interruption, and the next
  * run goes on from it where the server allows that; what is not the promised file is deleted.
  * @throws BottleError `sidecar-damaged`, `cannot-write`, `network-failed` and what else a server answers
  */
@@ -96,7 +96,7 @@ class Transfer {
     onProgress({ type: 'start', stage: this.#stage });
   }
 
-  /** What an earlier run has left includes what it has copied. */
+  /** The bytes that an earlier run left include those that it copied. */
   async #reuseFrames(signal: AbortSignal): Promise<void> {
     const { reuse, onProgress } = this.#options;
     if (reuse === undefined || this.#part.doneBytes > 0) {

@@ -210,7 +210,7 @@ function offerOf(
   };
 }
 
-/** Of the platform's manifest, as cosign and gh attach them. */
+/** The bundles of a platform's manifest, as cosign and gh attach them. */
 async function readBundles(repository: OciRepository, subject: Digest): Promise<Buffer[]> {
   const listed = await repository.listReferrers(subject).catch((error: unknown) => {
     throw refusedBundle(error);

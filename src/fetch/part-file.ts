@@ -14,7 +14,7 @@ const headerSchema = z.object({ sizeBytes: z.number(), sha256: z.string(), etag:
 
 export interface Range {
   readonly start: number;
-  /** Of the first byte that is not in it. */
+  /** The position of the first byte that is not in it. */
   readonly end: number;
 }
 
@@ -24,7 +24,7 @@ interface Wanted {
 }
 
 /**
- * A file of a known size on its way to being complete: `data`, and beside it `journal`, which says what of it is
+ * A file of a known size on its way to being complete: `data`, and beside it `journal`, which says which parts are
  * there. The journal has a header, and a line `start length` for each range, added when its bytes are written: a
  * process can be killed at any moment. (When the machine goes down, a line may be there without its bytes. That is
  * left to the SHA-256 to find.)
@@ -81,7 +81,7 @@ export class PartFile {
     return missing;
   }
 
-  /** Of the file on the server; undefined before its first answer, and for a file without a strong one. */
+  /** The ETag of the file on the server; undefined before its first answer, and for a file without a strong one. */
   get etag(): string | undefined {
     return this.#etag;
   }

@@ -26,7 +26,7 @@ export async function receive(offer: Offer, { bases, ...options }: ReceiveOption
   return path;
 }
 
-/** What a stopped run has left. Its file has holes, so that its size says nothing. */
+/** The file that a stopped run left. It has holes, so its size says nothing. */
 async function bytesIn(dir: string): Promise<number> {
   const names = await fs.readdir(dir);
   const stats = await Promise.all(names.map((name) => fs.stat(join(dir, name))));

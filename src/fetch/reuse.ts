@@ -56,7 +56,7 @@ export async function reuseFrames(
 
 interface Base {
   readonly file: fs.FileHandle;
-  /** Of its frames, one after the other from its first byte on. */
+  /** The sizes of its frames, one after the other from its first byte on. */
   readonly sizes: readonly number[];
 }
 
@@ -83,8 +83,8 @@ async function openBase(path: string): Promise<Base | undefined> {
 }
 
 /**
- * What can be read of the frames with these sizes: no other can be one that is wanted. Each is there until the next is
- * asked for: all are read into the same memory.
+ * The readable frames with these sizes; a frame of another size cannot be one that is wanted. Each frame is valid until
+ * the next one is read, because all are read into the same memory.
  */
 async function* framesOf({ file, sizes }: Base, wantedSizes: ReadonlySet<number>): AsyncGenerator<Buffer> {
   const memory = Buffer.allocUnsafeSlow(MAX_FRAME_BYTES);

@@ -7,16 +7,16 @@ import { isAlive, pidOf, thisOwner } from './owner.ts';
 const POLL_MS = 250;
 const REPORT_MS = 10_000;
 const HEARTBEAT_MS = 5_000;
-/** A holder of whom nothing is known is given up when it has not touched its lock for so long. */
+/** A holder that cannot be examined counts as dead when it has not touched its lock for this time. */
 const SILENCE_MS = 60_000;
-/** As long as two processes that see the same dead lock may be apart between looking and renaming. */
+/** How long to wait before a second look, so that two processes that found the same dead lock agree on who took it. */
 const SETTLE_MS = 100;
 const LIMIT_MS = 30 * 60_000;
 const TAKEOVER_SUFFIX = '.take';
 
 /**
  * Where a lock is: a symbolic link to its holder, the owner and a number of its own, because a link appears
- * together with its text. What a lock guards must be safe without it: over a network, nothing is certain.
+ * together with its text. Everything must be safe without the lock, because over a network nothing is certain.
  */
 export interface LockPlace {
   readonly path: string;
@@ -51,7 +51,7 @@ export async function withLock<T>(place: LockPlace, options: WaitOptions, use: (
   }
 }
 
-/** Undefined when somebody has it, or may have it. */
+/** Undefined when someone has it, or may have it. */
 export async function tryLock(place: LockPlace): Promise<Lock | undefined> {
   const found = await attempt(place, newHolder(), isGone);
   return 'release' in found ? found : undefined;

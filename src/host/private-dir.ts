@@ -44,7 +44,7 @@ export async function withPrivateDir<T>(
   try {
     return await use(dir);
   } finally {
-    // What cannot be removed must not hide how the work went; it is the next sweep's to report.
+    // A directory that cannot be removed must not hide how the work went; the next sweep reports it.
     await removeOwned(dir, beforeRemove).catch(() => {});
   }
 }

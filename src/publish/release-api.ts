@@ -38,7 +38,7 @@ export type Release = z.infer<typeof releaseSchema>;
 export const assetSchema = z.object({
   id: z.int(),
   name: z.string(),
-  /** `starter` while it is being uploaded, and forever when the upload broke off. */
+  /** `starter` while it is being uploaded, and permanently when the upload broke off. */
   state: z.string(),
   size: z.int(),
   /** None on older servers. */
@@ -91,7 +91,7 @@ export async function deleteAsset({ id }: Asset, place: ReleasePlace): Promise<v
   await deleteFromReleases(['assets', String(id)], place);
 }
 
-/** What is gone already is fine. */
+/** A thing that is gone already is fine. */
 export async function deleteFromReleases(path: readonly string[], place: ReleasePlace): Promise<void> {
   await unlessMissing(changeReleases(place, 'DELETE', path, undefined, z.undefined()));
 }
@@ -144,7 +144,7 @@ function pathOf(repository: string, ...path: readonly string[]): string {
   return `repos/${repositoryPath(repository, ...path)}`;
 }
 
-/** What GitHub's answers mean to somebody who publishes. */
+/** The meaning of GitHub's answers for a job that publishes. */
 export function releaseError(error: unknown, { repository, tag }: ReleasePlace): unknown {
   if (!(error instanceof HttpError)) {
     return error;
@@ -175,7 +175,7 @@ export function releaseError(error: unknown, { repository, tag }: ReleasePlace):
   return error;
 }
 
-/** Of what an asset has, where the server does not tell it. */
+/** The digest of an asset's content, where the server does not tell it. */
 export async function digestOfContent({ id }: Asset, place: ReleasePlace): Promise<string> {
   const { body, url } = await place.http.send(assetRequest(place.github, place.repository, id));
   const sha256 = createHash('sha256');

@@ -29,8 +29,8 @@ export function isText(name: string): boolean {
 }
 
 /**
- * What was packed from another commit of this repository: the files of each sidecar whose record says so, and the sums that
- * name them. A sidecar without a record is not told from one that another job has half brought, so it is none of these. The records
+ * The files of each sidecar that was packed from another commit of this repository, as its record says, and the sums that
+ * name them. A sidecar without a record stays, because another job may not have uploaded its record yet. The records
  * are last: when the removal breaks off, they still say what is to go.
  */
 export function findStale({ assets, texts }: ReleaseContents, { repository, commit }: PackedFrom): Asset[] {
@@ -45,7 +45,7 @@ export function findStale({ assets, texts }: ReleaseContents, { repository, comm
     .sort((a, b) => Number(isRecord(a.name)) - Number(isRecord(b.name)));
 }
 
-/** Of the expected platforms, and of those that the release has anything of, the ones that are not whole. */
+/** The platforms that are not whole, of the expected ones and of those that have any file in the release. */
 export function findMissingPlatforms(
   contents: ReleaseContents,
   expected: readonly GuestPlatform[],

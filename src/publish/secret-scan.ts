@@ -1,6 +1,6 @@
 import { BottleError } from '../errors.ts';
 
-/** What an image tells everybody who gets it, besides its files. */
+/** The parts of an image that everyone who gets it can read, besides its files. */
 export interface ScannedImage {
   /** What it runs with, as an OCI image config has it: Env, Labels, Cmd, Entrypoint. */
   readonly config: Readonly<Record<string, unknown>>;
@@ -50,7 +50,7 @@ const VALUES: ReadonlyArray<readonly [kind: string, pattern: RegExp]> = [
 const ASSIGNMENT =
   /(?<![\w$.])(?<name>[A-Za-z_][\w.-]{0,100})=(?:\\?"(?<double>[^"\\]*)|'(?<single>[^']*)|(?<bare>[^\s;&|)"']*))/g;
 
-/** Of names in upper case with underscores. */
+/** Matches names in upper case with underscores. */
 const SECRET_NAME =
   /(?:^|_)(?:[A-Z0-9]*(?:TOKEN|PASSWORD|PASSWD|PASSPHRASE|SECRET)|(?:API|ACCESS|PRIVATE|SECRET)_?KEY)\d*(?=_|$)/;
 /** They say something of a secret, such as where it is. */
@@ -81,7 +81,7 @@ export function findSecrets({ config, history }: ScannedImage): FoundSecret[] {
 }
 
 /**
- * Refuses to hand out an image that tells secrets.
+ * Refuses to hand out an image that contains secrets.
  * @throws BottleError `secret-found` that names each place, without the values
  */
 export function requireNoSecrets(image: ScannedImage): void {

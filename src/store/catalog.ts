@@ -47,7 +47,7 @@ const contentSchema = z.object({
   version: z.literal(1),
   sha256,
   sizeBytes: z.int().check(z.nonnegative()),
-  /** Everybody who has brought these bytes, with their own record of them. */
+  /** Everyone who has brought these bytes, with their own record of them. */
   installations: z.array(installationSchema),
   names: z.array(nameSchema),
   usedAt: z.optional(time),
@@ -124,7 +124,7 @@ export function contentPath({ catalog }: StoreLayout, sha256: string): string {
 
 /**
  * With the installation in the place of an earlier one of the same origin and inputs, or of one whose inputs were not
- * known. What was signed does not become unsigned again: the bytes are the same.
+ * known. A signed sidecar does not become unsigned again, because the bytes are the same.
  */
 export function withInstallation(content: Content, installation: Installation): Content {
   const isSame = ({ origin, record }: Installation) =>

@@ -30,7 +30,7 @@ export function ignoreExisting(error: unknown): void {
   }
 }
 
-/** Of a directory that need not be there. */
+/** The names in a directory that may be missing. */
 export async function namesIn(dir: string): Promise<string[]> {
   try {
     return await fs.readdir(dir);

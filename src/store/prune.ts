@@ -39,9 +39,9 @@ export interface PrunedSidecar<Reason> {
 export interface PruneResult {
   readonly removed: ReadonlyArray<PrunedSidecar<RemoveReason>>;
   readonly kept: ReadonlyArray<PrunedSidecar<KeepReason>>;
-  /** Of sidecars; what a process still has open is freed when it is closed. */
+  /** The bytes of removed sidecars; a file that a process still has open is freed when it is closed. */
   readonly freedBytes: number;
-  /** What was in quarantine for a week. */
+  /** Files that were in quarantine for a week. */
   readonly quarantineRemoved: readonly string[];
 }
 
@@ -156,7 +156,7 @@ function bytesOf({ object, names }: Listed): number {
 }
 
 /**
- * When it was last used, as the catalog says: the times of a file can be set by anybody, and copying does. A sidecar
+ * When it was last used, as the catalog says: the times of a file can be set by anyone, and copying does. A sidecar
  * that is not in the catalog was used when its file was read or changed last. A time in the future counts as now,
  * because a clock has jumped, which is not a reason to remove anything.
  */

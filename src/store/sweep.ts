@@ -56,7 +56,7 @@ export async function removeAbandoned(store: Store): Promise<void> {
   for (const listed of await listStore(layout)) {
     const { content, object, names } = listed;
     const isAbandoned = names.length === 0 && (object === undefined || isToHaveName(content));
-    // A second link without a name of ours was made by somebody else.
+    // A second link without a name of ours was made by someone else.
     if (content !== undefined && isAbandoned && (object?.nlink ?? 1) === 1) {
       await removeContent(store, listed);
     } else if (content !== undefined) {

@@ -83,7 +83,7 @@ export async function judge(
   });
 }
 
-/** To be called when the sidecar itself has passed all checks: from then on its repository has to sign. */
+/** Call this when the sidecar itself has passed all checks. From then on its repository has to sign. */
 export async function rememberSigner(
   layout: MemoryPlace['layout'],
   origin: Origin,
@@ -96,7 +96,7 @@ export async function rememberSigner(
   }
 }
 
-/** A signature says whose the sidecar is; whose it must be has to be known too. */
+/** A signature names the repository that made it, so the repository that must have signed has to be known, too. */
 function requireUnsigned({ provenance }: TrustOptions, bundles: readonly Buffer[]): undefined {
   if (bundles.length > 0 || provenance === 'required') {
     const problem = bundles.length > 0 ? 'cannot verify the signature' : 'no provenance, and one is required';
@@ -107,7 +107,7 @@ function requireUnsigned({ provenance }: TrustOptions, bundles: readonly Buffer[
   return undefined;
 }
 
-/** What was pinned at the first signature holds: a name can be given up and taken by somebody else. */
+/** The IDs of the first signature stay valid, because a name can be given up and taken by someone else. */
 function policyFor(
   { serverUrl, repository }: RepositoryOrigin,
   memory: TrustMemory | undefined,

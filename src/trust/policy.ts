@@ -4,7 +4,7 @@ import { BottleError } from '../errors.ts';
 const ISSUER = 'https://token.actions.githubusercontent.com';
 /** This project's reusable workflow, which packs in a job that its caller cannot change. */
 const PACK_WORKFLOW = 'org/claude-bottle-pack/.github/workflows/pack.yml';
-/** What somebody with write access has started; pull requests and what follows from them are not among it. */
+/** What someone with write access has started; pull requests and what follows from them are not among it. */
 const TRIGGERS: readonly string[] = ['push', 'release', 'workflow_dispatch', 'schedule'];
 
 /**
@@ -35,7 +35,7 @@ export interface Policy {
   readonly serverUrl: string;
   /** `owner/name` */
   readonly repository: string;
-  /** Pinned: a name can be given up and taken by somebody else. */
+  /** Pinned: a name can be given up and taken by someone else. */
   readonly repositoryId?: string | undefined;
   readonly ownerId?: string | undefined;
   /**
@@ -81,7 +81,7 @@ export function requireIdentity(identity: Identity, policy: Policy): void {
 }
 
 /**
- * Without a ref the file counts, in whatever version: everybody who can push a branch or a tag to the workflow's repository
+ * Without a ref the file counts, in whatever version: everyone who can push a branch or a tag to the workflow's repository
  * can change what is there under its name.
  */
 function isSigner(signer: string, { serverUrl, repository, signerWorkflow }: Policy): boolean {
@@ -111,7 +111,7 @@ function requireRule(
   if (!ok) {
     const shown = got === undefined ? 'none' : JSON.stringify(got);
     const message = `provenance of something else: the ${field} is ${shown}, expected ${expected}`;
-    // Also what is expected may be somebody else's words: a record's.
+    // Also what is expected may be someone else's words: a record's.
     throw new BottleError('not-trusted', message, { hint });
   }
 }

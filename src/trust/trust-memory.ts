@@ -66,7 +66,7 @@ export async function readMemory(place: MemoryPlace): Promise<TrustMemory | unde
       return undefined;
     }
     const name = describeOrigin(place.origin);
-    throw new BottleError('not-trusted', `what is known of the signer of ${name} cannot be read: ${path}`, {
+    throw new BottleError('not-trusted', `cannot read what is known of the signer of ${name}: ${path}`, {
       hint: `delete that file, and ${name} counts as a repository that has never signed`,
       cause,
     });

@@ -384,7 +384,7 @@ describe('a cache that may not be written to', () => {
     ],
     ['by its mode', () => ({ env: { ACTIONS_CACHE_MODE: 'read' } }), /did not take it/],
     [
-      'since somebody else seems to write the entry',
+      'since someone else seems to write the entry',
       ({ results }) => {
         results.fault = (request) => (isCreate(request) ? exists : undefined);
         return undefined;

@@ -72,7 +72,7 @@ describe("the runner's log", () => {
     expect(obeyed(output)).toEqual(['::group::Pack', '::endgroup::']);
   });
 
-  test('has no group for a stage that has nothing to say, and its time all the same', async () => {
+  test('has no group for a stage that has nothing to say, but its time', async () => {
     const output = await printed(`
       log.onProgress({ type: 'start', stage: 'verify' });
       log.onProgress({ type: 'done', stage: 'verify', sizeBytes: 2_000_000 });`);

@@ -245,7 +245,7 @@ describe('an artifact that is not what was verified', () => {
     expect(job.results.artifacts()).toEqual([]);
   });
 
-  test('since somebody has changed the file is deleted, and the step fails', async () => {
+  test('since someone has changed the file is deleted, and the step fails', async () => {
     const job = await actionJob();
     job.results.fault = ({ method }) => {
       if (method === 'CreateArtifact') {

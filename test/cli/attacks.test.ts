@@ -25,7 +25,7 @@ async function bytesNamedBy({ exitCode, stdout }: CliResult): Promise<Buffer | u
   return exitCode === 0 ? await fs.readFile(stdout.trim()) : undefined;
 }
 
-describe('a sidecar that came from somebody else', { timeout: 240_000 }, () => {
+describe('a sidecar that came from someone else', { timeout: 240_000 }, () => {
   test('of a fork with the same files does not take the name of the signed one', async () => {
     const { acme, good, fetch, cli, name } = await victim();
     const fork = await checkoutOf('git@github.com:mallory/tools.git');

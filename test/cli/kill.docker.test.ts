@@ -153,7 +153,7 @@ describe('signalled twice in the stage pack', () => {
   });
 });
 
-test('a sweep leaves alone what belongs to somebody else or to a run that is alive', async () => {
+test('a sweep leaves alone what belongs to someone else or to a run that is alive', async () => {
   const room = await bench();
   const foreign = ['container', 'create', '--pull', 'never', SMALL, 'x'];
   const { stdout: unlabelled } = await run('docker', foreign);

@@ -69,7 +69,7 @@ describe('a repository that has another name now', { timeout: 120_000 }, () => {
     await expect(fs.lstat(name)).rejects.toThrow('ENOENT');
   });
 
-  test('is not believed when somebody else has the name, or when the signature is of another repository', async () => {
+  test('is not believed when someone else has the name, or when the signature is of another repository', async () => {
     const names = { remote: 'acme/tools', now: 'acme/agent-tools', before: 'acme/tools' };
     const { fetch, repository } = await renamed(names);
     const stranger = { repository: repository.id + 1000, owner: OWNER };

@@ -206,7 +206,7 @@ describe('a file', () => {
     expect((await verify(path, '--repo', 'else/where')).exitCode).toBe(76);
   });
 
-  test('that a signature is beside is not accepted where nobody says whose it must be', async () => {
+  test('that a signature is beside is not accepted where the repository that must have signed is unknown', async () => {
     const { checkout, run } = await machine();
     const { path } = await publishFor(checkout, 'acme/tools', '1', {});
     const outside = await tempDir();

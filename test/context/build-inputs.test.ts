@@ -121,7 +121,7 @@ describe('build args', () => {
     expect((await read(dir, { buildArgs: ['B=1', 'B=2', 'A=1'] })).key).toBe(key);
   });
 
-  test('without a value they come from the environment, or are none', async () => {
+  test('without a value they come from the environment, or are left out', async () => {
     const dir = await sampleContext();
     onTestFinished(() => void vi.unstubAllEnvs());
     vi.stubEnv('A', '2');
@@ -201,7 +201,7 @@ describe('entries', () => {
     expect(await pathsOf(dir)).toEqual(['README.md', 'package.json', 'src/lib', 'src/lib/a.ts']);
   });
 
-  test('of ignored files are none, but what an exception brings back', async () => {
+  test('leave out ignored files, except those that an exception brings back', async () => {
     const dir = await sampleContext({
       Dockerfile: 'FROM scratch\nCOPY . /\n',
       '.dockerignore': '*\n!src/lib\nsrc/lib/b*\n',
@@ -229,7 +229,7 @@ describe('entries', () => {
     ]);
   });
 
-  test('of sockets and FIFOs are none, and nothing waits for them', async () => {
+  test('leave out sockets and FIFOs, and nothing waits for them', async () => {
     const dir = await sampleContext();
     execFileSync('mkfifo', [join(dir, 'src/fifo')]);
     expect(await pathsOf(dir)).not.toContain('src/fifo');

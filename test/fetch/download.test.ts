@@ -231,7 +231,7 @@ describe('an interrupted download', () => {
 
   test.each<[string, (dir: string) => Promise<void>]>([
     ['a line that a kill has cut', (dir) => fs.appendFile(join(dir, 'journal'), '2000000 9')],
-    ['a line that is none', (dir) => fs.appendFile(join(dir, 'journal'), 'rubbish\n')],
+    ['an invalid line', (dir) => fs.appendFile(join(dir, 'journal'), 'rubbish\n')],
     ['a range beyond the file', (dir) => fs.appendFile(join(dir, 'journal'), '2900000 200000\n')],
   ])('is resumed with what the journal has before %s', async (_title, spoil) => {
     const bed = await startBed();

@@ -168,7 +168,7 @@ describe('the releases of a private repository', () => {
     expect(new Set(authorized())).toEqual(new Set(['api']));
   });
 
-  it('are read in the same way on a server where everybody must log in', async () => {
+  it('are read in the same way on a server where everyone must log in', async () => {
     bed.github.wantsLogin = true;
     bed.github.addRepository(REPOSITORY).addRelease('v1', ASSETS);
     expect(await skipped('v1')).toMatch(/set GH_TOKEN/);

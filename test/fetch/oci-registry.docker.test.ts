@@ -295,7 +295,7 @@ registryTest('a credential helper is asked for a login, and one that fails is a 
 });
 
 registryTest(
-  'a registry with tokens gives one to everybody for what is public, and it is asked for once',
+  'a registry with tokens gives one to everyone for what is public, and it is asked for once',
   async () => {
     const { registry } = await publishedRegistry({ auth: 'token', isPublic: true });
     const offer = requireOffer(await openSource(registry).find());

@@ -77,7 +77,7 @@ describe('a sidecar on any server', () => {
     });
   });
 
-  it('is damaged when the record is none', async () => {
+  it('is damaged when the record is not valid', async () => {
     files['/a.smolmachine.json'] = '<html>';
     const error = await failureOf(urlSource(`${origin}/a.smolmachine?sig=secret`, { http }).find(WANTED));
     expect(error.code).toBe('sidecar-damaged');

@@ -48,7 +48,7 @@ function refusalOf(
 describe('a record that says nothing of where it was packed', () => {
   const record = recordOf(SIDECAR);
 
-  test('is refused where it was searched for, with how to take it all the same', () => {
+  test('is refused where it was searched for, with the command that takes it anyway', () => {
     expect(refusalOf(record, SEARCHED)).toMatchObject({
       code: 'not-trusted',
       message: 'release:v1 does not say which repository it was packed for',

@@ -10,7 +10,7 @@ import { tempDir } from '../helpers/temp-dir.ts';
 const registryTest = test.skipIf(LACKS_REGISTRY);
 const NAME = 'friend/agent';
 
-/** A machine, and a registry to which somebody has pushed a sidecar of that image as smolvm does, without a record. */
+/** A machine, and a registry to which someone has pushed a sidecar of that image as smolvm does, without a record. */
 async function world(packedFrom: string) {
   const registry = await startDockerRegistry();
   const path = join(await tempDir(), 'agent.smolmachine');

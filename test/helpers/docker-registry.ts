@@ -34,11 +34,11 @@ export interface DockerRegistry extends LoopbackServer {
 }
 
 export interface DockerRegistryOptions {
-  /** `basic` asks everybody for the publisher's name and password, `token` sends them to a token server. */
+  /** `basic` asks everyone for the publisher's name and password, `token` sends them to a token server. */
   readonly auth?: 'basic' | 'token';
   /** How the registry names the token server's host. */
   readonly tokenHost?: string;
-  /** Whether the token server lets everybody read. */
+  /** Whether the token server lets everyone read. */
   readonly isPublic?: boolean;
   /** How many requests to the registry a token is good for. */
   readonly usesPerToken?: number;

@@ -64,7 +64,7 @@ test('an abort ends the whole process group and rejects with its reason', async 
   expect(isRunning(sleeper)).toBe(false);
 });
 
-test('a child that ignores SIGTERM, and whose grandchild holds its output, is ended all the same', async () => {
+test('a child that ignores SIGTERM, and whose grandchild holds its output, is ended anyway', async () => {
   const abort = new AbortController();
   const pids: number[] = [];
   const script = `trap '' TERM; setsid sleep 20 & echo "$!"; echo "$$"; while :; do sleep 1; done`;

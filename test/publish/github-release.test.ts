@@ -95,7 +95,7 @@ describe('a new release', () => {
     expect(code).toBe(0);
   });
 
-  it('completes the draft that somebody has made for the tag, and keeps what is in it', async () => {
+  it('completes the draft that someone has made for the tag, and keeps what is in it', async () => {
     for (let index = 0; index < 35; index += 1) {
       bed.repository.addRelease(`v0.${index}`);
     }

@@ -409,7 +409,7 @@ registryTest('what others have put into an index stays there, field by field', a
     body: JSON.stringify({
       schemaVersion: 2,
       mediaType: INDEX_TYPE,
-      annotations: { by: 'somebody' },
+      annotations: { by: 'someone' },
       manifests: [other, old],
     }),
   });
@@ -417,7 +417,7 @@ registryTest('what others have put into an index stays there, field by field', a
   expect(await readJson(registry.host, 'manifests/v1')).toEqual({
     schemaVersion: 2,
     mediaType: INDEX_TYPE,
-    annotations: { by: 'somebody' },
+    annotations: { by: 'someone' },
     manifests: [other, expect.objectContaining({ digest: published.sidecars[0]?.digest })],
   });
 });
@@ -478,7 +478,7 @@ registryTest('a token for pushing is asked for once, and again whenever it expir
   const scopes = registry.tokens?.requests.map(({ path }) =>
     new URL(path, 'http://tokens').searchParams.get('scope'),
   );
-  // The last one asks as anybody.
+  // The last one asks as anyone.
   expect(scopes?.at(-1)).toBe(`repository:${REPOSITORY}:pull`);
   expect(new Set(scopes?.slice(0, -1))).toEqual(new Set([`repository:${REPOSITORY}:pull,push`]));
   expect(scopes?.length).toBeGreaterThan(5);

@@ -212,7 +212,7 @@ describe('a very long line', () => {
   );
 });
 
-describe('an image that tells secrets', () => {
+describe('an image that contains secrets', () => {
   it('is refused, with each place, the kind and the way out', () => {
     const scanned = image(
       { Env: [`GH_TOKEN=${token('ghp_', 36)}`] },
@@ -231,7 +231,7 @@ describe('an image that tells secrets', () => {
     expect(errorOf(() => requireNoSecrets(image({}, ...lines))).message).toMatch(/ and 490 more$/);
   });
 
-  it('is none without', () => {
+  it('is not found where there are none', () => {
     expect(requireNoSecrets(image({ Env: ['PATH=/bin'] }))).toBeUndefined();
   });
 });

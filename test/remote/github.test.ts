@@ -171,7 +171,7 @@ describe('paths on GitHub', () => {
   });
 });
 
-it('takes nothing for an answer that is not what GitHub answers', async () => {
+it('refuses an answer that GitHub does not give', async () => {
   const github = await startGitHub();
   const http = new HttpClient({ signal: new AbortController().signal, firstRetryMs: 1 });
   try {

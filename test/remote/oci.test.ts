@@ -88,7 +88,7 @@ describe('references', () => {
     ['ghcr.io/owner/repo@sha256:0123', 'half a digest'],
     ['user:secret@ghcr.io/owner/repo', 'a login'],
     ['https://ghcr.io/owner/repo', 'a URL'],
-    ['ghcr.io:99999/owner/repo', 'a port that is none'],
+    ['ghcr.io:99999/owner/repo', 'an invalid port'],
     [`ghcr.io/${'a/'.repeat(300)}a`, 'endless names'],
     ['ghcr.io/owner/repo\n', 'a line break'],
   ])('%j is refused: %s', (reference) => {

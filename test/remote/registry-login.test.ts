@@ -102,7 +102,7 @@ test.each([
 });
 
 test.each([{}, { auth: '' }, { auth: 'no base64 of a pair' }, { username: 'user' }])(
-  'an entry without a login, %j, is none',
+  'an entry without a login, %j, is skipped',
   async (entry) => {
     await writeConfig({ auths: { 'ghcr.io': entry } });
     expect(await find('ghcr.io')).toEqual({ login: undefined, warnings: [] });

@@ -217,7 +217,7 @@ describe('a rollback', () => {
     }
   });
 
-  it('is none for other inputs: another commit was checked out on purpose', async () => {
+  it('does not count for other inputs, because another commit was checked out on purpose', async () => {
     const at = await placeAfter(ofRun('2000'));
     const inputs = { ...RECORD.inputs, key: 'e'.repeat(64) } as NonNullable<typeof RECORD.inputs>;
     const record = { ...RECORD, inputs };
@@ -266,7 +266,7 @@ describe('a rollback', () => {
     expect((await readMemory(there))?.branches).toEqual(['main']);
   });
 
-  it('cannot hide behind a run that is none', async () => {
+  it('cannot hide behind an invalid run', async () => {
     const bundles = [signed({ 21: 'https://github.com/acme/agents/actions/runs/x/attempts/1' })];
     expect((await failureOf(decide({ bundles }))).message).toContain('provenance without a workflow run');
   });

@@ -70,7 +70,7 @@ describe('a trusted root of the user’s own', () => {
     ['null', 'null'],
     ['wrong types', '{"certificateAuthorities":7}'],
     [
-      'certificates that are none',
+      'invalid certificates',
       '{"certificateAuthorities":[{"certChain":{"certificates":[{"rawBytes":"AAAA"}]}}]}',
     ],
   ])('that is %s is refused as the user’s mistake', async (_, text) => {

@@ -109,7 +109,7 @@ describe('a bundle of the workflow that is expected', () => {
     ['a branch that was asked for', { 14: 'refs/heads/next' }, { branches: ['main', 'next'] }],
     ['a repository that is written otherwise', { 12: 'https://github.com/Acme/Agents' }, {}],
     ['ids that are pinned', {}, { repositoryId: '4711', ownerId: '42' }],
-    ['a runner of somebody’s own, where that is allowed', { 11: 'self-hosted' }, { allowSelfHosted: true }],
+    ['a runner of someone’s own, where that is allowed', { 11: 'self-hosted' }, { allowSelfHosted: true }],
     ['a schedule', { 20: 'schedule' }, {}],
     ['a release', { 20: 'release' }, {}],
     [
@@ -251,7 +251,7 @@ describe('the time of a signature', () => {
     ],
     ['with a certificate in no log', DOUBLE.sign(statement(), { hasSct: false }), /expected 1 SCTs, got 0/],
     [
-      'in a log that somebody else keeps',
+      'in a log that someone else keeps',
       changed((bundle) => {
         const other = new SigstoreDouble().sign(statement());
         bundle.verificationMaterial.tlogEntries = other.verificationMaterial.tlogEntries;
@@ -376,12 +376,7 @@ describe('an identity', () => {
       { signerWorkflow: 'tools/ci/.github/workflows/pack.yml' },
       'workflow is',
     ],
-    [
-      'runner of somebody’s own',
-      { 11: 'self-hosted' },
-      {},
-      'runner is "self-hosted", expected github-hosted',
-    ],
+    ['runner of someone’s own', { 11: 'self-hosted' }, {}, 'runner is "self-hosted", expected github-hosted'],
     ['trigger from outside', { 20: 'pull_request_target' }, {}, 'trigger is "pull_request_target"'],
     ['trigger by another workflow', { 20: 'workflow_run' }, {}, 'trigger is "workflow_run"'],
   ];
@@ -455,7 +450,7 @@ describe('a statement', () => {
     ],
     ['without a build type', { predicate: {} }, /build type is "none"/],
     ['without subjects', { subject: [] }, /SHA-256 of the sidecar is .*, expected 6666/],
-    ['with a subject that is none', { subject: [7] }, /not an in-toto statement/],
+    ['with an invalid subject', { subject: [7] }, /not an in-toto statement/],
     [
       'with more subjects than GitHub takes',
       { subject: Array.from({ length: 1025 }, () => ({ digest: {} })) },
@@ -508,11 +503,11 @@ describe('what should be a bundle', () => {
     expect(message).toContain('content is "messageSignature", expected "dsseEnvelope"');
   });
 
-  it('but has a certificate that is none is refused', () => {
+  it('but has an invalid certificate is refused', () => {
     const bundle = changed(({ verificationMaterial }) => {
       verificationMaterial.certificate.rawBytes = 'AAAA';
     });
-    expect(refusalOf(bundle).message).toContain('certificate is none');
+    expect(refusalOf(bundle).message).toContain('certificate is not valid');
   });
 
   it('but is larger than 4 MiB is refused unread', () => {

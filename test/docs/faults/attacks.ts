@@ -33,7 +33,7 @@ export const ATTACKS: readonly Chapter[] = [
         expected: 'The name keeps the signed one; 76 where a signature is required',
         tests: {
           'cli/attacks.test.ts': [
-            'a sidecar that came from somebody else > of a fork with the same files does not take the name of the signed one',
+            'a sidecar that came from someone else > of a fork with the same files does not take the name of the signed one',
           ],
         },
       },
@@ -53,7 +53,7 @@ export const ATTACKS: readonly Chapter[] = [
         expected: 'A repository that signs gets its own sidecar',
         tests: {
           'cli/attacks.test.ts': [
-            'a sidecar that came from somebody else > and says nothing of where it was packed is not served to a repository that signs',
+            'a sidecar that came from someone else > and says nothing of where it was packed is not served to a repository that signs',
           ],
         },
       },
@@ -63,7 +63,7 @@ export const ATTACKS: readonly Chapter[] = [
         expected: "The repository's own sidecar keeps its name",
         tests: {
           'cli/attacks.test.ts': [
-            'a sidecar that came from somebody else > is not taken for the repository that its record names in a directory without a remote',
+            'a sidecar that came from someone else > is not taken for the repository that its record names in a directory without a remote',
           ],
         },
       },
@@ -73,7 +73,7 @@ export const ATTACKS: readonly Chapter[] = [
         expected: 'The two are kept apart in both directions',
         tests: {
           'cli/attacks.test.ts': [
-            'a sidecar that came from somebody else > of a repository of the same name on another server is another one',
+            'a sidecar that came from someone else > of a repository of the same name on another server is another one',
           ],
         },
       },
@@ -108,7 +108,7 @@ export const ATTACKS: readonly Chapter[] = [
         },
       },
       {
-        situation: "A record claims the public image ID of somebody's CI and blocks their fetch",
+        situation: "A record claims the public image ID of someone's CI and blocks their fetch",
         injected: 'Such a sidecar, fetched before that of CI',
         expected: 'The sidecar of CI is fetched and bound',
         tests: {
@@ -258,7 +258,7 @@ export const ATTACKS: readonly Chapter[] = [
       {
         situation: 'NODE_TLS_REJECT_UNAUTHORIZED=0 switches the check of certificates off',
         injected: 'The variable, with a server that signed its own certificate',
-        expected: 'The connection is refused all the same (69)',
+        expected: 'The connection is refused anyway (69)',
         tests: {
           'remote/http.test.ts': ['HTTPS > is checked, whatever NODE_TLS_REJECT_UNAUTHORIZED says'],
         },
@@ -301,7 +301,7 @@ export const ATTACKS: readonly Chapter[] = [
         },
       },
       {
-        situation: 'A path with a component of over 255 characters ends as a bug of ours',
+        situation: 'A path with a component of over 255 characters ends as an internal error',
         injected: 'Such paths for each option and input that takes one',
         expected: '64 with the limit',
         tests: {

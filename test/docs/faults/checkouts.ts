@@ -76,7 +76,7 @@ export const CHECKOUTS: readonly Chapter[] = [
             'a repository that has another name now > because it was %s is followed when GitHub confirms that it is the same',
             'a repository that has another name now > is followed also when its sidecars were signed under the old name, and by another owner, before',
             'a repository that has another name now > is refused with the command to type when GitHub cannot be asked',
-            'a repository that has another name now > is not believed when somebody else has the name, or when the signature is of another repository',
+            'a repository that has another name now > is not believed when someone else has the name, or when the signature is of another repository',
           ],
         },
       },

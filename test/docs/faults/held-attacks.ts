@@ -155,7 +155,7 @@ export const HELD_ATTACKS: readonly Chapter[] = [
         tests: {
           'action/action.docker.test.ts': ['what a build prints > is shown, and nothing of it is obeyed'],
           'cli/kill.docker.test.ts': [
-            'a sweep leaves alone what belongs to somebody else or to a run that is alive',
+            'a sweep leaves alone what belongs to someone else or to a run that is alive',
           ],
         },
       },

@@ -7,7 +7,7 @@ export const MACHINES: readonly Chapter[] = [
       {
         situation: 'smolvm 1.13 and later keep their guest from the loopback of the host',
         injected: 'The double of each version, and the real smolvm in a virtual machine',
-        expected: 'Both hops pack; a smolvm that denies it all the same is explained',
+        expected: 'Both hops pack; a smolvm that denies it anyway is explained',
         tests: {
           'cli/pack.docker.test.ts': ['what smolvm does wrong is told, and nothing is left > version 1.13.1'],
           'pack/smolvm.test.ts': [

@@ -32,9 +32,7 @@ export const PACKING: readonly Chapter[] = [
         injected: 'A docker command that reports the port on 0.0.0.0',
         expected: '1, and nothing is pushed',
         tests: {
-          'cli/faults.docker.test.ts': [
-            'a registry container > that is published for everybody gets no push',
-          ],
+          'cli/faults.docker.test.ts': ['a registry container > that is published for everyone gets no push'],
         },
       },
       {
@@ -84,7 +82,7 @@ export const PACKING: readonly Chapter[] = [
         expected: 'The sidecar holds the image that was pushed, because smolvm pulls it by its digest',
         tests: {
           'cli/faults.docker.test.ts': [
-            'a registry container > in which somebody moves the tag after the push still gives our image',
+            'a registry container > in which someone moves the tag after the push still gives our image',
           ],
         },
       },

@@ -114,7 +114,7 @@ export const PUBLISHING: readonly Chapter[] = [
         tests: {
           'action/upload-faults.docker.test.ts': [
             'an artifact that is not what was verified > by the digest that GitHub has is deleted, and the step fails',
-            'an artifact that is not what was verified > since somebody has changed the file is deleted, and the step fails',
+            'an artifact that is not what was verified > since someone has changed the file is deleted, and the step fails',
           ],
         },
       },
@@ -240,7 +240,7 @@ export const PUBLISHING: readonly Chapter[] = [
         situation:
           'A registry acknowledges the subject of a signature and lists no referrers, or has no such API',
         injected: 'Registries of these three kinds',
-        expected: 'The signature is found from the sidecar all the same',
+        expected: 'The signature is still found from the sidecar',
         tests: {
           'publish/oci-registry.docker.test.ts': [
             'a registry that acknowledges a subject and lists no referrers keeps the bundle beside the sidecar',

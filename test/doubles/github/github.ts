@@ -36,7 +36,7 @@ export interface GitHub {
   hasDigests: boolean;
   /** Named as the place for uploads instead of the right one. */
   uploadOrigin: string | undefined;
-  /** The web pages send everybody to a form. */
+  /** The web pages send everyone to a form. */
   wantsLogin: boolean;
   addRepository(fullName: string, options?: RepositoryOptions): Repository;
   addToken(token?: Partial<Token>): string;

@@ -10,7 +10,7 @@ export interface PagesState extends Pick<RestState, 'repositories' | 'link'> {
 
 const NOT_FOUND: Answer = { status: 404, headers: { 'content-type': 'text/plain' }, body: 'Not Found' };
 
-/** The release pages of the web server, for somebody who has not logged in. */
+/** The release pages of the web server, for someone who has not logged in. */
 export function answerPages(state: PagesState, url: URL): Answer {
   const [owner, name, room, ...path] = segmentsOf(url);
   if (owner === 'login') {

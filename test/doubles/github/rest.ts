@@ -3,7 +3,7 @@ import { type Answer, json, redirect, segmentsOf } from './answer.ts';
 import type { Artifact, Asset, Release, Repository, Run } from './repository.ts';
 
 export interface Token {
-  /** Private ones; the public ones are everybody's. */
+  /** Private ones; the public ones are everyone's. */
   readonly reads: readonly Repository[];
   /** As `contents: write` does. */
   readonly writes: readonly Repository[];

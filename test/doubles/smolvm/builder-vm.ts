@@ -42,7 +42,7 @@ export async function startBuilderVm(cacheDir: string): Promise<BuilderVm> {
   return { diskDir, stop };
 }
 
-/** The VM may run as another user, so smolvm lets everybody search the directories of its own user above the VM's. */
+/** The VM may run as another user, so smolvm lets everyone search the directories of its own user above the VM's. */
 async function openForVmUser(dir: string): Promise<void> {
   for (let parent = dirname(dir); parent !== dirname(parent); parent = dirname(parent)) {
     const { uid, mode } = await fs.stat(parent);
