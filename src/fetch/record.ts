@@ -41,7 +41,7 @@ function versionOf(json: unknown): unknown {
 
 export function damagedRecord(
   message: string,
-  hint = 'publish the sidecar again, or pack it here: claude-bottle pack',
+  hint = 'publish the sidecar again, or pack your own: claude-bottle pack',
   cause?: unknown,
 ): BottleError {
   return new BottleError('sidecar-damaged', message, { hint, cause });

@@ -358,17 +358,17 @@ describe('key --against', () => {
     await fs.writeFile(join(checkout.dir, 'other-é.txt'), 'new\n');
     const files = [
       'other-é.txt is not tracked by git, and part of the build: commit it, or add other-é.txt to .dockerignore',
-      'agent.txt has changed, and is not committed: commit it, or git stash',
+      'agent.txt has changed and is not committed: git stash  # or commit it',
     ];
     expect(await against(checkout, path)).toEqual(files);
     expect(await against(checkout, path, '--build-arg', 'A=1', '--platform', 'linux/arm64')).toEqual([
-      'the platform: linux/arm64 here, linux/amd64 there',
-      'the build arguments: some here, none there',
+      'the platform is linux/arm64 here, and linux/amd64 where it was packed',
+      'the build arguments are set here, and not set where it was packed',
       ...files,
     ]);
     await fs.appendFile(join(checkout.dir, 'Dockerfile'), 'LABEL a=b\n');
     expect(await against(checkout, path)).toContain(
-      'the Dockerfile: Dockerfile has changed, and is not committed: commit it, or git stash',
+      'Dockerfile has changed and is not committed: git stash  # or commit it',
     );
   });
 

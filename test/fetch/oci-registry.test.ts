@@ -155,7 +155,7 @@ test.each([
 test('without a repository, or with a name that no registry takes, nothing is asked', async () => {
   const { own } = await openSource({});
   expect(own.name).toBe('OCI registry ghcr.test');
-  expect(await own.find({ ...wanted(), noRepository: 'no remote' })).toEqual({ skipped: 'no remote' });
+  expect(await own.find({ ...wanted(), noRepository: 'no remote' })).toMatchObject({ skipped: 'no remote' });
   expect(await own.find(wanted('owner/.github'))).toEqual({
     skipped:
       'no registry takes the name ghcr.test/owner/.github/smolmachine; name another place with --from oci:HOST/NAME',
