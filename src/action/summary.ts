@@ -202,11 +202,11 @@ export function failureSummary({
           '```',
           '',
         ]),
+    ...(lines.length === 0 ? [] : ['<pre>', ...lines.slice(-MAX_DETAILS).map(escaped), '</pre>', '']),
     // The first one has become the lines to add.
     ...(permission === undefined
       ? hints.flatMap((hint) => [`**Try:** ${escaped(hint)}`, ''])
       : hints.slice(1).flatMap((hint) => [escaped(capitalized(hint)), ''])),
-    ...(lines.length === 0 ? [] : ['<pre>', ...lines.slice(-MAX_DETAILS).map(escaped), '</pre>', '']),
     `[Troubleshooting](${DOCS}/troubleshooting.md#${name}) · ${code(name)}`,
     '',
   ].join('\n');

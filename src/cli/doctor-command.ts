@@ -216,7 +216,7 @@ async function checkToken(github: Promise<GitHubSite>): Promise<Finding> {
     state: 'ok',
     detail:
       token === undefined
-        ? `none for ${serverUrl}; needed for what is private, and for workflow artifacts`
+        ? 'none (private repositories and workflow artifacts need one)'
         : `there is one for ${serverUrl}`,
   };
 }

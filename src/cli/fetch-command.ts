@@ -200,13 +200,13 @@ export async function fetchAndBind(
   }
 }
 
-/** A source that the user has named is not passed over without a word. */
+/** A file that the user has named is not passed over without a word. */
 async function sayUnread(from: string | undefined, { source }: FetchResult, output: Output): Promise<void> {
-  if (from === undefined || source !== STORE) {
+  const address = from === undefined ? undefined : parseSourceAddress(from);
+  if (address?.kind !== 'file' || source !== STORE) {
     return;
   }
-  const address = parseSourceAddress(from);
-  if (address.kind === 'file' && !(await isFile(address.path))) {
+  if (!(await isFile(address.path))) {
     throw new BottleError('not-found', `there is no file ${address.path}`, { hint: 'check the path' });
   }
   output.note(`already in the store, so ${from} was not read`);

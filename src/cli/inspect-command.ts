@@ -1,4 +1,5 @@
 import { formatBytes } from '../host/disk.ts';
+import { counted } from '../identity/shown-text.ts';
 import { describeSigner } from '../identity/signer.ts';
 import { readRecord, recordPathOf } from '../sidecar/file.ts';
 import { type SidecarManifest, unknownKeys } from '../sidecar/manifest.ts';
@@ -74,7 +75,7 @@ function rowsOf(manifest: SidecarManifest, { digest }: Output): Row[] {
     ['created', manifest.created],
     ['image', digest(manifest.image)],
     ['config', manifest.digest === undefined ? undefined : digest(manifest.digest)],
-    ['machine', `${manifest.cpus} CPUs, ${manifest.mem} MiB`],
+    ['machine', `${counted(manifest.cpus, 'CPU')}, ${manifest.mem} MiB`],
     ['entrypoint', manifest.entrypoint && JSON.stringify(manifest.entrypoint)],
     ['cmd', manifest.cmd && JSON.stringify(manifest.cmd)],
     ['workdir', manifest.workdir ?? undefined],

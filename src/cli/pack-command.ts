@@ -8,6 +8,7 @@ import { parseImageReference } from '../identity/image-reference.ts';
 import type { InputsRecord } from '../identity/inputs-key.ts';
 import { HERE, type Origin } from '../identity/origin.ts';
 import { type GuestPlatform, hostGuestPlatform, parseGuestPlatform } from '../identity/platform.ts';
+import { counted } from '../identity/shown-text.ts';
 import { packDirect } from '../pack/direct.ts';
 import {
   type Hop,
@@ -202,6 +203,10 @@ async function findInStore(
 ): Promise<VerifiedSidecar | undefined> {
   const { packer, cpus, mem } = options;
   onProgress({ type: 'start', stage: 'store' });
+  const missed = () => {
+    onProgress({ type: 'done', stage: 'store', isSilent: true });
+    return undefined;
+  };
   const found = await findForImage(
     store,
     image.id,
@@ -215,17 +220,17 @@ async function findInStore(
   if (found !== undefined) {
     const { manifest, sizeBytes } = found.report;
     if ((cpus ?? manifest.cpus) !== manifest.cpus || (mem ?? manifest.mem) !== manifest.mem) {
-      const message = `the sidecar in the store is for ${manifest.cpus} CPUs and ${manifest.mem} MiB; packing again`;
+      const message = `the sidecar in the store is for ${counted(manifest.cpus, 'CPU')} and ${manifest.mem} MiB; packing again`;
       onProgress({ type: 'warning', message });
-      return undefined;
+      return missed();
     }
     if (packer === 'direct' && found.record?.packer !== 'direct') {
       onProgress({ type: 'warning', message: 'the sidecar in the store is of packer smolvm; packing again' });
-      return undefined;
+      return missed();
     }
     onProgress({ type: 'done', stage: 'store', sizeBytes, detail: 'in the store, nothing to pack' });
   }
-  return found;
+  return found ?? missed();
 }
 
 /** The limit for each run of smolvm. */

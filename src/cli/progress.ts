@@ -313,7 +313,7 @@ function formatTime(seconds: number): string {
 /** Drops what has no room, the stage's name first: half a number is a wrong one. Only what a tool says is cut. */
 function fitted(stage: Stage, now: number, columns: number): string {
   const [first = '', ...others] = partsOf(stage, now).map((part) =>
-    shortHashes(shown(stripVTControlCharacters(part).replaceAll('\t', ' '))),
+    shortHashes(shown(withoutSpinner(stripVTControlCharacters(part).replaceAll('\t', ' ')))),
   );
   const whole = `${wordsOf(stage.name)[0].padEnd(STAGE_COLUMNS)} ${first}`.trimEnd();
   let line = cutTo(stage.bytes !== undefined && whole.length > columns ? first : whole, columns);
@@ -326,6 +326,11 @@ function fitted(stage: Stage, now: number, columns: number): string {
     line += `  ${text}`;
   }
   return line;
+}
+
+/** A tool's own spinner stands still beside ours. */
+function withoutSpinner(text: string): string {
+  return text.replace(/^[\u2800-\u28ff] +/, '');
 }
 
 /** A character that is not ASCII counts as two columns, the most that it can take. */

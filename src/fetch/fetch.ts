@@ -170,6 +170,7 @@ async function isGood(stored: StoredSidecar, { store, signal, onProgress }: Fetc
     onBytes: (doneBytes) => onProgress({ type: 'bytes', stage: 'store', doneBytes, totalBytes: sizeBytes }),
   });
   if (report === undefined) {
+    onProgress({ type: 'done', stage: 'store', isSilent: true });
     return false;
   }
   await touchUsed(store, sha256);

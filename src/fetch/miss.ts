@@ -43,7 +43,9 @@ export function missError(wanted: Wanted, misses: readonly Miss[], explanation: 
     hint: first === undefined ? PACK_HINT : [first, PACK_HINT],
     details: [
       ...explanation.details,
-      ...others.map(({ source, reason }) => `${source.padEnd(width)}  ${reason}`),
+      ...others.map(({ source, reason }) =>
+        misses.length === 1 ? reason : `${source.padEnd(width)}  ${reason}`,
+      ),
       keyLine(wanted),
     ],
     cause: failure,

@@ -103,7 +103,9 @@ async function finishSidecar(
   const { platform, signal, onProgress } = options;
   const { configDigest, manifestDigest } = flat;
   const expected = { platform, configDigest, layerDigest: packed.layerDigest };
-  const onBytes = (doneBytes: number) => onProgress({ type: 'bytes', stage: 'verify', doneBytes });
+  const { size: totalBytes } = await fs.stat(packed.path);
+  const onBytes = (doneBytes: number) =>
+    onProgress({ type: 'bytes', stage: 'verify', doneBytes, totalBytes });
   onProgress({ type: 'start', stage: 'verify' });
   const original = await verifySidecar(packed.path, expected, { signal, onBytes });
   const path = join(options.outDir, `${id16(options.image.id)}.smolmachine`);

@@ -239,6 +239,9 @@ function reasonOf(error: Error): string {
   if (hasErrno(first, 'ECONNRESET') || /aborted/.test(first.message)) {
     return 'the connection broke off';
   }
+  if (hasErrno(first, 'ENOTFOUND', 'EAI_AGAIN')) {
+    return 'its name cannot be resolved';
+  }
   // Node quotes the address of the proxy, with the login that is in it.
   const message = first.message.replace(/ via \S+/, '');
   return message || String('code' in first ? first.code : first.name);
