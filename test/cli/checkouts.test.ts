@@ -317,12 +317,16 @@ describe('a git that cannot answer is told from a checkout without a remote', ()
     await git('remote', 'remove', 'origin');
     expect(await fetchIn(dir)).toMatchObject({
       exitCode: 66,
-      stderr: expect.stringMatching(/error: this checkout has no remote\n[\s\S]*try: claude-bottle fetch --repo OWNER\/NAME/),
+      stderr: expect.stringMatching(
+        /error: this checkout has no remote\n[\s\S]*try: claude-bottle fetch --repo OWNER\/NAME/,
+      ),
     });
     await fs.rm(join(dir, '.git'), { recursive: true });
     expect(await fetchIn(dir)).toMatchObject({
       exitCode: 66,
-      stderr: expect.stringMatching(/error: this is not a git checkout\n[\s\S]*try: claude-bottle fetch --repo OWNER\/NAME/),
+      stderr: expect.stringMatching(
+        /error: this is not a git checkout\n[\s\S]*try: claude-bottle fetch --repo OWNER\/NAME/,
+      ),
     });
   });
 

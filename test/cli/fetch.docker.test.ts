@@ -235,7 +235,7 @@ test('a miss says what each source lacks, and what differs from the nearest that
   expect(headline).toMatch(/error: nothing is published for commit [0-9a-f]{12} yet$/);
   expect(details).toEqual([
     `  | the nearest that is published is linux/amd64 of commit ${packed.record.source?.commit.slice(0, 12)}`,
-    expect.stringMatching(/^ {2}\| OCI registry \S+ {2}there is no \S+:k-[0-9a-f]{32}$/),
+    expect.stringMatching(/^ {2}\| there is no \S+:k-[0-9a-f]{32}$/),
     expect.stringMatching(/^ {2}\| inputs key [0-9a-f]{16}, linux\/amd64$/),
     '  try: gh run list         # is CI still packing it?',
     '       claude-bottle pack  # pack it here, takes minutes',

@@ -155,7 +155,18 @@ describe('damage', () => {
   test.each([0, 1, 63])('is what a file of %s bytes is', async (size) => {
     const path = join(await tempDir(), 'short');
     await fs.writeFile(path, Buffer.alloc(size));
-    expect((await failureOf(verifySidecar(path))).message).toContain(`has ${size} bytes`);
+    expect(await failureOf(verifySidecar(path))).toMatchObject({
+      code: 'sidecar-damaged',
+      message: `${path} is not a .smolmachine file`,
+      hint: 'check the path',
+    });
+  });
+
+  test('is what the beginning of a sidecar is', async () => {
+    const path = join(await tempDir(), 'short');
+    await writeSample(path);
+    await fs.truncate(path, 63);
+    expect((await failureOf(verifySidecar(path))).message).toContain('has 63 bytes, the footer alone has 64');
   });
 
   test('is what a link, a directory or a pipe in its place is, and the pipe is not waited for', async () => {

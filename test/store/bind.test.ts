@@ -146,7 +146,11 @@ test('what was packed here and what claude-bottle itself has packed stays', asyn
 });
 
 test.each([
-  ['a truncated file', 'is not a .smolmachine file', async (path: string) => void (await fs.writeFile(path, 'SMOL'))],
+  [
+    'a truncated file',
+    'is not a .smolmachine file',
+    async (path: string) => void (await fs.writeFile(path, 'SMOL')),
+  ],
   [
     'a sidecar that wants the network',
     'network is true',
