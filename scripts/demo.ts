@@ -5,6 +5,7 @@ import * as fs from 'node:fs/promises';
 import { join } from 'node:path';
 import { styleText } from 'node:util';
 import { formatBytes } from '../src/host/disk.ts';
+import { isOlder } from '../src/identity/version.ts';
 import { type Ci, CLI, fetchCommand, forgetImage, IMAGE, type Stage, withStage } from './demo/stage.ts';
 import { realSmolvm } from './real-smolvm.ts';
 
@@ -127,4 +128,11 @@ async function readByRealSmolvm(dir: string, store: string): Promise<void> {
   }
 }
 
+/** npm's own Node can be older than ours, which comes with `npm install`. */
+const [, ofNpm = ''] = /\bnode\/v(\d+\.\d+\.\d+)/.exec(process.env.npm_config_user_agent ?? '') ?? [];
+if (isOlder(ofNpm || process.versions.node, '22.22.2')) {
+  console.log(
+    `Node ${ofNpm} is installed; claude-bottle needs 22.22.2 or later, and the demo runs on ${process.versions.node}.`,
+  );
+}
 await withStage(play);

@@ -73,7 +73,7 @@ async function draw({ dir, checkout, registry, ci }: Stage): Promise<void> {
 async function drawFailure({ dir, checkout, ci }: Stage): Promise<void> {
   await fs.appendFile(join(checkout, 'Dockerfile'), 'COPY runtim /\n');
   const { summary } = await ci.run({ fails: true });
-  await screenshot(dir, 'job-failure', 1012, 400, summaryPage(await marked(summary)));
+  await screenshot(dir, 'job-failure', 1012, 560, summaryPage(await marked(summary)));
 }
 
 /** What the command prints on a terminal, by `script` of util-linux. */
