@@ -85,7 +85,7 @@ test('a checkout that a newer git has made is told from a broken one', async () 
   await checkout.git('config', 'extensions.notYetKnown', 'true');
   const { exitCode, stderr } = await dryRun(checkout);
   expect(exitCode, stderr).toBe(78);
-  expect(stderr).toMatch(/unknown repository extension found: notyetknown\n {2}hint: update git/);
+  expect(stderr).toMatch(/unknown repository extension found: notyetknown\n {2}try: update git/);
 });
 
 test('a clone of a fork is told of its other remotes', async () => {
