@@ -1,7 +1,7 @@
 import { examples, jsonOption, type OptionsOf, storeOption, verb } from '../options.ts';
 
 export function diffFlags() {
-  return verb('diff', 'show which files differ between two sidecars, and what the update costs')
+  return verb('diff', 'show which files differ between two sidecars')
     .argument('<from>', 'a sidecar, its pack record, or the image ID of a sidecar in the store')
     .argument('<to>', 'the same, of the newer one')
     .addOption(storeOption())

@@ -1,7 +1,7 @@
 import { examples, jsonOption, type OptionsOf, storeOption, verb } from '../options.ts';
 
 export function inspectFlags() {
-  return verb('inspect', 'show what is in a sidecar and who it came from, without verifying it')
+  return verb('inspect', 'show what is in a sidecar and who it came from')
     .argument('<file-or-id>', 'a file, or an image ID or its first digits, as ls shows them')
     .addOption(storeOption())
     .addOption(jsonOption())
