@@ -55,7 +55,7 @@ describe('a certificate', () => {
     const { exitCode, stderr } = await fetchFrom(`https://localhost:${port}/agent.smolmachine`);
     expect(exitCode, stderr).toBe(69);
     expect(stderr).toContain(`no answer from https://localhost:${port}: ${reason}`);
-    expect(stderr).toMatch(/hint: check the clock of this machine, which says \d{4}-\d\d-\d\dT/);
+    expect(stderr).toMatch(/try: check the clock of this machine, which says \d{4}-\d\d-\d\dT/);
     expect(stderr).not.toContain('trying again');
   });
 
@@ -63,7 +63,7 @@ describe('a certificate', () => {
     const port = await startTls(['elsewhere.example']);
     const { exitCode, stderr } = await fetchFrom(`https://localhost:${port}/agent.smolmachine`);
     expect(exitCode, stderr).toBe(69);
-    expect(stderr).toMatch(/hint: check the name of the server: its certificate is for other names/);
+    expect(stderr).toMatch(/try: check the name of the server: its certificate is for other names/);
   });
 
   test('that nobody knows leads to NODE_EXTRA_CA_CERTS', async () => {
@@ -71,7 +71,7 @@ describe('a certificate', () => {
     const source = `https://localhost:${port}/agent.smolmachine`;
     const { exitCode, stderr } = await fetchFrom(source, { NODE_EXTRA_CA_CERTS: '' });
     expect(exitCode, stderr).toBe(69);
-    expect(stderr).toMatch(/hint: .*NODE_EXTRA_CA_CERTS/);
+    expect(stderr).toMatch(/try: .*NODE_EXTRA_CA_CERTS/);
     expect((await fetchFrom(source)).exitCode).toBe(66);
   });
 });
@@ -92,7 +92,7 @@ describe('a port where something else answers is told at once', () => {
     const { port } = await startServer((_, response) => response.end());
     const { exitCode, stderr } = await fetchFrom(`https://localhost:${port}/agent.smolmachine`);
     expect(exitCode, stderr).toBe(69);
-    expect(stderr).toMatch(/hint: check the port: no TLS is spoken there/);
+    expect(stderr).toMatch(/try: check the port: no TLS is spoken there/);
     expect(stderr).not.toContain('trying again');
   });
 
@@ -114,7 +114,7 @@ describe('a port where something else answers is told at once', () => {
     const { port } = server.address() as AddressInfo;
     const { exitCode, stderr } = await fetchFrom(`http://localhost:${port}/agent.smolmachine`);
     expect(exitCode, stderr).toBe(69);
-    expect(stderr).toMatch(/hint: check the port: what answers there does not speak HTTP/);
+    expect(stderr).toMatch(/try: check the port: what answers there does not speak HTTP/);
     expect(stderr).not.toContain('trying again');
   });
 });
@@ -132,7 +132,7 @@ test('a proxy that wants a login is told at once, with where to put the login', 
   });
   expect(exitCode, stderr).toBe(69);
   expect(stderr).toMatch(/by way of the proxy http:\/\/127\.0\.0\.1:\d+: .*407/);
-  expect(stderr).toMatch(/hint: check the login for the proxy in HTTPS_PROXY/);
+  expect(stderr).toMatch(/try: check the login for the proxy in HTTPS_PROXY/);
   expect(stderr).not.toContain('trying again');
 });
 
@@ -141,7 +141,7 @@ describe('an address that wants a login', () => {
     const { host, requests } = await startServer((_, response) => response.writeHead(status).end());
     const { exitCode, stderr } = await fetchFrom(`http://${host}/agent.smolmachine`, { GH_TOKEN: 'token' });
     expect(exitCode, stderr).toBe(77);
-    expect(stderr).toMatch(/hint: no login is sent there: download .* and use file:PATH/);
+    expect(stderr).toMatch(/try: no login is sent there: download .* and use file:PATH/);
     expect(requests.every(({ authorization }) => authorization === undefined)).toBe(true);
   });
 
@@ -181,7 +181,7 @@ test.runIf(process.platform === 'linux' && process.getuid?.() === 0)(
       { HOME: disk, GH_TOKEN: '', GITHUB_TOKEN: '' },
     );
     expect(result.exitCode, result.stderr).toBe(73);
-    expect(result.stderr).toMatch(/hint: .*(disk|space)/);
+    expect(result.stderr).toMatch(/try: .*(disk|space)/);
     const left = await fs.readdir(join(disk, 'store'), { recursive: true });
     expect(left.filter((name) => /objects\/sha256\/./.test(name))).toEqual([]);
   },

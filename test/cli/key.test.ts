@@ -49,5 +49,5 @@ test.each([
   const { exitCode, stderr } = await runCli([verb, '--context', context, '--', argument, 'x']);
   expect(exitCode, stderr).toBe(64);
   expect(stderr).toContain(`${argument} behind -- would build another image than the inputs key is for`);
-  expect(stderr).toContain(`hint: ${hint}`);
+  expect(stderr).toContain(`try: ${hint}`);
 });

@@ -115,7 +115,7 @@ describe('a login', () => {
       expect(exitCode, stderr).toBe(77);
       expect(stderr).toMatch(words);
       expect(stderr).not.toContain('"secret"');
-      expect(stderr).toMatch(/hint: log in: docker login HOST/);
+      expect(stderr).toMatch(/try: docker login HOST/);
     }
   });
 });
@@ -191,7 +191,7 @@ describe('a challenge', () => {
     const option = `--allow-token-host localhost:${tokens.port}`;
     const refused = await fetch();
     expect(refused.exitCode, refused.stderr).toBe(77);
-    expect(refused.stderr).toContain(`hint: if that is its token server, allow it: ${option}`);
+    expect(refused.stderr).toContain(`try: if that is its token server, allow it: ${option}`);
     const allowed = await fetch({}, ...option.split(' '));
     expect(allowed.exitCode, allowed.stderr).toBe(0);
   });
@@ -252,7 +252,7 @@ describe('a registry', () => {
     const { exitCode, stderr } = await fetch();
     expect(exitCode, stderr).toBe(75);
     expect(stderr).toMatch(/come back in 60 minutes/);
-    expect(stderr).toMatch(/hint: try again then; .*a registry: docker login/);
+    expect(stderr).toMatch(/try: try again then; .*a registry: docker login/);
   });
 
   test.each([

@@ -108,7 +108,7 @@ test.each([
   const { exitCode, stderr } = await runCli(args, { ...docker.env, HOME: dir, TMPDIR: dir });
   expect(exitCode, stderr).toBe(64);
   expect(stderr).toContain(`is for ${shown}, which no microVM runs`);
-  expect(stderr).toContain('hint: build it for linux/amd64 or linux/arm64');
+  expect(stderr).toContain('try: build it for linux/amd64 or linux/arm64');
 });
 
 /** `claude-bottle pack` with a docker command that does this for `build`. */
@@ -124,7 +124,7 @@ describe('a docker command of a snap', () => {
     const { exitCode, stderr } = await packWith('exit 0');
     expect(exitCode, stderr).toBe(1);
     expect(stderr).toMatch(/docker build has succeeded, and did not write \S+image-id/);
-    expect(stderr).toMatch(/hint: point TMPDIR to a directory that the docker command can write to/);
+    expect(stderr).toMatch(/try: point TMPDIR to a directory that the docker command can write to/);
   });
 
   test.each([
@@ -134,7 +134,7 @@ describe('a docker command of a snap', () => {
     const { exitCode, stderr } = await packWith(`echo '${says}' >&2; exit 1`);
     expect(exitCode, stderr).toBe(1);
     expect(stderr).toContain(`| ${says}`);
-    expect(stderr).toMatch(/hint: build in a directory that the docker command can read; from a snap/);
+    expect(stderr).toMatch(/try: build in a directory that the docker command can read; from a snap/);
   });
 });
 
@@ -146,7 +146,7 @@ test.each([
   const built = await packWith(`echo '${says}' >&2; exit 1`, env);
   expect(built.exitCode, built.stderr).toBe(78);
   expect(built.stderr).toContain(`error: the docker command does not fit the engine: ${says}`);
-  expect(built.stderr).toContain(`hint: ${hint}`);
+  expect(built.stderr).toContain(`try: ${hint}`);
   expect(built.stderr.match(/too (old|new)/g)).toHaveLength(1);
 });
 

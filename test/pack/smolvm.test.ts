@@ -138,7 +138,7 @@ describe('a failure of pack create', () => {
       'KVM is closed to this user',
       'Error: kvm permission denied: Cannot access /dev/kvm (permission denied).',
       'this user may not open /dev/kvm',
-      /allow it: .*udevadm/,
+      /sudo tee .*udevadm/,
     ],
     [
       'there is no KVM',
@@ -149,7 +149,7 @@ describe('a failure of pack create', () => {
     [
       'the device is not KVM',
       'Error: agent operation failed: monitor agent: libkrun detail: build microVM: Internal error while starting microVM: KvmContext(KvmApiVersion(-1)) (boot process exited (code 1) before the agent was ready)',
-      'what is at /dev/kvm is not KVM',
+      'the device /dev/kvm is not KVM',
       /--packer direct/,
     ],
     [
