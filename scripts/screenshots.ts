@@ -83,11 +83,19 @@ async function onTerminal(
   { cwd, home }: { cwd: string; home: string },
 ): Promise<string> {
   const quoted = [process.execPath, CLI, ...args].map((word) => `'${word}'`).join(' ');
-  const { CI: _, ...env } = process.env;
+  const { PATH, DOCKER_HOST, DEMO_DOCKER_STATE } = process.env;
   const child = spawn('script', ['-qec', `stty cols ${columns} rows 50; ${quoted}`, '/dev/null'], {
     cwd,
     stdio: ['ignore', 'pipe', 'inherit'],
-    env: { ...env, HOME: home, TERM: 'xterm-256color' },
+    // Nothing else of this machine belongs into a picture.
+    env: {
+      PATH,
+      ...(DOCKER_HOST && { DOCKER_HOST }),
+      ...(DEMO_DOCKER_STATE && { DEMO_DOCKER_STATE }),
+      HOME: home,
+      TERM: 'xterm-256color',
+      LC_ALL: 'C.UTF-8',
+    },
   });
   return (await text(child.stdout)).replaceAll(home, '~').replaceAll(ROOT, '~/claude-bottle-pack');
 }
