@@ -68,7 +68,7 @@ function explained(error: unknown): unknown {
   switch (error.code) {
     case 'authentication':
       return error.explained('', {
-        hint: `no login is sent there: ${WITHOUT_LOGIN}`,
+        hint: `${WITHOUT_LOGIN}; no login is sent there`,
       });
     case 'not-found':
       return error.explained('', {

@@ -141,7 +141,7 @@ describe('an address that wants a login', () => {
     const { host, requests } = await startServer((_, response) => response.writeHead(status).end());
     const { exitCode, stderr } = await fetchFrom(`http://${host}/agent.smolmachine`, { GH_TOKEN: 'token' });
     expect(exitCode, stderr).toBe(77);
-    expect(stderr).toMatch(/try: no login is sent there: download .* and use file:PATH/);
+    expect(stderr).toMatch(/try: download .* and use file:PATH; no login is sent there/);
     expect(requests.every(({ authorization }) => authorization === undefined)).toBe(true);
   });
 

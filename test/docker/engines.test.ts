@@ -49,7 +49,7 @@ describe('an engine that cannot be used is named once, with the words of docker'
   test('without its certificates', async () => {
     const says = 'unable to resolve docker endpoint: open /root/.docker/ca.pem: no such file or directory';
     const { docker } = await doctor(`echo 'Failed to initialize: ${says}' >&2; exit 1`);
-    expect(docker).toMatch(/fix: name the directory of the certificates .* DOCKER_CERT_PATH/);
+    expect(docker).toMatch(/try: name the directory of the certificates .* DOCKER_CERT_PATH/);
   });
 
   test('because it is podman', async () => {
