@@ -29,7 +29,7 @@ describe('a machine without the usual things', () => {
     await fs.writeFile(home, '');
     const { exitCode, stderr } = await runCli(['ls'], { HOME: home });
     expect(exitCode, stderr).toBe(73);
-    expect(stderr).toMatch(/a part of its path is not a directory[\s\S]*hint: check the path/);
+    expect(stderr).toMatch(/a part of its path is not a directory[\s\S]*try: check the path/);
   });
 
   test('has lost its working directory', async () => {
