@@ -1,4 +1,5 @@
 import { BottleError } from '../errors.ts';
+import { shellWord } from '../git/command.ts';
 import { isDigest } from '../identity/image-id.ts';
 import { PACK_RECORD_VERSION, type PackRecord } from '../identity/pack-record.ts';
 import type { GuestPlatform } from '../identity/platform.ts';
@@ -40,7 +41,7 @@ export async function describePushed(
   }
   if (manifest.platform !== platform) {
     throw new BottleError('not-found', `${address} is for ${manifest.platform}, not ${platform}`, {
-      hint: `claude-bottle fetch --platform ${manifest.platform}`,
+      hint: `claude-bottle fetch --platform ${shellWord(manifest.platform)}`,
     });
   }
   const { crc32 } = decodeFooter(await readEnd(repository, layer, address), layer.sizeBytes);

@@ -1,6 +1,7 @@
 import { lstat, realpath } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { BottleError, fileError, hasErrno } from '../errors.ts';
+import { shellWord } from '../git/command.ts';
 import { homeDir } from '../host/home.ts';
 import type { Id16 } from '../identity/image-id.ts';
 import { type Origin, originId } from '../identity/origin.ts';
@@ -127,6 +128,9 @@ export async function requirePrivate(dir: string): Promise<void> {
     throw unsafe(`belongs to uid ${stat.uid}, not ${uid}`, 'name a directory of your own with --store');
   }
   if ((stat.mode & 0o022) !== 0) {
-    throw unsafe(`is writable for others (mode ${(stat.mode & 0o777).toString(8)})`, `chmod 700 ${dir}`);
+    throw unsafe(
+      `is writable for others (mode ${(stat.mode & 0o777).toString(8)})`,
+      `chmod 700 ${shellWord(dir)}`,
+    );
   }
 }
