@@ -102,7 +102,7 @@ describe('a port where something else answers is told at once', () => {
     const { exitCode, stderr } = await fetchFrom(`oci:${host}/acme/tools`);
     expect(exitCode, stderr).toBe(69);
     expect(stderr).toMatch(
-      /hint: .* this machine are asked without TLS, unless they are named by its host name/,
+      /try: .* this machine are asked without TLS, unless they are named by its host name/,
     );
     expect(stderr).not.toContain('trying again');
   });

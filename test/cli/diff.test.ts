@@ -173,7 +173,7 @@ test('takes pack records and image IDs of the store, and counts a sidecar in one
 test.each([
   ['sha256:'.padEnd(71, '0'), 66, 'the store has no sidecar for the image sha256:0'],
   ['no-such-file', 66, 'there is no file no-such-file, and it is not an image ID'],
-  ['/proc/self/cmdline', 65, 'damaged sidecar'],
+  ['/proc/self/cmdline', 65, 'is not a .smolmachine file'],
 ])('ends with its code for %s', async (name, exitCode, message) => {
   const path = join(await tempDir(), 'a.smolmachine');
   await writeSample(path);

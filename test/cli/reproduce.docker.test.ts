@@ -120,7 +120,7 @@ test('of packer smolvm the files are compared, with the version of smolvm that p
 
 test.each([
   ['an option that the sidecar decides', ['--cpus', '2'], 64, 'cannot be used with option'],
-  ['a file that is not a sidecar', [], 65, 'damaged sidecar'],
+  ['a file that is not a sidecar', [], 65, 'is not a .smolmachine file'],
 ])('%s ends with its code', async (_, args, exitCode, message) => {
   const place = await checkout();
   const result = await reproduce(place, join(place.context, 'bin/busybox'), ...args);
