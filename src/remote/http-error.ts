@@ -228,9 +228,11 @@ function lastingFailureHint(error: unknown): string | undefined {
   if (code.startsWith('HPE_')) {
     return 'check the port: what answers there does not speak HTTP';
   }
-  return error.code === 'ERR_PROXY_TUNNEL' && /\b407\b/.test(error.message)
-    ? 'check the login for the proxy in HTTPS_PROXY (http://USER:PASSWORD@HOST:PORT), or name the server in NO_PROXY'
-    : undefined;
+  const [, refusal] = /HTTP\/\S+ (4\d\d)\b/.exec(code === 'ERR_PROXY_TUNNEL' ? error.message : '') ?? [];
+  if (refusal === '407') {
+    return 'check the login for the proxy in HTTPS_PROXY (http://USER:PASSWORD@HOST:PORT), or name the server in NO_PROXY';
+  }
+  return refusal && 'ask the operator of the proxy, or name the server in NO_PROXY to reach it directly';
 }
 
 /** For several addresses that were tried, Node reports an AggregateError without a message. */

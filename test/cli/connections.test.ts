@@ -119,9 +119,12 @@ describe('a port where something else answers is told at once', () => {
   });
 });
 
-test('a proxy that wants a login is told at once, with where to put the login', async () => {
+test.each([
+  ['wants a login', '407 Proxy Authentication Required', 'check the login for the proxy in HTTPS_PROXY'],
+  ['forbids the server', '403 Forbidden', 'ask the operator of the proxy'],
+])('a proxy that %s is told at once', async (_, status, hint) => {
   const proxy = createServer((socket) => {
-    socket.once('data', () => socket.end('HTTP/1.1 407 Proxy Authentication Required\r\n\r\n'));
+    socket.once('data', () => socket.end(`HTTP/1.1 ${status}\r\n\r\n`));
   }).listen(0, '127.0.0.1');
   await once(proxy, 'listening');
   onTestFinished(() => void proxy.close());
@@ -131,8 +134,8 @@ test('a proxy that wants a login is told at once, with where to put the login', 
     NO_PROXY: '',
   });
   expect(exitCode, stderr).toBe(69);
-  expect(stderr).toMatch(/by way of the proxy http:\/\/127\.0\.0\.1:\d+: .*407/);
-  expect(stderr).toMatch(/try: check the login for the proxy in HTTPS_PROXY/);
+  expect(stderr).toMatch(new RegExp(`by way of the proxy http://127\\.0\\.0\\.1:\\d+: .*${status}`));
+  expect(stderr).toContain(`try: ${hint}`);
   expect(stderr).not.toContain('trying again');
 });
 

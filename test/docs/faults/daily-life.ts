@@ -91,16 +91,16 @@ export const DAILY_LIFE: readonly Chapter[] = [
         },
       },
       {
-        situation: 'Something else answers at the port, or the proxy wants a login',
+        situation: 'Something else answers at the port, or the proxy refuses',
         injected:
-          'A server without TLS, one without HTTP, one with TLS on this machine, and a proxy that answers 407',
+          'A server without TLS, one without HTTP, one with TLS on this machine, and a proxy that answers 403 or 407',
         expected: '69 at once, with the port or HTTPS_PROXY to look at',
         tests: {
           'cli/connections.test.ts': [
             'a port where something else answers is told at once > without TLS',
             'a port where something else answers is told at once > without HTTP',
             'a port where something else answers is told at once > with TLS, where a registry of this machine is asked without',
-            'a proxy that wants a login is told at once, with where to put the login',
+            'a proxy that %s is told at once',
           ],
         },
       },
