@@ -41,7 +41,7 @@ describe('the command line', () => {
       expect(`${stdout}${stderr}`).not.toMatch(/^claude-bottle: fetched/m);
     }
     expect(failed.exitCode, failed.stderr).toBe(66);
-    expect(JSON.parse(json.stdout).details.join()).toContain(hostile);
+    expect(JSON.parse(json.stdout).message).toContain(hostile);
   });
 
   test('shows what a server says as text', async () => {
