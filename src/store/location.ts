@@ -16,7 +16,8 @@ function defaultStoreDir(): string | undefined {
 
 /** @throws BottleError `store-unsafe` without a home directory, unless the user names a store */
 export function storeDir(option: string | undefined): string {
-  const dir = option || defaultStoreDir();
+  // No shell has read it where it comes from a variable or a workflow.
+  const dir = option?.replace(/^~(?=\/|$)/, () => homeDir() ?? '~') || defaultStoreDir();
   if (dir === undefined) {
     throw new BottleError('store-unsafe', 'this user has no home directory, so there is no default store', {
       hint: 'set HOME, or name a directory with --store',

@@ -32,6 +32,12 @@ describe('a machine without the usual things', () => {
     expect(stderr).toMatch(/a part of its path is not a directory[\s\S]*try: check the path/);
   });
 
+  test('has a store that a variable names below the home directory', async () => {
+    const home = await tempDir();
+    const { stdout } = await runCli(['ls'], { HOME: home, CLAUDE_BOTTLE_STORE: '~/sidecars' });
+    expect(stdout).toContain(join(home, 'sidecars'));
+  });
+
   test('has lost its working directory', async () => {
     const dir = await tempDir();
     const script = 'mkdir gone && cd gone && rmdir ../gone && exec "$0" "$1" ls';
