@@ -37,6 +37,8 @@ const MAX_TAGS_PAGES = 20;
 const MAX_REFERRERS_PAGES = 5;
 /** A login, or time, is what these ask for. All other failures of HEAD say nothing about GET. */
 const NOT_ABOUT_HEAD = [401, 408, 429];
+/** A link has one relation or several, and other parameters before them. */
+const NEXT_PAGE = /;\s*rel\s*=\s*"?(?:[^",;]*\s)?next(?:[\s",;]|$)/i;
 /** What a registry answers that does not know the question; 303 leads to a page for people. */
 const NO_REFERRERS = [303, 400, 404, 405, 406, 501];
 
@@ -270,7 +272,8 @@ export class OciRepository {
 
   /** https://datatracker.ietf.org/doc/html/rfc8288. Behind a proxy, a registry may not know by which scheme it was asked. */
   #nextPage(link: string | string[] | undefined, from: string): string | undefined {
-    const [, target] = /<([^<>]+)>\s*;\s*rel="?next"?/.exec(String(link ?? '')) ?? [];
+    const links = [...String(link ?? '').matchAll(/<([^<>]+)>([^<]*)/g)];
+    const [, target] = links.find(([, , parameters = '']) => NEXT_PAGE.test(parameters)) ?? [];
     const url = target === undefined ? null : URL.parse(target, from);
     return url?.host === new URL(this.#origin).host
       ? `${this.#origin}${url.pathname}${url.search}`

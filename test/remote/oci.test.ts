@@ -217,10 +217,17 @@ describe('tags', () => {
     expect(other.requests).toEqual([]);
   });
 
-  test('are read on by the scheme of the registry, whatever a link says', async () => {
+  test.each([
+    ['another scheme', '<https://HOST/v2/owner/agent/tags/list?last=a>; rel="next"'],
+    ['no host', '</v2/owner/agent/tags/list?last=a>; rel="next"'],
+    ['no quotation marks', '</v2/owner/agent/tags/list?last=a>;rel=next'],
+    ['a parameter before it', '</v2/owner/agent/tags/list?last=a>; title="page, 2"; REL="next"'],
+    ['several relations', '</v2/owner/agent/tags/list?last=a>; rel="last next"'],
+    ['another link before it', '</other>; rel="prev", </v2/owner/agent/tags/list?last=a>; rel="next"'],
+  ])('are read on by a link with %s', async (_, link) => {
     const { host, requests } = await startServer(({ url = '' }, response) => {
-      const link = `<https://${host}/v2/owner/agent/tags/list?last=a>; rel="next"`;
-      response.writeHead(200, url.includes('last=') ? {} : { link }).end('{"tags":["a"]}');
+      const headers = { link: link.replace('HOST', host) };
+      response.writeHead(200, url.includes('last=') ? {} : headers).end('{"tags":["a"]}');
     });
     expect(await openRepository(host).listTags()).toEqual({ tags: ['a', 'a'], isComplete: true });
     expect(requests).toHaveLength(2);

@@ -47,15 +47,15 @@ export const DAILY_LIFE: readonly Chapter[] = [
       },
       {
         situation:
-          'A registry answers to a manifest with 200 or 202, refuses HEAD, or links with the wrong scheme',
+          'A registry answers to a manifest with 200 or 202, refuses HEAD, or writes its links in its own way',
         injected:
-          'Such answers to an upload, nine statuses for HEAD, and a link with https to a plain registry',
+          'Such answers to an upload, nine statuses for HEAD, and six ways to write a link to the next page',
         expected: 'Taken, asked with GET, and followed',
         tests: {
           'remote/oci-push.test.ts': ['a manifest that is answered with %i is taken'],
           'remote/oci.test.ts': [
             'a registry that refuses HEAD > with %i is asked with GET',
-            'tags > are read on by the scheme of the registry, whatever a link says',
+            'tags > are read on by a link with %s',
           ],
         },
       },
