@@ -4,13 +4,13 @@ import * as fs from 'node:fs/promises';
 import { join } from 'node:path';
 import * as cache from '@actions/cache';
 import { type Image, runtimeConfig } from '../docker/image.ts';
-import { hasErrno } from '../errors.ts';
 import type { ImageId } from '../identity/image-id.ts';
 import type { InputsKey } from '../identity/inputs-key.ts';
 import { type PackRecord, runtimeConfigSha256 } from '../identity/pack-record.ts';
 import type { GuestPlatform } from '../identity/platform.ts';
 import type { SmokeTest } from '../pack/smoke-test.ts';
 import { type PackedSidecar, readRecord, verifyFile } from '../sidecar/file.ts';
+import { tryLink } from '../store/files.ts';
 import type { Toolkit } from './toolkit.ts';
 
 /** Goes up when the content of an entry, or the flattening, changes; it is part of every key. */
@@ -310,12 +310,7 @@ async function saveEntry(
 
 /** The entry is made on another file system when RUNNER_TEMP has a name that the toolkit cannot pass to tar. */
 async function linkOrCopy(from: string, to: string): Promise<void> {
-  try {
-    await fs.link(from, to);
-  } catch (error) {
-    if (!hasErrno(error, 'EXDEV', 'EPERM', 'EMLINK')) {
-      throw error;
-    }
+  if (!(await tryLink(from, to))) {
     await fs.copyFile(from, to, constants.COPYFILE_FICLONE);
   }
 }
