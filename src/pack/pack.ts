@@ -138,11 +138,15 @@ export function sidecarImageName(manifestDigest: Digest): string {
 
 /** Removes what killed runs have left, on the Docker engine and on disk, and ends what they have left running. */
 export async function sweepKilledRuns(signal: AbortSignal, onProgress: OnProgress): Promise<void> {
-  const onWarning = warningsTo(onProgress);
-  await sweepContainers(signal, onWarning);
+  await sweepContainers(signal, warningsTo(onProgress));
+  await sweepScratch(onProgress);
+}
+
+/** Removes the working directories of killed runs, and ends what still works in them. */
+export async function sweepScratch(onProgress: OnProgress): Promise<void> {
   await sweepPrivateDirs(scratchParent(), {
     beforeRemove: (scratch) => clearScratch(scratch, onProgress),
-    onWarning,
+    onWarning: warningsTo(onProgress),
   });
 }
 
