@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import * as fs from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { hasErrno } from '../errors.ts';
 import { isAlive, thisOwner } from '../host/owner.ts';
 import { withPrivateDir } from '../host/private-dir.ts';
+import { contentPath, statFile } from './catalog.ts';
 import { namesIn } from './directory.ts';
 import type { StoreLayout } from './location.ts';
 
@@ -37,18 +38,28 @@ export async function withPart<T>(
 }
 
 /**
- * Removes the parts that nobody has taken for a week. Those of living owners stay, and those of other machines, of
- * whose processes nothing is known; so does what is from the future: a clock has jumped.
+ * Removes the parts of what is installed by now, and those that nobody has taken for a week. Those of living owners stay,
+ * and those of other machines, of whose processes nothing is known; so does what is from the future: a clock has jumped.
  */
 export async function sweepParts(layout: StoreLayout, onWarning: (message: string) => void): Promise<void> {
   for (const path of await abandoned(layout)) {
     const stat = await fs.lstat(path).catch(() => undefined);
-    if (stat !== undefined && Date.now() - stat.mtimeMs > MAX_AGE_MS) {
+    const isOld = stat !== undefined && Date.now() - stat.mtimeMs > MAX_AGE_MS;
+    if (isOld || (await statFile(contentPath(layout, sha256OfPart(path)))) !== undefined) {
       await removePart(layout, path).catch((error: Error) =>
         onWarning(`cannot remove ${path}, a download that nobody has gone on with: ${error.message}`),
       );
     }
   }
+}
+
+/** What downloads have left that nobody has completed; some of it may be in its place already, and not yet listed. */
+export async function startedDownloads(layout: StoreLayout): Promise<Set<string>> {
+  return new Set((await abandoned(layout)).map(sha256OfPart));
+}
+
+function sha256OfPart(path: string): string {
+  return basename(path).slice(0, 64);
 }
 
 async function takePart(layout: StoreLayout, sha256: string): Promise<string> {

@@ -16,7 +16,7 @@ import {
 import { makeDirectory, namesIn } from './directory.ts';
 import { objectPath } from './location.ts';
 import { takeOverOldStore } from './old-store.ts';
-import { sweepParts } from './parts.ts';
+import { startedDownloads, sweepParts } from './parts.ts';
 import type { Store } from './store.ts';
 
 /**
@@ -64,9 +64,11 @@ export async function removeAbandoned(store: Store): Promise<void> {
       await indexContent(layout, content);
     }
   }
+  const started = await startedDownloads(layout);
   for (const sha256 of await namesIn(layout.objects)) {
     const stat = await statFile(objectPath(layout, sha256));
-    if (!kept.has(sha256) && stat?.nlink === 1) {
+    // The next run installs what was downloaded whole.
+    if (!kept.has(sha256) && !started.has(sha256) && stat?.nlink === 1) {
       await fs.rm(objectPath(layout, sha256), { force: true });
     }
   }

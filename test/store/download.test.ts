@@ -4,7 +4,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { ownerOf, thisOwner } from '../../src/host/owner.ts';
 import { HERE } from '../../src/identity/origin.ts';
-import { findHits } from '../../src/store/read.ts';
+import { installSidecar } from '../../src/store/install.ts';
+import { findHits, hasBytes } from '../../src/store/read.ts';
 import type { Store } from '../../src/store/store.ts';
 import { sweepStore } from '../../src/store/sweep.ts';
 import { failureOf } from '../helpers/failure.ts';
@@ -107,6 +108,41 @@ test('a sweep removes parts that nobody has taken for a week, by no clock that h
     [...times.slice(2).map(([name]) => name), `${SHA}.released-00000004`].sort(),
   );
   expect(await fs.readdir('/etc')).not.toEqual([]);
+});
+
+test('what was downloaded whole by a process that was killed before it was listed is kept for the next run', async () => {
+  for (const isTaken of [true, false]) {
+    const store = await emptyStore();
+    const { path, record } = await makeSample(await tempDir(), { id: imageId('ci') });
+    const { sha256 } = record.sidecar;
+    const body = `
+      const { rename } = nodeFs.promises;
+      nodeFs.promises.rename = async (from, to) =>
+        to.includes('/catalog/') ? process.kill(process.pid, 'SIGKILL') : await rename(from, to);
+      syncBuiltinESMExports();
+      await store.withDownload(data.record.sidecar.sha256, {}, async (dir) => {
+        await fs.copyFile(data.path, dir + '/data');
+        await installSidecar(store, dir + '/data', { origin: { kind: 'none' }, record: data.record });
+      });`;
+    const { signal } = await startStoreChild(store.dir, body, { data: { path, record } }).ended;
+    expect(signal).toBe('SIGKILL');
+    await sweepStore(store);
+    expect(await filesOf(store)).toContain(`.pack/objects/sha256/${sha256}`);
+    if (isTaken) {
+      await store.withDownload(sha256, {}, async () => {
+        expect(await hasBytes(store, sha256, {})).toBe(true);
+        await installSidecar(store, undefined, { origin: { kind: 'none' }, record });
+      });
+    } else {
+      const old = (Date.now() - WEEK_MS - 60_000) / 1000;
+      const parts = join(store.dir, '.pack/parts');
+      await Promise.all((await partsOf(store)).map((name) => fs.utimes(join(parts, name), old, old)));
+    }
+    await sweepStore(store);
+    expect(await partsOf(store)).toEqual([]);
+    const objects = (await filesOf(store)).filter((name) => name.includes('objects'));
+    expect(objects).toEqual(isTaken ? [`.pack/objects/sha256/${sha256}`] : []);
+  }
 });
 
 const INSTALL = `
