@@ -119,6 +119,12 @@ export function fileError(action: string, error: unknown): BottleError {
       cause: error,
     });
   }
+  if (hasErrno(error, 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP')) {
+    return new BottleError('cannot-write', `${action}: the file system does not support it (${reason})`, {
+      hint: `use a directory on another disk for ${place}`,
+      cause: error,
+    });
+  }
   if (hasErrno(error, 'ENAMETOOLONG')) {
     return new BottleError('usage', `${action}: the name is too long (${reason})`, {
       hint: 'use names of at most 255 bytes, in a path of at most 4095',

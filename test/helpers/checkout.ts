@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import * as fs from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -7,6 +8,8 @@ import type { InputsRecord } from '../../src/identity/inputs-key.ts';
 import type { PackRecord } from '../../src/identity/pack-record.ts';
 import type { GuestPlatform } from '../../src/identity/platform.ts';
 import { formatRecord } from '../../src/sidecar/file.ts';
+import { verifySidecar } from '../../src/sidecar/verify.ts';
+import { type FramedSidecar, framedSidecar } from './framed-sidecar.ts';
 import { sampleSidecar } from './oci-publish.ts';
 import { tempDir } from './temp-dir.ts';
 
@@ -87,4 +90,25 @@ export async function publishFile(
   };
   await fs.writeFile(`${path}.json`, formatRecord(record));
   return { path, record };
+}
+
+/** The same of a sidecar in frames. */
+export async function publishFrames(
+  checkout: Checkout,
+  contents: readonly Buffer[],
+  change: Partial<PackRecord> = {},
+): Promise<PublishedFile & FramedSidecar> {
+  const sidecar = await framedSidecar(contents);
+  const { bytes, index } = sidecar;
+  const { path, record: sample } = await publishFile(checkout);
+  await fs.writeFile(path, bytes);
+  const { sha256, sizeBytes, crc32 } = await verifySidecar(path);
+  const record: PackRecord = {
+    ...sample,
+    sidecar: { sha256, sizeBytes, crc32 },
+    frames: { sha256: createHash('sha256').update(index).digest('hex'), sizeBytes: index.length },
+    ...change,
+  };
+  await fs.writeFile(`${path}.json`, formatRecord(record));
+  return { ...sidecar, path, record };
 }

@@ -62,6 +62,27 @@ export const STORE: readonly Chapter[] = [
         },
       },
       {
+        situation:
+          'The file system has no links, no modes or no reflinks, or does not tell capital letters apart',
+        injected: 'Loop devices with ext4, xfs, btrfs, NTFS and exFAT',
+        expected: 'All commands work, but for a store on exFAT, which ends with 73; an export to exFAT works',
+        tests: {
+          'cli/file-systems.test.ts': [
+            'a store on a file system > %s takes a sidecar and an update, serves, checks and prunes them',
+            'a store on a file system > that has no links is refused with what to do, and keeps nothing',
+            'an export > to a stick without modes and links (exFAT) is fetched from there',
+          ],
+        },
+      },
+      {
+        situation: 'The disk that a sidecar is exported to is full, read-only, or has no inodes',
+        injected: 'RAM disks of each kind',
+        expected: '73, and nothing is left on it',
+        tests: {
+          'cli/file-systems.test.ts': ['an export > to a disk that %s ends with 73, and leaves nothing'],
+        },
+      },
+      {
         situation: 'The store is from version 0.1, which did not note who its sidecars came from',
         injected: 'Stores as that version has left them, with a signed and with an unsigned sidecar',
         expected:
