@@ -1,6 +1,6 @@
 import { constants } from 'node:fs';
 import * as fs from 'node:fs/promises';
-import { isAbsolute, relative, resolve, sep } from 'node:path';
+import { isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { BottleError, hasErrno } from '../errors.ts';
 import { parseImageReference } from '../identity/image-reference.ts';
 import { PACKERS, type Packer } from '../identity/pack-record.ts';
@@ -149,7 +149,7 @@ async function readSource(read: InputReader, workspace: string): Promise<ActionI
   if (image === undefined) {
     return {
       context: await inWorkspace('context', context, workspace, 'directory'),
-      file: file && (await inWorkspace('file', file, workspace, 'file')),
+      file: file && (await inWorkspace('file', file, workspace, 'file', context)),
       target,
       buildArgs,
       secrets,
@@ -171,6 +171,7 @@ async function inWorkspace(
   path: string,
   workspace: string,
   kind: 'directory' | 'file',
+  context = '',
 ): Promise<string> {
   const root = await fs.realpath(workspace);
   let real: string;
@@ -178,7 +179,13 @@ async function inWorkspace(
     real = await fs.realpath(resolve(root, path));
   } catch (error) {
     if (hasErrno(error, 'ENOENT', 'ENOTDIR', 'ELOOP')) {
-      const hint = 'check the name, and that actions/checkout has run before';
+      const isInContext = await fs.access(resolve(root, context, path)).then(
+        () => true,
+        () => false,
+      );
+      const hint = isInContext
+        ? `name it as it is in the workspace: ${join(context, path)}`
+        : 'check the name, and that actions/checkout has run before';
       throw new BottleError('usage', `the input ${name} names ${path}, which does not exist`, { hint });
     }
     if (hasErrno(error, 'ENAMETOOLONG')) {

@@ -121,8 +121,13 @@ async function findDockerfile({ context, file }: BuildInputsOptions): Promise<Do
       return { path, bytes };
     }
   }
+  const inContext = join(context, file ?? '');
+  const isInContext =
+    file !== undefined && (await fs.stat(inContext).catch(() => undefined))?.isFile() === true;
   throw new BottleError('not-found', `no Dockerfile: ${paths[0]} does not exist`, {
-    hint: 'run this in the repository of your agent, or name the Dockerfile with --file (input: file)',
+    hint: isInContext
+      ? `docker looks for it from the working directory, and not in the context: --file ${inContext}`
+      : 'run this in the repository of your agent, or name the Dockerfile with --file (input: file)',
   });
 }
 

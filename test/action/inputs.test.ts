@@ -138,6 +138,12 @@ describe('inputs that are given', () => {
 });
 
 describe('inputs that cannot be', () => {
+  test('the file as the context has it is told how the workspace has it', async () => {
+    const { message, hint } = await refusal({ context: 'agent', file: 'Dockerfile' });
+    expect(message).toBe('the input file names Dockerfile, which does not exist');
+    expect(hint).toBe('name it as it is in the workspace: agent/Dockerfile');
+  });
+
   test.each([
     ['cache', 'yes', 'auto, true, false'],
     ['cache', '', 'auto, true, false'],

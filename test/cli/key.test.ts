@@ -39,6 +39,14 @@ test('key without a Dockerfile ends with 66', async () => {
   });
 });
 
+test('key with a Dockerfile that is named as the context has it says how docker names it', async () => {
+  const context = await sampleContext('FROM scratch\n');
+  await fs.rename(join(context, 'Dockerfile'), join(context, 'agent.Dockerfile'));
+  const { exitCode, stderr } = await runCli(['key', '--context', context, '--file', 'agent.Dockerfile']);
+  expect(exitCode, stderr).toBe(66);
+  expect(stderr).toContain(`not in the context: --file ${join(context, 'agent.Dockerfile')}`);
+});
+
 test.each([
   ['fetch', '--target', 'put it before the --'],
   ['fetch', '--build-arg=A=1', 'put it before the --'],
