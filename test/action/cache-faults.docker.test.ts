@@ -411,7 +411,7 @@ describe('a cache that may not be written to', () => {
     expect(job.results.cacheEntries()).toEqual([]);
   });
 
-  test('since another job of the same run has written the entry first is no news', async () => {
+  test('since another job of the same run has written the entry first is not mentioned', async () => {
     const entry = await packedEntry();
     const archive = await archiveOf((dir) => fillWith(dir, entry.sidecar, entry.record));
     const job = await actionJob();

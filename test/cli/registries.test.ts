@@ -120,7 +120,7 @@ describe('a login', () => {
   });
 });
 
-/** Hands out tokens at /token for whoever `may`, and wants one everywhere else; `parameters` stand in the challenge. */
+/** Hands out tokens at /token to each client that `may` have one, and wants one everywhere else; `parameters` stand in the challenge. */
 function tokenGate(may: (url: URL, request: IncomingMessage) => number, parameters = 'service="s"'): Gate {
   return (request, response) => {
     const { host, authorization } = request.headers;
@@ -196,7 +196,7 @@ describe('a challenge', () => {
     expect(allowed.exitCode, allowed.stderr).toBe(0);
   });
 
-  test('is public for somebody whose kept token has expired', async () => {
+  test('is public for someone whose kept token has expired', async () => {
     const { write, fetch } = await bench(tokenGate((_, { method }) => (method === 'POST' ? 400 : 200)));
     await write('.docker/config.json', { auths: { HOST: { identitytoken: 'old' } } });
     const { exitCode, stderr } = await fetch();

@@ -29,7 +29,7 @@ export function verifyFlags() {
     .description(
       examples(
         ['claude-bottle verify --deep agent.smolmachine', 'a file, down to each entry'],
-        ['claude-bottle verify --all', 'the whole store'],
+        ['claude-bottle verify', 'the whole store'],
       ),
     );
 }

@@ -31,7 +31,7 @@ export const DAILY_LIFE: readonly Chapter[] = [
         injected: 'A token server that answers 400 to the refresh token',
         expected: 'A warning, and the sidecar as nobody gets it',
         tests: {
-          'cli/registries.test.ts': ['a challenge > is public for somebody whose kept token has expired'],
+          'cli/registries.test.ts': ['a challenge > is public for someone whose kept token has expired'],
         },
       },
       {

@@ -64,7 +64,7 @@ export const PUBLISHING: readonly Chapter[] = [
         tests: {
           'action/cache-faults.docker.test.ts': [
             'a cache that may not be written to > %s is a notice',
-            'a cache that may not be written to > since another job of the same run has written the entry first is no news',
+            'a cache that may not be written to > since another job of the same run has written the entry first is not mentioned',
           ],
         },
       },
