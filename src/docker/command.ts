@@ -5,13 +5,24 @@ import { type ChildOptions, type ChildResult, readChild } from '../host/child.ts
 const SHORT_TIMEOUT_MS = 60_000;
 const CLEAN_UP_TIMEOUT_MS = 5_000;
 
+/** The first one decides what comes out, and the platform is always named; the others have buildx ask git, too. */
+const NOT_FOR_DOCKER = /^(DOCKER_DEFAULT_PLATFORM|BUILDX_GIT_\w+)$/;
+
 /**
  * The environment of every docker command. Builds take values from it (`--build-arg NAME`, `--secret env=NAME`), so it is
- * ours, without the variables that decide what comes out: the platform is always named, and the output is read.
+ * ours. The output is read by us, and buildx does not ask git about the build context: the settings of a hostile checkout
+ * would start programs then.
+ * https://docs.docker.com/build/building/variables/#buildx_git_info
  */
 export function dockerEnvironment(more: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
-  const { DOCKER_DEFAULT_PLATFORM: _, ...env } = process.env;
-  return { ...env, BUILDKIT_PROGRESS: 'plain', DOCKER_CLI_HINTS: 'false', ...more };
+  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !NOT_FOR_DOCKER.test(name)));
+  return {
+    ...env,
+    BUILDX_GIT_INFO: 'false',
+    BUILDKIT_PROGRESS: 'plain',
+    DOCKER_CLI_HINTS: 'false',
+    ...more,
+  };
 }
 
 /**

@@ -213,7 +213,9 @@ export async function saveImage(
   options: ChildOptions,
 ): Promise<void> {
   const args = ['image', 'save', id];
-  await assertSuccess(args, await spawnDocker(() => streamChild('docker', args, consume, options)));
+  const env = dockerEnvironment();
+  const result = await spawnDocker(() => streamChild('docker', args, consume, { ...options, env }));
+  await assertSuccess(args, result);
 }
 
 export async function pullImage(reference: string, options: ChildOptions): Promise<void> {

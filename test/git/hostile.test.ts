@@ -1,9 +1,11 @@
 import { spawnSync } from 'node:child_process';
 import * as fs from 'node:fs/promises';
-import { join } from 'node:path';
+import { delimiter, join } from 'node:path';
 import { expect, test } from 'vitest';
+import { readBuildInputs } from '../../src/context/build-inputs.ts';
 import { publishFile, sampleCheckout } from '../helpers/checkout.ts';
 import { runCli } from '../helpers/cli.ts';
+import { fixedEngine } from '../helpers/fixed-engine.ts';
 import { type HostileCheckout, hostileCheckout, nestedBareCheckout } from '../helpers/hostile-checkout.ts';
 import { tempDir } from '../helpers/temp-dir.ts';
 
@@ -66,6 +68,74 @@ test('the same checkouts do run their programs when git is asked as usual', asyn
   plain(nested.dir, 'log', '-p');
   expect(await nested.ran()).not.toEqual([]);
 });
+
+test('no docker build has buildx ask git about the checkout', { timeout: 240_000 }, async () => {
+  const usual = await nestedWorkTree();
+  const engine = await buildxEngine();
+  spawnSync('docker', ['build', usual.dir], { env: { ...process.env, ...engine.env } });
+  expect(await usual.ran(), 'what buildx does by itself').not.toEqual([]);
+
+  const { dir, ran } = await nestedWorkTree();
+  const { path } = await publishFile({ ...(await sampleCheckout()), inputs: () => inputsOf(dir) });
+  const checkout = ['--context', dir, '--repo', 'acme/tools'];
+  const settings = { HOME: await tempDir(), BUILDX_GIT_LABELS: 'full', BUILDX_GIT_CHECK_DIRTY: '1' };
+  const commands = [
+    ['fetch', ...checkout, '--from', `file:${path}`],
+    ['bind', ...checkout],
+    ['exec', ...checkout, '--', 'true'],
+    ['pack', '--context', dir, '--no-kvm-check'],
+  ];
+  for (const command of commands) {
+    const { exitCode, stderr } = await runCli(command, { ...engine.env, ...settings });
+    expect(exitCode, stderr).toBe(0);
+  }
+  expect(await engine.builds()).toBe(1 + commands.length);
+  expect(await ran()).toEqual([]);
+});
+
+/** A directory in a nested bare repository that calls itself a work tree, and whose commit a promisor would have to bring. */
+async function nestedWorkTree(): Promise<HostileCheckout> {
+  const nested = await nestedBareCheckout();
+  const head = spawnSync('git', ['--git-dir', nested.dir, 'rev-parse', 'HEAD'], { encoding: 'utf8' });
+  const hash = head.stdout.trim();
+  await fs.rm(join(nested.dir, 'objects', hash.slice(0, 2), hash.slice(2)));
+  await fs.appendFile(join(nested.dir, 'config'), '[core]\n  bare = false\n  worktree = .\n');
+  const dir = join(nested.dir, 'agent');
+  await fs.mkdir(dir);
+  for (const name of ['Dockerfile', 'agent.txt']) {
+    await fs.rename(join(nested.dir, name), join(dir, name));
+  }
+  expect(await nested.ran()).toEqual([]);
+  return { ...nested, dir };
+}
+
+/** A `docker` that does at the beginning of a build what buildx does: it asks git which commit the context is of. */
+async function buildxEngine() {
+  const engine = await fixedEngine(`sha256:${'1'.repeat(64)}`);
+  const bin = await tempDir();
+  const log = join(bin, 'builds');
+  const lines = [
+    '#!/bin/sh',
+    `PATH='${engine.env.PATH}'`,
+    'for context; do :; done',
+    `[ "$1" = build ] && echo "$context" >> '${log}'`,
+    'if [ "$1" = build ] && { [ "$BUILDX_GIT_INFO" != false ] || [ -n "$BUILDX_GIT_LABELS" ]; }; then',
+    '  git -C "$context" -c log.showSignature=false show --format=%H HEAD --quiet',
+    '  [ -n "$BUILDX_GIT_CHECK_DIRTY" ] && git -C "$context" status --porcelain --ignored',
+    'fi >/dev/null 2>&1',
+    'exec docker "$@"',
+  ];
+  await fs.writeFile(join(bin, 'docker'), `${lines.join('\n')}\n`, { mode: 0o755 });
+  return {
+    env: { ...engine.env, PATH: [bin, engine.env.PATH].join(delimiter) },
+    builds: async () => (await fs.readFile(log, 'utf8')).split('\n').length - 1,
+  };
+}
+
+async function inputsOf(context: string) {
+  const { record } = await readBuildInputs({ context, buildArgs: [], platform: 'linux/amd64' });
+  return record;
+}
 
 test('no other part of the product starts git', async () => {
   const root = join(import.meta.dirname, '../../src');
