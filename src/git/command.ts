@@ -1,5 +1,5 @@
 import { lstat, realpath } from 'node:fs/promises';
-import { delimiter, dirname, isAbsolute, join, relative, sep } from 'node:path';
+import { dirname, join, relative, sep } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { BottleError, hasErrno } from '../errors.ts';
 import { type ChildResult, streamChild } from '../host/child.ts';
@@ -10,6 +10,7 @@ const MAX_SETTINGS = 1_000;
 
 /** What git and ssh need to find themselves and the settings of their user, who is not the author of a checkout. */
 const PASSED_VARIABLES = [
+  'PATH',
   'HOME',
   'USER',
   'LOGNAME',
@@ -119,9 +120,7 @@ export function childEnvironment(): NodeJS.ProcessEnv {
     const value = process.env[name];
     return value === undefined ? [] : [[name, value] as const];
   });
-  // A relative directory would be one of the checkout.
-  const path = (process.env.PATH ?? '').split(delimiter).filter(isAbsolute).join(delimiter);
-  return { ...Object.fromEntries(passed), PATH: path, LC_ALL: 'C' };
+  return { ...Object.fromEntries(passed), LC_ALL: 'C' };
 }
 
 function gitEnvironment(top: string): NodeJS.ProcessEnv {

@@ -1,7 +1,7 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { delimiter, isAbsolute, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -156,7 +156,7 @@ function pidsNow(): number[] {
   const names =
     process.platform === 'linux'
       ? readdirSync('/proc')
-      : execFileSync('ps', ['-axo', 'pid='], { encoding: 'utf8' }).split('\n');
+      : execFileSync('/bin/ps', ['-axo', 'pid='], { encoding: 'utf8' }).split('\n');
   return names.map(Number).filter((pid) => Number.isInteger(pid) && pid > 1 && pid !== process.pid);
 }
 
@@ -164,7 +164,7 @@ function environmentNow(pid: number): string {
   try {
     return process.platform === 'linux'
       ? readFileSync(`/proc/${pid}/environ`, 'utf8')
-      : execFileSync('ps', ['eww', '-o', 'command=', '-p', String(pid)], { encoding: 'utf8' });
+      : execFileSync('/bin/ps', ['eww', '-o', 'command=', '-p', String(pid)], { encoding: 'utf8' });
   } catch {
     return '';
   }
@@ -194,7 +194,7 @@ function start(command: string, args: readonly string[], options: ChildOptions):
   signal?.throwIfAborted();
   const child = spawn(command, args, {
     cwd: options.cwd,
-    env: options.env,
+    env: searchedEnvironment(options.env ?? process.env),
     stdio: ['pipe', 'pipe', 'pipe'],
     detached: true,
   });
@@ -261,6 +261,17 @@ function start(command: string, args: readonly string[], options: ChildOptions):
   // A caller that streams the output looks at `ended` only after it; until then a rejection is not unhandled.
   ended.catch(() => {});
   return { stdout: child.stdout, lines, ended, end };
+}
+
+/** The directories that programs are looked for in: a relative one, or an empty one, would be one of the checkout. */
+export function programDirs({ PATH = '' }: NodeJS.ProcessEnv): string[] {
+  return PATH.split(delimiter).filter(isAbsolute);
+}
+
+/** An empty PATH means the working directory, and without one the system has a PATH of its own. */
+function searchedEnvironment({ PATH, ...env }: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const dirs = programDirs({ PATH });
+  return dirs.length === 0 ? env : { ...env, PATH: dirs.join(delimiter) };
 }
 
 function killGroup(pid: number | undefined, signal: NodeJS.Signals): void {

@@ -51,13 +51,13 @@ function pidNamespace(): string {
 function bootId(): string {
   return process.platform === 'linux'
     ? readFileSync('/proc/sys/kernel/random/boot_id', 'utf8')
-    : (outputOf('sysctl', ['-n', 'kern.boottime']) ?? '');
+    : (outputOf('/usr/sbin/sysctl', ['-n', 'kern.boottime']) ?? '');
 }
 
 /** An opaque text that differs between processes that had the same pid; undefined when there is none now. */
 function startTime(pid: number): string | undefined {
   if (process.platform !== 'linux') {
-    const started = outputOf('ps', ['-o', 'lstart=', '-p', String(pid)])?.trim();
+    const started = outputOf('/bin/ps', ['-o', 'lstart=', '-p', String(pid)])?.trim();
     return started ? shortHash(started) : undefined;
   }
   try {

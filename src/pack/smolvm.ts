@@ -1,8 +1,8 @@
 import { constants } from 'node:fs';
 import * as fs from 'node:fs/promises';
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
 import { BottleError, hasErrno } from '../errors.ts';
-import { readChild } from '../host/child.ts';
+import { programDirs, readChild } from '../host/child.ts';
 import { isOlder } from '../identity/version.ts';
 
 const PROBE_TIMEOUT_MS = 30_000;
@@ -67,13 +67,13 @@ async function probe(executable: string, args: string[]): Promise<string> {
 }
 
 async function findOnPath(name: string): Promise<string | undefined> {
-  for (const dir of (process.env.PATH ?? '').split(delimiter)) {
+  for (const dir of programDirs(process.env)) {
     const candidate = join(dir, name);
     const isExecutable = await fs.access(candidate, constants.X_OK).then(
       () => true,
       () => false,
     );
-    if (dir !== '' && isExecutable) {
+    if (isExecutable) {
       return candidate;
     }
   }

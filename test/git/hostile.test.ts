@@ -137,6 +137,44 @@ async function inputsOf(context: string) {
   return record;
 }
 
+test('a program in the checkout is not run because PATH has the working directory', {
+  timeout: 240_000,
+}, async () => {
+  const checkout = await sampleCheckout();
+  const marks = await tempDir();
+  for (const name of ['git', 'docker', 'smolvm', 'gh', 'ssh', 'ps']) {
+    const script = `#!/bin/sh\n: > '${marks}/${name}'\nexit 1\n`;
+    await fs.writeFile(join(checkout.dir, name), script, { mode: 0o755 });
+  }
+  await checkout.git('remote', 'set-url', 'origin', 'git@work:acme/tools.git');
+  const { path } = await publishFile(checkout);
+  const tools = await tempDir();
+  await fs.symlink('/usr/bin/git', join(tools, 'git'));
+  // With a blank entry, a dot and a relative directory; and as nothing but the working directory.
+  for (const PATH of [['', '.', './', '../checkout', tools].join(delimiter), '.', '']) {
+    const env = {
+      HOME: await tempDir(),
+      GH_TOKEN: '',
+      GITHUB_TOKEN: '',
+      HTTPS_PROXY: 'http://127.0.0.1:9',
+      PATH,
+    };
+    for (const command of [
+      ['key', '--explain'],
+      ['fetch', '--from', `file:${path}`],
+      ['fetch', '--dry-run'],
+      ['pack', '--no-kvm-check'],
+      ['bind'],
+      ['path'],
+      ['doctor'],
+    ]) {
+      const { exitCode, stderr } = await runCli(command, env, checkout.dir);
+      expect(exitCode, stderr).not.toBe(70);
+    }
+  }
+  expect(await fs.readdir(marks)).toEqual([]);
+});
+
 test('no other part of the product starts git', async () => {
   const root = join(import.meta.dirname, '../../src');
   const files = await fs.readdir(root, { recursive: true });

@@ -18,9 +18,10 @@ export interface StartedCli {
 }
 
 /** Starts `claude-bottle` as it is built, with the smolvm double first on PATH. */
-export function startCli(args: readonly string[], env: NodeJS.ProcessEnv = {}): StartedCli {
+export function startCli(args: readonly string[], env: NodeJS.ProcessEnv = {}, cwd?: string): StartedCli {
   const child = spawn(process.execPath, [join(ROOT, 'dist/cli.mjs'), ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
+    cwd,
     env: {
       ...process.env,
       PATH: [DOUBLE_DIR, join(ROOT, 'node_modules/.bin'), process.env.PATH].join(delimiter),
@@ -33,6 +34,10 @@ export function startCli(args: readonly string[], env: NodeJS.ProcessEnv = {}): 
   return { process: child, ended };
 }
 
-export async function runCli(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<CliResult> {
-  return await startCli(args, env).ended;
+export async function runCli(
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = {},
+  cwd?: string,
+): Promise<CliResult> {
+  return await startCli(args, env, cwd).ended;
 }
