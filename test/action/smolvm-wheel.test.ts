@@ -70,10 +70,11 @@ async function serveIndex(wheel: Buffer | undefined): Promise<string> {
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}/simple/`;
 }
 
-async function unpack(sha256: string, env: NodeJS.ProcessEnv): Promise<ModuleResult> {
+async function unpack(sha256: string, env: NodeJS.ProcessEnv, cwd?: string): Promise<ModuleResult> {
   const call = `unpackWheel(${JSON.stringify({ version: VERSION, sha256 })}, ${JSON.stringify(out)})`;
   return await callInChild('src/action/smolvm-wheel.ts', call, {
     env: { HOME: dir, TMPDIR: dir, PIP_CONFIG_FILE: '/dev/null', PIP_RETRIES: '0', ...env },
+    ...(cwd && { cwd }),
   });
 }
 
@@ -93,6 +94,18 @@ describe.skipIf(!isOnPath('python3'))('smolvm from a package index', () => {
       env: { PATH: process.env.PATH },
     });
     expect(answer).toBe(`smolvm ${VERSION}\n${join(out, 'agent-rootfs')} ${join(out, 'lib')}\n`);
+  });
+
+  test('is set up by no module that is in the workspace', async () => {
+    const wheel = await makeWheel();
+    const workspace = join(dir, 'workspace');
+    await fs.mkdir(join(workspace, 'pip'), { recursive: true });
+    for (const name of ['pip/__init__.py', 'pip/__main__.py', 'zipfile.py', 'runpy.py', 'sitecustomize.py']) {
+      const mark = join(dir, name.replace('/', '-'));
+      await fs.writeFile(join(workspace, name), `open(${JSON.stringify(mark)}, 'w')\nraise SystemExit(1)\n`);
+    }
+    expect(await unpack(sha256(wheel), { PIP_INDEX_URL: await serveIndex(wheel) }, workspace)).toEqual({});
+    expect((await fs.readdir(dir)).filter((name) => name.endsWith('.py'))).toEqual([]);
   });
 
   test('with another hash is not unpacked, and both hashes are named', async () => {

@@ -21,7 +21,7 @@ export interface ModuleResult {
 export async function callInChild(
   module: string,
   call: string,
-  options: { readonly env?: NodeJS.ProcessEnv; readonly uid?: number } = {},
+  options: { readonly env?: NodeJS.ProcessEnv; readonly uid?: number; readonly cwd?: string } = {},
 ): Promise<ModuleResult> {
   const name = call.slice(0, call.indexOf('('));
   const source = `
@@ -38,6 +38,7 @@ export async function callInChild(
   const child = spawn(process.execPath, ['--input-type=module', '--eval', source], {
     env: { PATH: process.env.PATH, ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],
+    cwd: options.cwd,
     ...(options.uid === undefined ? {} : { uid: options.uid, gid: options.uid }),
   });
   const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'exit')]);
