@@ -215,7 +215,8 @@ async function askHelper(
   const env = Object.fromEntries(
     Object.entries(process.env).filter(([variable]) => !NOT_FOR_HELPERS.test(variable)),
   );
-  const result = await readChild(command, ['get'], { ...options, env, input: server }).catch(
+  // Not in the checkout, of which a helper might take anything.
+  const result = await readChild(command, ['get'], { ...options, cwd: '/', env, input: server }).catch(
     (error: unknown) => {
       throw hasErrno(error, 'ENOENT') ? new Error(`${command} is not installed`) : error;
     },
