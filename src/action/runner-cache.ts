@@ -145,8 +145,12 @@ export async function restoreRecord(
   }
   const record = await readRecord(join(options.dir, ENTRY, RECORD));
   await discard(options.dir);
-  if (record?.inputs?.key !== inputs) {
-    await refuse(key, entry, 'it is not for these inputs', options);
+  const fault =
+    record?.inputs?.key === inputs
+      ? faultOf(record, { id: record.image.id as ImageId }, settings)
+      : 'it is not for these inputs';
+  if (record === undefined || fault !== undefined) {
+    await refuse(key, entry, fault ?? '', options);
     return undefined;
   }
   return record;

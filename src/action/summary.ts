@@ -153,7 +153,7 @@ function details({ platform, record, stages }: PackedPlatform, { registry }: Pub
         ]),
     ['sidecar', `SHA-256 ${code(sidecar.sha256)}`],
     ...(digest === undefined ? [] : [['registry', code(`${registry?.name}@${digest}`)] as [string, string]]),
-    ['packed', `${packedAt} with smolvm ${smolvm.version}`],
+    ['packed', `${packedAt} with smolvm ${escaped(smolvm.version)}`],
   ];
   return [
     `**${platform}**`,

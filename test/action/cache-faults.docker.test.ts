@@ -512,3 +512,27 @@ test('a sidecar that is not usable is fetched once, and complained about once', 
   });
   expect(shown(third)).toEqual([]);
 });
+
+test.each<[string, (record: Entry['record']) => object]>([
+  ['smolvm version that is code', ({ smolvm }) => ({ smolvm: { ...smolvm, version: '1.32.2$(id)' } })],
+  ['smolvm version that leads out', ({ smolvm }) => ({ smolvm: { ...smolvm, version: '/../../evil' } })],
+  ['platform', () => ({ platform: 'linux/arm64' })],
+  ['machine size', ({ smolvm }) => ({ smolvm: { ...smolvm, cpus: 99 } })],
+])('a pack record under the inputs key with another %s is not believed', async (_, change) => {
+  const job = await actionJob();
+  const first = await job.run({ inputs: { upload: 'false' } });
+  const [, inputsEntry] = job.results.cacheEntries();
+  const record = JSON.parse(await fs.readFile(first.outputs['record-path'] ?? '', 'utf8'));
+  const forged = { ...record, ...change(record) };
+  job.results.startRun();
+  const archive = await archiveOf((dir) => fillWith(dir, Buffer.of(), forged));
+  await job.results.overwriteCache(inputsEntry?.key ?? '', archive);
+  const second = await job.run({ inputs: { upload: 'false' } });
+  expect(second.outcome, second.log).toBe('success');
+  expect(second.outputs).toMatchObject({
+    'cache-match': 'image',
+    'smolvm-version': record.smolvm.version,
+    'sidecar-sha256': first.outputs['sidecar-sha256'],
+  });
+  expect(shown(second)).toEqual([expect.stringMatching(/^warning: .*its pack record has /)]);
+});
