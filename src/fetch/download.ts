@@ -10,6 +10,9 @@ import { PartFile } from './part-file.ts';
 import { type Reuse, reuseFrames } from './reuse.ts';
 import type { LocalFile, RemoteFile } from './source.ts';
 
+/** A server that breaks off again and again is asked again as long as a few attempts bring this much. */
+const PROGRESS_BYTES = 64 * 1024;
+
 export interface DownloadOptions {
   /** Private, this process's alone, and kept for the next one when this one is interrupted. */
   readonly dir: string;
@@ -122,11 +125,11 @@ class Transfer {
   }
 
   async #receive(): Promise<FileHash> {
-    let mostBytes = this.#part.doneBytes;
+    let countedBytes = this.#part.doneBytes;
     const hasProgressed = () => {
       const { doneBytes } = this.#part;
-      const progressed = doneBytes > mostBytes;
-      mostBytes = Math.max(mostBytes, doneBytes);
+      const progressed = doneBytes >= countedBytes + PROGRESS_BYTES;
+      countedBytes = progressed ? doneBytes : countedBytes;
       return progressed;
     };
     return await this.#options.http.retry(() => this.#attempt(), hasProgressed);

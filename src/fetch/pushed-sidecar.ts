@@ -86,10 +86,19 @@ async function readEnd(
   address: string,
 ): Promise<Buffer> {
   const start = Math.max(0, sizeBytes - FOOTER_BYTES);
-  const { body, url } = await repository.openBlob(digest, { start, end: sizeBytes, etag: undefined });
+  const { status, body, url } = await repository.openBlob(digest, {
+    start,
+    end: sizeBytes,
+    etag: undefined,
+  });
+  let leftBytes = status === 206 ? sizeBytes - start : sizeBytes;
   let end = Buffer.alloc(0);
   try {
     for await (const chunk of body) {
+      leftBytes -= chunk.length;
+      if (leftBytes < 0) {
+        throw damagedRecord(`${address} has more bytes than its manifest says`);
+      }
       end = Buffer.concat([end, chunk]).subarray(-FOOTER_BYTES);
     }
   } catch (error) {

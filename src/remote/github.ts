@@ -1,10 +1,9 @@
-import { text } from 'node:stream/consumers';
 import type * as z from 'zod/mini';
 import { BottleError } from '../errors.ts';
 import { readChild } from '../host/child.ts';
 import { parseJson as parseJsonText } from '../identity/json.ts';
 import type { Credential, HttpClient, HttpRequest } from './http.ts';
-import { bodyError, HttpError } from './http-error.ts';
+import { HttpError } from './http-error.ts';
 import { type ServerOptions, serverOf } from './server-url.ts';
 import { checkedUrl, redacted } from './url.ts';
 
@@ -100,7 +99,8 @@ function tokenOfEnvironment(server: URL, env: NodeJS.ProcessEnv): string | undef
 
 /**
  * The login of gh for this host, which it keeps in the system's keyring or in a file. It is asked without the tokens of the
- * environment, which it would print for any host, and only where it is found on PATH.
+ * environment, which it would print for any host, only where it is found on PATH, and not in the checkout, of which it
+ * may ask git.
  */
 async function tokenOfGh(host: string, env: NodeJS.ProcessEnv): Promise<string | undefined> {
   if (!env.PATH) {
@@ -109,6 +109,7 @@ async function tokenOfGh(host: string, env: NodeJS.ProcessEnv): Promise<string |
   const rest = Object.fromEntries(Object.entries(env).filter(([name]) => !NOT_FOR_GH.test(name)));
   try {
     const asked = await readChild('gh', ['auth', 'token', '--hostname', host], {
+      cwd: '/',
       env: { ...rest, GH_PROMPT_DISABLED: '1', GH_NO_UPDATE_NOTIFIER: '1' },
       timeoutMs: GH_TIMEOUT_MS,
     });
@@ -142,9 +143,9 @@ export function repositoryPath(repository: string, ...segments: readonly string[
   return [...repository.split('/'), ...segments].map(pathSegment).join('/');
 }
 
-/** Encoding leaves dots alone, and a URL drops the segment before `..`. */
+/** Encoding leaves dots alone, and a URL drops the segment before `..`. Half a character cannot be encoded at all. */
 function pathSegment(text: string): string {
-  if (text === '.' || text === '..') {
+  if (text === '.' || text === '..' || !text.isWellFormed()) {
     throw new BottleError('usage', `not a name on GitHub: ${JSON.stringify(text)}`, {
       hint: 'check the name',
     });
@@ -222,13 +223,10 @@ export async function sendApi<T>(
   request: HttpRequest,
   schema: z.ZodMiniType<T>,
 ): Promise<T> {
-  const { body, url } = await http.send(request).catch((error: unknown) => {
+  const { answer, bytes } = await http.readOnce(request, MAX_ANSWER_BYTES).catch((error: unknown) => {
     throw loginError(error, site) ?? error;
   });
-  const answer = await text(body).catch((error: unknown) => {
-    throw bodyError(error, url);
-  });
-  return parseAnswer(parseJson(answer), redacted(url), schema);
+  return parseAnswer(parseJson(bytes.toString('utf8')), redacted(answer.url), schema);
 }
 
 function parseJson(text: string): unknown {

@@ -75,13 +75,18 @@ export interface HttpAnswer {
   readonly body: IncomingMessage;
 }
 
+export interface WholeAnswer {
+  readonly answer: Omit<HttpAnswer, 'body'>;
+  readonly bytes: Buffer;
+}
+
 export interface HttpClientOptions {
   readonly signal: AbortSignal;
   /** Told of each failure that is going to be tried again. */
   readonly onRetry?: (message: string) => void;
   /** Without a byte. */
   readonly idleTimeoutMs?: number;
-  /** For the head of an answer, and for a body that is read whole. */
+  /** For a connection and the head of an answer, and for a body that is read whole. */
   readonly shortTimeoutMs?: number;
   /** The time over which the lowest rate of a body is measured. */
   readonly rateWindowMs?: number;
@@ -153,14 +158,14 @@ export class HttpClient {
   }
 
   /** The whole body, with retries. */
-  async read(
-    request: HttpRequest,
-    maxBytes: number,
-  ): Promise<{ readonly answer: Omit<HttpAnswer, 'body'>; readonly bytes: Buffer }> {
-    return await this.retry(async () => {
-      const { body, ...answer } = await this.send(request);
-      return { answer, bytes: await this.#bytesOf({ body, ...answer }, maxBytes) };
-    });
+  async read(request: HttpRequest, maxBytes: number): Promise<WholeAnswer> {
+    return await this.retry(() => this.readOnce(request, maxBytes));
+  }
+
+  /** The whole body, without retries. */
+  async readOnce(request: HttpRequest, maxBytes: number): Promise<WholeAnswer> {
+    const { body, ...answer } = await this.send(request);
+    return { answer, bytes: await this.#bytesOf({ body, ...answer }, maxBytes) };
   }
 
   /** The whole body as JSON, with retries. It is `unknown` until a schema has accepted it. */
@@ -272,9 +277,20 @@ export class HttpClient {
         breakOff(reasonOf(new SilenceError(`no byte in ${idleTimeoutMs / 1000} s`))),
       );
       sent.once('error', (error) => reject(reasonOf(error)));
-      sent.once('finish', () => {
+      const awaitHead = () => {
+        clearTimeout(headTimer);
         const slowness = `no whole answer in ${shortTimeoutMs / 1000} s`;
         headTimer = setTimeout(() => breakOff(new SlownessError(url.href, proxy, slowness)), shortTimeoutMs);
+      };
+      const isStreamed = body !== undefined && 'open' in body;
+      if (!isStreamed) {
+        // A server, or a proxy before it, can let the connection itself come into being byte by byte.
+        awaitHead();
+      }
+      sent.once('finish', () => {
+        if (answer === undefined) {
+          awaitHead();
+        }
       });
       sent.once('response', (received) => {
         clearTimeout(headTimer);
@@ -284,7 +300,7 @@ export class HttpClient {
         const { statusCode: status = 0, headers: receivedHeaders } = received;
         resolve({ status, headers: receivedHeaders, url: url.href, body: received });
       });
-      if (body !== undefined && 'open' in body) {
+      if (isStreamed) {
         // What ends it early is the request's error, or an answer that comes before all is sent.
         pipeline(body.open(), sent).catch((error: unknown) => reject(reasonOf(error)));
       } else {

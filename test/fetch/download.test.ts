@@ -85,6 +85,12 @@ describe('a download', () => {
     expect(bed.server.requests.length).toBeGreaterThan(10);
   });
 
+  test('gives up on a server that sends a byte in each connection', async () => {
+    const bed = await startBed({ plan: () => ({ kind: 'truncate', afterBytes: 1 }) });
+    expect(await failureOf(bed.download())).toMatchObject({ exitCode: 69 });
+    expect(bed.server.requests.length).toBeLessThan(10);
+  });
+
   test.each<[Fault, number]>([
     [{ kind: 'closed' }, 6],
     // Who was never heard of is asked once more, and not for minutes.

@@ -1,8 +1,9 @@
 import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import * as http from 'node:http';
 import * as https from 'node:https';
-import { type AddressInfo, connect, type Socket } from 'node:net';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { InterruptedError } from '../../src/errors.ts';
@@ -361,6 +362,23 @@ describe('a slow server', () => {
     expect(await failureOf(newClient(limits).read({ url }, 100))).toMatchObject({
       message: expect.stringContaining('is too slow: no whole answer in 0.3 s'),
     });
+  });
+
+  test('that lets a TLS handshake come byte by byte is given up', async () => {
+    let connections = 0;
+    const server = createServer((socket) => {
+      connections += 1;
+      socket.once('data', () => socket.write(Buffer.of(0x16, 3, 3, 0x40, 0)));
+      const timer = setInterval(() => socket.write('x'), 20);
+      socket.on('error', () => {}).once('close', () => clearInterval(timer));
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    onTestFinished(() => void server.close());
+    const url = `https://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+    const error = await failureOf(newClient(limits).read({ url }, 100));
+    expect(error).toMatchObject({ exitCode: 69, message: expect.stringContaining('is too slow') });
+    expect(connections).toBe(3);
   });
 
   test('is not blamed for a reader that takes its time', async () => {
