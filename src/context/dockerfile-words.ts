@@ -99,6 +99,8 @@ export function expandWord(text: string, variables: Variables, escapeChar: strin
 const NAME = /[A-Za-z_]\w*/y;
 /** No Dockerfile that someone wrote comes near it, and each costs a frame of the stack. */
 const MAX_DEPTH = 100;
+/** A path has a fraction of it; variables that hold each other twice would soon be longer than memory. */
+const MAX_EXPANDED_CHARS = 64 * 1024;
 
 class Expansion {
   readonly #text: string;
@@ -106,6 +108,7 @@ class Expansion {
   readonly #escape: string;
   #index = 0;
   #depth = 0;
+  #expandedChars = 0;
   #isUnused = false;
 
   constructor(text: string, variables: Variables, escapeChar: string) {
@@ -188,7 +191,7 @@ class Expansion {
     const isSet = value !== null && !(operator.startsWith(':') && value === '');
     const usesReplacement = isSet === operator.endsWith('+');
     const replacement = this.#readReplacement(usesReplacement);
-    return usesReplacement ? replacement : isSet && operator.endsWith('-') ? value : '';
+    return usesReplacement ? replacement : isSet && operator.endsWith('-') ? this.#counted(value) : '';
   }
 
   /** Variables in a replacement that is not used need no value. */
@@ -219,6 +222,14 @@ class Expansion {
     const value = this.#declared(name);
     if (value === null) {
       throw new UnclearError(`the variable ${name} has no value`);
+    }
+    return this.#counted(value);
+  }
+
+  #counted(value: string): string {
+    this.#expandedChars += value.length;
+    if (this.#expandedChars > MAX_EXPANDED_CHARS) {
+      throw new UnclearError(`variables make a word of more than ${MAX_EXPANDED_CHARS} characters`);
     }
     return value;
   }

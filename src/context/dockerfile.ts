@@ -40,7 +40,8 @@ export interface DockerfileOptions {
 }
 
 const OFFICIAL_SYNTAX = /^(?:docker\.io\/)?docker\/dockerfile(?:-upstream)?(?:[:@]|$)/;
-const IS_REMOTE = /^(?:[a-z][a-z0-9+.-]*:\/\/|[\w.-]+@[\w.-]+:)/i;
+/** What BuildKit surely takes for an address; everything else is a name in the context for ADD, too. */
+const IS_REMOTE = /^(?:(?:https?|git|ssh):\/\/|[\w-]+@[A-Za-z0-9.-]+:)/;
 /** Instructions that name nothing in the context and set no variable. */
 const INDIFFERENT = new Set(
   'CMD ENTRYPOINT EXPOSE HEALTHCHECK LABEL MAINTAINER SHELL STOPSIGNAL USER VOLUME WORKDIR'.split(' '),
@@ -261,6 +262,9 @@ class StageReader {
 
   #readTrigger({ text, line }: Instruction, stage: Stage): void {
     const trigger = parseInstruction(text, line);
+    if (trigger.name === 'ONBUILD') {
+      throw new UnclearError('no builder takes ONBUILD in ONBUILD');
+    }
     if (trigger.name === 'ARG' || trigger.name === 'ENV' || text.includes('$')) {
       throw new UnclearError('variables of later builds are not followed here');
     }

@@ -37,6 +37,7 @@ describe('COPY and ADD', () => {
     ['ADD https://example.org/${UNKNOWN}.tar /x/', []],
     ['ADD --keep-git-dir=true https://example.org/r.git#v1 /x', []],
     ['ADD git@example.org:a/b.git /x', []],
+    ['ADD name://of/a/file a.b@c:d HTTPS://a /x/', ['name:/of/a/file', 'a.b@c:d', 'HTTPS:/a']],
     ['COPY --from=docker.io/library/alpine:3 /etc /x', []],
     ['COPY a* b?[c-e] /x/', ['a*', 'b?[c-e]']],
   ])('%s', (line, expected) => {

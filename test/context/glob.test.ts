@@ -107,6 +107,15 @@ test.each([
   ],
   ['a chain of stages with variables', chain(2_000)],
   ['variables in variables', `FROM scratch\nENV A=${`\${A:-`.repeat(LONG)}\n`],
+  [
+    'a variable that is twice as long in each line',
+    `FROM scratch\nENV A=0123456789\n${'ENV A=$A$A\n'.repeat(40)}COPY $A /\n`,
+  ],
+  [
+    'a long variable in a word again and again',
+    `FROM scratch\nENV A=${'a'.repeat(60_000)}\nCOPY ${'$A'.repeat(LONG)} /\n`,
+  ],
+  ['ONBUILD in ONBUILD', `FROM scratch\n${'ONBUILD '.repeat(LONG)}COPY a /\n`],
   ['many backslashes', `FROM scratch\nRUN ${'\\ '.repeat(LONG)}x\n`],
   ['many heredocs', `FROM scratch\nRUN ${'<<a '.repeat(LONG / 4)}\n`],
   ['a long mount', `FROM scratch\nRUN --mount=${'a=b,'.repeat(LONG)} x\n`],
