@@ -7,6 +7,7 @@ import { readableJson } from '../identity/json.ts';
 import { registryRepository } from '../identity/oci-names.ts';
 import { isSameRepository } from '../identity/pack-record.ts';
 import { GUEST_PLATFORMS, type GuestPlatform } from '../identity/platform.ts';
+import { isTagName } from '../identity/ref-name.ts';
 import type { GitHubSite } from '../remote/github.ts';
 import { formatName, parseOciReference } from '../remote/oci-reference.ts';
 import { type Offer, parseSourceAddress, type SourceAddress } from './source.ts';
@@ -136,7 +137,7 @@ function addressOf(address: string): SourceAddress | undefined {
 function isOwn(source: SourceAddress, repository: string, { serverUrl, registryHost }: GitHubSite): boolean {
   switch (source.kind) {
     case 'release':
-      return true;
+      return isTagName(source.tag);
     case 'oci':
       return isOwnPackage(source.reference, `${registryHost}/${registryRepository(repository)}`);
     case 'https':

@@ -20,7 +20,7 @@ const sizeBytes = z.int().check(z.nonnegative());
  * The pack record: what is known of one sidecar and of the image that it was packed from. Fields that a later version adds are
  * kept, because the record as a whole is what is signed.
  */
-export const packRecordSchema = z.looseObject({
+const fieldsSchema = z.looseObject({
   version: z.literal(PACK_RECORD_VERSION),
   platform: z.enum(GUEST_PLATFORMS),
   image: z.looseObject({
@@ -88,12 +88,24 @@ export const packRecordSchema = z.looseObject({
   ),
 });
 
+export const packRecordSchema = fieldsSchema.check(z.refine(hasCanonicalForm));
+
 /** Without what is not declared here. */
 type Declared<T> = T extends string | number | boolean | readonly unknown[] | undefined
   ? T
   : { [Key in keyof T as string extends Key ? never : Key]: Declared<T[Key]> };
 
 export type PackRecord = Declared<z.infer<typeof packRecordSchema>>;
+
+/** Whether it can be signed: half a character, and a number too large for any computer, have no form in RFC 8785. */
+function hasCanonicalForm(record: unknown): boolean {
+  try {
+    canonicalize(record);
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 /** For where one that cannot be read counts as none; `fetch` says what is wrong with it (`parseRecord`). */
 export function readableRecord(json: string): PackRecord | undefined {

@@ -7,6 +7,7 @@ const MAX_BYTES = 250;
 export function isTagName(name: string): boolean {
   return (
     name !== '' &&
+    name.isWellFormed() &&
     Buffer.byteLength(name) <= MAX_BYTES &&
     !/[\p{Cc} ~^:?*[\\]|\.\.|@\{/u.test(name) &&
     !name.startsWith('-') &&

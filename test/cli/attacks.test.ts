@@ -4,7 +4,14 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { SIDECAR_MEDIA_TYPE } from '../../src/identity/oci-names.ts';
+import { publishedNameOf } from '../../src/identity/published-name.ts';
+import { digestOf } from '../../src/remote/oci-manifest.ts';
+import { startGitHub } from '../doubles/github/github.ts';
 import { type CliResult, runCli, startCli } from '../helpers/cli.ts';
+import { startServer } from '../helpers/loopback-server.ts';
+import { sampleParts } from '../helpers/sample-sidecar.ts';
+import { tempDir } from '../helpers/temp-dir.ts';
 import { checkoutOf, imageIdOf, LOCAL, machine, publish } from './origin-bed.ts';
 
 // Each of these attacks worked once. The victim is a developer of github.com/acme/tools, which signs.
@@ -194,6 +201,8 @@ describe('what is beside a checkout or a file', () => {
     'oci:127.0.0.1:PORT/acme/tools/smolmachine:latest',
     'oci:ghcr.io/mallory/tools/smolmachine:latest',
     'run:1',
+    'release:\ud800',
+    'release:../../mallory',
   ])('a lock file that names %s is refused, and nobody is asked', async (template) => {
     const { cli } = await machine();
     const acme = await checkoutOf('git@github.com:acme/tools.git');
@@ -215,16 +224,32 @@ describe('what is beside a checkout or a file', () => {
     expect(requests).toEqual([]);
   });
 
-  test('a link where lock would write its temporary file leads nowhere', async () => {
-    const { acme, good, home, env, root } = await victim();
+  test('a link where lock would write its file, or a temporary one, leads nowhere', async () => {
+    const { home, env } = await machine();
+    const acme = await checkoutOf('git@github.com:acme/tools.git');
+    const { path, record } = await publish(acme, { repository: 'acme/tools' });
+    const github = await startGitHub();
+    onTestFinished(() => github.close());
+    const name = publishedNameOf(record);
+    github.addRepository('acme/tools').addRelease('v1', {
+      [name]: await fs.readFile(path),
+      [`${name}.json`]: await fs.readFile(`${path}.json`),
+    });
     const precious = join(home, '.bashrc');
     await fs.writeFile(precious, 'precious\n');
+    const lockFile = join(acme.dir, 'claude-bottle.lock');
+    const names = ['', '.tmp', '.part', '~'].map((suffix) => lockFile + suffix);
     // The child's process ID is not known before it starts, so that every likely one gets a link.
     for (let pid = process.pid; pid < process.pid + 2000; pid += 1) {
-      await fs.symlink(precious, join(acme.dir, `claude-bottle.lock.${pid}.tmp`)).catch(() => {});
+      names.push(`${lockFile}.${pid}.tmp`);
     }
-    await runCli(['lock', '--context', acme.dir, '--from', `file:${good.path}`, '--trusted-root', root], env);
+    await Promise.all(names.map((each) => fs.symlink(precious, each)));
+    const args = ['lock', '--context', acme.dir, '--from', 'release:v1', '--platform', 'linux/amd64'];
+    const result = await runCli(args, { ...env, ...github.env });
+    expect(result.exitCode, result.stderr).toBe(0);
     expect(await fs.readFile(precious, 'utf8')).toBe('precious\n');
+    expect((await fs.lstat(lockFile)).isFile()).toBe(true);
+    expect(await fs.readFile(lockFile, 'utf8')).toContain(record.sidecar.sha256);
   });
 
   test('a record that is nested too deeply is refused before anything is downloaded', async () => {
@@ -236,6 +261,19 @@ describe('what is beside a checkout or a file', () => {
     const result = await fetch(acme, evil, '--no-bind');
     expect(result.exitCode, result.stderr).toBe(65);
     expect(result.stderr).toContain('nested');
+    expect(await fs.readdir(join(store, '.pack/parts')).catch(() => [])).toEqual([]);
+  });
+
+  test.each([
+    ['a number that no computer holds', '1e999'],
+    ['half a character', '"\\ud800"'],
+  ])('a record with %s is refused before anything is downloaded', async (_, value) => {
+    const { fetch, store } = await machine();
+    const acme = await checkoutOf('git@github.com:acme/tools.git');
+    const evil = await publish(acme, { repository: 'acme/tools', isSigned: true });
+    await fs.writeFile(`${evil.path}.json`, `${JSON.stringify(evil.record).slice(0, -1)},"more":[${value}]}`);
+    const result = await fetch(acme, evil, '--no-bind');
+    expect(result.exitCode, result.stderr).toBe(65);
     expect(await fs.readdir(join(store, '.pack/parts')).catch(() => [])).toEqual([]);
   });
 
@@ -251,5 +289,66 @@ describe('what is beside a checkout or a file', () => {
       stderr: expect.stringContaining('acme/tools has published with provenance before'),
     });
     expect((await verify(evil.path, '--provenance', 'off')).exitCode).toBe(0);
+  });
+});
+
+/** More than the product may read of an answer that is to be short, with what is on its way. */
+const MUCH_BYTES = 64 * 1024 * 1024;
+
+/** A server that sends without end whatever it has no answer for. */
+async function endlessServer(answers: ReadonlyMap<string, Buffer | string> = new Map()) {
+  const seen = { sentBytes: 0 };
+  const zeros = Buffer.alloc(256 * 1024);
+  const { host } = await startServer(({ url = '' }, response) => {
+    const answer = answers.get(url);
+    if (answer !== undefined) {
+      response.end(answer);
+      return;
+    }
+    const send = () => {
+      if (!response.destroyed) {
+        seen.sentBytes += zeros.length;
+        response.write(zeros, send);
+      }
+    };
+    send();
+  });
+  return { host, seen };
+}
+
+describe('an answer without an end', { timeout: 120_000 }, () => {
+  test('about the name of a repository is not read', async () => {
+    const { env } = await machine();
+    const acme = await checkoutOf('git@github.com:acme/tools.git');
+    const { path } = await publish(acme, { repository: 'mallory/tools' });
+    const { host, seen } = await endlessServer();
+    const github = { GITHUB_SERVER_URL: `http://${host}`, GITHUB_API_URL: `http://${host}/api` };
+    const args = ['fetch', '--context', acme.dir, '--from', `file:${path}`, '--no-bind'];
+    const result = await runCli(args, { ...env, ...github });
+    expect(result.exitCode, result.stderr).toBe(76);
+    expect(seen.sentBytes).toBeGreaterThan(0);
+    expect(seen.sentBytes).toBeLessThan(MUCH_BYTES);
+  });
+
+  test('in the place of a sidecar without a record is not read', async () => {
+    const { cli } = await machine();
+    const acme = await checkoutOf('git@github.com:acme/tools.git');
+    const { manifest } = await sampleParts(await tempDir());
+    const config = Buffer.from(JSON.stringify(manifest));
+    const image = {
+      schemaVersion: 2,
+      config: { mediaType: 'application/json', digest: digestOf(config), size: config.length },
+      layers: [{ mediaType: SIDECAR_MEDIA_TYPE, digest: digestOf(Buffer.of()), size: 1000 }],
+    };
+    const { host, seen } = await endlessServer(
+      new Map<string, Buffer | string>([
+        ['/v2/friend/agent/manifests/v1', JSON.stringify(image)],
+        [`/v2/friend/agent/blobs/${digestOf(config)}`, config],
+      ]),
+    );
+    const result = await cli(acme, 'fetch', '--from', `oci:${host}/friend/agent:v1`, '--no-bind');
+    expect(result.exitCode, result.stderr).toBe(65);
+    expect(seen.sentBytes).toBeGreaterThan(0);
+    expect(seen.sentBytes).toBeLessThan(MUCH_BYTES);
   });
 });
