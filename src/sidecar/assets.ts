@@ -40,7 +40,7 @@ export async function checkAssets(
     highWaterMark: READ_CHUNK_BYTES,
   });
   try {
-    const parts = readTar(limited(frameContents(source), declared, options.signal));
+    const parts = readTar(limited(frameContents(source, options.signal), declared, options.signal));
     for await (const part of parts) {
       if (part.kind === 'header') {
         const { entry } = part;
@@ -122,13 +122,13 @@ async function checkLayer(
 ): Promise<Omit<AssetsMember, 'path' | 'sizeBytes'>> {
   const hash = createHash('sha256');
   const hashed = async function* () {
-    for await (const chunk of content) {
-      signal?.throwIfAborted();
+    for await (const chunk of stoppable(content, signal)) {
       hash.update(chunk);
       yield chunk;
     }
   };
   let entries = 0;
+  let contentBytes = 0;
   const refusedLinks: string[] = [];
   const parts = readTar(hashed());
   for await (const part of parts) {
@@ -146,11 +146,26 @@ async function checkLayer(
       if (entries > MAX_LAYER_ENTRIES) {
         throw damaged('layer', `more than ${MAX_LAYER_ENTRIES} entries`);
       }
-      await onEntry?.(entry, contentOf(entry, parts));
+      // A sparse file can be as large as it likes in a few bytes.
+      contentBytes += entry.realSizeBytes;
+      if (contentBytes > MAX_DECLARED_BYTES) {
+        throw damaged('layer', `its files have more than ${MAX_DECLARED_BYTES} bytes`);
+      }
+      await onEntry?.(entry, stoppable(contentOf(entry, parts), signal));
     }
   }
   const sha256 = hash.digest('hex');
   return { entries, sha256, hasDigest: digest === `sha256:${sha256}`, refusedLinks };
+}
+
+async function* stoppable(
+  source: AsyncIterable<Buffer>,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Buffer> {
+  for await (const chunk of source) {
+    signal?.throwIfAborted();
+    yield chunk;
+  }
 }
 
 /** Ends a stream that holds more than is declared, such as a small file of many zeros. */
@@ -167,8 +182,7 @@ async function* limited(
     );
   }
   let bytes = 0;
-  for await (const chunk of source) {
-    signal?.throwIfAborted();
+  for await (const chunk of stoppable(source, signal)) {
     bytes += chunk.length;
     if (bytes > maxBytes) {
       throw damaged(

@@ -31,9 +31,14 @@ function isSkippable(magic: number): boolean {
  * have none. Node's decoder ends with the first frame, so that each one has a decoder of its own.
  * @throws BottleError `sidecar-damaged` for a frame that cannot be decoded, and when something else follows one
  */
-export async function* frameContents(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+export async function* frameContents(
+  source: AsyncIterable<Buffer>,
+  signal?: AbortSignal,
+): AsyncGenerator<Buffer> {
   const bytes = new ByteReader(source);
   for (;;) {
+    // Of frames without content, a reader of the content hears nothing.
+    signal?.throwIfAborted();
     const magic = await bytes.takeOrEnd(4);
     if (magic === undefined) {
       return;

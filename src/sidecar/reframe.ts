@@ -26,7 +26,7 @@ export async function reframeSidecar(
   const writer = await SidecarWriter.create(to);
   try {
     const sizes = new Map<string, number>();
-    const members = readTar(frameContents(source));
+    const members = readTar(frameContents(source, signal));
     for await (const part of members) {
       signal.throwIfAborted();
       if (part.kind === 'header' && part.entry.type !== 'directory') {

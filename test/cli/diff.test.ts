@@ -6,9 +6,11 @@ import { expect, test } from 'vitest';
 import { differenceLines } from '../../src/cli/differences.ts';
 import { formatRecord } from '../../src/sidecar/file.ts';
 import { collectGuestFiles, compareGuests } from '../../src/sidecar/guest-files.ts';
+import { sparseHeader } from '../../src/tar/gnu.ts';
 import type { TarEntry } from '../../src/tar/read.ts';
+import { END_OF_ARCHIVE } from '../../src/tar/write.ts';
 import { runCli } from '../helpers/cli.ts';
-import { writeGuestSidecar } from '../helpers/guest-sidecar.ts';
+import { writeGuestSidecar, writeLayerSidecar } from '../helpers/guest-sidecar.ts';
 import { writeSample } from '../helpers/sample-sidecar.ts';
 import { tempDir } from '../helpers/temp-dir.ts';
 import { emptyStore, imageId, installSample, makeSample } from '../store/sample-store.ts';
@@ -120,6 +122,17 @@ test('counts files of which only the time differs, and lists them with --json', 
   expect(report.changed).toMatchObject([
     { path: 'etc/motd', aspects: ['time'], to: { mtimeSeconds: 1_769_990_400 } },
   ]);
+});
+
+test('refuses a sidecar whose files have more bytes than any machine, in a few', async () => {
+  const { from, to, diff } = await twoGuests(async () => {});
+  await writeLayerSidecar(to, [sparseHeader('hole', [], 2 ** 47), END_OF_ARCHIVE]);
+  expect(await diff()).toMatchObject({
+    exitCode: 65,
+    stderr: expect.stringContaining('damaged sidecar, layer'),
+  });
+  await fs.rename(to, from);
+  expect((await diff()).exitCode).toBe(65);
 });
 
 test('says that two sidecars are the same bytes', async () => {

@@ -5,10 +5,19 @@ import { SAMPLE_CONFIG_DIGEST, tar } from './sample-sidecar.ts';
 
 /** A sidecar in frames, as packer direct writes them, whose guest has what is in `root`. */
 export async function writeGuestSidecar(path: string, root: string, settings: object = {}): Promise<void> {
+  await writeLayerSidecar(path, [tar(root)], settings);
+}
+
+/** The same with any layer. */
+export async function writeLayerSidecar(
+  path: string,
+  layerTar: readonly Buffer[],
+  settings: object = {},
+): Promise<void> {
   const writer = await SidecarWriter.create(path);
   try {
     const layer = await writer.addTar(
-      readTar(Readable.from([tar(root)])),
+      readTar(Readable.from(layerTar)),
       (digest) => `layers/${digest.replace('sha256:', '')}.tar`,
     );
     await writer.finish({

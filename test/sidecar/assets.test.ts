@@ -3,7 +3,11 @@ import * as fs from 'node:fs/promises';
 import { join } from 'node:path';
 import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import { expect, test } from 'vitest';
+import { frameContents } from '../../src/sidecar/frame-reader.ts';
 import { verifySidecar } from '../../src/sidecar/verify.ts';
+import { sparseHeader } from '../../src/tar/gnu.ts';
+import type { TarEntry } from '../../src/tar/read.ts';
+import { END_OF_ARCHIVE } from '../../src/tar/write.ts';
 import {
   type AssetsMember,
   type Extent,
@@ -11,6 +15,7 @@ import {
   writeAssets,
 } from '../doubles/smolvm/sidecar-writer.ts';
 import { failureOf } from '../helpers/failure.ts';
+import { writeLayerSidecar } from '../helpers/guest-sidecar.ts';
 import { type Sample, tar, writeSample } from '../helpers/sample-sidecar.ts';
 import { tempDir } from '../helpers/temp-dir.ts';
 
@@ -285,6 +290,29 @@ test('stops when it is told to', async () => {
   // Called last when the file is hashed; the assets come next.
   const onBytes = () => abort.abort(new Error('enough'));
   await expect(verifySidecar(path, {}, { ...deep, signal: abort.signal, onBytes })).rejects.toThrow('enough');
+});
+
+test('stops when it is told to in frames without content, and in a hole', async () => {
+  const stop = new AbortController();
+  const emptyFrame = zstdCompressSync(Buffer.of());
+  const endless = async function* () {
+    for (;;) {
+      yield emptyFrame;
+      stop.abort(new Error('stopped'));
+    }
+  };
+  await expect(frameContents(endless(), stop.signal).next()).rejects.toThrow('stopped');
+
+  const path = join(await tempDir(), 'sidecar');
+  await writeLayerSidecar(path, [sparseHeader('hole', [], 100 * 2 ** 30), END_OF_ARCHIVE]);
+  const reading = new AbortController();
+  const onEntry = async (_: TarEntry, content: AsyncIterable<Buffer>) => {
+    for await (const chunk of content) {
+      reading.abort(new Error(`stopped after ${chunk.length} bytes`));
+    }
+  };
+  const work = verifySidecar(path, {}, { ...deep, signal: reading.signal, onEntry });
+  await expect(work).rejects.toThrow('stopped after');
 });
 
 test('does not begin with what declares more than smolvm unpacks', async () => {
