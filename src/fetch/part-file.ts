@@ -36,7 +36,9 @@ export class PartFile {
   readonly #journal: fs.FileHandle;
   readonly #events = new EventEmitter();
   /** In their order, with gaps between them. */
-  #ranges: readonly Range[] = [];
+  readonly #ranges: Range[] = [];
+  /** Of all ranges together. */
+  #doneBytes = 0;
   #etag: string | undefined;
   /** Something here is from a server. */
   #hasBegun = false;
@@ -87,7 +89,7 @@ export class PartFile {
   }
 
   get doneBytes(): number {
-    return this.#ranges.reduce((sum, { start, end }) => sum + end - start, 0);
+    return this.#doneBytes;
   }
 
   /** Whether what is there can be completed, or has to be received again. */
@@ -97,7 +99,8 @@ export class PartFile {
 
   /** Forgets everything. */
   async clear(): Promise<void> {
-    this.#ranges = [];
+    this.#ranges.length = 0;
+    this.#doneBytes = 0;
     this.#etag = undefined;
     this.#hasBegun = false;
     await explained(this.path, async () => {
@@ -130,7 +133,7 @@ export class PartFile {
       if (this.#etag !== undefined) {
         this.#append(`${position} ${length}`);
       }
-      this.#ranges = withRange(this.#ranges, { start: position, end: position + length });
+      this.#add({ start: position, end: position + length });
     } catch (error) {
       throw writeError(this.path, error);
     }
@@ -186,12 +189,36 @@ export class PartFile {
       if (range === undefined || range.end > Math.min(dataBytes, sizeBytes)) {
         break;
       }
-      this.#ranges = withRange(this.#ranges, range);
+      this.#add(range);
       keptBytes += line.length + 1;
     }
     this.#etag = found.etag;
     this.#hasBegun = true;
     await this.#journal.truncate(keptBytes);
+  }
+
+  /** Together with those that it meets. There can be hundreds of thousands, so that only its neighbors are looked at. */
+  #add(added: Range): void {
+    const ranges = this.#ranges;
+    let first = 0;
+    for (let end = ranges.length; first < end; ) {
+      const middle = (first + end) >> 1;
+      if ((ranges[middle] as Range).end < added.start) {
+        first = middle + 1;
+      } else {
+        end = middle;
+      }
+    }
+    let { start, end } = added;
+    let last = first;
+    for (let met = ranges[last]; met !== undefined && met.start <= end; met = ranges[last]) {
+      start = Math.min(start, met.start);
+      end = Math.max(end, met.end);
+      this.#doneBytes -= met.end - met.start;
+      last += 1;
+    }
+    ranges.splice(first, last - first, { start, end });
+    this.#doneBytes += end - start;
   }
 
   #append(line: string): void {
@@ -210,14 +237,6 @@ function parseHeader(line: string): z.infer<typeof headerSchema> | undefined {
 function parseLine(line: string): Range | undefined {
   const [, start, length] = /^(\d{1,15}) (\d{1,15})$/.exec(line) ?? [];
   return start === undefined ? undefined : { start: Number(start), end: Number(start) + Number(length) };
-}
-
-function withRange(ranges: readonly Range[], added: Range): readonly Range[] {
-  const isApart = ({ start, end }: Range) => end < added.start || start > added.end;
-  const joined = [added, ...ranges.filter((range) => !isApart(range))];
-  const start = Math.min(...joined.map((range) => range.start));
-  const end = Math.max(...joined.map((range) => range.end));
-  return [...ranges.filter(isApart), { start, end }].sort((a, b) => a.start - b.start);
 }
 
 /** A disk that is nearly full takes a part of the bytes, and fails with the rest. */

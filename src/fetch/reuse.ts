@@ -1,5 +1,6 @@
 import { constants } from 'node:fs';
 import * as fs from 'node:fs/promises';
+import { setImmediate } from 'node:timers/promises';
 import { type Frame, MAX_FRAME_BYTES, readSeekTable } from '../sidecar/frame-index.ts';
 import { readSidecar } from '../sidecar/verify.ts';
 import type { PartFile } from './part-file.ts';
@@ -42,6 +43,9 @@ export async function reuseFrames(
         for (const { offset } of wanted.get(sha256) ?? []) {
           part.write([bytes], offset);
           onBytes(part.doneBytes);
+          // A small frame can be in the file very often: signals are answered in between.
+          await setImmediate();
+          signal.throwIfAborted();
         }
         wanted.delete(sha256);
         if (wanted.size === 0) {
