@@ -1,5 +1,5 @@
-import { lstat, realpath } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { lstat, realpath, stat } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
 import { BottleError, fileError, hasErrno } from '../errors.ts';
 import { shellWord } from '../git/command.ts';
 import { homeDir } from '../host/home.ts';
@@ -106,7 +106,35 @@ export async function openStoreDir(name: string): Promise<StoreLayout> {
       throw fileError(`cannot open the store ${dir}`, error);
     }
   }
+  await requireGuarded(dir);
   return layoutOf(dir);
+}
+
+/** Where everybody may rename what is there, everybody can put another directory in the place of the store. */
+async function requireGuarded(dir: string): Promise<void> {
+  const parent = await realpath(dirname(dir)).catch(() => undefined);
+  if (parent === undefined) {
+    return dir === dirname(dir) ? undefined : await requireGuarded(dirname(dir));
+  }
+  const parents = parent.split('/').map((_, index, names) => names.slice(0, index + 1).join('/') || '/');
+  const modes = await Promise.all(parents.map(modeOf));
+  const open = parents.find((_, index) => ((modes[index] ?? 0) & 0o1002) === 0o002);
+  if (open !== undefined) {
+    throw new BottleError(
+      'store-unsafe',
+      `the store ${dir} is below ${open}, where everybody may rename it`,
+      {
+        hint: `let others not write there (chmod o-w ${open}), or name another store with --store`,
+      },
+    );
+  }
+}
+
+async function modeOf(path: string): Promise<number> {
+  return await stat(path).then(
+    ({ mode }) => mode,
+    () => 0,
+  );
 }
 
 /** The user's own link, to a larger disk, is followed; its target is judged as the store itself would be. */

@@ -188,6 +188,24 @@ test('a store that others could change is refused', async () => {
   }
 });
 
+test('a store below a directory in which everybody may rename it is refused', async () => {
+  const dir = await tempDir();
+  for (const [name, mode] of [
+    ['open', 0o777],
+    ['sticky', 0o1777],
+  ] as const) {
+    await fs.mkdir(join(dir, name, 'private/store'), { recursive: true, mode: 0o700 });
+    await fs.chmod(join(dir, name), mode);
+  }
+  for (const path of ['open/private/store', 'open/private/none/store', 'open/store']) {
+    expect(await failureOf(Store.open(join(dir, path))), path).toMatchObject({
+      code: 'store-unsafe',
+      message: expect.stringContaining(join(dir, 'open')),
+    });
+  }
+  expect((await Store.open(join(dir, 'sticky/private/store'))).dir).toBe(join(dir, 'sticky/private/store'));
+});
+
 test('a copied sidecar carries its record and verifies against it', async () => {
   const dir = await tempDir();
   const store = await Store.open(join(dir, 'store'));
