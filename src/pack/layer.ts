@@ -104,8 +104,8 @@ export class LayerFilter {
         return { kind: 'header', entry: changed, raw: changedHeader(entry, raw, { linkPath: inside }) };
       }
     }
-    if (type === 'directory' && isTracked(path) && this.#own === undefined && this.#traces.isNew(entry)) {
-      // The engine has put something into it and so changed its time; the image's own is not known.
+    if (type === 'directory' && entry.mtimeSeconds > this.#imageSeconds) {
+      // The engine has made it for what is in it, or has put something into it; the image's own time is not known.
       const mtimeSeconds = this.#imageSeconds;
       return {
         kind: 'header',

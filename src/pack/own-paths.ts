@@ -81,8 +81,9 @@ export class EngineTraces {
   }
 }
 
+/** Older engines say that an image without a time was made in the year 1. */
 export function imageSeconds(image: Image): number {
-  return Math.floor(Date.parse(image.created ?? '') / 1000) || 0;
+  return Math.max(0, Math.floor(Date.parse(image.created ?? '') / 1000) || 0);
 }
 
 /** Reads what an image itself has at the tracked paths, from all its layers. */

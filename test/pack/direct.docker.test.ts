@@ -1,10 +1,12 @@
 import { execFile } from 'node:child_process';
+import { createHash, randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import * as fs from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { zstdCompressSync } from 'node:zlib';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { REAL_VERSIONS, realSmolvm } from '../../scripts/real-smolvm.ts';
 import { verifySidecar } from '../../src/sidecar/verify.ts';
 import { busyboxContext, run } from '../helpers/small-image.ts';
@@ -109,6 +111,62 @@ test('packs the same bytes with two installations of one smolvm, whatever each m
   const other = await installRelease(0o022, 'another agent');
   expect((await pack(other)).sha256).not.toBe(fresh.sha256);
 });
+
+test.each([
+  ['a time', '2020-01-01T00:00:00.5Z'],
+  ['no time', undefined],
+])(
+  'packs the same bytes of an image with %s, whenever an engine has made the directories that its layers do not name',
+  async (_, created) => {
+    const dir = await tempDir();
+    const tag = `claude-bottle-test/no-directories:${created === undefined ? 'without' : 'with'}-time`;
+    const archive = await imageWithoutDirectories(dir, tag, created);
+    onTestFinished(async () => void (await run('docker', ['image', 'rm', '--force', tag])));
+    const shas = new Set<string>();
+    for (let round = 0; round < 2; round += 1) {
+      await run('docker', ['image', 'rm', '--force', tag]);
+      await run('docker', ['image', 'load', '--input', archive]);
+      const packed = await packDirect(dir, ['--no-build', '--image', tag, '--force']);
+      shas.add(packed.sha256);
+      const { manifest } = await verifySidecar(packed.path);
+      expect(manifest.created).toBe(`${created?.slice(0, 19) ?? '1970-01-01T00:00:00'}.000Z`);
+      // Times in a layer are whole seconds.
+      await sleep(1100);
+    }
+    expect(shas.size).toBe(1);
+  },
+);
+
+/** As some builders make it: a layer of files, without an entry for the directories that they are in. */
+async function imageWithoutDirectories(dir: string, tag: string, created?: string): Promise<string> {
+  const image = join(dir, 'image');
+  await fs.mkdir(join(image, 'tree/srv/agent'), { recursive: true });
+  for (const name of ['run', 'data']) {
+    // The engine keeps a layer that another image has, too.
+    await fs.writeFile(join(image, 'tree/srv/agent', name), randomUUID());
+  }
+  await run('tar', [
+    ...['--create', '--file', join(image, 'layer.tar'), '--mtime=@0', '--owner=0', '--group=0'],
+    ...['--directory', join(image, 'tree'), 'srv/agent/data', 'srv/agent/run'],
+  ]);
+  const layer = createHash('sha256')
+    .update(await fs.readFile(join(image, 'layer.tar')))
+    .digest('hex');
+  const config = {
+    ...(created && { created }),
+    architecture: process.arch === 'arm64' ? 'arm64' : 'amd64',
+    os: 'linux',
+    config: { Cmd: ['/srv/agent/run'] },
+    rootfs: { type: 'layers', diff_ids: [`sha256:${layer}`] },
+  };
+  const manifest = [{ Config: 'config.json', RepoTags: [tag], Layers: ['layer.tar'] }];
+  await fs.writeFile(join(image, 'config.json'), JSON.stringify(config));
+  await fs.writeFile(join(image, 'manifest.json'), JSON.stringify(manifest));
+  const archive = join(dir, 'image.tar');
+  const files = ['config.json', 'manifest.json', 'layer.tar'];
+  await run('tar', ['--create', '--file', archive, '--directory', image, ...files]);
+  return archive;
+}
 
 /** What a smolvm of one release looks like on a machine whose umask was `umask`. */
 async function installRelease(umask: number, agent = 'agent'): Promise<string> {
