@@ -1,84 +1,158 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import * as fs from 'node:fs/promises';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
-import type { PackRecord } from '../../src/identity/pack-record.ts';
-import { formatRecord } from '../../src/sidecar/file.ts';
-import { verifySidecar } from '../../src/sidecar/verify.ts';
-import { publishFile, sampleCheckout } from '../helpers/checkout.ts';
-import { runCli } from '../helpers/cli.ts';
-import { framedSidecar } from '../helpers/framed-sidecar.ts';
-import { startServer } from '../helpers/loopback-server.ts';
-import { tempDir } from '../helpers/temp-dir.ts';
+import { describe, expect, test } from 'vitest';
+import { type Published, type RangeFault, type UpdateBed, updateBed } from './update-bed.ts';
 
-const CONTENTS = Array.from({ length: 20 }, () => randomBytes(60_000));
+const REPOSITORY = 'acme/tools';
+/** One changed frame, with what follows the last one. */
 const SMALL_CHANGE_BYTES = 200_000;
+const MOMENTS = 8;
 
 test("frames are copied from a repository's own sidecars, and never from those of another repository", async () => {
-  const { publish, fetch } = await startBed();
-  const theirs = await publish('mallory/tools', 0);
-  expect(await fetch(theirs)).toBe(theirs.sizeBytes);
-  const first = await publish('acme/tools', 1);
-  expect(await fetch(first), 'all of the first one of acme/tools').toBe(first.sizeBytes);
-  const second = await publish('acme/tools', 2);
-  expect(await fetch(second), 'what has changed').toBeLessThan(SMALL_CHANGE_BYTES);
+  const bed = await updateBed();
+  const theirs = await bed.publish('mallory/tools', []);
+  expect(await expectFetched(bed, theirs)).toBe(theirs.bytes.length);
+  const first = await bed.publish(REPOSITORY, [1]);
+  expect(await expectFetched(bed, first), 'all of the first one of acme/tools').toBe(first.bytes.length);
+  const second = await bed.publish(REPOSITORY, [2]);
+  expect(await expectFetched(bed, second), 'what has changed').toBeLessThan(SMALL_CHANGE_BYTES);
 });
 
-interface Published {
-  readonly repository: string;
-  readonly url: string;
-  readonly sizeBytes: number;
+describe('an update', { timeout: 120_000 }, () => {
+  test.each<[string, (published: Published) => Buffer]>([
+    ['a changed byte', ({ index }) => Buffer.from(index.toString().replace(/[1-9](?=,)/, '0'))],
+    ['no end', ({ index }) => index.subarray(0, index.length >> 1)],
+    ['more than its record says', ({ index }) => Buffer.concat([index, index])],
+    ['nothing', () => Buffer.of()],
+  ])('whose frame index has %s is downloaded as a whole, which is said once', async (_, tamper) => {
+    const bed = await bedWithOlder();
+    bed.indexOf = tamper;
+    const update = await bed.publish(REPOSITORY, [3, 4]);
+    const { stderr } = await expectGood(bed, update);
+    expect(stderr.match(/the frame index cannot be used/g)).toHaveLength(1);
+  });
+
+  test.each<RangeFault>(['whole', 'refused', 'shifted', 'flipped'])(
+    'from a server whose answer to a range is %s is right in the end, which is said once',
+    async (fault) => {
+      const bed = await bedWithOlder();
+      bed.rangeFault = () => fault;
+      const { stderr } = await expectGood(bed, await bed.publish(REPOSITORY, [3, 4]));
+      expect(stderr.match(/warning:/g)).toHaveLength(1);
+    },
+  );
+
+  test('from a server that never has the right bytes is refused, and the next run asks for the changed ones alone', async () => {
+    const bed = await bedWithOlder();
+    const update = await bed.publish(REPOSITORY, [3]);
+    const good = Buffer.from(update.bytes);
+    const at = update.bytes.length >> 3;
+    update.bytes[at] = (update.bytes[at] ?? 0) ^ 1;
+    bed.rangeFault = () => 'flipped';
+    expect(await bed.fetch(update)).toMatchObject({ exitCode: 65 });
+    await expect(fs.lstat(bed.objectOf(update))).rejects.toThrow('ENOENT');
+    good.copy(update.bytes);
+    bed.rangeFault = () => undefined;
+    expect((await expectGood(bed, update)).sentBytes).toBeLessThan(SMALL_CHANGE_BYTES);
+  });
+
+  test('of an older sidecar that is damaged takes its good frames', async () => {
+    const { bed, older } = await bedAndOlder();
+    const damaged = Buffer.from(older.bytes).fill(0, 500_000, 500_010);
+    await overwrite(bed.objectOf(older), damaged);
+    const { sentBytes } = await expectGood(bed, await bed.publish(REPOSITORY, [15]));
+    expect(sentBytes).toBeLessThan(older.bytes.length / 2);
+  });
+
+  test.each([
+    ['removed', async (path: string) => await fs.rm(path)],
+    ['cut off', async (path: string) => await overwrite(path, Buffer.alloc(1000))],
+    [
+      'replaced by a link to a device',
+      async (path: string) => {
+        await fs.rm(path);
+        await fs.symlink('/dev/zero', path);
+      },
+    ],
+  ])('of an older sidecar that is %s while it is read is right', async (_, spoil) => {
+    const { bed, older } = await bedAndOlder();
+    let isSpoiled = false;
+    bed.onRequest = async (url) => {
+      if (url.endsWith('.frames')) {
+        await spoil(bed.objectOf(older));
+        isSpoiled = true;
+      }
+    };
+    await expectGood(bed, await bed.publish(REPOSITORY, [3]));
+    expect(isSpoiled).toBe(true);
+  });
+
+  test(`that is killed at any of ${MOMENTS} moments is completed by the next run, which asks for nothing twice`, {
+    timeout: 600_000,
+  }, async () => {
+    const bed = await updateBed(200_000);
+    await expectFetched(bed, await bed.publish(REPOSITORY, []));
+    for (let moment = 0; moment < MOMENTS; moment += 1) {
+      // So far from each other and from the end that nothing between them is asked for.
+      const update = await bed.publish(REPOSITORY, [3, 7, 11, 15, 19]);
+      const changedBytes = 5 * 200_000;
+      const { process: child, ended } = bed.start(update);
+      bed.onSent = (sentBytes) => {
+        if (sentBytes >= (moment * changedBytes) / MOMENTS) {
+          child.kill('SIGKILL');
+        }
+      };
+      await ended;
+      bed.onSent = () => {};
+      const missingBytes = await missingIn(bed, update);
+      const { sentBytes } = await expectGood(bed, update);
+      expect(sentBytes, `moment ${moment}`).toBeLessThanOrEqual(missingBytes);
+    }
+  });
+});
+
+async function bedAndOlder(): Promise<{ readonly bed: UpdateBed; readonly older: Published }> {
+  const bed = await updateBed();
+  const older = await bed.publish(REPOSITORY, []);
+  await expectFetched(bed, older);
+  return { bed, older };
 }
 
-/** A server with sidecars that have all but one frame in common, and a store. */
-async function startBed() {
-  const home = await tempDir();
-  const checkout = await sampleCheckout();
-  const files = new Map<string, Buffer>();
-  let sentBytes = 0;
-  const server = await startServer(({ url = '', headers }, response) => {
-    const bytes = files.get(url);
-    const [, start, end] = /^bytes=(\d+)-(\d+)$/.exec(headers.range ?? '') ?? [];
-    if (bytes === undefined || start === undefined || end === undefined) {
-      sentBytes += url.endsWith('.smolmachine') ? (bytes?.length ?? 0) : 0;
-      response
-        .writeHead(bytes === undefined ? 404 : 200, { etag: `"${url}"`, 'accept-ranges': 'bytes' })
-        .end(bytes);
-      return;
-    }
-    const range = bytes.subarray(Number(start), Number(end) + 1);
-    sentBytes += range.length;
-    const contentRange = `bytes ${start}-${Number(start) + range.length - 1}/${bytes.length}`;
-    response.writeHead(206, { etag: `"${url}"`, 'content-range': contentRange }).end(range);
-  });
-  const publish = async (repository: string, version: number): Promise<Published> => {
-    await fs.writeFile(join(checkout.dir, 'agent.txt'), `version ${version}\n`);
-    await checkout.commit();
-    const { bytes, index } = await framedSidecar(CONTENTS.with(version, randomBytes(60_000)));
-    const path = join(await tempDir(), 'sidecar');
-    await fs.writeFile(path, bytes);
-    const { sha256, sizeBytes, crc32 } = await verifySidecar(path);
-    const { record } = await publishFile(checkout, 'linux/amd64');
-    const published: PackRecord = {
-      ...record,
-      ...(record.source && { source: { ...record.source, repository } }),
-      sidecar: { sha256, sizeBytes, crc32 },
-      frames: { sha256: createHash('sha256').update(index).digest('hex'), sizeBytes: index.length },
-    };
-    const name = `/${version}.smolmachine`;
-    files
-      .set(name, bytes)
-      .set(`${name}.frames`, index)
-      .set(`${name}.json`, Buffer.from(formatRecord(published)));
-    return { repository, url: `http://${server.host}${name}`, sizeBytes };
-  };
-  /** @returns how many bytes of the sidecar the server has sent */
-  const fetch = async ({ repository, url }: Published): Promise<number> => {
-    sentBytes = 0;
-    const args = ['--context', checkout.dir, '--repo', repository, '--from', url, '--no-bind'];
-    const result = await runCli(['fetch', ...args], { HOME: home, GH_TOKEN: '', GITHUB_TOKEN: '' });
-    expect(result.exitCode, result.stderr).toBe(0);
-    return sentBytes;
-  };
-  return { publish, fetch };
+async function bedWithOlder(): Promise<UpdateBed> {
+  return (await bedAndOlder()).bed;
+}
+
+/** @returns how many bytes of the sidecar the server has sent */
+async function expectFetched(bed: UpdateBed, published: Published): Promise<number> {
+  return (await expectGood(bed, published)).sentBytes;
+}
+
+async function expectGood(bed: UpdateBed, published: Published) {
+  const result = await bed.fetch(published);
+  expect(result.exitCode, result.stderr).toBe(0);
+  const bytes = await fs.readFile(bed.objectOf(published));
+  expect(createHash('sha256').update(bytes).digest('hex')).toBe(published.sha256);
+  return result;
+}
+
+/** A file of the store is for reading only, also for its owner. */
+async function overwrite(path: string, bytes: Buffer): Promise<void> {
+  await fs.chmod(path, 0o644);
+  await fs.writeFile(path, bytes);
+}
+
+/** What the next run has to ask for, by the journal; all that has changed where there is none yet. */
+async function missingIn(bed: UpdateBed, { bytes, sha256 }: Published): Promise<number> {
+  const parts = join(bed.store, '.pack/parts');
+  const [name] = (await fs.readdir(parts)).filter((each) => each.startsWith(sha256) && !/owner$/.test(each));
+  const journal = await fs.readFile(join(parts, name ?? '', 'journal'), 'utf8').catch(() => '');
+  const covered = new Uint8Array(bytes.length);
+  for (const line of journal.split('\n').slice(1, -1)) {
+    const [start = 0, length = 0] = line.split(' ').map(Number);
+    covered.fill(1, start, start + length);
+  }
+  return journal.includes('\n')
+    ? bytes.length - covered.reduce((sum, each) => sum + each, 0)
+    : 5 * 200_000 + SMALL_CHANGE_BYTES;
 }

@@ -1,0 +1,153 @@
+import { createHash, randomBytes } from 'node:crypto';
+import * as fs from 'node:fs/promises';
+import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
+import { join } from 'node:path';
+import type { PackRecord } from '../../src/identity/pack-record.ts';
+import { formatRecord } from '../../src/sidecar/file.ts';
+import { verifySidecar } from '../../src/sidecar/verify.ts';
+import { publishFile, sampleCheckout } from '../helpers/checkout.ts';
+import { type CliResult, type StartedCli, startCli } from '../helpers/cli.ts';
+import { framedSidecar } from '../helpers/framed-sidecar.ts';
+import { startServer } from '../helpers/loopback-server.ts';
+import { tempDir } from '../helpers/temp-dir.ts';
+
+const FRAMES = 20;
+const PIECE_BYTES = 16 * 1024;
+
+export interface Published {
+  readonly repository: string;
+  readonly url: string;
+  readonly bytes: Buffer;
+  readonly index: Buffer;
+  readonly sha256: string;
+}
+
+/** What the server does with a request for a range of a sidecar instead of answering it. */
+export type RangeFault = 'whole' | 'refused' | 'shifted' | 'flipped';
+
+export interface UpdateBed {
+  readonly store: string;
+  /** The object of a sidecar in the store. */
+  objectOf(published: Published): string;
+  /** A sidecar that has all but these frames in common with those before it. */
+  publish(repository: string, changed: readonly number[]): Promise<Published>;
+  start(published: Published): StartedCli;
+  /** Also says how many bytes of the sidecar the server has sent. */
+  fetch(published: Published): Promise<CliResult & { readonly sentBytes: number }>;
+  /** Replaced by tests: other bytes for the frame index, and a fault for each range. */
+  indexOf: (published: Published) => Buffer;
+  rangeFault: () => RangeFault | undefined;
+  /** Heard before each answer, and after each piece of a sidecar, with all bytes that were sent for one fetch. */
+  onRequest: (url: string) => unknown;
+  onSent: (sentBytes: number) => unknown;
+}
+
+/** A server with sidecars that have most frames in common, and a store. */
+export async function updateBed(frameBytes = 60_000): Promise<UpdateBed> {
+  const home = await tempDir();
+  const store = join(home, 'store');
+  const checkout = await sampleCheckout();
+  const contents = Array.from({ length: FRAMES }, () => randomBytes(frameBytes));
+  const files = new Map<string, { readonly published: Published; readonly record: string }>();
+  let sentBytes = 0;
+  let version = 0;
+  const send = async (response: ServerResponse, bytes: Buffer) => {
+    for (let start = 0; start < bytes.length && !response.destroyed; start += PIECE_BYTES) {
+      const piece = bytes.subarray(start, start + PIECE_BYTES);
+      sentBytes += piece.length;
+      await new Promise<void>((resolve) => {
+        response.once('close', resolve);
+        response.write(piece, () => {
+          response.off('close', resolve);
+          resolve();
+        });
+      });
+      await bed.onSent(sentBytes);
+    }
+    response.end();
+  };
+  const answer = async (url: string, { range }: IncomingHttpHeaders, response: ServerResponse) => {
+    await bed.onRequest(url);
+    const [, name = '', suffix] = /^(\/\d+\.smolmachine)(.*)$/.exec(url) ?? [];
+    const file = files.get(name);
+    if (file === undefined || !['', '.json', '.frames'].includes(suffix ?? '-')) {
+      response.writeHead(404).end();
+      return;
+    }
+    const { published, record } = file;
+    if (suffix !== '') {
+      response.end(suffix === '.json' ? record : bed.indexOf(published));
+      return;
+    }
+    const { bytes } = published;
+    const etag = `"${name}"`;
+    const [, first, last] = /^bytes=(\d+)-(\d+)$/.exec(range ?? '') ?? [];
+    const fault = first === undefined ? undefined : bed.rangeFault();
+    if (first === undefined || fault === 'whole') {
+      response.writeHead(200, { etag, 'content-length': bytes.length });
+      await send(response, bytes);
+      return;
+    }
+    if (fault === 'refused') {
+      response.writeHead(416).end();
+      return;
+    }
+    const [start, end] = [Number(first), Number(last) + 1];
+    const shift = fault === 'shifted' ? 1 : 0;
+    const part = Buffer.from(bytes.subarray(start - shift, end - shift));
+    if (fault === 'flipped') {
+      part[part.length >> 1] = (part[part.length >> 1] ?? 0) ^ 1;
+    }
+    response.writeHead(206, {
+      etag,
+      'content-length': part.length,
+      'content-range': `bytes ${start}-${end - 1}/${bytes.length}`,
+    });
+    await send(response, part);
+  };
+  const { host } = await startServer(
+    ({ url = '', headers }, response) => void answer(url, headers, response),
+  );
+  const bed: UpdateBed = {
+    store,
+    objectOf: ({ sha256 }) => join(store, '.pack/objects/sha256', sha256),
+    publish: async (repository, changed) => {
+      version += 1;
+      await fs.writeFile(join(checkout.dir, 'agent.txt'), `version ${version}\n`);
+      await checkout.commit();
+      for (const position of changed) {
+        contents[position] = randomBytes(frameBytes);
+      }
+      const { bytes, index } = await framedSidecar(contents);
+      const path = join(await tempDir(), 'sidecar');
+      await fs.writeFile(path, bytes);
+      const { sha256, sizeBytes, crc32 } = await verifySidecar(path);
+      const { record } = await publishFile(checkout, 'linux/amd64');
+      const complete: PackRecord = {
+        ...record,
+        ...(record.source && { source: { ...record.source, repository } }),
+        sidecar: { sha256, sizeBytes, crc32 },
+        frames: { sha256: createHash('sha256').update(index).digest('hex'), sizeBytes: index.length },
+      };
+      const name = `/${version}.smolmachine`;
+      const published = { repository, url: `http://${host}${name}`, bytes, index, sha256 };
+      files.set(name, { published, record: formatRecord(complete) });
+      return published;
+    },
+    start: ({ repository, url }) => {
+      sentBytes = 0;
+      const args = ['--context', checkout.dir, '--repo', repository, '--from', url, '--no-bind'];
+      const env = { HOME: home, CLAUDE_BOTTLE_STORE: store, GH_TOKEN: '', GITHUB_TOKEN: '' };
+      return startCli(['fetch', ...args], env);
+    },
+    fetch: async (published) => {
+      const result = await bed.start(published).ended;
+      return { ...result, sentBytes };
+    },
+    indexOf: ({ index }) => index,
+    rangeFault: () => undefined,
+    onRequest: () => {},
+    onSent: () => {},
+  };
+  return bed;
+}
