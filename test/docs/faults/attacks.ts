@@ -154,7 +154,7 @@ export const ATTACKS: readonly Chapter[] = [
         expected: "The user's file is untouched",
         tests: {
           'cli/attacks.test.ts': [
-            'what is beside a checkout or a file > a link where lock would write its temporary file leads nowhere',
+            'what is beside a checkout or a file > a link where lock would write its file, or a temporary one, leads nowhere',
           ],
         },
       },
@@ -307,6 +307,90 @@ export const ATTACKS: readonly Chapter[] = [
         tests: {
           'cli/odd-contexts.test.ts': ['a name that is too long is an error of its user: %s'],
           'action/inputs.test.ts': ['inputs that cannot be > %s: %j is refused with what is allowed'],
+        },
+      },
+      {
+        situation: 'buildx asks git which commit a hostile build context is of',
+        injected:
+          'A docker command that asks git as buildx does, in a nested repository that lacks its commit',
+        expected: 'It is told not to ask, whatever BUILDX_GIT_LABELS says',
+        tests: { 'git/hostile.test.ts': ['no docker build has buildx ask git about the checkout'] },
+      },
+      {
+        situation: 'PATH has the working directory, which holds a git, a docker, a gh, an ssh and a smolvm',
+        injected: 'Every command with such a PATH, with nothing but it, and with an empty one',
+        expected: 'Programs are looked for in absolute directories only',
+        tests: {
+          'git/hostile.test.ts': [
+            'a program in the checkout is not run because PATH has the working directory',
+          ],
+        },
+      },
+      {
+        situation: "The workspace holds Python modules named like those that the action's pip needs",
+        injected: 'Modules that leave a mark, in the directory that the action works in',
+        expected: 'None of them is loaded',
+        tests: {
+          'action/smolvm-wheel.test.ts': [
+            'smolvm from a package index > is set up by no module that is in the workspace',
+          ],
+        },
+      },
+      {
+        situation: 'A forged pack record in the runner cache has code or a path in the place of a version',
+        injected: 'Such records under the inputs key, of which nothing but the record is restored',
+        expected: 'Not used: neither an output nor the name of a file has anything of it',
+        tests: {
+          'action/cache-faults.docker.test.ts': [
+            'a pack record under the inputs key with another %s is not believed',
+          ],
+        },
+      },
+      {
+        situation:
+          'A server sends without end where a short answer is expected, or a byte in each connection',
+        injected:
+          "Endless answers of GitHub's API and of a registry; a download that breaks off after each byte",
+        expected: '76, 65 or 69, with memory and requests bounded',
+        tests: {
+          'cli/attacks.test.ts': [
+            'an answer without an end > about the name of a repository is not read',
+            'an answer without an end > in the place of a sidecar without a record is not read',
+          ],
+          'fetch/download.test.ts': [
+            'a download > gives up on a server that sends a byte in each connection',
+          ],
+          'remote/http.test.ts': ['a slow server > that lets a TLS handshake come byte by byte is given up'],
+        },
+      },
+      {
+        situation:
+          'A record holds half a character, or a number that no computer holds, so that it has no digest',
+        injected: 'Such a record beside a signature; a lock file with such a tag',
+        expected: '65 before the download, and 76 for the lock file',
+        tests: {
+          'cli/attacks.test.ts': [
+            'what is beside a checkout or a file > a record with %s is refused before anything is downloaded',
+            'what is beside a checkout or a file > a lock file that names %s is refused, and nobody is asked',
+          ],
+        },
+      },
+      {
+        situation:
+          'A sidecar of a few kilobytes has a hole of many terabytes, or endless frames without content',
+        injected: 'A sparse entry in the layer, and frames without end',
+        expected: '65 for more than smolvm unpacks; a signal ends the reading',
+        tests: {
+          'cli/diff.test.ts': ['refuses a sidecar whose files have more bytes than any machine, in a few'],
+          'sidecar/assets.test.ts': ['stops when it is told to in frames without content, and in a hole'],
+        },
+      },
+      {
+        situation: 'Everybody may rename what is in a directory above the store',
+        injected: 'A store below a directory of mode 777, and below one with the sticky bit',
+        expected: '78 for the first, because anybody could exchange the store',
+        tests: {
+          'store/store.test.ts': ['a store below a directory in which everybody may rename it is refused'],
         },
       },
     ],

@@ -144,6 +144,13 @@ export const FETCHING: readonly Chapter[] = [
           'fetch/killed-update.test.ts': [
             'an update that is killed at any of 25 moments is completed by the next run, which asks for nothing twice',
           ],
+          'cli/update.test.ts': [
+            'an update > whose frame index has %s is downloaded as a whole, which is said once',
+            'an update > from a server whose answer to a range is %s is right in the end, which is said once',
+            'an update > from a server that never has the right bytes is refused, and the next run asks for the changed ones alone',
+            'an update > of an older sidecar that is damaged takes its good frames',
+            'an update > of an older sidecar that is %s while it is read is right',
+          ],
         },
       },
       {

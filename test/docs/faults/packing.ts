@@ -252,6 +252,16 @@ export const PACKING: readonly Chapter[] = [
         },
       },
       {
+        situation: 'The layers of an image do not name the directories of its files, or it has no time',
+        injected: 'Such images, which an engine unpacks at two times',
+        expected: 'The same bytes: a directory that the engine has made has the time of the image',
+        tests: {
+          'pack/direct.docker.test.ts': [
+            'packs the same bytes of an image with %s, whenever an engine has made the directories that its layers do not name',
+          ],
+        },
+      },
+      {
         situation: 'The assets are a zstd bomb, or hold names that lead out',
         injected: 'Generated archives with right checksums, some of which unpack to gigabytes',
         expected: '65 from `verify --deep`, within 100 MB of memory',
