@@ -75,16 +75,20 @@ export class RegistryAuth {
     const logins = await this.#loginsAfter(refusal);
     for (const [index, login] of logins.entries()) {
       for (const way of this.#ways()) {
+        let credential: Credential | undefined;
         try {
-          const credential = await this.#answer(way, login);
+          credential = await this.#answer(way, login);
           if (credential === undefined) {
             continue;
           }
           const result = await attempt(credential);
-          this.#credential = credential;
-          this.#logins = logins.slice(index);
+          this.#keep(credential, logins.slice(index));
           return result;
         } catch (error) {
+          // Who gets this answer to a credential has been let in.
+          if (credential !== undefined && isMissing(error)) {
+            this.#keep(credential, logins.slice(index));
+          }
           if (!isRefusal(error)) {
             throw error;
           }
@@ -93,6 +97,11 @@ export class RegistryAuth {
       }
     }
     throw isMissing(refusal) ? refusal : this.#explained(refusal, logins);
+  }
+
+  #keep(credential: Credential, logins: readonly (RegistryLogin | undefined)[]): void {
+    this.#credential = credential;
+    this.#logins = logins;
   }
 
   /** Who is to be tried after a refusal. */

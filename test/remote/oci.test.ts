@@ -301,6 +301,18 @@ describe('authentication', () => {
     ]);
   });
 
+  test('a login that has been let in is kept, also when there is nothing', async () => {
+    const { host, requests } = await startServer(({ headers }, response) => {
+      const isKnown = headers.authorization === BASIC;
+      response.writeHead(isKnown ? 404 : 401, { 'www-authenticate': 'Basic realm="r"' }).end();
+    });
+    await logIn(host);
+    const repository = openRepository(host);
+    expect(await repository.findManifest('a')).toBeUndefined();
+    expect(await repository.findManifest('b')).toBeUndefined();
+    expect(requests.map(({ authorization }) => authorization)).toEqual([undefined, BASIC, BASIC]);
+  });
+
   test('tokens that are never accepted end in an error, and not in a loop', async () => {
     const { host, requests } = await startTokenRegistry(0);
     await logIn(host);
