@@ -97,12 +97,12 @@ function unlessGitRefuses(error: unknown): [] {
 
 function nearestLines(nearest: PackRecord | undefined, differences: readonly string[]): string[] {
   if (nearest === undefined) {
-    return [...differences];
+    return differences.length === 0 ? [] : ['this checkout differs from its commit in:', ...differences];
   }
   const { source, platform } = nearest;
-  const commit = source === undefined ? '' : ` of commit ${source.commit.slice(0, 12)}`;
-  const what = differences.length === 0 ? '' : '; what differs from it here:';
-  return [`the nearest that is published is ${platform}${commit}${what}`, ...differences];
+  const commit = source === undefined ? '' : `, of commit ${source.commit.slice(0, 12)}`;
+  const what = differences.length === 0 ? '' : '; here it differs in:';
+  return [`the nearest published sidecar is for ${platform}${commit}${what}`, ...differences];
 }
 
 /** What makes the key of a checkout another one than a record's; nothing when they are equal. */

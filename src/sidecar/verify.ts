@@ -65,7 +65,10 @@ export async function openSidecar(path: string): Promise<fs.FileHandle> {
       throw damaged('file', `${path} is a symbolic link`, error);
     }
     if (hasErrno(error, 'ENOENT', 'ENOTDIR')) {
-      throw new BottleError('not-found', `there is no file ${path}`, { cause: error });
+      throw new BottleError('not-found', `there is no file ${path}`, {
+        hint: 'check the path, or name an image ID that claude-bottle ls shows',
+        cause: error,
+      });
     }
     if (hasErrno(error, 'ENXIO', 'EISDIR')) {
       throw damaged('file', `${path} is not a regular file`, error);

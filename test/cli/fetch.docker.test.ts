@@ -234,7 +234,7 @@ test('a miss says what each source lacks, and what differs from the nearest that
   const [headline, ...details] = result.stderr.split('\n').slice(-7);
   expect(headline).toMatch(/error: nothing is published for commit [0-9a-f]{12} yet$/);
   expect(details).toEqual([
-    `  | the nearest that is published is linux/amd64 of commit ${packed.record.source?.commit.slice(0, 12)}`,
+    `  | the nearest published sidecar is for linux/amd64, of commit ${packed.record.source?.commit.slice(0, 12)}`,
     expect.stringMatching(/^ {2}\| there is no \S+:k-[0-9a-f]{32}$/),
     expect.stringMatching(/^ {2}\| inputs key [0-9a-f]{16}, linux\/amd64$/),
     '  try: gh run list         # is CI still packing it?',
