@@ -263,7 +263,7 @@ test('bind without a sidecar for these inputs ends with 66', async () => {
   const { machine } = await world();
   expect(await machine.cli('bind')).toMatchObject({
     exitCode: 66,
-    stderr: expect.stringMatching(/claude-bottle fetch gets it/),
+    stderr: expect.stringMatching(/\n {2}try: claude-bottle fetch\n$/),
   });
 });
 
