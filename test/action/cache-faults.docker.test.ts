@@ -446,7 +446,7 @@ describe('a cache that may not be written to', () => {
       await expectPacked(job, result);
       expect(cacheCalls(job)).toEqual(['GetCacheEntryDownloadURL']);
       expect(shown(result)).toEqual([]);
-      expect(result.summary).toContain('may come from outside of the branch');
+      expect(result.summary).toContain('may build code from outside of the branch');
     },
   );
 });
