@@ -32,7 +32,7 @@ export async function describeInputs(
   for (const reason of reasons) {
     log.text(`the key covers the whole context: ${reason}`);
   }
-  for (const line of await onlyHereLines({ ...source, ...buildInputs })) {
+  for (const line of await onlyHereLines({ ...source, ...buildInputs, signal })) {
     log.notice('Inputs key', `only in this checkout, so that no other one finds the sidecar: ${line}`);
   }
   const what = record.narrowed ? 'files that the Dockerfile can see' : 'files in the context';

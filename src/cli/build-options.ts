@@ -61,9 +61,10 @@ export async function warnAboutOnlyHere(
   context: string,
   inputs: BuildInputs,
   { onProgress }: Output,
+  signal: AbortSignal,
 ): Promise<void> {
   const { onlyHereLines } = await import('../git/causes.ts');
-  for (const line of await onlyHereLines({ context, ...inputs })) {
+  for (const line of await onlyHereLines({ context, ...inputs, signal })) {
     warningsTo(onProgress)(`only in this clone: ${line}`);
   }
 }

@@ -15,7 +15,7 @@ export async function runKey(
   const { context, file, target, buildArg, explain = false, against } = options;
   const platform = platformOf(options);
   const inputs = await readBuildInputs({ context, file, target, buildArgs: buildArg, platform, signal });
-  await warnAboutOnlyHere(context, inputs, output);
+  await warnAboutOnlyHere(context, inputs, output, signal);
   const { record, entries, reasons } = inputs;
   const { key, narrowed } = record;
   const differences = against === undefined ? undefined : await compare(against, inputs, platform, context);

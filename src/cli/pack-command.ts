@@ -152,7 +152,7 @@ export async function describeInputs(
   }
   try {
     const inputs = await readInputs(options, platform, output, signal);
-    await warnAboutOnlyHere(options.context, inputs, output);
+    await warnAboutOnlyHere(options.context, inputs, output, signal);
     return inputs.record;
   } catch (error) {
     if (!(error instanceof BottleError)) {

@@ -44,13 +44,15 @@ export interface WorkTree {
   readonly top: string;
   /** The way from there to the directory that was asked for: '' or POSIX with a slash at its end. */
   readonly prefix: string;
+  /** Ends what git is asked about it: patterns of a checkout can keep git busy for days. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**
  * The checkout that a directory is in. Git would also take a directory with the right files in it for a repository, and
  * those files can be tracked ones: only a `.git` counts, which no repository can track.
  */
-export async function findWorkTree(dir: string): Promise<WorkTree | undefined> {
+export async function findWorkTree(dir: string, signal?: AbortSignal): Promise<WorkTree | undefined> {
   const start = await realpath(dir).catch(() => undefined);
   for (let top = start; top !== undefined; top = top === dirname(top) ? undefined : dirname(top)) {
     const isThere = await lstat(join(top, '.git')).then(
@@ -59,7 +61,7 @@ export async function findWorkTree(dir: string): Promise<WorkTree | undefined> {
     );
     if (isThere) {
       const path = relative(top, start ?? top);
-      return { top, prefix: path === '' ? '' : `${path.split(sep).join('/')}/` };
+      return { top, prefix: path === '' ? '' : `${path.split(sep).join('/')}/`, signal };
     }
   }
   return undefined;
@@ -79,7 +81,7 @@ export interface GitOptions {
  * @throws BottleError `git-failed` when there is no git, or it refuses
  */
 export async function git(
-  { top }: WorkTree,
+  { top, signal }: WorkTree,
   args: readonly string[],
   { answers = [], input, hasMagicPaths = false }: GitOptions = {},
 ): Promise<string | undefined> {
@@ -94,7 +96,13 @@ export async function git(
       async (stream) => {
         stdout = await text(stream);
       },
-      { cwd: top, env: gitEnvironment(top), ...(input !== undefined && { input }), timeoutMs: TIMEOUT_MS },
+      {
+        cwd: top,
+        env: gitEnvironment(top),
+        signal,
+        ...(input !== undefined && { input }),
+        timeoutMs: TIMEOUT_MS,
+      },
     );
   } catch (error) {
     if (hasErrno(error, 'ENOENT', 'EACCES')) {
@@ -102,6 +110,16 @@ export async function git(
         hint: 'install git, or put it on PATH',
         cause: error,
       });
+    }
+    if (error instanceof BottleError && error.code === 'timed-out') {
+      throw new BottleError(
+        'git-failed',
+        `git gave no answer about the checkout ${top} in ${TIMEOUT_MS / 1000} s`,
+        {
+          hint: 'look for a slow disk, and for patterns with many stars in .gitattributes and .gitignore',
+          cause: error,
+        },
+      );
     }
     throw error;
   }

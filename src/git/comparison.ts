@@ -50,6 +50,7 @@ export interface ComparedInputs {
   readonly entries: readonly ContextEntry[];
   /** Whether a file of that path would be part of the build. */
   readonly covers: (path: string) => boolean;
+  readonly signal?: AbortSignal | undefined;
 }
 
 interface TreeEntry {

@@ -17,7 +17,7 @@ import { headOf } from './history.ts';
  * @throws BottleError `git-failed`
  */
 export async function onlyHere(inputs: ComparedInputs): Promise<Difference[] | undefined> {
-  const tree = await findWorkTree(inputs.context);
+  const tree = await findWorkTree(inputs.context, inputs.signal);
   if (tree === undefined) {
     return undefined;
   }
@@ -44,7 +44,7 @@ export async function differencesSince(
   commit: string | undefined,
   inputs: ComparedInputs,
 ): Promise<Compared | undefined> {
-  const tree = await findWorkTree(inputs.context);
+  const tree = await findWorkTree(inputs.context, inputs.signal);
   if (tree === undefined) {
     return undefined;
   }
@@ -60,8 +60,8 @@ export async function differencesSince(
 }
 
 /** The entries that an archive of the repository has: a checkout on a runner without git is one. */
-export async function archivedEntries({ context, entries }: ComparedInputs): Promise<ContextEntry[]> {
-  const tree = await findWorkTree(context);
+export async function archivedEntries({ context, entries, signal }: ComparedInputs): Promise<ContextEntry[]> {
+  const tree = await findWorkTree(context, signal);
   if (tree === undefined) {
     return [...entries];
   }
@@ -84,7 +84,7 @@ async function withSubmodules(
   const differences = await look(comparison, isTop);
   for (const { path, hash } of comparison.submodules()) {
     const context = join(inputs.context, path);
-    const inside = await findWorkTree(context);
+    const inside = await findWorkTree(context, tree.signal);
     if (inside === undefined || inside.top === tree.top) {
       continue;
     }

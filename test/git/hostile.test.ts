@@ -1,10 +1,11 @@
 import { spawnSync } from 'node:child_process';
 import * as fs from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
-import { expect, test } from 'vitest';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect, test, vi } from 'vitest';
 import { readBuildInputs } from '../../src/context/build-inputs.ts';
 import { publishFile, sampleCheckout } from '../helpers/checkout.ts';
-import { runCli } from '../helpers/cli.ts';
+import { type CliResult, runCli, startCli } from '../helpers/cli.ts';
 import { fixedEngine } from '../helpers/fixed-engine.ts';
 import { type HostileCheckout, hostileCheckout, nestedBareCheckout } from '../helpers/hostile-checkout.ts';
 import { tempDir } from '../helpers/temp-dir.ts';
@@ -174,6 +175,35 @@ test('a program in the checkout is not run because PATH has the working director
   }
   expect(await fs.readdir(marks)).toEqual([]);
 });
+
+test('a signal ends key while git is busy with the patterns of the checkout', {
+  timeout: 240_000,
+}, async () => {
+  const { dir, commit } = await sampleCheckout('FROM scratch\nCOPY . /\n');
+  const deep = join(dir, 'a/'.repeat(60));
+  await fs.mkdir(deep, { recursive: true });
+  await fs.writeFile(join(deep, 'file'), '');
+  await commit();
+  await fs.writeFile(join(dir, '.gitattributes'), `${'**/a/'.repeat(12)}b filter=lfs\n`);
+  const { process: child, ended } = startCli(['key', '--context', dir], { HOME: await tempDir() });
+  const isAsked = () => gitChildren(child.pid).some((line) => line.includes('attr:filter=lfs'));
+  let result: CliResult | undefined;
+  void ended.then((found) => {
+    result = found;
+  });
+  await vi.waitUntil(() => result !== undefined || isAsked(), { timeout: 120_000 });
+  child.kill('SIGTERM');
+  // Long before the minute that git is waited for. A git that matches such patterns well may be done already.
+  const stopped = ended.then(({ exitCode }) => exitCode);
+  const code = await Promise.race([stopped, sleep(30_000, 'still busy')]);
+  expect([143, result?.exitCode]).toContain(code);
+});
+
+/** The command lines of the git processes that a process has started. */
+function gitChildren(pid: number | undefined): string[] {
+  const { stdout } = spawnSync('ps', ['--ppid', String(pid), '-o', 'args='], { encoding: 'utf8' });
+  return stdout.split('\n').filter((line) => line.startsWith('git '));
+}
 
 test('no other part of the product starts git', async () => {
   const root = join(import.meta.dirname, '../../src');

@@ -211,6 +211,7 @@ export const ATTACKS: readonly Chapter[] = [
             'a Dockerfile with %s is read to its end',
             'signals are answered while a context is scanned',
           ],
+          'git/hostile.test.ts': ['a signal ends key while git is busy with the patterns of the checkout'],
         },
       },
       {
