@@ -103,7 +103,6 @@ async function world(sizeBytes: number, pauseMs: number) {
       { HOME: home },
     );
   return {
-    store,
     sidecar,
     server,
     start,
@@ -180,21 +179,3 @@ test('twelve processes make one download, though half of them are killed', async
   expect(server.begun).toBe(1);
   expect(sidecar.equals(await fs.readFile(name))).toBe(true);
 }, 120_000);
-
-test('killed at any moment there is never a bad file under a name, and the next run succeeds', async () => {
-  const { store, sidecar, start, name } = await world(1_500_000, 1);
-  for (let afterMs = 100; afterMs <= 900; afterMs += 50) {
-    const { process, ended } = start();
-    await Promise.race([ended, sleep(afterMs)]);
-    process.kill('SIGKILL');
-    await ended;
-    const there = await fs.readFile(name).catch(() => undefined);
-    expect(there === undefined || there.equals(sidecar), `after ${afterMs} ms`).toBe(true);
-    if (there !== undefined) {
-      await fs.rm(store, { recursive: true });
-    }
-  }
-  const last = await start().ended;
-  expect(last.exitCode, last.stderr).toBe(0);
-  expect(sidecar.equals(await fs.readFile(name))).toBe(true);
-}, 180_000);

@@ -1,6 +1,5 @@
 import * as fs from 'node:fs/promises';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { verifySidecar } from '../../src/sidecar/verify.ts';
 import { type Bench, bench } from '../helpers/bench.ts';
 import { ensureDebianImage } from '../helpers/debian-image.ts';
 import { processesWith, waitUntil } from '../helpers/leftovers.ts';
@@ -109,24 +108,6 @@ describe.each(Object.keys(STAGES))('stopped in the stage %s', (name) => {
     });
     expect(await sidecarsIn(room.store)).toEqual([]);
   });
-
-  test('by SIGKILL the next run cleans up and succeeds', async () => {
-    const room = await bench();
-    const started = room.startPack(await stage.args(room), SLOW);
-    await waitUntil(() => stage.isThere(room), `the stage ${name}`, 120_000);
-    started.process.kill('SIGKILL');
-    await started.ended;
-    expect(await sidecarsIn(room.store)).toEqual([]);
-
-    const next = await room.pack(packOf(SMALL));
-    expect(next.exitCode, next.stderr).toBe(0);
-    await waitUntil(async () => (await room.left()).length === 0, 'nothing left').catch(async () => {
-      expect(await room.left()).toEqual([]);
-    });
-    for (const path of await sidecarsIn(room.store)) {
-      await verifySidecar(path);
-    }
-  });
 });
 
 describe('signalled twice in the stage pack', () => {
@@ -175,21 +156,4 @@ test('a sweep leaves alone what belongs to someone else or to a run that is aliv
   } finally {
     await run('docker', ['container', 'rm', unlabelled.trim(), elsewhere.trim()]);
   }
-});
-
-test('killed at any moment, the store never holds a bad file under a final name', async () => {
-  const room = await bench();
-  for (let round = 0; round < 12; round += 1) {
-    const started = room.startPack([...packOf(SMALL), '--force']);
-    await new Promise((resolve) => setTimeout(resolve, 150 + round * 130));
-    started.process.kill('SIGKILL');
-    await started.ended;
-    for (const path of await sidecarsIn(room.store)) {
-      await verifySidecar(path, {}, { deep: true });
-    }
-  }
-  expect((await room.pack(packOf(SMALL))).exitCode).toBe(0);
-  await waitUntil(async () => (await room.left()).length === 0, 'nothing left').catch(async () => {
-    expect(await room.left()).toEqual([]);
-  });
 });

@@ -19,7 +19,17 @@ export interface StartedCli {
 
 /** Starts `claude-bottle` as it is built, with the smolvm double first on PATH. */
 export function startCli(args: readonly string[], env: NodeJS.ProcessEnv = {}, cwd?: string): StartedCli {
-  const child = spawn(process.execPath, [join(ROOT, 'dist/cli.mjs'), ...args], {
+  return startNode(join(ROOT, 'dist/cli.mjs'), args, env, cwd);
+}
+
+/** Starts a program of Node's in the same surroundings. */
+export function startNode(
+  program: string,
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = {},
+  cwd?: string,
+): StartedCli {
+  const child = spawn(process.execPath, [program, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
     cwd,
     env: {

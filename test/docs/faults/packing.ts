@@ -163,12 +163,12 @@ export const PACKING: readonly Chapter[] = [
       },
       {
         situation: 'The process is killed while it packs, and run again',
-        injected: 'SIGKILL in each stage, and at twelve moments of a whole run',
+        injected:
+          'SIGKILL at 27 moments of whole runs of both packers, and at more of them by `npm run storm`',
         expected: 'No half file has a final name; the next run succeeds and removes what was left',
         tests: {
-          'cli/kill.docker.test.ts': [
-            'stopped in the stage %s > by SIGKILL the next run cleans up and succeeds',
-            'killed at any moment, the store never holds a bad file under a final name',
+          'storm/pack.docker.test.ts': [
+            'a pack %s that is killed at any moment is cleaned up and completed by the next one',
           ],
           'action/cancel.docker.test.ts': [
             'a job cancelled during the pack > by SIGKILL leaves nothing behind',

@@ -177,6 +177,17 @@ export const PUBLISHING: readonly Chapter[] = [
         },
       },
       {
+        situation: 'The job is killed while it publishes to a registry',
+        injected: 'SIGKILL at 25 moments of a whole run, and at more of them by `npm run storm`',
+        expected:
+          'Each tag leads to what it led to before or to the new sidecar, whole; the next run completes it',
+        tests: {
+          'storm/publish.docker.test.ts': [
+            'a publication that is killed at any moment leaves the tags at what they led to or at the new sidecar, whole',
+          ],
+        },
+      },
+      {
         situation: 'The job is killed between two files, or in the middle of one',
         injected: 'SIGKILL and SIGINT while files are sent',
         expected: 'The release stays a draft, and the next run completes the same draft',
