@@ -284,7 +284,7 @@ const KILLABLE: Record<string, Killable> = {
 
 test.each(Object.entries(KILLABLE))(
   '%s that is killed at any moment leaves no bad file under a name, and can be done again',
-  { timeout: 120_000 },
+  { timeout: 15 * 60_000 },
   async (_, { setUp, body, finish }) => {
     let killAt = 0;
     let isDone = false;
