@@ -4,6 +4,8 @@ import { bits, boolean, context, der, integer, octets, oid, sequence, set, utcTi
 const ECDSA_SHA256 = sequence(oid('1.2.840.10045.4.3.2'));
 const SCT_LIST = '1.3.6.1.4.1.11129.2.4.2';
 const FULCIO = '1.3.6.1.4.1.57264.1';
+/** The extensions before it hold their text without a DER tag. */
+const FIRST_TAGGED_CLAIM = 8;
 
 export interface KeyPair {
   readonly publicKey: KeyObject;
@@ -23,8 +25,11 @@ export function spki(key: KeyObject): Buffer {
   return key.export({ type: 'spki', format: 'der' });
 }
 
-export function commonName(text: string): Buffer {
-  return sequence(set(sequence(oid('2.5.4.10'), utf8('double'))), set(sequence(oid('2.5.4.3'), utf8(text))));
+export function distinguishedName(organization: string, commonName: string): Buffer {
+  return sequence(
+    set(sequence(oid('2.5.4.10'), utf8(organization))),
+    set(sequence(oid('2.5.4.3'), utf8(commonName))),
+  );
 }
 
 function keyId(key: KeyObject): Buffer {
@@ -123,7 +128,9 @@ export function leafCertificate({ names, claims, ctKeys, extra = [], ...rest }: 
     extension('2.5.29.15', der(0x03, Buffer.from([7, 0x80])), true),
     extension('2.5.29.37', sequence(oid('1.3.6.1.5.5.7.3.3'))),
     extension('2.5.29.17', sequence(...names.map((name) => der(0x86, Buffer.from(name)))), true),
-    ...Object.entries(claims).map(([number, text]) => extension(`${FULCIO}.${number}`, utf8(text))),
+    ...Object.entries(claims).map(([number, text]) =>
+      extension(`${FULCIO}.${number}`, Number(number) < FIRST_TAGGED_CLAIM ? Buffer.from(text) : utf8(text)),
+    ),
     ...extra,
   ];
   const options = { ...rest, subject: sequence(), serial: newSerial() };

@@ -216,23 +216,33 @@ async function listen(server: http.Server): Promise<number> {
   return (server.address() as AddressInfo).port;
 }
 
-/** https://github.com/sigstore/fulcio/blob/main/docs/oidc.md#github */
+/** https://github.com/sigstore/fulcio/blob/main/docs/oid-info.md#mapping-oidc-token-claims-to-fulcio-oids */
 function fulcioClaims(token: RunClaims): Claims {
   const server = 'https://github.com';
   const repository = `${server}/${token.repository}`;
   const text = (name: string) => token[name] ?? '';
+  const owner = text('repository').split('/')[0];
   return {
     1: text('iss'),
+    2: text('event_name'),
+    3: text('sha'),
+    4: text('workflow'),
+    5: text('repository'),
+    6: text('ref'),
     8: text('iss'),
     9: `${server}/${token.job_workflow_ref}`,
+    10: text('job_workflow_sha'),
     11: text('runner_environment'),
     12: repository,
     13: text('sha'),
     14: text('ref'),
     15: text('repository_id'),
+    16: `${server}/${owner}`,
     17: text('repository_owner_id'),
     18: `${server}/${token.workflow_ref}`,
+    19: text('workflow_sha'),
     20: text('event_name'),
     21: `${repository}/actions/runs/${token.run_id}/attempts/${token.run_attempt}`,
+    22: text('repository_visibility'),
   };
 }

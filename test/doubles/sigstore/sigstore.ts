@@ -3,7 +3,7 @@ import {
   type Authority,
   authorityCertificate,
   type Claims,
-  commonName,
+  distinguishedName,
   type KeyPair,
   leafCertificate,
   newSerial,
@@ -68,11 +68,12 @@ export class SigstoreDouble {
   readonly log = new TransparencyLog(this.#rekor);
   readonly #stamps: StampSigner & { readonly certificate: Buffer };
 
-  constructor() {
+  /** @param organization that runs it: by the name in its certificates, gh decides what a signature needs */
+  constructor(organization = 'double') {
     const from = new Date(SIGNED_AT.getTime() - YEAR_MS);
     const to = new Date(SIGNED_AT.getTime() + 9 * YEAR_MS);
     const rootKeys = newKeys();
-    const rootName = commonName('double-root');
+    const rootName = distinguishedName(organization, 'double-root');
     const self = { name: rootName, keys: rootKeys };
     this.#root = {
       ...self,
@@ -85,7 +86,7 @@ export class SigstoreDouble {
       }),
     };
     const keys = newKeys();
-    const name = commonName('double-intermediate');
+    const name = distinguishedName(organization, 'double-intermediate');
     this.#intermediate = {
       name,
       keys,
@@ -105,7 +106,7 @@ export class SigstoreDouble {
       serial,
       certificate: stampCertificate(
         {
-          subject: commonName('double-tsa'),
+          subject: distinguishedName(organization, 'double-tsa'),
           publicKey: stampKeys.publicKey,
           issuer: this.#root,
           from,
