@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    exclude: ['test/**/*.docker.test.ts', 'test/**/*.real.test.ts', 'test/**/*.vm.test.ts'],
+    exclude: ['docker', 'real', 'tools', 'vm'].map((kind) => `test/**/*.${kind}.test.ts`),
     globalSetup: 'test/helpers/build.ts',
     // What hangs is ended; a busy machine is not what fails a test.
     testTimeout: 180_000,

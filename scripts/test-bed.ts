@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
-import { runChild } from '../src/host/child.ts';
+import { readChild, runChild } from '../src/host/child.ts';
 import { startPrivateEngine } from './private-engine.ts';
 
 const AZURITE_PACKAGE = 'azurite@3.37.0';
@@ -35,7 +35,7 @@ const TOOL_PACKAGES = {
 const ENGINE_PACKAGES = { dockerd: 'docker.io', iptables: 'iptables', ip: 'iproute2', umount: 'mount' };
 
 const ENGINE_PROBE_TIMEOUT_MS = 20_000;
-const INSTALL_TIMEOUT_MS = 10 * 60_000;
+const INSTALL_TIMEOUT_MS = 30 * 60_000;
 /** Keeps the maintainer scripts from starting dockerd and docker-registry as services of the machine. */
 const INSTALL_ENV = { DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' };
 
@@ -57,11 +57,49 @@ export interface TestBed {
 export async function prepareTestBed(): Promise<TestBed> {
   process.env.PATH = [CACHE_BIN, process.env.PATH].join(delimiter);
   const bed = await prepareEngine(TOOL_PACKAGES, 'the Docker tests need them');
-  await installGoTools(missingPackages(GO_TOOLS));
+  await installGoTools(GO_TOOLS, 'the Docker tests need it');
   await buildGoPrograms();
   await ensureAzurite();
   reportMissingTools();
   return bed.reason === undefined ? bed : { ...bed, reason: `Docker tests are skipped: ${bed.reason}` };
+}
+
+export interface GoProgram {
+  /** With its version. */
+  readonly module: string;
+  /** Of the command, in the module. */
+  readonly directory: string;
+}
+
+/** The tools of the tests that need no engine, and these commands. */
+export async function prepareTools(programs: Record<string, GoProgram>, why: string): Promise<void> {
+  process.env.PATH = [CACHE_BIN, process.env.PATH].join(delimiter);
+  if (canInstall()) {
+    await installPackages(missingPackages(TOOL_PACKAGES), why);
+  }
+  await installGoTools(GO_TOOLS, why);
+  await buildGoPrograms();
+  await mkdir(CACHE_BIN, { recursive: true });
+  for (const [command, program] of Object.entries(programs)) {
+    if (!isInstalled(command) && isInstalled('go')) {
+      console.error(`Building ${command} into ${CACHE_BIN} from ${program.module}: ${why}.`);
+      await buildGoModule(command, program);
+    }
+  }
+}
+
+/** With the dependencies that its own authors have pinned. */
+async function buildGoModule(command: string, { module, directory }: GoProgram): Promise<void> {
+  const { exitCode, stdout, tail } = await readChild('go', ['mod', 'download', '-json', module], {
+    timeoutMs: INSTALL_TIMEOUT_MS,
+    env: process.env,
+  });
+  if (exitCode !== 0) {
+    console.error([stdout, ...tail].join('\n'));
+    return;
+  }
+  const sources: { Dir: string } = JSON.parse(stdout);
+  await runLoudOnFailure('go', ['build', '-C', sources.Dir, '-o', join(CACHE_BIN, command), directory], {});
 }
 
 /** A Docker engine and these commands, each with the Debian package that holds it, without the other tools. */
@@ -71,15 +109,14 @@ export async function prepareEngine(packages: Record<string, string>, why: strin
   const env = { PATH: process.env.PATH };
   const engineAnswers = await answers();
   const missing = missingPackages({ ...packages, ...(engineAnswers ? {} : ENGINE_PACKAGES) });
-  const canInstall = process.getuid?.() === 0 && isInstalled('apt-get');
-  const failure = canInstall ? await installPackages(missing, why) : undefined;
+  const failure = canInstall() ? await installPackages(missing, why) : undefined;
 
   const withoutEngine = (reason: string): TestBed => ({ docker: false, reason, env, stop: async () => {} });
   // Asked again: under systemd the packages' scripts may have started one.
   if (engineAnswers || (await answers())) {
     return { docker: true, env, stop: async () => {} };
   }
-  if (!canInstall) {
+  if (!canInstall()) {
     return withoutEngine('no Docker engine answers, and only root on Debian can install one');
   }
   if (failure !== undefined) {
@@ -105,6 +142,10 @@ export async function prepareEngine(packages: Record<string, string>, why: strin
   } catch (error) {
     return withoutEngine(error instanceof Error ? error.message : String(error));
   }
+}
+
+function canInstall(): boolean {
+  return process.getuid?.() === 0 && isInstalled('apt-get');
 }
 
 /** True when the engine at `host`, or at the default place, answers. */
@@ -137,13 +178,14 @@ async function aptInstall(packages: string[]): Promise<string | undefined> {
   return await runLoudOnFailure('apt-get', ['-q', '-y', 'install', '--no-install-recommends', ...packages]);
 }
 
-async function installGoTools(packages: string[]): Promise<void> {
-  if (packages.length === 0 || !isInstalled('go')) {
+async function installGoTools(packages: Record<string, string>, why: string): Promise<void> {
+  const missing = missingPackages(packages);
+  if (missing.length === 0 || !isInstalled('go')) {
     return;
   }
   await mkdir(CACHE_BIN, { recursive: true });
-  for (const name of packages) {
-    console.error(`Installing ${name} into ${CACHE_BIN} with go install: the Docker tests need it.`);
+  for (const name of missing) {
+    console.error(`Installing ${name} into ${CACHE_BIN} with go install: ${why}.`);
     await runLoudOnFailure('go', ['install', name], { GOBIN: CACHE_BIN });
   }
 }

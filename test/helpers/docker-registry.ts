@@ -29,11 +29,18 @@ const SERVICE = 'test-registry';
 const ISSUER = 'test-token-server';
 const TOKEN_LIFE_S = 300;
 
-export interface DockerRegistry extends LoopbackServer {
+export interface RegistryServer extends LoopbackServer {
+  /** In all answers until now, without their headers. */
+  sentBytes(): number;
+}
+
+export interface DockerRegistry extends RegistryServer {
   readonly tokens: TokenServer | undefined;
 }
 
 export interface DockerRegistryOptions {
+  /** `registry` is that of distribution 3. */
+  readonly program?: 'docker-registry' | 'registry';
   /** `basic` asks everyone for the publisher's name and password, `token` sends them to a token server. */
   readonly auth?: 'basic' | 'token';
   /** How the registry names the token server's host. */
@@ -50,8 +57,9 @@ export interface DockerRegistryOptions {
   readonly acknowledgesSubject?: boolean;
 }
 
-/** Debian's docker-registry with a directory of its own, ended after the test. */
+/** Debian's docker-registry, or a newer one, with a directory of its own, ended after the test. */
 export async function startDockerRegistry({
+  program = 'docker-registry',
   auth,
   tokenHost = '127.0.0.1',
   isPublic = false,
@@ -80,7 +88,7 @@ export async function startDockerRegistry({
   };
   // JSON is YAML too.
   await fs.writeFile(join(dir, 'config.yml'), JSON.stringify(config));
-  const port = await startRegistryProcess('docker-registry', ['serve', join(dir, 'config.yml')]);
+  const port = await startRegistryProcess(program, ['serve', join(dir, 'config.yml')]);
   return { ...(await startRecorder(port, faults)), tokens };
 }
 
@@ -92,8 +100,14 @@ if (LACKS_REFERRERS_REGISTRY) {
 }
 
 /** A registry with the referrers API, in memory, ended after the test. */
-export async function startReferrersRegistry(): Promise<LoopbackServer> {
+export async function startReferrersRegistry(): Promise<RegistryServer> {
   return await startRecorder(await startRegistryProcess('oci-registry', []));
+}
+
+/** The one of go-containerregistry, in memory, ended after the test. */
+export async function startCraneRegistry(): Promise<RegistryServer> {
+  const args = ['registry', 'serve', '--address', '127.0.0.1:0'];
+  return await startRecorder(await startRegistryProcess('crane', args));
 }
 
 /** @returns its port */
@@ -113,7 +127,7 @@ async function portOf(log: NodeJS.EventEmitter): Promise<number> {
   return await new Promise((resolve, reject) => {
     log.on('line', (line: string) => {
       lines.push(line);
-      const port = /listening on 127\.0\.0\.1:(\d+)/.exec(line)?.[1];
+      const port = /(?:listening on 127\.0\.0\.1:|serving on port )(\d+)/.exec(line)?.[1];
       if (port !== undefined) {
         resolve(Number(port));
       }
@@ -131,9 +145,10 @@ async function startRecorder(
     fault = () => undefined,
     acknowledgesSubject = false,
   }: Pick<DockerRegistryOptions, 'usesPerToken' | 'delayMs' | 'fault' | 'acknowledgesSubject'> = {},
-): Promise<LoopbackServer> {
+): Promise<RegistryServer> {
   const uses = new Map<string, number>();
-  return await startServer(async (request, response) => {
+  let sentBytes = 0;
+  const server = await startServer(async (request, response) => {
     const { method, url } = request;
     const { authorization = '', 'content-length': _, ...others } = request.headers;
     const used = (uses.get(authorization) ?? 0) + 1;
@@ -151,6 +166,9 @@ async function startRecorder(
       const isManifest = method === 'PUT' && /\/manifests\//.test(url ?? '');
       const subject = acknowledgesSubject && isManifest && { 'oci-subject': `sha256:${'0'.repeat(64)}` };
       response.writeHead(answer.statusCode ?? 502, { ...answer.headers, ...subject });
+      answer.on('data', ({ length }: Buffer) => {
+        sentBytes += length;
+      });
       answer.pipe(response);
     });
     onward.on('error', () => response.destroy());
@@ -162,6 +180,7 @@ async function startRecorder(
       request.pipe(onward);
     }
   });
+  return { ...server, sentBytes: () => sentBytes };
 }
 
 export interface TokenServer extends LoopbackServer {

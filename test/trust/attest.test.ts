@@ -1,78 +1,10 @@
-import * as fs from 'node:fs/promises';
-import { join } from 'node:path';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { type AttestMode, requireAttestPermissions } from '../../src/publish/attest.ts';
 import { layoutOf } from '../../src/store/location.ts';
 import { judge } from '../../src/trust/judge.ts';
-import { recordSha256 } from '../../src/trust/record-digest.ts';
-import { startServices } from '../doubles/sigstore/services.ts';
-import { SigstoreDouble } from '../doubles/sigstore/sigstore.ts';
-import { callInChild } from '../helpers/module-child.ts';
 import { tempDir } from '../helpers/temp-dir.ts';
-import { POLICY, RECORD, writeRoot } from './signed.ts';
-
-const RUN = {
-  sub: 'repo:acme/agents:ref:refs/heads/main',
-  ref: 'refs/heads/main',
-  sha: 'a'.repeat(40),
-  repository: 'acme/agents',
-  event_name: 'push',
-  job_workflow_ref: 'acme/agents/.github/workflows/pack.yml@refs/heads/main',
-  workflow_ref: 'acme/agents/.github/workflows/pack.yml@refs/heads/main',
-  repository_id: '4711',
-  repository_owner_id: '42',
-  runner_environment: 'github-hosted',
-  run_id: '1000',
-  run_attempt: '1',
-};
-
-const SUBJECTS = [
-  { name: 'agents.smolmachine', sha256: RECORD.sidecar.sha256 },
-  { name: 'agents.smolmachine.json', sha256: recordSha256(RECORD) },
-];
-
-interface Attested {
-  readonly bundle: string;
-  readonly id?: string;
-}
-
-/** Runs the real @actions/attest in a process of its own, whose internet is the double. */
-async function attest(
-  mode: AttestMode,
-  {
-    isPublicRepository,
-    run = RUN,
-    env = {},
-    refusal,
-  }: {
-    isPublicRepository: boolean;
-    run?: Record<string, string>;
-    env?: Record<string, string>;
-    refusal?: { status: number; message: string };
-  },
-) {
-  const dir = await tempDir();
-  const double = new SigstoreDouble();
-  const services = await startServices(double, run);
-  onTestFinished(() => services.close());
-  services.refusal = refusal;
-  const event = join(dir, 'event.json');
-  const ca = join(dir, 'ca.pem');
-  // As of a schedule: it says nothing of the repository.
-  await fs.writeFile(event, '{}');
-  await fs.writeFile(ca, services.ca);
-  const options = { subjects: SUBJECTS, token: 'job-token', mode, isPublicRepository };
-  const call = `attestSidecar(${JSON.stringify(options)})`;
-  const result = await callInChild('src/publish/attest.ts', call, {
-    env: { ...services.env, GITHUB_EVENT_PATH: event, NODE_EXTRA_CA_CERTS: ca, ...env },
-  });
-  return {
-    ...result,
-    value: result.value as Attested,
-    services,
-    trustedRootPath: await writeRoot(dir, double),
-  };
-}
+import { attest, RUN } from './attested.ts';
+import { POLICY, RECORD } from './signed.ts';
 
 async function verify(bundle: string, trustedRootPath: string) {
   const { serverUrl, repository, branches, allowSelfHosted } = POLICY;

@@ -88,7 +88,7 @@ export async function writeRoot(dir: string, double: SigstoreDouble): Promise<st
   const path = join(dir, 'trusted-root.jsonl');
   await fs.writeFile(
     path,
-    [true, false].map((logs) => JSON.stringify(double.trustedRoot({ logs }))).join('\n'),
+    [true, false].map((logs) => `${JSON.stringify(double.trustedRoot({ logs }))}\n`).join(''),
   );
   return path;
 }
