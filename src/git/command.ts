@@ -176,7 +176,7 @@ function trustedDirectories(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
 }
 
 function refusal(top: string, { tail, exitCode, signal }: ChildResult): BottleError {
-  // What follows a line that ends in a colon belongs to it. Without such a line it is the last one that counts.
+  // The line after one that ends in a colon belongs to it. Without an error line, the last line counts.
   const [words, next = ''] = tail.slice(tail.findIndex((line) => /^(?:fatal|error): /.test(line)));
   const reason = words?.replace(/^(?:fatal|error): /, '').replace(/:$/, `: ${next.trim()}`);
   return new BottleError(

@@ -79,7 +79,7 @@ export function otherLineEndings({ bytes }: Pick<WorkingFile, 'bytes'>): Buffer[
     .map((form) => Buffer.from(form, 'latin1'));
 }
 
-/** What git commits of a file that it converts by itself and in the same way in every clone: `ident`, and encodings. */
+/** The content that git commits for a file that it converts in the same way in every clone: `ident`, and encodings. */
 export function reconverted(
   { bytes }: Pick<WorkingFile, 'bytes'>,
   attributes: ReadonlyMap<string, string>,

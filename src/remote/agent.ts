@@ -16,7 +16,7 @@ export function newAgent(url: URL, proxy: URL | undefined, trust: SecureContext 
   });
 }
 
-/** What Node trusts by itself, and what this machine trusts. */
+/** The authorities that Node trusts, and those that this machine trusts. */
 export function systemTrust(): SecureContext {
   return createSecureContext({ ca: [...getCACertificates('default'), ...getCACertificates('system')] });
 }

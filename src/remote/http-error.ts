@@ -10,7 +10,8 @@ const MAX_QUOTED_CHARS = 200;
 /** Plain http is for this machine only. */
 const PLAIN_HINT =
   'check what listens at that port; registries on this machine are asked without TLS, unless they are named by its host name';
-const LOGIN_LIMIT_HINT = 'who is logged in has a higher limit (GitHub: GH_TOKEN, a registry: docker login)';
+const LOGIN_LIMIT_HINT =
+  'a user who is logged in has a higher limit (GitHub: GH_TOKEN, a registry: docker login)';
 
 export interface ErrorAnswer {
   readonly url: string;
@@ -76,7 +77,7 @@ function meaningOf({ status, headers, body, isRedirected }: ErrorAnswer): { code
     code: 'network-failed',
     hint:
       status < 500
-        ? 'ask the operator of the server, who gives the same answer to the same request'
+        ? 'ask the operator of the server, because the same request will get the same answer'
         : 'try again later',
   };
 }
@@ -226,7 +227,7 @@ function lastingFailureHint(error: unknown): string | undefined {
     return 'check the port: no TLS is spoken there that is understood here, and plain http is for this machine only';
   }
   if (code.startsWith('HPE_')) {
-    return 'check the port: what answers there does not speak HTTP';
+    return 'check the port: the program that answers there does not speak HTTP';
   }
   const [, refusal] = /HTTP\/\S+ (4\d\d)\b/.exec(code === 'ERR_PROXY_TUNNEL' ? error.message : '') ?? [];
   if (refusal === '407') {

@@ -105,7 +105,7 @@ export class HttpClient {
   #hasAnswered = false;
   /** By protocol, proxy and trust. Those in use stay when the trust grows. */
   readonly #agents = new Map<string, http.Agent>();
-  /** Undefined is what Node knows by itself. */
+  /** Undefined for the authorities of Node alone. */
   #trust: SecureContext | undefined;
 
   constructor(options: HttpClientOptions) {

@@ -85,7 +85,7 @@ export class RegistryAuth {
           this.#keep(credential, logins.slice(index));
           return result;
         } catch (error) {
-          // Who gets this answer to a credential has been let in.
+          // A login that gets this answer has been accepted.
           if (credential !== undefined && isMissing(error)) {
             this.#keep(credential, logins.slice(index));
           }

@@ -35,7 +35,7 @@ const MAX_TAGS_PAGE_BYTES = 1024 * 1024;
 const TAGS_PER_PAGE = 1000;
 const MAX_TAGS_PAGES = 20;
 const MAX_REFERRERS_PAGES = 5;
-/** A login, or time, is what these ask for. All other failures of HEAD say nothing about GET. */
+/** These ask for a login, or for time. All other failures of HEAD say nothing about GET. */
 const NOT_ABOUT_HEAD = [401, 408, 429];
 /** A link has one relation or several, and other parameters before them. */
 const NEXT_PAGE = /;\s*rel\s*=\s*"?(?:[^",;]*\s)?next(?:[\s",;]|$)/i;

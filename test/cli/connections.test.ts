@@ -114,7 +114,7 @@ describe('a port where something else answers is told at once', () => {
     const { port } = server.address() as AddressInfo;
     const { exitCode, stderr } = await fetchFrom(`http://localhost:${port}/agent.smolmachine`);
     expect(exitCode, stderr).toBe(69);
-    expect(stderr).toMatch(/try: check the port: what answers there does not speak HTTP/);
+    expect(stderr).toMatch(/try: check the port: the program that answers there does not speak HTTP/);
     expect(stderr).not.toContain('trying again');
   });
 });

@@ -39,7 +39,7 @@ async function fetchBeside(gh: (token: string, host: string) => string) {
   );
 }
 
-test('what gh keeps in the keyring reads a private release', async () => {
+test('the token that gh keeps in the keyring reads a private release', async () => {
   const { exitCode, stderr } = await fetchBeside(
     (token, host) => `test "$*" = "auth token --hostname ${host}" && echo ${token}`,
   );
@@ -55,7 +55,7 @@ test.each([
   expect(stderr).toMatch(/for a private repository set GH_TOKEN/);
 });
 
-test('the server of GH_HOST is the one whose login is asked for', async () => {
+test('gh is asked for the login of the server that GH_HOST names', async () => {
   const dir = await tempDir();
   await fs.writeFile(join(dir, 'gh'), '#!/bin/sh\necho "token-of-$4"\n', { mode: 0o755 });
   const { stdout } = await runCli(['doctor', '--json', '--store', join(dir, 'store')], {

@@ -132,7 +132,7 @@ test('the file of the rule that ignores a name is told', async () => {
   expect(stderr).toContain('sub/cache is ignored by git (sub/.gitignore)');
 });
 
-test('what git converts in the same way in every clone is not a difference', async () => {
+test('a conversion that git does in every clone is not a difference', async () => {
   const checkout = await sampleCheckout('FROM scratch\nCOPY . /\n');
   const { dir, git, commit } = checkout;
   await fs.writeFile(join(dir, '.dockerignore'), '.git\n');

@@ -52,7 +52,7 @@ test.each([
   ['fetch', '--build-arg=A=1', 'put it before the --'],
   ['bind', '-fother.Dockerfile', 'put it before the --'],
   ['bind', '--build-context=base=..', 'leave it out, or pack your own'],
-])('what would build another image is not for %s behind --: %s', async (verb, argument, hint) => {
+])('an argument for another image is refused by %s behind --: %s', async (verb, argument, hint) => {
   const context = await sampleContext('FROM scratch\nCOPY a.txt /\n');
   const { exitCode, stderr } = await runCli([verb, '--context', context, '--', argument, 'x']);
   expect(exitCode, stderr).toBe(64);

@@ -301,7 +301,7 @@ describe('authentication', () => {
     ]);
   });
 
-  test('a login that has been let in is kept, also when there is nothing', async () => {
+  test('a login that was accepted is kept, also when there is nothing', async () => {
     const { host, requests } = await startServer(({ headers }, response) => {
       const isKnown = headers.authorization === BASIC;
       response.writeHead(isKnown ? 404 : 401, { 'www-authenticate': 'Basic realm="r"' }).end();

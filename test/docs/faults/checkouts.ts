@@ -86,8 +86,8 @@ export const CHECKOUTS: readonly Chapter[] = [
         expected: 'gh is asked for the server, without the tokens of the environment',
         tests: {
           'cli/gh-login.test.ts': [
-            'what gh keeps in the keyring reads a private release',
-            'the server of GH_HOST is the one whose login is asked for',
+            'the token that gh keeps in the keyring reads a private release',
+            'gh is asked for the login of the server that GH_HOST names',
           ],
           'remote/github.test.ts': [
             'the login of gh > is asked for, also for a server that only the checkout names: the user has logged in there',

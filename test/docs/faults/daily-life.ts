@@ -81,7 +81,7 @@ export const DAILY_LIFE: readonly Chapter[] = [
         situation:
           'The certificate is for another name, or of an authority that only the system knows, or nobody',
         injected: 'Such servers, with and without NODE_EXTRA_CA_CERTS and SSL_CERT_FILE',
-        expected: '69 at once with what to do; the authorities of the system are known',
+        expected: '69 at once with the remedy; the authorities of the system are known',
         tests: {
           'cli/connections.test.ts': [
             'a certificate > of another server leads to the name',
@@ -140,7 +140,7 @@ export const DAILY_LIFE: readonly Chapter[] = [
         situation:
           'git refuses the checkout, as a worktree in a container, and the user names the repository',
         injected: 'A .git file that leads out of the container, a checkout of another user, a newer format',
-        expected: '78 with the reason and what to do; with --repo the sources are asked',
+        expected: '78 with the reason and the remedy; with --repo the sources are asked',
         tests: {
           'cli/git-settings.test.ts': [
             'a worktree whose repository is not there, as in a container, can be named by --repo',
@@ -172,11 +172,12 @@ export const DAILY_LIFE: readonly Chapter[] = [
       {
         situation: 'A rule of this clone or of its user ignores a name; git converts files by itself',
         injected: '.git/info/exclude, core.excludesFile and a .gitignore; ident and UTF-16',
-        expected: 'The file of the rule is named; what is the same in every clone is not a difference',
+        expected:
+          'The file of the rule is named; a conversion that is the same in every clone is not a difference',
         tests: {
           'cli/git-settings.test.ts': [
             'the file of the rule that ignores a name is told',
-            'what git converts in the same way in every clone is not a difference',
+            'a conversion that git does in every clone is not a difference',
           ],
         },
       },
@@ -184,7 +185,7 @@ export const DAILY_LIFE: readonly Chapter[] = [
         situation: 'Arguments for docker build would build another image than the inputs key is for',
         injected: 'Targets, build arguments, files, contexts and platforms behind `--`',
         expected: '64 with the place where they belong',
-        tests: { 'cli/key.test.ts': ['what would build another image is not for %s behind --: %s'] },
+        tests: { 'cli/key.test.ts': ['an argument for another image is refused by %s behind --: %s'] },
       },
       {
         situation: 'Docker comes from a snap, which has a /tmp of its own',
@@ -200,7 +201,7 @@ export const DAILY_LIFE: readonly Chapter[] = [
       {
         situation: 'The client is too old or too new for its engine, or lacks the certificates for it',
         injected: "A docker command with the engine's words",
-        expected: '78 with what to update or unset',
+        expected: '78 with the program to update or the variable to unset',
         tests: {
           'docker/engines.test.ts': [
             'a client that is too %s for its engine is named once',
