@@ -113,9 +113,9 @@ function startWith<P extends Place>(storm: Storm<P>, place: P, env: NodeJS.Proce
   });
 }
 
-/** What has a final name is good, and nothing else is at the top level. */
+/** What has a final name is good, and nothing else is at the top level but a directory to work in. */
 async function expectIntact(store: string, label: string): Promise<void> {
-  const names = (await fs.readdir(store).catch(() => [])).filter((name) => name !== '.pack');
+  const names = (await topNames(store)).filter((name) => !name.startsWith('cbp-'));
   expect(
     names.filter((name) => id16OfName(name) === undefined),
     label,
@@ -129,10 +129,15 @@ async function expectIntact(store: string, label: string): Promise<void> {
   }
 }
 
+async function topNames(store: string): Promise<string[]> {
+  return (await fs.readdir(store).catch(() => [])).filter((name) => name !== '.pack');
+}
+
 async function expectNothingLeft<P extends Place>(storm: Storm<P>, place: P, label: string): Promise<void> {
   const { tmp, locks, parts } = layoutOf(place.store);
   const left = async () => [
     ...(await Promise.all([place.tmp, tmp, locks, parts].map(namesIn))).flat(),
+    ...(await topNames(place.store)).filter((name) => name.startsWith('cbp-')),
     ...(await processesWith(`TMPDIR=${place.tmp}`)),
     ...((await storm.left?.(place)) ?? []),
   ];
