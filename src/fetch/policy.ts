@@ -1,5 +1,5 @@
 import { BottleError } from '../errors.ts';
-import { shellWord } from '../git/command.ts';
+import { shellWord } from '../identity/shown-text.ts';
 import type { ConfirmedName } from '../trust/judge.ts';
 import type { Offer, Wanted } from './source.ts';
 

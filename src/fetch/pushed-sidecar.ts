@@ -1,9 +1,8 @@
 import { BottleError } from '../errors.ts';
-import { shellWord } from '../git/command.ts';
 import { isDigest } from '../identity/image-id.ts';
 import { PACK_RECORD_VERSION, type PackRecord } from '../identity/pack-record.ts';
 import type { GuestPlatform } from '../identity/platform.ts';
-import { counted } from '../identity/shown-text.ts';
+import { counted, shellWord } from '../identity/shown-text.ts';
 import { bodyError } from '../remote/http-error.ts';
 import type { OciRepository } from '../remote/oci.ts';
 import { decodeFooter, FOOTER_BYTES, MAX_MANIFEST_BYTES } from '../sidecar/footer.ts';

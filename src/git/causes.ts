@@ -1,6 +1,5 @@
 import { BottleError } from '../errors.ts';
-import { counted } from '../identity/shown-text.ts';
-import { shellWord } from './command.ts';
+import { counted, shellWord } from '../identity/shown-text.ts';
 import type { Cause, ComparedInputs, Difference } from './comparison.ts';
 import { onlyHere } from './differences.ts';
 

@@ -3,6 +3,7 @@ import { dirname, join, relative, sep } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { BottleError, hasErrno } from '../errors.ts';
 import { type ChildResult, streamChild } from '../host/child.ts';
+import { shellWord } from '../identity/shown-text.ts';
 
 const TIMEOUT_MS = 60_000;
 /** Of GIT_CONFIG_COUNT. */
@@ -197,11 +198,6 @@ function remedyFor(reason: string, top: string): string {
     return 'xcode-select --install';
   }
   return 'repair the checkout, or clone it again; git rev-parse HEAD in it shows the same';
-}
-
-/** So that a shell takes it as it is. */
-export function shellWord(text: string): string {
-  return /^[\w/.,:@%+-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`;
 }
 
 export function linesOf(text: string | undefined): string[] {

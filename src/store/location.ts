@@ -1,10 +1,10 @@
 import { lstat, realpath, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { BottleError, fileError, hasErrno } from '../errors.ts';
-import { shellWord } from '../git/command.ts';
 import { homeDir } from '../host/home.ts';
 import type { Id16 } from '../identity/image-id.ts';
 import { type Origin, originId } from '../identity/origin.ts';
+import { shellWord } from '../identity/shown-text.ts';
 
 const SIDECAR_SUFFIX = '.smolmachine.smolmachine';
 

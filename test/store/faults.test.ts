@@ -137,7 +137,9 @@ test.skipIf(!isRoot)('without HOME and without an entry for the user there is no
   // A user without an entry may not be allowed to read this checkout.
   const dir = await tempDir();
   await fs.chmod(dir, 0o755);
-  const files = ['src/store/location.ts', 'src/host/home.ts', 'src/identity/origin.ts', 'src/errors.ts'];
+  const files = ['store/location', 'host/home', 'identity/origin', 'identity/shown-text', 'errors'].map(
+    (name) => `src/${name}.ts`,
+  );
   for (const file of files) {
     await fs.mkdir(join(dir, file, '..'), { recursive: true });
     await fs.copyFile(file, join(dir, file));
