@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
 import { fileError } from '../errors.ts';
 import { FrameCompressor } from './frame-compressor.ts';
 import type { FrameParts } from './frame-index.ts';
@@ -22,8 +23,10 @@ const GEAR = Uint32Array.from({ length: 256 }, (_, value) =>
 /** The version of the library that compresses: another one may give other bytes of the same content. */
 export const ZSTD_VERSION = process.versions.zstd ?? 'unknown';
 
-/** Enough for both cores of a small machine to be busy while a frame is written. */
+/** Enough for both cores of a small machine to be busy while frames wait to be written, in their order. */
 const MAX_FRAMES_IN_FLIGHT = 4;
+/** More would take the caches of the processor from each other. */
+const MAX_FRAMES_AT_ONCE = Math.min(availableParallelism(), MAX_FRAMES_IN_FLIGHT);
 
 interface FrameInFlight {
   readonly compressor: FrameCompressor;
@@ -43,6 +46,8 @@ export class FrameWriter {
   readonly #frames: FrameParts[] = [];
   readonly #inFlight: FrameInFlight[] = [];
   readonly #idle: FrameCompressor[] = [];
+  /** For each of those that are compressed at once, the end of the last one that was begun or waits. */
+  readonly #turns: Array<Promise<unknown> | undefined> = [];
   /** Gathers the content of the next frame. */
   #compressor = new FrameCompressor();
   #filledBytes = 0;
@@ -95,7 +100,7 @@ export class FrameWriter {
       return;
     }
     const [compressor, contentBytes] = [this.#compressor, this.#filledBytes];
-    const compressed = compressor.compress(contentBytes);
+    const compressed = this.#inTurn(() => compressor.compress(contentBytes));
     this.onContent?.(compressor.content.subarray(0, contentBytes));
     // A failure is thrown where the frame is written; until then it must not count as unhandled.
     compressed.catch(() => {});
@@ -143,6 +148,15 @@ export class FrameWriter {
     for (const compressor of [...this.#inFlight.map((frame) => frame.compressor), ...this.#idle]) {
       compressor.close();
     }
+  }
+
+  /** Begins as soon as one of those before it, of which not more than a few may run, has ended. */
+  async #inTurn(compress: () => Promise<Buffer>): Promise<Buffer> {
+    const turn = (this.#frames.length + this.#inFlight.length) % MAX_FRAMES_AT_ONCE;
+    const before = this.#turns[turn];
+    const compressed = before === undefined ? compress() : before.then(compress);
+    this.#turns[turn] = compressed;
+    return await compressed;
   }
 
   /** Returns the end of what belongs into this frame; negative where the content says so. */
