@@ -1,6 +1,6 @@
 import { c as setOutput, i as getInput, l as setSecret } from "./chunks/core.mjs";
 import { n as EXIT_CODES, r as InterruptedError, t as BottleError } from "./chunks/errors.mjs";
-import { o as readChild } from "./chunks/child.mjs";
+import { s as readChild } from "./chunks/child.mjs";
 import { _ as nonEmptyLines, n as report, t as BUG_HINT } from "./chunks/report.mjs";
 import { n as createRunnerLog, t as takeVariables } from "./chunks/variables.mjs";
 import { join } from "node:path";
@@ -64,9 +64,9 @@ function fetchArgs(get) {
 /** With --json the command line prints its error as JSON, too. */
 function failureOf(stdout, tail) {
 	try {
-		const { code, message, hint, details = [] } = JSON.parse(stdout);
+		const { code, message, try: lines = [], details = [] } = JSON.parse(stdout);
 		if (Object.hasOwn(EXIT_CODES, code)) return new BottleError(code, String(message), {
-			hint: hint && String(hint),
+			hint: lines.map(String),
 			details
 		});
 	} catch {}

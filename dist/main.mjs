@@ -2,34 +2,32 @@ import { a as __toESM, i as __require, r as __exportAll, t as __commonJSMin } fr
 import { a as info, b as HttpClientError, c as setOutput, d as exec, g as which, h as rmRF, i as getInput, l as setSecret, m as mkdirP, n as error, o as isDebug, t as debug, u as warning, v as BearerCredentialHandler, x as HttpCodes, y as HttpClient } from "./chunks/core.mjs";
 import { a as fileError, o as hasErrno, r as InterruptedError, t as BottleError } from "./chunks/errors.mjs";
 import { t as takeUnsafeSettings } from "./chunks/unsafe-settings.mjs";
+import { n as quoted, t as counted } from "./chunks/shown-text.mjs";
 import { t as parseImageReference } from "./chunks/image-reference.mjs";
-import { a as runtimeConfigSha256, i as readableRecord, n as isSameRepository, o as shownText, s as datetime, t as PACKERS } from "./chunks/pack-record.mjs";
 import { a as boolean, b as unknown, d as nullish, i as array, m as optional, o as int, p as object, r as _undefined, v as string } from "./chunks/schemas.mjs";
+import { f as readableRecord, h as id16, l as PACKERS, m as shownText, p as runtimeConfigSha256, r as readSidecar, u as isSameRepository, y as datetime } from "./chunks/verify.mjs";
 import { n as hostGuestPlatform, r as parseGuestPlatform, t as GUEST_PLATFORMS } from "./chunks/platform.mjs";
-import { t as quoted } from "./chunks/shown-text.mjs";
-import { o as sourceDateEpoch, r as packImage, s as sweepKilledRuns } from "./chunks/pack.mjs";
+import { C as imageHistory, E as runtimeConfig, S as guestPlatformOf, T as inspectImage, o as sourceDateEpoch, r as packImage, s as sweepKilledRuns } from "./chunks/pack.mjs";
 import { a as runSmokeTest, i as requireOwnPlatform, n as packDirect, t as DIRECT_SMOLVM_VERSION } from "./chunks/direct.mjs";
-import { C as registryRepository, D as parseOciReference, E as originOf, S as platformTag, T as formatName, _ as SIDECAR_MEDIA_TYPE, a as IMAGE_TYPE, c as isIndex, f as BUNDLE_TYPE, g as SIDECAR_CONFIG_MEDIA_TYPE, h as PACK_RECORD_ANNOTATION, i as RegistryAuth, l as prettyJson, m as PACK_MODE_ANNOTATION, n as OciRepository, o as INDEX_TYPE, p as FRAMES_MEDIA_TYPE, r as referrersTag, s as digestOf, t as listArtifacts, u as HttpClient$1, v as TITLE_ANNOTATION, w as sharedTags, x as keyTag } from "./chunks/github-artifacts.mjs";
+import { C as formatName, S as sharedTags, T as parseOciReference, a as IMAGE_TYPE, b as platformTag, c as isIndex, d as FRAMES_MEDIA_TYPE, f as PACK_MODE_ANNOTATION, g as TITLE_ANNOTATION, h as SIDECAR_MEDIA_TYPE, i as RegistryAuth, l as prettyJson, m as SIDECAR_CONFIG_MEDIA_TYPE, n as OciRepository, o as INDEX_TYPE, p as PACK_RECORD_ANNOTATION, r as referrersTag, s as digestOf, t as listArtifacts, u as BUNDLE_TYPE, w as originOf, x as registryRepository, y as keyTag } from "./chunks/github-artifacts.mjs";
 import { C as requireLinuxRunner, S as prepareKvm, a as ARTIFACT_NAME, b as installSmolvm, c as PATH, d as STAGE, f as TAG, g as naming, h as invalid, i as summaryOf, l as SHA256, m as inputReader, n as report, o as BUILD_ARG, p as VERSION$1, r as writeSummary, s as HOST, u as SMOKE_TEST, v as DEFAULT_SMOLVM_VERSION, x as releaseSha256, y as fileSha256 } from "./chunks/report.mjs";
 import { n as createRunnerLog, t as takeVariables } from "./chunks/variables.mjs";
-import { l as id16, r as readSidecar } from "./chunks/verify.mjs";
-import { D as PUBLISHED_FILE, E as FRAMES_SUFFIX, O as publishedName, a as checkedStream, c as formatRecord, d as makeFrameIndex, h as verifyFile, i as changedSidecar, m as recordPathOf, p as readRecord, r as bundlePathOf, u as framesPathOf } from "./chunks/file.mjs";
+import { a as checkedStream, b as publishedName, c as formatRecord, d as makeFrameIndex, h as verifyFile, i as changedSidecar, m as recordPathOf, p as readRecord, r as bundlePathOf, u as framesPathOf, v as FRAMES_SUFFIX, y as PUBLISHED_FILE } from "./chunks/file.mjs";
 import { r as endProcessesIn } from "./chunks/child.mjs";
 import { i as withPrivateDir, n as scratchParent } from "./chunks/private-dir.mjs";
 import { t as warningsTo } from "./chunks/progress.mjs";
 import { t as readBuildInputs } from "./chunks/build-inputs.mjs";
 import { t as buildImage } from "./chunks/build.mjs";
-import { i as inspectImage, l as runtimeConfig, n as imageHistory, t as guestPlatformOf } from "./chunks/image.mjs";
-import { n as onlyHereLines } from "./chunks/causes.mjs";
+import { t as onlyHereLines } from "./chunks/causes.mjs";
 import { i as parseInputsKey } from "./chunks/inputs-key.mjs";
-import { _ as unlessMissing, a as repositoryPath, c as HttpError, f as bodyError, i as readApi, n as assetRequest, o as sendApi, r as githubSite, s as uploadRequest, t as apiRequest } from "./chunks/github.mjs";
+import { a as githubSite, c as sendApi, d as bodyError, f as unlessMissing, i as assetRequest, l as uploadRequest, o as readApi, r as apiRequest, s as repositoryPath, t as HttpClient$1, u as HttpError } from "./chunks/http.mjs";
 import { t as parseJson } from "./chunks/json.mjs";
 import { t as recordSha256 } from "./chunks/record-digest.mjs";
 import { n as keepResult } from "./chunks/results.mjs";
 import { t as require_semver } from "./chunks/semver.mjs";
 import { a as require_commonjs$2, c as require_dist$2, i as defaults$1, l as require_dist$1, r as getOctokit, t as retry$1 } from "./chunks/dist-bundle.mjs";
-import { n as findSmolvm, r as requireSupported } from "./chunks/smolvm.mjs";
-import { l as memoryWarning } from "./chunks/virtualization.mjs";
+import { r as tryLink } from "./chunks/files.mjs";
+import { f as findSmolvm, l as memoryWarning, p as requireSupported } from "./chunks/virtualization.mjs";
 import os$1, * as os from "os";
 import * as crypto from "crypto";
 import * as fs from "fs";
@@ -100,7 +98,7 @@ function attestError(cause) {
 	const reason = (message.split("\n")[0] ?? "").slice(0, 200);
 	const isRefused = /not accessible|Feature not available|upgrade the billing plan|status code 40[13]/i.test(reason);
 	return new BottleError(isRefused ? "authentication" : "upload-failed", `cannot attest the sidecar: ${reason}`, {
-		hint: /Feature not available|billing plan/i.test(reason) ? "GitHub keeps no attestations for this repository: set attest to auto, the bundle is published all the same" : isRefused ? `give the job the permissions ${PERMISSIONS}` : "run the job again; Sigstore or GitHub may be out of order for a while",
+		hint: /Feature not available|billing plan/i.test(reason) ? "set attest to auto, because GitHub keeps no attestations for this repository; the bundle is published anyway" : isRefused ? `give the job the permissions ${PERMISSIONS}` : "run the job again; Sigstore or GitHub may be down for a while",
 		cause
 	});
 }
@@ -168,7 +166,7 @@ async function readSource(read, workspace) {
 	const secrets = read.secrets("secrets");
 	if (image === void 0) return {
 		context: await inWorkspace("context", context, workspace, "directory"),
-		file: file && await inWorkspace("file", file, workspace, "file"),
+		file: file && await inWorkspace("file", file, workspace, "file", context),
 		target,
 		buildArgs,
 		secrets
@@ -183,14 +181,17 @@ async function readSource(read, workspace) {
 	if (excluded !== void 0) throw new BottleError("usage", `use the input image or ${excluded}, not both`, { hint: "leave out image to build one, or the other to pack the image as it is" });
 	return { image: naming("image", () => parseImageReference(image)) };
 }
-/** What a link leads to must be in the workspace too: a pull request may bring links along. */
-async function inWorkspace(name, path, workspace, kind) {
+/** The target of a link must be in the workspace, too, because a pull request can add links. */
+async function inWorkspace(name, path, workspace, kind, context = "") {
 	const root = await fs$1.realpath(workspace);
 	let real;
 	try {
 		real = await fs$1.realpath(resolve$1(root, path));
 	} catch (error) {
-		if (hasErrno(error, "ENOENT", "ENOTDIR", "ELOOP")) throw new BottleError("usage", `the input ${name} names ${path}, which does not exist`, { hint: "check the name, and that actions/checkout has run before" });
+		if (hasErrno(error, "ENOENT", "ENOTDIR", "ELOOP")) {
+			const hint = await fs$1.access(resolve$1(root, context, path)).then(() => true, () => false) ? `name it as it is in the workspace: ${join(context, path)}` : "check the name, and that actions/checkout has run before";
+			throw new BottleError("usage", `the input ${name} names ${path}, which does not exist`, { hint });
+		}
 		if (hasErrno(error, "ENAMETOOLONG")) throw new BottleError("usage", `the input ${name} is longer than a path can be: ${quoted(path)}`, { hint: "use names of at most 255 bytes" });
 		throw error;
 	}
@@ -220,7 +221,7 @@ function readPublish(read, source, platforms) {
 		if (channel === void 0) throw invalid("publish", word, hint);
 		return channel;
 	});
-	if (channels.length > 0 && "image" in source) throw new BottleError("usage", "use the input publish or image, not both", { hint: "have the image built here: what is published is found by what went into its build" });
+	if (channels.length > 0 && "image" in source) throw new BottleError("usage", "use the input publish or image, not both", { hint: "leave out image, so that it is built here: a published sidecar is found by the inputs of its build" });
 	const releasePlatforms = read.isGiven("release-platforms") ? readPlatforms(read, "release-platforms") : platforms;
 	const forgotten = platforms.filter((platform) => !releasePlatforms.includes(platform));
 	if (forgotten.length > 0) throw new BottleError("usage", `the input release-platforms lacks ${forgotten.join(", ")} of platforms`, { hint: "name all platforms of the release, those of this job too" });
@@ -228,7 +229,7 @@ function readPublish(read, source, platforms) {
 		channels,
 		ociRef: readOciRef(read),
 		tokenHosts: read.lines("allow-token-host", HOST),
-		releaseTag: read.text("release-tag", TAG),
+		releaseTag: read.text("release-tag", TAG)?.replace(/^refs\/tags\//, ""),
 		releaseDraft: read.choice("release-draft", ["true", "false"]) === "true",
 		releasePlatforms,
 		attest: read.choice("attest", ATTEST_MODES),
@@ -271,7 +272,7 @@ async function readSmolvm(read) {
 		version: version ?? DEFAULT_SMOLVM_VERSION,
 		sha256
 	};
-	if (version !== void 0 || sha256 !== void 0) throw new BottleError("usage", `the inputs smolvm-path and ${version === void 0 ? "smolvm-sha256" : "smolvm-version"} exclude each other`, { hint: "leave out smolvm-path to have that version set up" });
+	if (version !== void 0 || sha256 !== void 0) throw new BottleError("usage", `use smolvm-path or ${version === void 0 ? "smolvm-sha256" : "smolvm-version"}, not both`, { hint: "leave out smolvm-path to have that version set up" });
 	if (!await fs$1.access(path, constants$2.X_OK).then(() => isAbsolute(path), () => false)) throw invalid("smolvm-path", path, "name an executable file by its absolute path");
 	return { path };
 }
@@ -391,7 +392,8 @@ async function describeInputs(source, platform, { log, signal }) {
 	for (const reason of reasons) log.text(`the key covers the whole context: ${reason}`);
 	for (const line of await onlyHereLines({
 		...source,
-		...buildInputs
+		...buildInputs,
+		signal
 	})) log.notice("Inputs key", `only in this checkout, so that no other one finds the sidecar: ${line}`);
 	const what = record.narrowed ? "files that the Dockerfile can see" : "files in the context";
 	log.onProgress({
@@ -480,7 +482,7 @@ const releaseSchema = object({
 const assetSchema = object({
 	id: int(),
 	name: string(),
-	/** `starter` while it is being uploaded, and forever when the upload broke off. */
+	/** `starter` while it is being uploaded, and permanently when the upload broke off. */
 	state: string(),
 	size: int(),
 	/** None on older servers. */
@@ -508,7 +510,7 @@ async function listAssets({ id }, place) {
 async function deleteAsset({ id }, place) {
 	await deleteFromReleases(["assets", String(id)], place);
 }
-/** What is gone already is fine. */
+/** A thing that is gone already is fine. */
 async function deleteFromReleases(path, place) {
 	await unlessMissing(changeReleases(place, "DELETE", path, void 0, _undefined()));
 }
@@ -542,7 +544,7 @@ async function changeReleases({ http, github, repository }, method, path, conten
 function pathOf(repository, ...path) {
 	return `repos/${repositoryPath(repository, ...path)}`;
 }
-/** What GitHub's answers mean to somebody who publishes. */
+/** The meaning of GitHub's answers for a job that publishes. */
 function releaseError(error, { repository, tag }) {
 	if (!(error instanceof HttpError)) return error;
 	const { status, body } = error;
@@ -564,7 +566,7 @@ function releaseError(error, { repository, tag }) {
 	}
 	return error;
 }
-/** Of what an asset has, where the server does not tell it. */
+/** The digest of an asset's content, where the server does not tell it. */
 async function digestOfContent({ id }, place) {
 	const { body, url } = await place.http.send(assetRequest(place.github, place.repository, id));
 	const sha256 = createHash("sha256");
@@ -584,8 +586,8 @@ function isText(name) {
 	return isRecord(name) || GUEST_PLATFORMS.some((platform) => name === sumsName(platform));
 }
 /**
-* What was packed from another commit of this repository: the files of each sidecar whose record says so, and the sums that
-* name them. A sidecar without a record is not told from one that another job has half brought, so it is none of these. The records
+* The files of each sidecar that was packed from another commit of this repository, as its record says, and the sums that
+* name them. A sidecar without a record stays, because another job may not have uploaded its record yet. The records
 * are last: when the removal breaks off, they still say what is to go.
 */
 function findStale({ assets, texts }, { repository, commit }) {
@@ -595,7 +597,7 @@ function findStale({ assets, texts }, { repository, commit }) {
 	};
 	return assets.filter(({ name }) => isStale(name) || [...sumsOf(name, texts).keys()].some(isStale)).sort((a, b) => Number(isRecord(a.name)) - Number(isRecord(b.name)));
 }
-/** Of the expected platforms, and of those that the release has anything of, the ones that are not whole. */
+/** The platforms that are not whole, of the expected ones and of those that have any file in the release. */
 function findMissingPlatforms(contents, expected, origin) {
 	return GUEST_PLATFORMS.filter((platform) => {
 		return (expected.includes(platform) || contents.assets.some(({ name }) => isOf(platform, name))) && !isWhole(platform, contents, origin);
@@ -649,12 +651,12 @@ function sumsOf(name, texts) {
 const ASSET_LIMIT_BYTES = 2 ** 31;
 /** Sums and records. */
 const MAX_TEXT_BYTES = 1048576;
-/** What GitHub has not kept whole is sent once more. */
+/** A file that GitHub has not kept whole is sent once more. */
 const MAX_ROUNDS = 2;
 /**
 * Brings sidecars into the release of a tag: all files first, each compared with what GitHub has of it, and the
-* release published last, with sidecars of one commit and no others. What is published already is never changed or
-* replaced, only added to. Every step looks first and changes what is missing, so that it can be repeated, in this run
+* release published last, with sidecars of one commit and no others. A published file is never changed or
+* replaced; files are only added. Every step looks first and changes what is missing, so that it can be repeated, in this run
 * or in the next.
 * @throws BottleError `upload-failed`, `not-trusted` for a tag on another commit, `authentication`, `try-later`
 */
@@ -712,8 +714,8 @@ async function largeFile(name, path, { sidecar }) {
 	const { size } = await fs$1.stat(path).catch((error) => {
 		throw fileError(`cannot read ${path}`, error);
 	});
-	if (size >= ASSET_LIMIT_BYTES) throw new BottleError("upload-failed", `${name} has ${size} bytes, and a release takes files below 2 GiB`, { hint: "publish it to an OCI registry, which takes larger files, or make the image smaller" });
-	if (size !== sidecar.sizeBytes) throw changedSidecar(path, `${size} bytes, not ${sidecar.sizeBytes}`);
+	if (size >= ASSET_LIMIT_BYTES) throw new BottleError("upload-failed", `${name} has ${counted(size, "byte")}, and a release takes files below 2 GiB`, { hint: "publish it to an OCI registry, which takes larger files, or make the image smaller" });
+	if (size !== sidecar.sizeBytes) throw changedSidecar(path, `${counted(size, "byte")}, not ${sidecar.sizeBytes}`);
 	const open = () => Readable.from(checkedStream(path, sidecar), { objectMode: false });
 	return {
 		name,
@@ -754,12 +756,12 @@ async function openRelease(options) {
 async function findDraft(options) {
 	return (await listReleases(options)).filter(({ draft, tag_name }) => draft && tag_name === options.tag).sort((a, b) => a.id - b.id)[0];
 }
-/** What an earlier run has left in a draft, packed from the commit that the tag was on then. */
+/** Files that an earlier run left in a draft, packed from the commit that the tag was on then. */
 async function removeStale(release, options) {
 	const stale = findStale(await readContents(release, options), options);
 	if (!await deleteFromDraft(release, stale, "it is of another commit", options)) {
 		const names = stale.map(({ name }) => name).join(", ");
-		throw new BottleError("upload-failed", `the release is published, with files of another commit than ${options.commit}: ${names}`, { hint: "what is published stays as it is; publish this commit under a new tag" });
+		throw new BottleError("upload-failed", `the release is published, with files of another commit than ${options.commit}: ${names}`, { hint: "publish this commit under a new tag; a published release stays as it is" });
 	}
 }
 /** False when it is not a draft, or not any more. Nothing of a published release is deleted. */
@@ -803,13 +805,13 @@ async function bringAssets(release, assets, options) {
 		const missing = await http.retry(() => findMissing(release, assets, options));
 		if (missing.length === 0) return;
 		const names = missing.map(({ name }) => name).join(", ");
-		if (release.immutable) throw new BottleError("upload-failed", `the release is published and immutable, and has not: ${names}`, { hint: "an immutable release takes no more files: make a new tag, and have all of them uploaded before it is published" });
-		if (round > MAX_ROUNDS) throw new BottleError("upload-failed", `GitHub did not keep what it has taken, twice: ${names}`, { hint: "see on githubstatus.com whether releases work, and run the job again" });
+		if (release.immutable) throw new BottleError("upload-failed", `the release is published and immutable, but these files are missing: ${names}`, { hint: "make a new tag, and upload all files before its release is published" });
+		if (round > MAX_ROUNDS) throw new BottleError("upload-failed", `GitHub accepted these files twice, but does not list them: ${names}`, { hint: "see on githubstatus.com whether releases work, and run the job again" });
 		for (const asset of missing) {
 			onProgress({
 				type: "output",
 				stage: "publish",
-				line: `${asset.name}, ${asset.sizeBytes} bytes`
+				line: `${asset.name}, ${counted(asset.sizeBytes, "byte")}`
 			});
 			await requireTagAt(options);
 			await http.retry(() => bringAsset(release, asset, options));
@@ -826,13 +828,13 @@ async function findMissing(release, assets, options) {
 		const isWhole = found?.state === "uploaded";
 		if (isWhole && await isSame(found, asset, options)) continue;
 		missing.push(asset);
-		if (isWhole && !release.draft) conflicts.push(`${asset.name} (there: ${found.digest ?? `${found.size} bytes`}, here: sha256:${asset.sha256})`);
+		if (isWhole && !release.draft) conflicts.push(`${asset.name} (there: ${found.digest ?? `${counted(found.size, "byte")}`}, here: sha256:${asset.sha256})`);
 	}
 	if (conflicts.length > 0) throw otherContent(conflicts);
 	return missing;
 }
 function otherContent(conflicts) {
-	return new BottleError("upload-failed", `the published release has other content under the same name: ${conflicts.join(", ")}`, { hint: "what is published stays as it is; publish other content under a new tag" });
+	return new BottleError("upload-failed", `the published release has other content under the same name: ${conflicts.join(", ")}`, { hint: "publish the other content under a new tag; a published release stays as it is" });
 }
 /** Replaces what nobody has downloaded: a half made asset, or one of a draft. */
 async function bringAsset(release, asset, options) {
@@ -926,7 +928,7 @@ function sidecarManifest(sidecar) {
 		blobs: [configBytes, ...frames === void 0 ? [] : [frames]]
 	};
 }
-/** Of a manifest that somebody has published; undefined where it has none that can be read. */
+/** The record in a published manifest; undefined where it has no readable one. */
 function recordOf({ annotations }) {
 	const text = annotations?.[PACK_RECORD_ANNOTATION];
 	return readableRecord(text ?? "");
@@ -1134,7 +1136,7 @@ async function publishToRegistry({ name, sidecars, tags }, { onProgress, ...rest
 		const indexes = /* @__PURE__ */ new Map();
 		for (const tag of new Set(pushed.flatMap(({ published }) => published.tags))) indexes.set(tag, await updatePlatformIndex(place, tag));
 		const [tag] = indexes.keys();
-		const isPublic = tag === void 0 ? void 0 : await canAnybodyRead(name, tag, tools);
+		const isPublic = tag === void 0 ? void 0 : await canAnyoneRead(name, tag, tools);
 		return {
 			name: formatName(name),
 			sidecars: published,
@@ -1203,7 +1205,7 @@ async function pushSidecar(place, sidecarFile, sharedTags, onProgress) {
 async function describeSidecar(path, { platform, sidecar }) {
 	const { manifest, sizeBytes } = await readSidecar(path);
 	if (manifest.platform !== platform || sizeBytes !== sidecar.sizeBytes) {
-		const found = `for ${manifest.platform} with ${sizeBytes} bytes`;
+		const found = `for ${manifest.platform} with ${counted(sizeBytes, "byte")}`;
 		throw changedSidecar(path, `${found}, not for ${platform} with ${sidecar.sizeBytes}`);
 	}
 	return {
@@ -1250,8 +1252,8 @@ function newerRunOf(there, { source }) {
 	const other = there?.source;
 	return other !== void 0 && source !== void 0 && other.repository === source.repository && other.ref === source.ref && BigInt(other.runId) > BigInt(source.runId) ? other.runId : void 0;
 }
-/** Asked as somebody without a login, since most of those who fetch have none. */
-async function canAnybodyRead(name, tag, tools) {
+/** Asked as someone without a login, since most of those who fetch have none. */
+async function canAnyoneRead(name, tag, tools) {
 	try {
 		await new OciRepository(name, tools, "anonymous").getManifest(tag);
 		return true;
@@ -1277,7 +1279,7 @@ function privateWarning(name, { registryHost, serverUrl }) {
 	const [owner, repository, ...rest] = name.repository.split("/");
 	return `${what}. So is each new package on ${registryHost}, until someone makes it public once: ${`${serverUrl}/${owner}/${repository}/pkgs/container/${encodeURIComponent([repository, ...rest].join("/"))}`}, Package settings, Change visibility`;
 }
-/** What a registry's refusal means to somebody who publishes. */
+/** The meaning of a registry's refusal for a job that publishes. */
 function publishError(error, name, { registryHost }) {
 	if (error.code !== "authentication") return new BottleError("upload-failed", `cannot publish to ${formatName(name)}: ${error.message}`, {
 		hint: "run the job again; what has been sent is not sent again",
@@ -1285,11 +1287,11 @@ function publishError(error, name, { registryHost }) {
 	});
 	const message = `this job cannot write to ${formatName(name)}`;
 	if (name.registry !== registryHost) return new BottleError("authentication", `${message}: ${error.message}`, {
-		hint: error.hint ?? `log in before this step: docker login ${name.registry}`,
+		hint: error.hints.length > 0 ? error.hints : `log in before this step: docker login ${name.registry}`,
 		cause: error
 	});
 	return new BottleError("authentication", message, {
-		hint: "add permissions: packages: write to the job. If it has that, the package belongs to another repository: on its page, Package settings, Manage Actions access, give this one the role Write",
+		hint: ["add permissions: packages: write to the job", "if it is there already, the package belongs to another repository; give this one the role Write on the page of the package, under Package settings, Manage Actions access"],
 		permission: "packages: write",
 		details: [error.message],
 		cause: error
@@ -1322,7 +1324,7 @@ const VALUES = [
 	["Authorization header", /\bauthorization["']?:\s*["']?(?:bearer|basic|token)\s+(?<value>(?:\$\(|[^\s"'])[^\s"']*)/gi]
 ];
 const ASSIGNMENT = /(?<![\w$.])(?<name>[A-Za-z_][\w.-]{0,100})=(?:\\?"(?<double>[^"\\]*)|'(?<single>[^']*)|(?<bare>[^\s;&|)"']*))/g;
-/** Of names in upper case with underscores. */
+/** Matches names in upper case with underscores. */
 const SECRET_NAME = /(?:^|_)(?:[A-Z0-9]*(?:TOKEN|PASSWORD|PASSWD|PASSPHRASE|SECRET)|(?:API|ACCESS|PRIVATE|SECRET)_?KEY)\d*(?=_|$)/;
 /** They say something of a secret, such as where it is. */
 const ABOUT_A_SECRET = /_(?:FILE|PATH|DIR|URL|URI|ENDPOINT|HOST|NAME|USER|ID|TYPE|HEADER|FORMAT|PREFIX|LENGTH|SIZE|LIMIT|COUNT|TTL|EXPIRY|TIMEOUT|AGE|VERSION|ALGORITHM|POLICY|PROVIDER|STORE|BACKEND|MODE|ENABLED|REQUIRED|SHA256)$|(?:^|_)(?:MAX|MIN|NO|ALLOW|DISABLE|ENABLE|USE|REQUIRE)_/;
@@ -1346,7 +1348,7 @@ function findSecrets({ config, history }) {
 	];
 }
 /**
-* Refuses to hand out an image that tells secrets.
+* Refuses to hand out an image that contains secrets.
 * @throws BottleError `secret-found` that names each place, without the values
 */
 function requireNoSecrets(image) {
@@ -1522,7 +1524,7 @@ async function withHttp({ signal, log }, options, use) {
 	}
 }
 // src/action/trust.ts
-/** Events whose code somebody with write access has put there. */
+/** Events whose code someone with write access has put there. */
 const TRUSTED_EVENTS = [
 	"push",
 	"schedule",
@@ -1550,17 +1552,17 @@ function judgeRun(run, { cache, publishes }) {
 	const isOwnPullRequest = run.event === "pull_request" && !isFork(run.payload);
 	const noCache = cache === "false" ? "the input cache is false" : void 0;
 	const isPublished = publishes && noPublish === void 0 ? "a job that publishes always packs again" : void 0;
-	const packsAnew = cache === "auto" ? isPublished ?? whyPackedAnew(run) : void 0;
+	const alwaysPacks = cache === "auto" ? isPublished ?? whyAlwaysPacked(run) : void 0;
 	return {
-		restore: permission(noCache ?? isPublished ?? packsAnew),
-		save: permission(noCache ?? packsAnew ?? distrust),
+		restore: permission(noCache ?? isPublished ?? alwaysPacks),
+		save: permission(noCache ?? alwaysPacks ?? distrust),
 		upload: permission(isOwnPullRequest ? void 0 : distrust),
 		publish: permission(noPublish)
 	};
 }
 function whyNotTrusted(run) {
 	if (TRUSTED_EVENTS.includes(run.event)) return;
-	return run.event === "pull_request" && isFork(run.payload) ? "this pull request comes from a fork" : `what the event ${run.event} builds may come from outside of the branch`;
+	return run.event === "pull_request" && isFork(run.payload) ? "this pull request comes from a fork" : `the event ${run.event} may build code from outside of the branch`;
 }
 function whyNotPublished({ event }) {
 	return `only ${PUBLISHING_EVENTS.join(", ")} publish, and this is ${event}`;
@@ -1570,11 +1572,11 @@ function defaultBranchOf({ payload }) {
 	const name = property(payload.repository, "default_branch");
 	return typeof name === "string" ? name : void 0;
 }
-function whyPackedAnew(run) {
+function whyAlwaysPacked(run) {
 	if (run.hasIdToken) return "a job that can sign (id-token: write) always packs again";
 	if (run.event === "release" || run.ref.startsWith("refs/tags/")) return "a run for a release always packs again";
 }
-/** Of a pull request's payload. What does not say where it comes from counts as a fork. */
+/** Whether a pull request comes from a fork. One whose payload does not say so counts as a fork. */
 function isFork(payload) {
 	const head = repositoryId(payload, "head");
 	return head === void 0 || head !== repositoryId(payload, "base");
@@ -1673,7 +1675,7 @@ function parseDefaultPackage(job, github) {
 function defaultPackage({ repository }, { registryHost }) {
 	return `${registryHost}/${registryRepository(repository)}`;
 }
-/** It is published all the same, and the next run for the default branch sets the key's tag again. */
+/** It is published anyway; the next run for the default branch sets the key's tag again. */
 function warnAboutBranch(job, log) {
 	const defaultBranch = defaultBranchOf(job);
 	if (defaultBranch !== void 0 && job.ref.startsWith("refs/heads/") && job.ref !== `refs/heads/${defaultBranch}`) {
@@ -1699,7 +1701,7 @@ async function scanForSecrets({ secretScan }, { id, config }, { log, signal }) {
 		});
 	} catch (error) {
 		if (secretScan === "warn" && error instanceof BottleError && error.code === "secret-found") {
-			log.warning("Secret in the image", `${error.message}; it is published all the same (secret-scan: warn)`);
+			log.warning("Secret in the image", `${error.message}; it is published anyway (secret-scan: warn)`);
 			return;
 		}
 		throw error;
@@ -41027,7 +41029,7 @@ function saveCacheV2(paths_1, key_1, options_1) {
 	});
 }
 // src/action/runner-cache.ts
-/** Of what is in an entry, and of the flattening: part of every key. */
+/** Goes up when the content of an entry, or the flattening, changes; it is part of every key. */
 const FORMAT_VERSION = 1;
 /** The one path in an entry: relative, so that runners with other directories find it. */
 const ENTRY = "claude-bottle-pack";
@@ -41091,8 +41093,9 @@ async function restoreRecord(toolkit, inputs, settings, options) {
 	if (entry === void 0) return;
 	const record = await readRecord(join(options.dir, ENTRY, RECORD));
 	await discard(options.dir);
-	if (record?.inputs?.key !== inputs) {
-		await refuse(key, entry, "it is not for these inputs", options);
+	const fault = record?.inputs?.key === inputs ? faultOf(record, { id: record.image.id }, settings) : "it is not for these inputs";
+	if (record === void 0 || fault !== void 0) {
+		await refuse(key, entry, fault ?? "", options);
 		return;
 	}
 	return record;
@@ -41200,12 +41203,7 @@ async function saveEntry(toolkit, key, options, fill) {
 }
 /** The entry is made on another file system when RUNNER_TEMP has a name that the toolkit cannot pass to tar. */
 async function linkOrCopy(from, to) {
-	try {
-		await fs$1.link(from, to);
-	} catch (error) {
-		if (!hasErrno(error, "EXDEV", "EPERM", "EMLINK")) throw error;
-		await fs$1.copyFile(from, to, constants$2.COPYFILE_FICLONE);
-	}
+	if (!await tryLink(from, to)) await fs$1.copyFile(from, to, constants$2.COPYFILE_FICLONE);
 }
 function isAsked(key, { trouble }) {
 	return trouble.service === void 0 && !trouble.entries.has(key);
@@ -72654,7 +72652,7 @@ async function upload(sidecar, inputs, services) {
 	};
 }
 /**
-* A sidecar from the runner cache is never uploaded as the work of this run, because anybody who can write the cache
+* A sidecar from the runner cache is never uploaded as the work of this run, because anyone who can write the cache
 * decides what is in it. The artifact of the run that packed it has to be there still; where that cannot be asked, nothing
 * is uploaded.
 */
@@ -72712,7 +72710,7 @@ async function send(path, sha256, { retentionDays }, { job, toolkit, signal }) {
 }
 // src/action/run.ts
 /**
-* Packs for one platform after the other, and publishes all of them at the end. What is whole stays on the runner,
+* Packs for one platform after the other, and publishes all of them at the end. Whole sidecars stay on the runner,
 * whatever fails afterwards.
 */
 async function run(inputs, services) {
@@ -72775,7 +72773,7 @@ function workParent({ tempDir }) {
 }
 /**
 * Takes the sidecar from the runner cache by the inputs key, or builds; takes it by the image ID, or packs. What was
-* packed here is saved, signed and uploaded. What the cache had stays the work of the run that packed it.
+* packed here is saved, signed and uploaded. A sidecar from the cache stays the work of the run that packed it.
 */
 async function packPlatform(run) {
 	const { inputs, platform, services, smolvm } = run;
@@ -72896,7 +72894,7 @@ async function packNow(run, image, buildInputs) {
 async function look({ services, cacheNotes }, what, key, find) {
 	const { trust, log } = services;
 	if (!trust.restore.allowed) {
-		cacheNotes.push(`not used: ${trust.restore.reason}`);
+		cacheNotes.push(`not used, because ${trust.restore.reason}`);
 		return;
 	}
 	log.onProgress({
@@ -72974,7 +72972,7 @@ function fileName(inputs, platform, record) {
 }
 async function save({ services, settings, cache }, sidecar) {
 	const { trust, log, toolkit } = services;
-	if (!trust.save.allowed) return !trust.restore.allowed && trust.restore.reason === trust.save.reason ? "not saved" : `not saved: ${trust.save.reason}`;
+	if (!trust.save.allowed) return !trust.restore.allowed && trust.restore.reason === trust.save.reason ? "not saved" : `not saved, because ${trust.save.reason}`;
 	log.onProgress({
 		type: "start",
 		stage: "save"
@@ -73133,7 +73131,7 @@ function maskedLines(secret) {
 	return lines.length > 0 ? lines : [secret];
 }
 function timedOut({ timeoutMs }) {
-	return new BottleError("timed-out", `not done after ${timeoutMs / 6e4} minutes`, { hint: "see on the log what it was waiting for, or raise timeout-minutes" });
+	return new BottleError("timed-out", `not done after ${counted(timeoutMs / 6e4, "minute")}`, { hint: "see on the log what it was waiting for, or raise timeout-minutes" });
 }
 // src/action/main.ts
 process.exit(await runMainStep());

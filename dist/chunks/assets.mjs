@@ -1,3 +1,4 @@
+import { t as counted } from "./shown-text.mjs";
 import { a as contentOf, i as TarError, o as readTar, t as linkInsideRoot } from "./links.mjs";
 import { i as damaged, t as frameContents } from "./frame-reader.mjs";
 import { createHash } from "node:crypto";
@@ -29,7 +30,7 @@ async function checkAssets(file, { footer, manifest }, options) {
 		highWaterMark: READ_CHUNK_BYTES
 	});
 	try {
-		const parts = readTar(limited(frameContents(source), declared, options.signal));
+		const parts = readTar(limited(frameContents(source, options.signal), declared, options.signal));
 		for await (const part of parts) if (part.kind === "header") {
 			const { entry } = part;
 			checkMember(entry, declared, seen);
@@ -86,13 +87,13 @@ function checkMember(entry, declared, seen) {
 async function checkLayer(content, digest, { signal, onEntry }) {
 	const hash = createHash("sha256");
 	const hashed = async function* () {
-		for await (const chunk of content) {
-			signal?.throwIfAborted();
+		for await (const chunk of stoppable(content, signal)) {
 			hash.update(chunk);
 			yield chunk;
 		}
 	};
 	let entries = 0;
+	let contentBytes = 0;
 	const refusedLinks = [];
 	const parts = readTar(hashed());
 	for await (const part of parts) if (part.kind === "header") {
@@ -102,7 +103,9 @@ async function checkLayer(content, digest, { signal, onEntry }) {
 		if (paths.some((path) => path.startsWith("/") || path.split("/").includes(".."))) throw damaged("layer", `the entry ${JSON.stringify(paths.join(" -> "))} leads out of the layer`);
 		if (entry.type === "symlink" && linkInsideRoot(entry.path, entry.linkPath) !== void 0 && refusedLinks.length < MAX_REFUSED_LINKS) refusedLinks.push(`${entry.path} -> ${entry.linkPath}`);
 		if (entries > MAX_LAYER_ENTRIES) throw damaged("layer", `more than ${MAX_LAYER_ENTRIES} entries`);
-		await onEntry?.(entry, contentOf(entry, parts));
+		contentBytes += entry.realSizeBytes;
+		if (contentBytes > MAX_DECLARED_BYTES) throw damaged("layer", `its files have more than ${MAX_DECLARED_BYTES} bytes`);
+		await onEntry?.(entry, stoppable(contentOf(entry, parts), signal));
 	}
 	const sha256 = hash.digest("hex");
 	return {
@@ -112,15 +115,20 @@ async function checkLayer(content, digest, { signal, onEntry }) {
 		refusedLinks
 	};
 }
+async function* stoppable(source, signal) {
+	for await (const chunk of source) {
+		signal?.throwIfAborted();
+		yield chunk;
+	}
+}
 /** Ends a stream that holds more than is declared, such as a small file of many zeros. */
 async function* limited(source, declared, signal) {
 	const maxBytes = [...declared.values()].reduce((sum, member) => sum + member.maxBytes, TAR_OVERHEAD_BYTES);
-	if (maxBytes > MAX_DECLARED_BYTES) throw damaged("assets", `the manifest declares ${maxBytes} bytes, the most is ${MAX_DECLARED_BYTES}`);
+	if (maxBytes > MAX_DECLARED_BYTES) throw damaged("assets", `the manifest declares ${counted(maxBytes, "byte")}, the most is ${MAX_DECLARED_BYTES}`);
 	let bytes = 0;
-	for await (const chunk of source) {
-		signal?.throwIfAborted();
+	for await (const chunk of stoppable(source, signal)) {
 		bytes += chunk.length;
-		if (bytes > maxBytes) throw damaged("assets", `they unpack to more than the ${maxBytes} bytes that the manifest declares`);
+		if (bytes > maxBytes) throw damaged("assets", `they unpack to more than the ${counted(maxBytes, "byte")} that the manifest declares`);
 		yield chunk;
 	}
 }

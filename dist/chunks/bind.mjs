@@ -1,11 +1,9 @@
 import { t as buildImage } from "./build.mjs";
 import { s as engineFacts } from "./command.mjs";
-import { l as runtimeConfig, t as guestPlatformOf } from "./image.mjs";
+import { E as runtimeConfig, S as guestPlatformOf, c as sweepScratch } from "./pack.mjs";
 import { t as BottleError } from "./errors.mjs";
-import { l as id16 } from "./verify.mjs";
-import { m as describeOrigin } from "./location.mjs";
-import { a as runtimeConfigSha256 } from "./pack-record.mjs";
-import { r as knowsSigner } from "./by-key.mjs";
+import { h as id16, p as runtimeConfigSha256 } from "./verify.mjs";
+import { r as knowsSigner, y as describeOrigin } from "./by-key.mjs";
 import { n as installSidecar } from "./install.mjs";
 import { r as otherOwners, t as bindName } from "./name.mjs";
 // src/fetch/bind.ts
@@ -59,11 +57,11 @@ async function bindSidecar(options) {
 		proof
 	};
 }
-/** What was packed without our record is bound if it was packed from the very image that is built here. */
+/** A sidecar without our record is bound if it was packed from the very image that is built here. */
 async function withInputs(image, { store, stored, inputs, signal }) {
 	const { record } = stored;
 	const { configDigest } = record.flattened;
-	if (configDigest !== image.configDigest) throw new BottleError("not-trusted", `not bound: the sidecar was packed from the image config ${configDigest}, and the one that is built here has ${image.configDigest ?? "an unknown one"}`, { hint: "it is in the store; to bind it all the same: claude-bottle bind --adopt" });
+	if (configDigest !== image.configDigest) throw new BottleError("not-trusted", `not bound: the sidecar was packed from the image config ${configDigest}, and the one that is built here has ${image.configDigest ?? "an unknown one"}`, { hint: "claude-bottle bind --adopt  # binds it anyway" });
 	return await installSidecar(store, void 0, {
 		...stored,
 		record: {
@@ -94,8 +92,8 @@ function anothersName(path, owner, hint) {
 	return new BottleError("not-trusted", `${path} is a good sidecar, but of another origin (${describeOrigin(owner)}), and it stays`, { hint });
 }
 /** What to do when a sidecar of another origin has the name. */
-const REPLACE_HINT = "to take its name: claude-bottle bind --replace";
-const PACK_HINT = "to give the name to a sidecar of your own: claude-bottle pack";
+const REPLACE_HINT = "claude-bottle bind --replace  # takes its name";
+const PACK_HINT = "claude-bottle pack  # gives the name to a sidecar of your own";
 /**
 * Builds as claude-bottle does. The ID is only worth something if claude-bottle's next build gets it too. With the
 * containerd image store the default attestations carry the time of the build, so that even a fully cached one has
@@ -106,10 +104,11 @@ async function buildForBinding(options) {
 	const first = await build(options);
 	const { store } = await engineFacts(signal);
 	const image = store === "classic" ? first : await build(options);
-	if (image.id !== first.id) throw new BottleError("image-id-unstable", `the engine gives every build of ${options.build.image} another image ID (${id16(first.id)}, then ${id16(image.id)}), so claude-bottle never finds a sidecar`, { hint: "export BUILDX_NO_DEFAULT_ATTESTATIONS=1 wherever claude-bottle runs, or start it with: claude-bottle exec -- COMMAND" });
+	if (image.id !== first.id) throw new BottleError("image-id-unstable", `the engine gives every build of ${options.build.image} another image ID (${id16(first.id)}, then ${id16(image.id)}), so claude-bottle never finds a sidecar`, { hint: ["export BUILDX_NO_DEFAULT_ATTESTATIONS=1  # wherever claude-bottle runs", "claude-bottle exec -- COMMAND  # sets it for that command"] });
 	return image;
 }
 async function build({ build: options, platform, signal, onProgress }) {
+	await sweepScratch(onProgress);
 	onProgress({
 		type: "start",
 		stage: "build",

@@ -73,14 +73,17 @@ function expandWord(text, variables, escapeChar) {
 	return new Expansion(text, variables, escapeChar).readUntil(void 0);
 }
 const NAME = /[A-Za-z_]\w*/y;
-/** No Dockerfile that somebody wrote comes near it, and each costs a frame of the stack. */
+/** No Dockerfile that someone wrote comes near it, and each costs a frame of the stack. */
 const MAX_DEPTH = 100;
+/** A path has a fraction of it; variables that hold each other twice would soon be longer than memory. */
+const MAX_EXPANDED_CHARS = 65536;
 var Expansion = class {
 	#text;
 	#variables;
 	#escape;
 	#index = 0;
 	#depth = 0;
+	#expandedChars = 0;
 	#isUnused = false;
 	constructor(text, variables, escapeChar) {
 		this.#text = text;
@@ -141,7 +144,7 @@ var Expansion = class {
 		const isSet = value !== null && !(operator.startsWith(":") && value === "");
 		const usesReplacement = isSet === operator.endsWith("+");
 		const replacement = this.#readReplacement(usesReplacement);
-		return usesReplacement ? replacement : isSet && operator.endsWith("-") ? value : "";
+		return usesReplacement ? replacement : isSet && operator.endsWith("-") ? this.#counted(value) : "";
 	}
 	/** Variables in a replacement that is not used need no value. */
 	#readReplacement(isUsed) {
@@ -164,6 +167,11 @@ var Expansion = class {
 		if (this.#isUnused) return "";
 		const value = this.#declared(name);
 		if (value === null) throw new UnclearError(`the variable ${name} has no value`);
+		return this.#counted(value);
+	}
+	#counted(value) {
+		this.#expandedChars += value.length;
+		if (this.#expandedChars > MAX_EXPANDED_CHARS) throw new UnclearError(`variables make a word of more than ${MAX_EXPANDED_CHARS} characters`);
 		return value;
 	}
 	#declared(name) {
@@ -367,7 +375,7 @@ var PartsGlob = class {
 		}
 		return places.has(this.#parts.length);
 	}
-	/** What may match nothing is passed at once. */
+	/** A part of the pattern that may match nothing is passed at once. */
 	#enter(places, first) {
 		for (let place = first; places.add(place); place += 1) {
 			const kind = this.#parts[place]?.kind;
@@ -433,10 +441,11 @@ function classOf(chars) {
 }
 // src/context/dockerfile.ts
 const OFFICIAL_SYNTAX = /^(?:docker\.io\/)?docker\/dockerfile(?:-upstream)?(?:[:@]|$)/;
-const IS_REMOTE = /^(?:[a-z][a-z0-9+.-]*:\/\/|[\w.-]+@[\w.-]+:)/i;
+/** What BuildKit surely takes for an address; everything else is a name in the context for ADD, too. */
+const IS_REMOTE = /^(?:(?:https?|git|ssh):\/\/|[\w-]+@[A-Za-z0-9.-]+:)/;
 /** Instructions that name nothing in the context and set no variable. */
 const INDIFFERENT = new Set("CMD ENTRYPOINT EXPOSE HEALTHCHECK LABEL MAINTAINER SHELL STOPSIGNAL USER VOLUME WORKDIR".split(" "));
-/** What is more was not written to be built. */
+/** No Dockerfile that is meant to be built has more. */
 const MAX_STAGES = 1e3;
 const COPY_FLAGS = "from chown chmod link parents exclude checksum keep-git-dir unpack".split(" ");
 const RUN_FLAGS = [
@@ -487,7 +496,7 @@ var StageReader = class {
 		this.#escape = escapeChar;
 		this.#globals = platformArgs(options);
 	}
-	/** What is not clear in a stage becomes a reason of that stage. */
+	/** An unclear instruction becomes a reason of its stage. */
 	read(instruction) {
 		const stage = this.#stages.at(-1);
 		try {
@@ -599,6 +608,7 @@ var StageReader = class {
 	}
 	#readTrigger({ text, line }, stage) {
 		const trigger = parseInstruction(text, line);
+		if (trigger.name === "ONBUILD") throw new UnclearError("no builder takes ONBUILD in ONBUILD");
 		if (trigger.name === "ARG" || trigger.name === "ENV" || text.includes("$")) throw new UnclearError("variables of later builds are not followed here");
 		this.#dispatch(trigger, stage);
 	}
@@ -763,7 +773,7 @@ const SPECIAL_BITS = [
 ];
 /**
 * The entries of a build context that a build can see, in the order of their paths. Sockets, devices and FIFOs are
-* left out. When there are reasons, the entries are none.
+* left out. Where there are reasons against narrowing, there are no entries.
 * @throws BottleError `io` for what cannot be read, and for entries that change during the reading
 */
 async function readEntries(options) {
@@ -1005,7 +1015,7 @@ function changedError(path, cause) {
 // src/context/build-inputs.ts
 /** BuildKit and the engine read both whole too, and no real one is near it. */
 const MAX_FILE_BYTES = 1048576;
-/** Of a name in a directory, on every file system that we know. */
+/** The limit for a name in a directory, on every file system that we know. */
 const MAX_NAME_BYTES = 255;
 /**
 * Reads what goes into `docker build`. The same inputs have the same key on every machine.
@@ -1073,7 +1083,7 @@ async function assertDirectory(context) {
 	if (!(await fs.stat(resolve(context)).catch((error) => {
 		if (hasErrno(error, "ENOENT", "ENOTDIR")) return;
 		throw readError(context, error);
-	}))?.isDirectory()) throw new BottleError("not-found", `no build context: ${context} is not a directory`, { hint: "name the directory of the build context (context)" });
+	}))?.isDirectory()) throw new BottleError("not-found", `no build context: ${context} is not a directory`, { hint: "check --context (input: context)" });
 }
 async function findDockerfile({ context, file }) {
 	const paths = file === void 0 ? [join(context, "Dockerfile"), join(context, "dockerfile")] : [resolve(file)];
@@ -1084,7 +1094,9 @@ async function findDockerfile({ context, file }) {
 			bytes
 		};
 	}
-	throw new BottleError("not-found", `no Dockerfile: ${paths[0]} does not exist`, { hint: "run this in the repository of your agent, or name the Dockerfile with --file (input: file)" });
+	const inContext = join(context, file ?? "");
+	const isInContext = file !== void 0 && (await fs.stat(inContext).catch(() => void 0))?.isFile() === true;
+	throw new BottleError("not-found", `no Dockerfile: ${paths[0]} does not exist`, { hint: isInContext ? `docker looks for it from the working directory, and not in the context: --file ${inContext}` : "run this in the repository of your agent, or name the Dockerfile with --file (input: file)" });
 }
 /** The ignore file beside the Dockerfile and named after it comes before the one of the context. */
 async function readIgnore(context, dockerfilePath) {

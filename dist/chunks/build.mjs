@@ -1,8 +1,8 @@
-import { t as BottleError } from "./errors.mjs";
-import { a as noteChild, s as runChild } from "./child.mjs";
+import { o as hasErrno, t as BottleError } from "./errors.mjs";
+import { a as noteChild, c as runChild } from "./child.mjs";
 import { i as withPrivateDir, n as scratchParent } from "./private-dir.mjs";
 import { a as ending, d as spawnDocker, i as dockerEnvironment, o as engineError } from "./command.mjs";
-import { r as inspectIfThere } from "./image.mjs";
+import { w as inspectIfThere } from "./pack.mjs";
 import * as fs from "node:fs/promises";
 import { join } from "node:path";
 // src/docker/build.ts
@@ -50,7 +50,7 @@ async function buildImage(options, { signal, onLine }) {
 				}
 			}));
 			if (result.exitCode !== 0) throw await engineError(result.tail) ?? buildError(result, step);
-			return (await fs.readFile(iidFile, "utf8")).trim();
+			return await readImageId(iidFile);
 		};
 		const writtenId = await run([]);
 		const built = await findBuilt(writtenId, options.image);
@@ -63,6 +63,17 @@ async function buildImage(options, { signal, onLine }) {
 			});
 		}), options.image);
 	});
+}
+/** Docker from a snap has a /tmp of its own, and writes the file there. */
+async function readImageId(iidFile) {
+	try {
+		return (await fs.readFile(iidFile, "utf8")).trim();
+	} catch (error) {
+		throw hasErrno(error, "ENOENT") ? new BottleError("build-failed", `docker build has succeeded, and did not write ${iidFile}`, {
+			hint: "point TMPDIR to a directory that the docker command can write to; from a snap it cannot use /tmp",
+			cause: error
+		}) : error;
+	}
 }
 /**
 * With the containerd image store and without attestations, buildx writes the digest of the config, and the engine
@@ -94,8 +105,9 @@ var BuildStep = class {
 function buildError(result, step) {
 	const needsBuildKit = result.tail.some((line) => /unknown flag: --secret|requires BuildKit|buildx component is missing/.test(line));
 	const isForeign = result.tail.some((line) => /exec format error/i.test(line));
+	const isUnseen = result.tail.some((line) => /unable to prepare context: .*(not found|no such file)|failed to read dockerfile: .*no such file/i.test(line));
 	return new BottleError("build-failed", `docker build failed${step} (${ending(result)})`, {
-		hint: needsBuildKit ? "this build needs BuildKit: install the buildx component of the Docker client" : isForeign ? "a program for another architecture was run: register QEMU first (docker/setup-qemu-action), or build on such a machine" : "correct the Dockerfile or its context; the last lines of the build are above",
+		hint: needsBuildKit ? "install the buildx component of the Docker client, because this build needs BuildKit" : isForeign ? "register QEMU first (docker/setup-qemu-action), or build on a machine of that architecture; the build ran a program for another one" : isUnseen ? "build in a directory that the docker command can read; from a snap it reads the home directory alone, and nothing hidden in it" : "fix the Dockerfile or the build context; the last lines of the build are shown above",
 		details: result.tail
 	});
 }

@@ -1,12 +1,43 @@
 import { t as BottleError } from "./errors.mjs";
-import { a as git, c as shellWord, i as findWorkTree, o as itemsOf } from "./remote.mjs";
+import { r as shellWord, t as counted } from "./shown-text.mjs";
+import { a as findWorkTree, o as git, s as itemsOf } from "./remote.mjs";
 import { n as headOf } from "./history.mjs";
 import { createHash } from "node:crypto";
 import { constants as constants$1 } from "node:fs";
 import { lstat, open, readlink } from "node:fs/promises";
-import { join } from "node:path";
+import { isAbsolute, join } from "node:path";
+// src/git/ignore-files.ts
+/**
+* For each of these paths, which are relative to the build context, the file whose rule ignores it: one of the checkout, of
+* this clone alone, or of its user.
+*/
+async function ignoreFiles(tree, paths) {
+	const files = /* @__PURE__ */ new Map();
+	if (paths.length === 0) return files;
+	const above = `./${tree.prefix}`;
+	const input = paths.map((path) => `${above}${path === "." ? "" : path}\0`).join("");
+	const fields = (await git(tree, [
+		"check-ignore",
+		"-z",
+		"--verbose",
+		"--stdin"
+	], {
+		input,
+		answers: [1],
+		hasMagicPaths: true
+	}) ?? "").split("\0");
+	for (let index = 0; index + 3 < fields.length; index += 4) {
+		const [file = "", , , path = ""] = fields.slice(index, index + 4);
+		files.set(path === above ? "." : path.slice(above.length), shownName(file));
+	}
+	return files;
+}
+function shownName(file) {
+	if (/(^|\/)info\/exclude$/.test(file)) return ".git/info/exclude";
+	return isAbsolute(file) ? "core.excludesFile" : file;
+}
 // src/git/working-file.ts
-/** What is larger is only hashed, and not tried in other forms. */
+/** A larger file is only hashed, and not tried in other forms. */
 const MAX_KEPT_BYTES = 67108864;
 const POINTER_START = "version https://git-lfs.github.com/spec/v1\n";
 const MAX_POINTER_BYTES = 1024;
@@ -55,6 +86,22 @@ function otherLineEndings({ bytes }) {
 	const text = bytes.toString("latin1");
 	const unix = text.replaceAll("\r\n", "\n");
 	return [unix, unix.replaceAll("\n", "\r\n")].filter((form) => form !== text).map((form) => Buffer.from(form, "latin1"));
+}
+/** The content that git commits for a file that it converts in the same way in every clone: `ident`, and encodings. */
+function reconverted({ bytes }, attributes) {
+	if (bytes === void 0) return [];
+	if (attributes.get("ident") === "set") {
+		const text = bytes.toString("latin1");
+		return [Buffer.from(text.replaceAll(/\$Id: [^$\n]*\$/g, "$Id$"), "latin1")];
+	}
+	const encoding = attributes.get("working-tree-encoding") ?? "";
+	try {
+		const label = /^utf-16$/i.test(encoding) && bytes[0] === 254 ? "utf-16be" : encoding.replace(/-BOM$/i, "");
+		const text = new TextDecoder(label, { fatal: true }).decode(bytes);
+		return [text, text.replaceAll("\r\n", "\n")].map((form) => Buffer.from(form));
+	} catch {
+		return [];
+	}
 }
 // src/git/comparison.ts
 /** Undefined when the clone does not have the commit. */
@@ -130,7 +177,7 @@ var Comparison = class Comparison {
 		});
 	}
 	/** Entries of the build that git does not have, by the directory that it does not have. */
-	strangers() {
+	async strangers() {
 		const found = /* @__PURE__ */ new Map();
 		const inUse = new Set(this.#inputs.entries.flatMap(({ type, path }) => type === "directory" ? [] : ancestorsOf(path)));
 		for (const { type, path } of this.#inputs.entries) {
@@ -145,10 +192,12 @@ var Comparison = class Comparison {
 				count
 			});
 		}
+		const rules = await ignoreFiles(this.#tree, [...found].flatMap(([path, { cause }]) => cause === "ignored" ? path : []));
 		return [...found].map(([path, { cause, count }]) => ({
 			path,
 			cause,
-			count: Math.max(count, 1)
+			count: Math.max(count, 1),
+			detail: rules.get(path)
 		}));
 	}
 	#strangeRoot(path) {
@@ -269,6 +318,7 @@ var Comparison = class Comparison {
 			return;
 		}
 		if (otherLineEndings(file).some((bytes) => blobOf(bytes, algorithm) === committed.hash)) return await this.#lineEndings(attributes);
+		if (reconverted(file, attributes).some((bytes) => blobOf(bytes, algorithm) === committed.hash)) return;
 		const converter = [
 			"filter",
 			"ident",
@@ -351,15 +401,15 @@ function ancestorsOf(path) {
 }
 // src/git/differences.ts
 /**
-* What of a build context only this clone has, without a look at the contents of tracked files: ignored and untracked
+* The part of a build context that only this clone has, without a look at the contents of tracked files: ignored and untracked
 * names, `.git`, pointers of Git LFS, and what a sparse checkout leaves out. Undefined outside of a checkout.
 * @throws BottleError `git-failed`
 */
 async function onlyHere(inputs) {
-	const tree = await findWorkTree(inputs.context);
+	const tree = await findWorkTree(inputs.context, inputs.signal);
 	if (tree === void 0) return;
 	return await withSubmodules(tree, inputs, async (comparison) => [
-		...comparison.strangers(),
+		...await comparison.strangers(),
 		...await comparison.pointers(),
 		...comparison.leftOut()
 	]);
@@ -370,13 +420,13 @@ async function onlyHere(inputs) {
 * @throws BottleError `git-failed`
 */
 async function differencesSince(commit, inputs) {
-	const tree = await findWorkTree(inputs.context);
+	const tree = await findWorkTree(inputs.context, inputs.signal);
 	if (tree === void 0) return;
 	const there = commit === void 0 ? void 0 : await readTree(tree, commit);
 	const lfsPointers = /* @__PURE__ */ new Map();
 	return {
 		differences: await withSubmodules(tree, inputs, async (comparison, isTop) => [
-			...comparison.strangers(),
+			...await comparison.strangers(),
 			...await comparison.contents(isTop ? lfsPointers : /* @__PURE__ */ new Map()),
 			...comparison.leftOut(),
 			...isTop && there !== void 0 ? comparison.committedSince(there) : []
@@ -386,8 +436,8 @@ async function differencesSince(commit, inputs) {
 	};
 }
 /** The entries that an archive of the repository has: a checkout on a runner without git is one. */
-async function archivedEntries({ context, entries }) {
-	const tree = await findWorkTree(context);
+async function archivedEntries({ context, entries, signal }) {
+	const tree = await findWorkTree(context, signal);
 	if (tree === void 0) return [...entries];
 	const input = entries.map(({ path }) => `${tree.prefix}${path}\0`).join("");
 	const fields = (await git(tree, [
@@ -407,7 +457,7 @@ async function withSubmodules(tree, inputs, look, isTop = true) {
 	const differences = await look(comparison, isTop);
 	for (const { path, hash } of comparison.submodules()) {
 		const context = join(inputs.context, path);
-		const inside = await findWorkTree(context);
+		const inside = await findWorkTree(context, tree.signal);
 		if (inside === void 0 || inside.top === tree.top) continue;
 		if (await headOf(inside) !== hash) differences.push({
 			path,
@@ -434,28 +484,35 @@ async function withSubmodules(tree, inputs, look, isTop = true) {
 // src/git/causes.ts
 const WORDS = {
 	"git-directory": ({ path }) => ["is part of the build, and different in every clone", `add ${ignoreLine(path)} to .dockerignore`],
-	ignored: ({ path }) => ["is ignored by git (.gitignore), and part of the build", `add ${ignoreLine(path)} to .dockerignore`],
+	ignored: ({ path, detail = ".gitignore" }) => [`is ignored by git (${detail}), and part of the build`, `add ${ignoreLine(path)} to .dockerignore`],
 	untracked: ({ path }) => ["is not tracked by git, and part of the build", `commit it, or add ${ignoreLine(path)} to .dockerignore`],
 	"empty-directory": ({ path }) => ["is an empty directory, which git cannot hold, and part of the build", `remove it, or add ${ignoreLine(path)} to .dockerignore`],
 	"lfs-pointer": ({ path }) => ["is a pointer of Git LFS, and not the file itself", `git lfs pull --include ${shellWord(path)}`],
-	"line-endings": ({ path, detail = "core.autocrlf or .gitattributes" }) => [`has other line endings than in the commit (${detail})`, `git config core.autocrlf false, delete the file, then git checkout -- ${shellWord(path)}`],
+	"line-endings": ({ path, detail = "core.autocrlf or .gitattributes" }) => [`has other line endings than in the commit (${detail})`, `git config core.autocrlf false && rm -- ${shellWord(path)} && git checkout -- ${shellWord(path)}`],
 	"execute-bit": ({ path, detail = "" }) => [`has another execute bit than in the commit (${detail})`, `${detail.startsWith("not set") ? "chmod +x" : "chmod -x"} ${shellWord(path)}`],
 	"special-bits": ({ path, detail }) => [`has mode bits that git cannot hold (${detail})`, `chmod ug-s,-t ${shellWord(path)}`],
-	"symlink-as-file": ({ path }) => ["is a file here, and a symbolic link in the commit (core.symlinks)", `git config core.symlinks true, delete the file, then git checkout -- ${shellWord(path)}`],
+	"symlink-as-file": ({ path }) => ["is a file here, and a symbolic link in the commit (core.symlinks)", `git config core.symlinks true && rm -- ${shellWord(path)} && git checkout -- ${shellWord(path)}`],
 	converted: ({ detail }) => [`is converted when it is checked out (${detail} in .gitattributes)`, "set up that conversion here as in CI"],
-	"hidden-change": ({ path }) => ["has changed, and git was told not to look (assume-unchanged or skip-worktree)", `git update-index --no-assume-unchanged --no-skip-worktree -- ${shellWord(path)}, then look at git diff`],
-	changed: () => ["has changed, and is not committed", "commit it, or git stash"],
-	added: () => ["is new, and not committed", "commit it, or git stash"],
+	"hidden-change": ({ path }) => ["has changed, and git was told not to look (assume-unchanged or skip-worktree)", `git update-index --no-assume-unchanged --no-skip-worktree -- ${shellWord(path)}`],
+	changed: () => ["has changed and is not committed", "git stash  # or commit it"],
+	added: () => ["is new and not committed", "git stash  # or commit it"],
 	deleted: ({ path }) => ["is deleted here", `git checkout -- ${shellWord(path)}`],
-	sparse: ({ path }) => ["is left out by the sparse checkout or skip-worktree", `git sparse-checkout disable, or git sparse-checkout add for ${shellWord(path)}`],
+	sparse: () => ["is left out by the sparse checkout or skip-worktree", "git sparse-checkout disable  # or git sparse-checkout add"],
 	submodule: ({ path }) => ["is a submodule that is not checked out as the commit says", `git submodule update --init -- ${shellWord(path)}`],
 	"committed-since": () => ["has changed in a later commit", "wait for CI to publish the checked-out commit"]
 };
-/** One line: the name, why it is not the same elsewhere, and what to do. */
-function causeLine(difference) {
+/** The name, why it is not the same elsewhere, and what to do. */
+function reasonOf(difference) {
 	const [what, remedy] = WORDS[difference.cause](difference);
 	const count = difference.count > 1 ? ` (${difference.count} files)` : "";
-	return `${difference.path}${count} ${what}: ${remedy}`;
+	return {
+		what: `${difference.path}${count} ${what}`,
+		remedy,
+		isCommitted: difference.cause === "committed-since"
+	};
+}
+function reasonLine({ what, remedy }) {
+	return remedy === void 0 ? what : `${what}: ${remedy}`;
 }
 const MAX_WARNINGS = 5;
 /**
@@ -466,7 +523,7 @@ async function onlyHereLines(inputs) {
 	try {
 		const differences = (await onlyHere(inputs) ?? []).filter(({ cause }) => cause !== "deleted");
 		const rest = differences.length - MAX_WARNINGS;
-		return [...differences.slice(0, MAX_WARNINGS).map(causeLine), ...rest > 0 ? [`${rest} more names are only in this clone: claude-bottle key --explain`] : []];
+		return [...differences.slice(0, MAX_WARNINGS).map((each) => reasonLine(reasonOf(each))), ...rest > 0 ? [`${counted(rest, "more name")} ${rest === 1 ? "is" : "are"} only in this clone: claude-bottle key --explain`] : []];
 	} catch (error) {
 		if (error instanceof BottleError && error.code === "git-failed") return [`it is not known which files only this clone has, because ${error.message}; ${error.hint ?? ""}`];
 		throw error;
@@ -476,4 +533,4 @@ async function onlyHereLines(inputs) {
 function ignoreLine(path) {
 	return path.replaceAll(/[*?[\\]/g, String.raw`\$&`);
 }
-export { otherLineEndings as a, differencesSince as i, onlyHereLines as n, readWorkingFile as o, archivedEntries as r, causeLine as t };
+export { differencesSince as a, archivedEntries as i, reasonLine as n, otherLineEndings as o, reasonOf as r, readWorkingFile as s, onlyHereLines as t };

@@ -1,1 +1,1 @@
-export { n as onlyHereLines } from "./causes.mjs";
+export { t as onlyHereLines } from "./causes.mjs";

@@ -3,7 +3,7 @@ import { n as ownerOf, r as pidOf, t as isAlive } from "./owner.mjs";
 import { stripVTControlCharacters } from "node:util";
 import { readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { readFile, readdir } from "node:fs/promises";
-import { join } from "node:path";
+import { delimiter, isAbsolute, join } from "node:path";
 import { execFileSync, spawn } from "node:child_process";
 import { pipeline } from "node:stream/promises";
 import { setTimeout as setTimeout$1 } from "node:timers/promises";
@@ -93,11 +93,11 @@ function killChildrenNow() {
 	}
 }
 function pidsNow() {
-	return (process.platform === "linux" ? readdirSync("/proc") : execFileSync("ps", ["-axo", "pid="], { encoding: "utf8" }).split("\n")).map(Number).filter((pid) => Number.isInteger(pid) && pid > 1 && pid !== process.pid);
+	return (process.platform === "linux" ? readdirSync("/proc") : execFileSync("/bin/ps", ["-axo", "pid="], { encoding: "utf8" }).split("\n")).map(Number).filter((pid) => Number.isInteger(pid) && pid > 1 && pid !== process.pid);
 }
 function environmentNow(pid) {
 	try {
-		return process.platform === "linux" ? readFileSync(`/proc/${pid}/environ`, "utf8") : execFileSync("ps", [
+		return process.platform === "linux" ? readFileSync(`/proc/${pid}/environ`, "utf8") : execFileSync("/bin/ps", [
 			"eww",
 			"-o",
 			"command=",
@@ -122,7 +122,7 @@ function start(command, args, options) {
 	signal?.throwIfAborted();
 	const child = spawn(command, args, {
 		cwd: options.cwd,
-		env: options.env,
+		env: searchedEnvironment(options.env ?? process.env),
 		stdio: [
 			"pipe",
 			"pipe",
@@ -193,6 +193,18 @@ function start(command, args, options) {
 		end
 	};
 }
+/** The directories that programs are looked for in: a relative one, or an empty one, would be one of the checkout. */
+function programDirs({ PATH = "" }) {
+	return PATH.split(delimiter).filter(isAbsolute);
+}
+/** An empty PATH means the working directory, and without one the system has a PATH of its own. */
+function searchedEnvironment({ PATH, ...env }) {
+	const dirs = programDirs({ PATH });
+	return dirs.length === 0 ? env : {
+		...env,
+		PATH: dirs.join(delimiter)
+	};
+}
 function killGroup(pid, signal) {
 	if (pid !== void 0) kill(-pid, signal);
 }
@@ -241,4 +253,4 @@ var LineReader = class {
 function printable(text) {
 	return stripVTControlCharacters(text).replace(/[^\P{Cc}\t]/gu, "");
 }
-export { noteChild as a, streamChild as c, killChildrenNow as i, endProcess as n, readChild as o, endProcessesIn as r, runChild as s, endNotedChild as t };
+export { noteChild as a, runChild as c, killChildrenNow as i, streamChild as l, endProcess as n, programDirs as o, endProcessesIn as r, readChild as s, endNotedChild as t };

@@ -1,17 +1,21 @@
 import { o as hasErrno, t as BottleError } from "./errors.mjs";
-import { o as readChild } from "./child.mjs";
+import { s as readChild } from "./child.mjs";
 // src/docker/command.ts
 /** Short commands on the engine end within seconds or not at all. */
 const SHORT_TIMEOUT_MS = 6e4;
 const CLEAN_UP_TIMEOUT_MS = 5e3;
+/** The first one decides what comes out, and the platform is always named; the others have buildx ask git, too. */
+const NOT_FOR_DOCKER = /^(DOCKER_DEFAULT_PLATFORM|BUILDX_GIT_\w+)$/;
 /**
 * The environment of every docker command. Builds take values from it (`--build-arg NAME`, `--secret env=NAME`), so it is
-* ours, without the variables that decide what comes out: the platform is always named, and the output is read.
+* ours. The output is read by us, and buildx does not ask git about the build context: the settings of a hostile checkout
+* would start programs then.
+* https://docs.docker.com/build/building/variables/#buildx_git_info
 */
 function dockerEnvironment(more = {}) {
-	const { DOCKER_DEFAULT_PLATFORM: _, ...env } = process.env;
 	return {
-		...env,
+		...Object.fromEntries(Object.entries(process.env).filter(([name]) => !NOT_FOR_DOCKER.test(name))),
+		BUILDX_GIT_INFO: "false",
 		BUILDKIT_PROGRESS: "plain",
 		DOCKER_CLI_HINTS: "false",
 		...more
@@ -70,16 +74,21 @@ function commandName(args) {
 }
 function hintFor(lines, args) {
 	if (noSpace(lines)) return "free disk space on the Docker engine";
-	if (lines.some((line) => /context not found|unable to resolve docker endpoint/i.test(line))) return "choose a context that docker context ls lists, or unset DOCKER_CONTEXT";
-	return lines.length === 0 ? `run it by hand: docker ${args.join(" ")}` : "the lines above are what docker says";
+	if (lines.some((line) => /context not found/i.test(line))) return "choose a context that docker context ls lists, or unset DOCKER_CONTEXT";
+	if (lines.some((line) => /unable to resolve docker endpoint: .*\.pem/i.test(line))) return "name the directory of the certificates for the engine with DOCKER_CERT_PATH, or unset DOCKER_TLS_VERIFY";
+	return lines.length === 0 ? `docker ${args.join(" ")}  # shows what is wrong` : "see what docker says above";
 }
 /** A failure that is about the engine, and not about what it was asked for. */
 async function engineError(lines) {
 	const details = lines.length > 1 ? lines : [];
 	for (const line of lines) {
-		if (/permission denied.*(docker daemon|docker API)|docker\.sock.*permission denied/i.test(line)) return new BottleError("docker-not-permitted", `this user may not use the Docker daemon: ${line}`, { hint: "add the user to the docker group (sudo usermod -aG docker \"$USER\") and log in again" });
+		if (/permission denied.*(docker daemon|docker API)|docker\.sock.*permission denied/i.test(line)) return new BottleError("docker-not-permitted", `this user may not use the Docker daemon: ${line}`, { hint: "sudo usermod -aG docker \"$USER\"  # adds you to the docker group; then log in again" });
 		if (/cannot connect to the docker daemon|failed to connect to the docker API|error during connect/i.test(line)) return new BottleError("docker-unreachable", `cannot reach the Docker daemon: ${line}`, {
 			hint: "start Docker, or point DOCKER_HOST at a running one",
+			details
+		});
+		if (/client version \S+ is too (old|new)/i.test(line)) return new BottleError("docker-missing", `the docker command does not fit the engine: ${line}`, {
+			hint: process.env.DOCKER_API_VERSION ? "unset DOCKER_API_VERSION" : "update the older of the two; docker version shows both",
 			details
 		});
 	}

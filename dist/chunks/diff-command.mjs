@@ -1,8 +1,9 @@
 import { t as BottleError } from "./errors.mjs";
-import { b as formatFrameIndex, l as frameIndexOf } from "./file.mjs";
+import { l as frameIndexOf } from "./file.mjs";
+import { o as formatFrameIndex } from "./frame-index.mjs";
 import { t as cutSegments } from "./segments.mjs";
 import { t as formatBytes } from "./disk.mjs";
-import { c as storeDir } from "./location.mjs";
+import { m as storeDir } from "./by-key.mjs";
 import { t as Store } from "./store.mjs";
 import { a as readGuest, i as differenceLines, n as compareSidecars, r as countsOf, t as readNamed } from "./named-sidecar.mjs";
 // src/fetch/update-cost.ts
@@ -64,7 +65,7 @@ async function read(name, store, { output: { onProgress }, signal }, base) {
 		signal,
 		onBytes
 	}, verify, base);
-	if (report === void 0) throw new BottleError("not-found", `the sidecar of ${name} is neither beside it nor in the store`, { hint: "get it first: claude-bottle fetch --no-bind" });
+	if (report === void 0) throw new BottleError("not-found", `the sidecar of ${name} is neither beside it nor in the store`, { hint: "claude-bottle fetch --no-bind" });
 	onProgress({
 		type: "done",
 		stage: "read",

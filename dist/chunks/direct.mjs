@@ -1,9 +1,9 @@
 import { a as fileError, o as hasErrno, t as BottleError } from "./errors.mjs";
-import { i as verifySidecar, l as id16 } from "./verify.mjs";
+import { t as counted } from "./shown-text.mjs";
+import { h as id16, i as verifySidecar } from "./verify.mjs";
 import { n as hostGuestPlatform } from "./platform.mjs";
-import { a as noteChild, o as readChild } from "./child.mjs";
-import { _ as packCreateEnv, a as sidecarImageName, c as createdTime, f as SidecarWriter, g as paddingAfter, h as tarEntryHeader, i as packRecord, l as describeImage, m as sparseHeader, n as layerWarnings, t as filesIn, u as exportImage, v as reapPackCreate, y as hintFor } from "./pack.mjs";
-import { l as runtimeConfig } from "./image.mjs";
+import { a as noteChild, s as readChild } from "./child.mjs";
+import { E as runtimeConfig, _ as paddingAfter, a as sidecarImageName, b as hintFor, d as exportImage, g as tarEntryHeader, h as sparseHeader, i as packRecord, l as createdTime, n as layerWarnings, p as SidecarWriter, t as filesIn, u as describeImage, v as packCreateEnv, y as reapPackCreate } from "./pack.mjs";
 import { i as withPrivateDir, n as scratchParent } from "./private-dir.mjs";
 import { r as requireFreeBytes } from "./disk.mjs";
 import { t as warningsTo } from "./progress.mjs";
@@ -85,7 +85,7 @@ async function requireSuccess(smolvm, verb, args) {
 	if (result.exitCode !== 0) {
 		const details = lastLines(result);
 		throw new BottleError("smoke-test-failed", `smolvm machine ${verb} failed (${endingOf(result)})`, {
-			hint: hintFor(details.join("\n")),
+			hint: hintFor(details),
 			details
 		});
 	}
@@ -267,7 +267,7 @@ const SLASH = 47;
 var WalkOrder = class {
 	#previous = Buffer.alloc(0);
 	#isKept = true;
-	/** False once, for the first path that is out of order. */
+	/** False once, for the first path that breaks the order. */
 	follows(path) {
 		if (!this.#isKept) return true;
 		this.#isKept = compareWalked(this.#previous, path) <= 0;
@@ -300,7 +300,7 @@ async function packDirect(options) {
 	onProgress({
 		type: "start",
 		stage: "pack",
-		detail: image.layers.length === 1 ? "1 layer" : `${image.layers.length} layers into one`
+		detail: `${counted(image.layers.length, "layer")}${image.layers.length === 1 ? "" : " into one"}`
 	});
 	const writers = [];
 	try {
@@ -385,7 +385,7 @@ async function* canonicalParts(parts, { latestSeconds = Number.POSITIVE_INFINITY
 		}
 		const { entry } = part;
 		if (entry.type === "sparse") throw new TarError(`the engine exports ${entry.path} as a sparse file`);
-		if (!order.follows(entry.pathBytes)) warningsTo(onProgress)(`the engine exports ${entry.path} out of order: the same image may give other bytes`);
+		if (!order.follows(entry.pathBytes)) warningsTo(onProgress)(`the engine does not export ${entry.path} in order, so the same image may give other bytes`);
 		const mtimeSeconds = Math.min(entry.mtimeSeconds, latestSeconds);
 		yield {
 			kind: "header",

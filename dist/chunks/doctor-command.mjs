@@ -1,18 +1,21 @@
 import { s as engineFacts } from "./command.mjs";
 import { s as isDamage, t as BottleError } from "./errors.mjs";
-import { r as whyNoOrigin, t as originOf } from "./remote.mjs";
+import { i as whyNoOrigin, t as originOf } from "./remote.mjs";
 import { n as freeBytes, t as formatBytes } from "./disk.mjs";
 import { n as scratchParent } from "./private-dir.mjs";
-import { a as versionNote, n as findSmolvm, o as versionRefusal, t as NEWEST_TESTED_VERSION } from "./smolvm.mjs";
-import { c as memoryBytes, l as memoryWarning, u as requireVirtualization } from "./virtualization.mjs";
-import { r as githubSite } from "./github.mjs";
+import { t as counted } from "./shown-text.mjs";
+import { c as memoryBytes, d as NEWEST_TESTED_VERSION, f as findSmolvm, g as versionRefusal, h as versionNote, l as memoryWarning, u as requireVirtualization } from "./virtualization.mjs";
+import { a as githubSite, t as HttpClient, u as HttpError } from "./http.mjs";
 import { i as redacted } from "./server-url.mjs";
 import { r as readSidecar } from "./verify.mjs";
-import { c as storeDir } from "./location.mjs";
+import { m as storeDir } from "./by-key.mjs";
 import { t as Store } from "./store.mjs";
+import { n as tryLines } from "./output.mjs";
 import { t as SIGNS } from "./style.mjs";
 import * as fs from "node:fs/promises";
 // src/cli/doctor-command.ts
+/** A place that does not answer in this time is not reachable for a person who waits. */
+const REACH_TIMEOUT_MS = 3e3;
 /** Room for an agent image of 2 GB, flattened and packed. */
 const COMFORTABLE_BYTES = 8e9;
 const VERBS = ["fetch", "pack"];
@@ -25,6 +28,10 @@ const NEEDS = {
 	checkout: {
 		by: ["fetch"],
 		noun: "this checkout"
+	},
+	network: {
+		by: ["fetch"],
+		noun: "the network"
 	},
 	store: {
 		by: VERBS,
@@ -42,17 +49,19 @@ const NEEDS = {
 /** `claude-bottle doctor`: a line for each thing that fetching and packing need; 78 when nothing can be fetched here. */
 async function runDoctor(options, output, signal) {
 	const engine = engineFacts(signal);
+	const github = siteOfCheckout();
 	const checks = [
 		["docker", () => checkDocker(engine)],
 		["image ID", () => checkImageId(engine)],
 		["checkout", checkCheckout],
+		["network", () => checkNetwork(github, signal)],
 		["store", () => checkStore(storeDir(options.store))],
 		["smolvm", checkSmolvm],
 		["machine", checkVirtualization],
 		["memory", checkMemory],
 		["scratch", () => checkDisk(scratchParent(), "TMPDIR")],
 		["umask", checkUmask],
-		["token", checkToken],
+		["token", () => checkToken(github)],
 		["proxy", checkProxy]
 	];
 	const findings = (await Promise.all(checks.map(async ([name, check]) => ({
@@ -62,10 +71,10 @@ async function runDoctor(options, output, signal) {
 		name,
 		...finding
 	}]);
-	const obstacles = (verb) => findings.flatMap(({ name, state, detail }) => {
+	const obstacles = (verb) => findings.flatMap(({ name, state, detail, obstacle }) => {
 		const { by = [], noun } = NEEDS[name] ?? {};
 		const problem = /is not on PATH$/.test(detail) ? "is missing" : "is not usable";
-		return state === "fail" && by.includes(verb) ? [`${noun} ${problem}`] : [];
+		return state === "fail" && by.includes(verb) ? [obstacle ?? `${noun} ${problem}`] : [];
 	});
 	const ready = {
 		fetch: obstacles("fetch").length === 0,
@@ -75,10 +84,10 @@ async function runDoctor(options, output, signal) {
 		findings,
 		ready
 	}, [
-		...findings.flatMap(({ name, state, detail, lines = [], fix }) => [
+		...findings.flatMap(({ name, state, detail, lines = [], tries = [] }) => [
 			`${SIGNS[state]} ${name.padEnd(8)}  ${detail}`,
 			...lines.map((line) => `            | ${line}`),
-			...fix === void 0 ? [] : [`            fix: ${fix}`]
+			...tryLines(tries).map((line, index) => `            ${index === 0 ? "try:" : "    "} ${line}`)
 		]),
 		"",
 		verdict(obstacles("fetch"), obstacles("pack"))
@@ -92,12 +101,12 @@ function verdict(forFetch, forPack) {
 }
 function failure(error) {
 	if (error instanceof BottleError) {
-		const { message, details, hint } = error;
+		const { message, details, hints } = error;
 		return {
 			state: "fail",
 			detail: message,
 			...details.length > 0 && { lines: details },
-			fix: hint
+			tries: hints
 		};
 	}
 	throw error;
@@ -123,7 +132,7 @@ async function checkImageId(engine) {
 	return {
 		state: "warn",
 		detail: "containerd image store and BUILDX_NO_DEFAULT_ATTESTATIONS not set: BuildKit gives every build another image ID",
-		fix: "export BUILDX_NO_DEFAULT_ATTESTATIONS=1 where claude-bottle runs, or start it by claude-bottle exec"
+		tries: ["export BUILDX_NO_DEFAULT_ATTESTATIONS=1  # where claude-bottle runs"]
 	};
 }
 /** Whose sidecars `fetch` would look for here. */
@@ -132,7 +141,8 @@ async function checkCheckout() {
 	const reason = origin === void 0 ? await whyNoOrigin(".") : void 0;
 	return origin === void 0 ? {
 		state: "warn",
-		detail: reason ?? "it has no repository"
+		detail: reason ?? "it has no repository",
+		tries: ["claude-bottle fetch --repo OWNER/NAME"]
 	} : {
 		state: "ok",
 		detail: `fetch looks for sidecars of ${origin.host}/${origin.repository}`
@@ -148,14 +158,60 @@ async function checkUmask() {
 	} : {
 		state: "warn",
 		detail: `${octal}: files of new checkouts get other modes than in CI, so fetch --prove fails`,
-		fix: "set umask 022 before you clone"
+		tries: ["umask 022  # before you clone"]
 	};
 }
-async function checkToken() {
-	const { serverUrl, token } = await githubSite({ env: process.env });
+/** What `fetch` would ask; another line tells why a checkout cannot be read. */
+async function siteOfCheckout() {
+	const origin = await originOf(".").catch(() => void 0);
+	return await githubSite({
+		remoteHost: origin?.host,
+		env: process.env
+	});
+}
+/** Whether the registry and the server that `fetch` asks answer at all; a refusal is an answer, too. */
+async function checkNetwork(github, signal) {
+	const site = await github.catch(() => void 0);
+	if (site === void 0) return;
+	const { registryHost, serverUrl } = site;
+	const places = [`https://${registryHost}/v2/`, serverUrl].filter((url) => URL.canParse(url));
+	const hosts = places.map((url) => new URL(url).host);
+	const http = new HttpClient({
+		signal,
+		shortTimeoutMs: REACH_TIMEOUT_MS
+	});
+	const failures = await Promise.all(places.map((url) => whyUnreachable(http, url)));
+	http.close();
+	const failed = failures.filter((error) => error !== void 0);
+	const [first] = failed;
+	if (first === void 0) return {
+		state: "ok",
+		detail: `${hosts.join(" and ")} ${hosts.length === 1 ? "answers" : "answer"}`
+	};
+	const silent = hosts.filter((_, index) => failures[index] !== void 0).join(" and ");
+	return {
+		state: failed.length < hosts.length ? "warn" : "fail",
+		detail: `${silent} cannot be reached`,
+		lines: failed.map(({ message }) => message),
+		tries: first.hints,
+		obstacle: `${silent} cannot be reached`
+	};
+}
+async function whyUnreachable(http, url) {
+	try {
+		const { body } = await http.send({ url });
+		body.destroy();
+		return;
+	} catch (error) {
+		if (error instanceof BottleError) return error instanceof HttpError ? void 0 : error;
+		throw error;
+	}
+}
+async function checkToken(github) {
+	const { serverUrl, token } = await github;
 	return {
 		state: "ok",
-		detail: token === void 0 ? `none for ${serverUrl}; only private repositories and workflow artifacts need one (GH_TOKEN)` : `there is one for ${serverUrl}`
+		detail: token === void 0 ? "none (private repositories and workflow artifacts need one)" : `there is one for ${serverUrl}`
 	};
 }
 async function checkProxy() {
@@ -182,15 +238,15 @@ async function checkSmolvm() {
 	if (refusal !== void 0) return {
 		state: "fail",
 		detail: refusal,
-		fix: `install smolvm ${NEWEST_TESTED_VERSION}`
+		tries: [`install smolvm ${NEWEST_TESTED_VERSION}`]
 	};
 	return {
 		state: note.startsWith("newer") ? "warn" : "ok",
 		detail: `${version}, ${note}; ${path}`
 	};
 }
-function withoutSmolvm({ code, message, hint }) {
-	return new BottleError(code, message, { hint: `${hint}, or pack without it: claude-bottle pack --packer direct` });
+function withoutSmolvm({ code, message, hints }) {
+	return new BottleError(code, message, { hint: [...hints, "claude-bottle pack --packer direct  # packs without smolvm"] });
 }
 async function checkMemory() {
 	const warning = memoryWarning();
@@ -200,7 +256,7 @@ async function checkMemory() {
 	} : {
 		state: "warn",
 		detail: warning,
-		fix: "pack on a larger machine if it ends like that"
+		tries: ["pack on a larger machine if it ends like that"]
 	};
 }
 async function checkVirtualization() {
@@ -215,7 +271,7 @@ async function checkDisk(dir, variable) {
 	return free < COMFORTABLE_BYTES ? {
 		state: "warn",
 		detail: `${formatBytes(free)} free in ${dir}`,
-		fix: `free some space, or name a larger disk with ${variable}`
+		tries: [`free some space, or name a larger disk with ${variable}`]
 	} : {
 		state: "ok",
 		detail: `${formatBytes(free)} free in ${dir}`
@@ -233,13 +289,11 @@ async function checkStore(dir) {
 	if (damaged.length > 0) return {
 		state: "fail",
 		detail: `${damaged.length} of ${ids.length} sidecars in ${dir} are damaged: ${damaged.join(", ")}`,
-		fix: "claude-bottle verify --all moves them to quarantine"
+		tries: ["claude-bottle verify  # moves them to quarantine"]
 	};
-	const exists = await fs.stat(dir).then(() => true, () => false);
-	const count = `${ids.length} sidecar${ids.length === 1 ? "" : "s"}`;
 	return {
 		state: "ok",
-		detail: `${dir}, ${exists ? count : "not there yet"}`
+		detail: `${dir}, ${await fs.stat(dir).then(() => true, () => false) ? counted(ids.length, "sidecar") : "not there yet"}`
 	};
 }
 export { runDoctor };

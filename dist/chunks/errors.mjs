@@ -1,6 +1,6 @@
 // src/errors.ts
 /**
-* The exit codes are a contract with callers (README, "Exit codes"). Each error code names one failure and
+* The exit codes are a contract with callers (docs/troubleshooting.md). Each error code names one failure and
 * maps to exactly one of them.
 */
 const EXIT_CODES = {
@@ -38,7 +38,8 @@ const EXIT_CODES = {
 var BottleError = class extends Error {
 	name = "BottleError";
 	code;
-	hint;
+	/** Each an instruction, or a command to paste, with a `# comment` behind two spaces where it needs one. */
+	hints;
 	/** Lines to show below the message, such as the end of a build log. */
 	details;
 	/** The permission that a workflow's job lacks, as YAML has it: `packages: write`. */
@@ -46,9 +47,13 @@ var BottleError = class extends Error {
 	constructor(code, message, options = {}) {
 		super(message, options.cause === void 0 ? void 0 : { cause: options.cause });
 		this.code = code;
-		this.hint = options.hint;
+		this.hints = [options.hint ?? []].flat();
 		this.details = options.details ?? [];
 		this.permission = options.permission;
+	}
+	/** What to do, in one text. */
+	get hint() {
+		return this.hints.length === 0 ? void 0 : this.hints.join("\n");
 	}
 	get exitCode() {
 		return EXIT_CODES[this.code];
@@ -85,13 +90,21 @@ function fileError(action, error) {
 		hint: `make the directory writable for this user, or use another one for ${place}`,
 		cause: error
 	});
+	if (hasErrno(error, "ENOTDIR")) return new BottleError("cannot-write", `${action}: a part of its path is not a directory (${reason})`, {
+		hint: `check the path, or use another directory for ${place}`,
+		cause: error
+	});
+	if (hasErrno(error, "ENOSYS", "ENOTSUP", "EOPNOTSUPP")) return new BottleError("cannot-write", `${action}: the file system does not support it (${reason})`, {
+		hint: `use a directory on another disk for ${place}`,
+		cause: error
+	});
 	if (hasErrno(error, "ENAMETOOLONG")) return new BottleError("usage", `${action}: the name is too long (${reason})`, {
 		hint: "use names of at most 255 bytes, in a path of at most 4095",
 		cause: error
 	});
 	return new BottleError("io", `${action}: ${reason}`, { cause: error });
 }
-/** What can name another directory than the one that a message is about. */
+/** The setting that moves the directory of a message elsewhere. */
 function settingFor(message) {
 	const { RUNNER_TEMP: runnerTemp } = process.env;
 	return runnerTemp && message.includes(runnerTemp) ? "RUNNER_TEMP" : "the store or TMPDIR";

@@ -1,6 +1,6 @@
 import { o as hasErrno, t as BottleError } from "./errors.mjs";
 import { i as requireNotAnothers } from "./bind.mjs";
-import { c as storeDir } from "./location.mjs";
+import { m as storeDir } from "./by-key.mjs";
 import { t as Store } from "./store.mjs";
 import { n as platformOf, t as imageName } from "./build-options.mjs";
 import { t as checkoutOrigin } from "./checkout-origin.mjs";
@@ -29,7 +29,7 @@ async function runExec(command, options, { output, signal, releaseSignals }) {
 		await fetchAndBind({
 			...options,
 			isStarted: true
-		}, output, signal);
+		}, silentOnHit(output), signal);
 	} catch (error) {
 		if (!(error instanceof BottleError) || !GOES_ON.includes(error.exitCode)) throw error;
 		output.error(error);
@@ -39,6 +39,20 @@ async function runExec(command, options, { output, signal, releaseSignals }) {
 	signal.throwIfAborted();
 	releaseSignals();
 	return await runInForeground(program, args);
+}
+/** Stages before the first question to a source are not worth a line, because a hit has no others. */
+function silentOnHit(output) {
+	let isAsking = false;
+	return {
+		...output,
+		onProgress: (event) => {
+			isAsking ||= event.type === "start" && event.stage === "find";
+			output.onProgress(event.type === "done" && !isAsking ? {
+				...event,
+				isSilent: true
+			} : event);
+		}
+	};
 }
 /** claude-bottle starts the file that it finds, no matter who installed it. */
 async function requireOwnName(options, output, signal) {
@@ -58,7 +72,7 @@ async function requireOwnName(options, output, signal) {
 }
 /**
 * The command shares our terminal, and gets from it what is typed there (SIGINT, SIGQUIT): that is its business alone.
-* What is sent to us only is passed on.
+* A signal that is sent to us alone is passed on.
 */
 async function runInForeground(program, args) {
 	const child = spawn(program, args, { stdio: "inherit" });

@@ -1,8 +1,8 @@
 import { a as fileError, t as BottleError } from "./errors.mjs";
 import { t as formatBytes } from "./disk.mjs";
-import { c as storeDir, m as describeOrigin } from "./location.mjs";
+import { m as storeDir, y as describeOrigin } from "./by-key.mjs";
 import { r as parseGuestPlatform, t as GUEST_PLATFORMS } from "./platform.mjs";
-import { k as publishedNameOf, o as copySidecar } from "./file.mjs";
+import { o as copySidecar, x as publishedNameOf } from "./file.mjs";
 import { c as readBundle, d as usableInstallation, f as verifyNamed, l as storedSidecar, r as findHits } from "./read.mjs";
 import { t as Store } from "./store.mjs";
 import { r as readInputs } from "./build-options.mjs";
@@ -77,14 +77,14 @@ async function findForCheckout(store, origin, options, output, signal) {
 		}, { origin });
 		if (best !== void 0) found.push(best);
 	}
-	if (found.length === 0) throw new BottleError("not-found", `the store has no sidecar of this checkout for ${platforms.join(" or ")}`, { hint: "get it first: claude-bottle fetch --no-bind --platform PLATFORM" });
+	if (found.length === 0) throw new BottleError("not-found", `the store has no sidecar of this checkout for ${platforms.join(" or ")}`, { hint: `claude-bottle fetch --no-bind --platform ${platforms[0]}` });
 	return found;
 }
 async function findById(store, text, origin, signal) {
 	const id = await findId(store, text);
-	if (id === void 0) throw new BottleError("usage", `not an image ID: ${JSON.stringify(text)}`, { hint: "use an image ID or its first digits; claude-bottle ls lists them" });
+	if (id === void 0) throw new BottleError("usage", `not an image ID: ${JSON.stringify(text)}`, { hint: "claude-bottle ls  # lists the image IDs" });
 	const { path, content, given } = await verifyNamed(store, id, { signal });
-	if (content === void 0 || given === void 0) throw new BottleError("not-found", `${path} has no pack record: something else has put it there`, { hint: "pack the image with claude-bottle pack" });
+	if (content === void 0 || given === void 0) throw new BottleError("not-found", `${path} has no pack record: something else has put it there`, { hint: "claude-bottle pack  # packs it with a record" });
 	const installation = await usableInstallation(store, content, given.origin, { origin });
 	if (installation === void 0) throw new BottleError("not-trusted", `${path} is a sidecar of another origin (${describeOrigin(given.origin)}), not of ${describeOrigin(origin)}`, { hint: "export it in a checkout of that repository, or with --repo OWNER/NAME" });
 	return storedSidecar(store.layout, content, installation);

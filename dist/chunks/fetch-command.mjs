@@ -1,17 +1,17 @@
 import { t as BottleError } from "./errors.mjs";
 import { n as bindSidecar, r as buildForBinding, t as REPLACE_HINT } from "./bind.mjs";
-import { n as explainMiss } from "./explain-miss2.mjs";
-import { c as fetchSidecar, i as readLockFile, o as requireLocked, t as openSources } from "./sources.mjs";
+import { n as explainMiss, t as differencesFrom } from "./explain-miss2.mjs";
+import { c as parseSourceAddress, i as readLockFile, o as requireLocked, t as openSources, u as fetchSidecar } from "./sources.mjs";
 import { t as formatBytes } from "./disk.mjs";
-import { _ as originOfCheckout, c as storeDir, r as isDefaultStore } from "./location.mjs";
+import { S as originOfCheckout, l as isDefaultStore, m as storeDir } from "./by-key.mjs";
 import { n as hostGuestPlatform } from "./platform.mjs";
 import { t as isOlder } from "./version.mjs";
-import { n as findSmolvm, r as requireSupported } from "./smolvm.mjs";
+import { f as findSmolvm, p as requireSupported } from "./virtualization.mjs";
 import { t as warningsTo } from "./progress.mjs";
 import { t as Store } from "./store.mjs";
 import { r as sweepStore } from "./sweep.mjs";
 import { s as engineFacts } from "./command.mjs";
-import { n as platformOf, r as readInputs, t as imageName } from "./build-options.mjs";
+import { i as requireImageOfKey, n as platformOf, r as readInputs, t as imageName } from "./build-options.mjs";
 import { t as trustOf } from "./trust-options.mjs";
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
@@ -68,7 +68,7 @@ function explainUnlinked(error) {
 	].includes(error.code)) {
 		const { code, message, details, hint } = error;
 		throw new BottleError(code, `downloaded and verified, but not linked: ${message}`, {
-			hint: code === "docker-unreachable" ? "start Docker and run claude-bottle bind" : `${hint}; then run claude-bottle bind`,
+			hint: code === "docker-unreachable" ? "start Docker, then run claude-bottle bind" : `${hint}; then run claude-bottle bind`,
 			details,
 			cause: error
 		});
@@ -79,10 +79,11 @@ function explainUnlinked(error) {
 /** `claude-bottle fetch`: the prebuilt sidecar of this checkout, verified, where claude-bottle looks for it. */
 async function runFetch(options, output, signal) {
 	const { platform, key, result, bound } = await fetchAndBind(options, output, signal);
+	await sayUnread(options.from, result, output);
 	const { status, record, source, address, skipped, provenance } = result;
 	const path = bound === void 0 || bound.outcome === "kept" ? result.stored?.path : bound.path;
 	const isFound = bound !== void 0 && await isFile(bound.path);
-	if (bound !== void 0 && !isFound) throw new BottleError("io", `${bound.path} was put there, and is gone again`, { hint: "look for what cleans up that directory, and fetch again" });
+	if (bound !== void 0 && !isFound) throw new BottleError("io", `${bound.path} was written, but has disappeared`, { hint: "look for what cleans up that directory, and fetch again" });
 	const { sha256, sizeBytes } = record.sidecar;
 	const isSeen = isDefaultStore(storeDir(options.store));
 	output.result({
@@ -99,23 +100,27 @@ async function runFetch(options, output, signal) {
 		nextStart: isFound && isSeen ? "hit" : "unknown",
 		provenance: provenance ?? null,
 		record
-	}, options.printPath ? [path ?? ""] : answerOf(result, bound, isSeen), { isExact: options.printPath ?? false });
+	}, options.printPath ? [path ?? ""] : answerOf(result, bound, {
+		isSeen,
+		isDry: options.dryRun ?? false
+	}), { isExact: options.printPath ?? false });
 	return 0;
 }
 /**
 * What it means for the user; the steps that led there are on standard error.
 * @param isSeen whether claude-bottle looks into this store
 */
-function answerOf(result, bound, isSeen) {
+function answerOf(result, bound, { isSeen, isDry }) {
 	const { status, record, source, stored } = result;
 	const size = formatBytes(record.sidecar.sizeBytes);
 	if (status === "available") return [`Not downloaded yet: ${size} from ${source}.`];
 	const path = bound === void 0 || bound.outcome === "kept" ? stored?.path : bound.path;
 	const paths = path === void 0 ? [] : [path];
+	if (isDry) return [`Already in the store (${size}), nothing to download.`, ...paths];
 	if (bound === void 0) return [`In the store (${size}), but not linked to an image: claude-bottle bind does that.`, ...paths];
 	if (bound.outcome === "kept") return [
 		`In the store, but not linked: your image ${bound.id16} keeps its sidecar of ${bound.keptOrigin}.`,
-		REPLACE_HINT,
+		`try: ${REPLACE_HINT}`,
 		...paths
 	];
 	return isSeen ? ["Ready: the next claude-bottle start uses this sidecar and packs nothing.", ...paths] : ["Linked, but claude-bottle does not look here, only in ~/.cache/claude-bottle/smolmachines.", ...paths];
@@ -131,6 +136,7 @@ async function fetchAndBind(options, output, signal) {
 	const onWarning = warningsTo(onProgress);
 	const platform = platformOf(options);
 	const image = imageName(options.image);
+	requireImageOfKey(options.extraArgs);
 	const demands = parseDemands(options);
 	const inputs = await readInputs(options, platform, output, signal);
 	const { key } = inputs.record;
@@ -138,7 +144,7 @@ async function fetchAndBind(options, output, signal) {
 	const from = locked?.address ?? options.from;
 	const store = await Store.open(storeDir(options.store), onProgress);
 	if (!dryRun) await sweepStore(store);
-	const { tools, sources, aboutServer, forBuild } = await openSources(context, options, {
+	const { tools, sources, aboutRemotes, isSearch, forBuild } = await openSources(context, options, {
 		address: from,
 		isLocked: locked !== void 0
 	}, output, signal);
@@ -175,12 +181,18 @@ async function fetchAndBind(options, output, signal) {
 			onDownload: () => beside?.start(),
 			explainMiss: (nearest) => explainMiss(nearest, inputs, {
 				platform,
-				context
-			}, aboutServer),
+				context,
+				isSearch,
+				aboutRemotes
+			}),
 			signal,
 			onProgress
 		});
 		const { stored } = result;
+		await warnOfOtherInputs(result.record, inputs, {
+			platform,
+			context
+		}, onWarning);
 		if (beside === void 0 || stored === void 0) return {
 			platform,
 			key,
@@ -209,10 +221,25 @@ async function fetchAndBind(options, output, signal) {
 		await beside?.end();
 	}
 }
+/** A file that the user has named is not passed over without a word. */
+async function sayUnread(from, { source }, output) {
+	const address = from === void 0 ? void 0 : parseSourceAddress(from);
+	if (address?.kind !== "file" || source !== "the store") return;
+	if (!await isFile(address.path)) throw new BottleError("not-found", `there is no file ${address.path}`, { hint: "check the path" });
+	output.note(`already in the store, so ${from} was not read`);
+}
+/** A sidecar that is only stored may be one of other inputs. */
+async function warnOfOtherInputs(record, inputs, checkout, onWarning) {
+	if (record.inputs !== void 0 && record.inputs.key !== inputs.record.key) {
+		const [first = "another key", ...others] = await differencesFrom(record, inputs, checkout);
+		onWarning(`packed from other inputs than this checkout has: ${first}${others.length === 0 ? "" : ` (and ${others.length} more)`}`);
+	}
+}
 /** @throws BottleError `usage` */
 function parseDemands({ sha256, commit, bind, prove, locked, from }) {
 	requireHex("--sha256", sha256, /^[0-9a-f]{64}$/, "the 64 hex digits of the sidecar");
 	requireHex("--commit", commit, /^([0-9a-f]{40}|[0-9a-f]{64})$/, "the full hash: git rev-parse HEAD");
+	if (from !== void 0) parseSourceAddress(from);
 	const conflict = locked && (from ?? sha256 ?? commit) !== void 0 ? "--locked takes source, hash and commit from the lock file" : prove && !bind ? "--prove has no meaning with --no-bind" : void 0;
 	if (conflict !== void 0) throw new BottleError("usage", conflict, { hint: "leave out one of the two" });
 	return {

@@ -2,10 +2,10 @@ import { a as fileError, o as hasErrno, t as BottleError } from "./errors.mjs";
 import { r as requireFreeBytes } from "./disk.mjs";
 import { i as thisOwner, t as isAlive } from "./owner.mjs";
 import { t as readSmallFile } from "./small-file.mjs";
-import { i as verifySidecar, n as openSidecar, r as readSidecar, s as syncDirectory } from "./verify.mjs";
-import { i as readableRecord, r as packRecordSchema } from "./pack-record.mjs";
+import { d as packRecordSchema, f as readableRecord, i as verifySidecar, n as openSidecar, r as readSidecar, s as syncDirectory } from "./verify.mjs";
+import { t as counted } from "./shown-text.mjs";
 import { i as damaged } from "./frame-reader.mjs";
-import { t as parseJson } from "./json.mjs";
+import { a as damagedIndex, c as parseFrameIndex, l as readFrameIndex, o as formatFrameIndex, r as MAX_FRAME_INDEX_BYTES, s as indexOf, u as readSeekTable } from "./frame-index.mjs";
 import { Readable } from "node:stream";
 import { zstdDecompressSync } from "node:zlib";
 import { createHash, hash } from "node:crypto";
@@ -31,150 +31,6 @@ function sidecarName(platform, hex) {
 }
 /** A sidecar of that name, its bundle, frame index or record: the sidecar's name, and what is behind it. */
 const PUBLISHED_FILE = /^(smolmachine-linux-(?:amd64|arm64)-[0-9a-f]{16}\.smolmachine)(\.sigstore\.json|\.frames|\.json)?$/;
-/** The most content of one frame, and the most bytes that zstd makes of it (ZSTD_compressBound). */
-const MAX_FRAME_CONTENT_BYTES = 4194304;
-const MAX_FRAME_BYTES = 4210688;
-/** Enough for a sidecar of 128 GiB, the most that smolvm unpacks. */
-const MAX_FRAME_INDEX_BYTES = 33554432;
-const READ_CHUNK_BYTES$1 = 1048576;
-/** One line of JSON: `{"version":1,"frames":[[sizeBytes,contentBytes,"sha256"],…]}`. */
-function formatFrameIndex({ frames }) {
-	const rows = frames.map(({ sizeBytes, contentBytes, sha256 }) => [
-		sizeBytes,
-		contentBytes,
-		sha256
-	]);
-	return Buffer.from(`${JSON.stringify({
-		version: 1,
-		frames: rows
-	})}\n`);
-}
-/**
-* Reads what `formatFrameIndex` writes, to the byte.
-* @throws BottleError `sidecar-damaged`
-*/
-function parseFrameIndex(bytes) {
-	if (bytes.length > 33554432) throw damagedIndex(`it has ${bytes.length} bytes, and at most ${MAX_FRAME_INDEX_BYTES} are allowed`);
-	let json;
-	try {
-		json = parseJson(bytes.toString("utf8"));
-	} catch (error) {
-		throw damagedIndex("it is not JSON", error);
-	}
-	const { version, frames: rows } = Object(json);
-	if (version !== 1 || !Array.isArray(rows)) throw damagedIndex(`it is not a frame index of version 1`);
-	const index = indexOf(rows.map(parseRow));
-	if (!formatFrameIndex(index).equals(bytes)) throw damagedIndex("it is not in its canonical form");
-	return index;
-}
-function parseRow(row, position) {
-	const [sizeBytes, contentBytes, sha256] = Array.isArray(row) ? row : [];
-	const isSize = (size, max) => Number.isInteger(size) && size >= 1 && size <= max;
-	if (!isSize(sizeBytes, 4210688) || !isSize(contentBytes, 4194304) || !/^[0-9a-f]{64}$/.test(String(sha256))) throw damagedIndex(`frame ${position} is not valid`);
-	return {
-		sizeBytes,
-		contentBytes,
-		sha256
-	};
-}
-/** Puts frames one after the other. */
-function indexOf(parts) {
-	let offset = 0;
-	return {
-		frames: parts.map((part) => {
-			const frame = {
-				offset,
-				...part
-			};
-			offset += part.sizeBytes;
-			return frame;
-		}),
-		framesBytes: offset
-	};
-}
-function damagedIndex(problem, cause) {
-	return new BottleError("sidecar-damaged", `damaged frame index: ${problem}`, {
-		hint: "fetch the sidecar again, or pack the image again",
-		cause
-	});
-}
-/**
-* The seek table of the zstd seekable format, a skippable frame that every zstd decoder passes over:
-* https://github.com/facebook/zstd/blob/dev/contrib/seekable_format/zstd_seekable_compression_format.md
-*/
-const SKIPPABLE_MAGIC = 407710302;
-const SEEKABLE_MAGIC = 2408770225;
-const SKIPPABLE_HEADER_BYTES = 8;
-const SEEK_TABLE_FOOTER_BYTES = 9;
-const SEEK_ENTRY_BYTES = 8;
-function seekTable({ frames }) {
-	const tableBytes = frames.length * SEEK_ENTRY_BYTES + SEEK_TABLE_FOOTER_BYTES;
-	const table = Buffer.alloc(SKIPPABLE_HEADER_BYTES + tableBytes);
-	table.writeUInt32LE(SKIPPABLE_MAGIC, 0);
-	table.writeUInt32LE(tableBytes, 4);
-	for (const [position, { sizeBytes, contentBytes }] of frames.entries()) {
-		const at = SKIPPABLE_HEADER_BYTES + position * SEEK_ENTRY_BYTES;
-		table.writeUInt32LE(sizeBytes, at);
-		table.writeUInt32LE(contentBytes, at + 4);
-	}
-	const footer = table.length - SEEK_TABLE_FOOTER_BYTES;
-	table.writeUInt32LE(frames.length, footer);
-	table.writeUInt32LE(SEEKABLE_MAGIC, footer + 5);
-	return table;
-}
-/**
-* Makes the frame index of a sidecar from its seek table and its bytes, or returns undefined where the sidecar was
-* not written in frames. Nobody's word is taken for a digest.
-*/
-async function readFrameIndex(file, assetsBytes, signal) {
-	const sizes = await readSeekTable(file, assetsBytes);
-	if (sizes === void 0) return;
-	const frames = [];
-	const chunk = Buffer.allocUnsafe(READ_CHUNK_BYTES$1);
-	let position = 0;
-	for (const { sizeBytes, contentBytes } of sizes) {
-		signal?.throwIfAborted();
-		const hash = createHash("sha256");
-		for (let left = sizeBytes; left > 0;) {
-			const { bytesRead } = await file.read(chunk, 0, Math.min(left, chunk.length), position);
-			if (bytesRead === 0) throw damaged("file", `it ended while it was read, at byte ${position}`);
-			hash.update(chunk.subarray(0, bytesRead));
-			position += bytesRead;
-			left -= bytesRead;
-		}
-		frames.push({
-			sizeBytes,
-			contentBytes,
-			sha256: hash.digest("hex")
-		});
-	}
-	return indexOf(frames);
-}
-/** The sizes of a sidecar's frames as its seek table lists them, unverified; undefined without such a table. */
-async function readSeekTable(file, assetsBytes) {
-	const footer = await readBefore(file, assetsBytes, SEEK_TABLE_FOOTER_BYTES);
-	if (footer?.readUInt32LE(5) !== 2408770225 || footer[4] !== 0) return;
-	const count = footer.readUInt32LE(0);
-	const tableBytes = count * SEEK_ENTRY_BYTES + SEEK_TABLE_FOOTER_BYTES;
-	if (tableBytes > 33554432) return;
-	const table = await readBefore(file, assetsBytes, SKIPPABLE_HEADER_BYTES + tableBytes);
-	if (table?.readUInt32LE(0) !== SKIPPABLE_MAGIC || table.readUInt32LE(4) !== tableBytes) return;
-	const sizes = Array.from({ length: count }, (_, position) => {
-		const at = SKIPPABLE_HEADER_BYTES + position * SEEK_ENTRY_BYTES;
-		return {
-			sizeBytes: table.readUInt32LE(at),
-			contentBytes: table.readUInt32LE(at + 4)
-		};
-	});
-	const framesBytes = sizes.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-	return sizes.every(({ sizeBytes, contentBytes }) => sizeBytes >= 1 && sizeBytes <= 4210688 && contentBytes >= 1 && contentBytes <= 4194304) && framesBytes + table.length === assetsBytes ? sizes : void 0;
-}
-async function readBefore(file, end, length) {
-	if (end < length) return;
-	const bytes = Buffer.alloc(length);
-	const { bytesRead } = await file.read(bytes, 0, length, end - length);
-	return bytesRead === length ? bytes : void 0;
-}
 // src/sidecar/check-frames.ts
 /**
 * Unpacks each frame by itself and compares what is there with the seek table, with the frame index, and with the digest
@@ -211,7 +67,7 @@ async function readFrames(file, sizes, signal) {
 		const foundBytes = unpackedBytes(bytes, contentBytes);
 		if (foundBytes !== contentBytes) {
 			const found = foundBytes === void 0 ? "there is no such frame" : `it has ${foundBytes}`;
-			throw damaged("seek table", `frame ${frames.length} at byte ${offset} should have ${contentBytes} bytes of content, and ${found}`);
+			throw damaged("seek table", `frame ${frames.length} at byte ${offset} should have ${counted(contentBytes, "byte")} of content, and ${found}`);
 		}
 		frames.push({
 			sizeBytes,
@@ -237,11 +93,11 @@ function difference(found, index) {
 		const other = said[at];
 		return other?.sizeBytes !== frame.sizeBytes || other.contentBytes !== frame.contentBytes || other.sha256 !== frame.sha256;
 	});
-	if (position < 0 || said[position] === void 0) return `it lists ${said.length} frames, and the sidecar has ${found.length}`;
+	if (position < 0 || said[position] === void 0) return `it lists ${counted(said.length, "frame")}, and the sidecar has ${found.length}`;
 	return `frame ${position} is ${describe(found[position])}, and the index says ${describe(said[position])}`;
 }
 function describe(frame) {
-	return `${frame?.sizeBytes} bytes with the SHA-256 ${frame?.sha256}`;
+	return `${counted(frame?.sizeBytes ?? 0, "byte")} with the SHA-256 ${frame?.sha256}`;
 }
 // src/sidecar/file.ts
 /** The most that is read of a pack record, and of a bundle. */
@@ -412,4 +268,4 @@ async function removeAbandoned(dir, prefix) {
 		if (owner && !isAlive(owner)) await fs.rm(join(dir, name), { force: true });
 	}
 }
-export { readSeekTable as C, PUBLISHED_FILE as D, FRAMES_SUFFIX as E, publishedName as O, parseFrameIndex as S, BUNDLE_SUFFIX as T, MAX_FRAME_BYTES as _, checkedStream as a, formatFrameIndex as b, formatRecord as c, makeFrameIndex as d, readBundle as f, checkFrames as g, verifyFile as h, changedSidecar as i, publishedNameOf as k, frameIndexOf as l, recordPathOf as m, MAX_RECORD_BYTES as n, copySidecar as o, readRecord as p, bundlePathOf as r, expectedOf as s, MAX_BUNDLE_BYTES as t, framesPathOf as u, MAX_FRAME_CONTENT_BYTES as v, seekTable as w, indexOf as x, MAX_FRAME_INDEX_BYTES as y };
+export { BUNDLE_SUFFIX as _, checkedStream as a, publishedName as b, formatRecord as c, makeFrameIndex as d, readBundle as f, checkFrames as g, verifyFile as h, changedSidecar as i, frameIndexOf as l, recordPathOf as m, MAX_RECORD_BYTES as n, copySidecar as o, readRecord as p, bundlePathOf as r, expectedOf as s, MAX_BUNDLE_BYTES as t, framesPathOf as u, FRAMES_SUFFIX as v, publishedNameOf as x, PUBLISHED_FILE as y };

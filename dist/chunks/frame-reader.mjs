@@ -1,14 +1,17 @@
 import { t as BottleError } from "./errors.mjs";
-import { n as shown } from "./shown-text.mjs";
+import { i as shown, t as counted } from "./shown-text.mjs";
 import { Readable } from "node:stream";
 import * as zlib from "node:zlib";
 const MAX_MANIFEST_BYTES = 16777216;
 const MAGIC = "SMOLPACK";
 const VERSION = 1;
 const MAX_PROBLEM_CHARS = 300;
+function hasFooterMagic(footer) {
+	return footer.toString("latin1", 0, 8) === MAGIC;
+}
 /** Stricter than smolvm, which accepts gaps and ignores most fields; every smolvm writes them like this. */
 function decodeFooter(footer, fileBytes) {
-	if (footer.toString("latin1", 0, 8) !== MAGIC) throw damaged("footer", `magic is ${footer.toString("hex", 0, 8)}, not "${MAGIC}": cut off, or no sidecar`);
+	if (!hasFooterMagic(footer)) throw damaged("footer", `magic is ${footer.toString("hex", 0, 8)}, not "${MAGIC}", because the file was cut off or is not a sidecar`);
 	requireField("version", VERSION, footer.readUInt32LE(8));
 	requireField("stub_size", 0, u64(footer, 12));
 	requireField("assets_offset", 0, u64(footer, 20));
@@ -18,7 +21,7 @@ function decodeFooter(footer, fileBytes) {
 	if (manifestBytes > 16777216) throw damaged("footer", `manifest_size is ${manifestBytes}, the most is ${MAX_MANIFEST_BYTES}`);
 	requireField("reserved", 0, u64(footer, 56));
 	const total = assetsBytes + manifestBytes + 64;
-	if (total !== fileBytes) throw damaged("footer", `it describes a file of ${total} bytes, this one has ${fileBytes}`);
+	if (total !== fileBytes) throw damaged("footer", `it describes a file of ${counted(total, "byte")}, this one has ${fileBytes}`);
 	return {
 		assetsBytes,
 		manifestBytes,
@@ -38,7 +41,7 @@ function encodeFooter({ assetsBytes, manifestBytes, crc32 }) {
 /** @param check the part of the sidecar that is not as it must be */
 function damaged(check, problem, cause) {
 	return new BottleError("sidecar-damaged", `damaged sidecar, ${check}: ${shortened(problem)}`, {
-		hint: "remove the file, and pack the image again",
+		hint: "fetch or pack it again",
 		cause
 	});
 }
@@ -89,9 +92,10 @@ function isSkippable(magic) {
 * have none. Node's decoder ends with the first frame, so that each one has a decoder of its own.
 * @throws BottleError `sidecar-damaged` for a frame that cannot be decoded, and when something else follows one
 */
-async function* frameContents(source) {
+async function* frameContents(source, signal) {
 	const bytes = new ByteReader(source);
 	for (;;) {
+		signal?.throwIfAborted();
 		const magic = await bytes.takeOrEnd(4);
 		if (magic === void 0) return;
 		const number = magic.readUInt32LE();
@@ -172,4 +176,4 @@ var ByteReader = class {
 		return true;
 	}
 };
-export { decodeFooter as a, damaged as i, isFrameMagic as n, encodeFooter as o, MAX_MANIFEST_BYTES as r, shortened as s, frameContents as t };
+export { decodeFooter as a, shortened as c, damaged as i, isFrameMagic as n, encodeFooter as o, MAX_MANIFEST_BYTES as r, hasFooterMagic as s, frameContents as t };

@@ -1,37 +1,37 @@
 import { o as hasErrno, t as BottleError } from "./errors.mjs";
-import { t as quoted } from "./shown-text.mjs";
+import { n as quoted, t as counted } from "./shown-text.mjs";
 import { D as _regex, T as _nonnegative, a as boolean, b as unknown, c as looseObject, d as nullish, g as record, i as array, m as optional, o as int, p as object, r as _undefined, s as literal, u as nullable, v as string, y as union } from "./schemas.mjs";
-import { o as shownText } from "./pack-record.mjs";
-import { u as isDigest } from "./verify.mjs";
+import { g as isDigest, m as shownText } from "./verify.mjs";
 import { n as readableJson, t as parseJson } from "./json.mjs";
 import { t as GUEST_PLATFORMS } from "./platform.mjs";
-import { o as readChild } from "./child.mjs";
-import { i as redacted, n as checkedUrl, r as isLoopback } from "./server-url.mjs";
-import { _ as unlessMissing, a as repositoryPath, c as HttpError, d as askedWaitMs, f as bodyError, g as networkError, h as mayPass, i as readApi, l as SilenceError, m as isUnreachable, p as isExpiredRedirect, u as SlownessError, v as proxyFor } from "./github.mjs";
-import { t as version } from "./package.mjs";
+import { s as readChild } from "./child.mjs";
+import { i as redacted, r as isLoopback } from "./server-url.mjs";
+import { f as unlessMissing, n as rangeHeaders, o as readApi, s as repositoryPath, u as HttpError } from "./http.mjs";
 import { t as homeDir } from "./home.mjs";
-import * as http from "node:http";
 import { createHash } from "node:crypto";
 import * as fs from "node:fs/promises";
 import { join } from "node:path";
-import { pipeline } from "node:stream/promises";
-import { setTimeout as setTimeout$1 } from "node:timers/promises";
-import * as https from "node:https";
 // src/remote/oci-reference.ts
 /** https://github.com/distribution/distribution/blob/main/docs/content/spec/api.md, and host and port before it. */
 const COMPONENT = "[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*";
 const REFERENCE = new RegExp(`^(?<registry>(?:[A-Za-z0-9.-]+|\\[[0-9A-Fa-f:]+\\])(?::\\d{1,5})?)/(?<repository>${COMPONENT}(?:/${COMPONENT})*)(?::(?<tag>\\w[\\w.-]{0,127}))?(?:@(?<digest>sha256:[0-9a-f]{64}))?\$`);
 const MAX_REFERENCE_CHARS = 512;
+const DOCKER_HUB_NAMES = ["index.docker.io", "registry-1.docker.io"];
 /** `host[:port]/repository[:tag][@digest]`; the host is never left out. */
 function parseOciReference(text) {
 	const { registry = "", repository = "", tag, digest } = (text.length <= MAX_REFERENCE_CHARS ? REFERENCE.exec(text)?.groups : void 0) ?? {};
 	if (!/[.:]|^localhost$/.test(registry) || URL.parse(`https://${registry}`) === null) throw new BottleError("usage", `not a reference to an OCI registry: ${quoted(text)}`, { hint: "use HOST/NAME, HOST/NAME:TAG or HOST/NAME@sha256:…, the name in lower case" });
 	return {
-		registry,
+		registry: canonicalRegistry(registry),
 		repository,
 		tag,
 		digest
 	};
+}
+/** Names are not told apart by capitals, and Docker's registry has three. */
+function canonicalRegistry(registry) {
+	const name = registry.toLowerCase();
+	return DOCKER_HUB_NAMES.includes(name) ? "docker.io" : name;
 }
 function formatName({ registry, repository }) {
 	return `${registry}/${repository}`;
@@ -45,12 +45,12 @@ function originOf(registry) {
 /** The layout of `smolvm pack push`. Source: smolvm, crates/smolvm-registry/src/lib.rs and push.rs. */
 const SIDECAR_MEDIA_TYPE = "application/vnd.smolmachines.smolmachine.v1";
 const SIDECAR_CONFIG_MEDIA_TYPE = "application/vnd.smolmachines.machine.config.v1+json";
-/** Of the frame index, a layer behind the sidecar's: smolvm takes the first layer of the sidecar's type. */
+/** The type of the frame index, a layer behind the sidecar's, because smolvm takes the first layer of the sidecar's type. */
 const FRAMES_MEDIA_TYPE = "application/vnd.claude-bottle.frames.v1+json";
 const PACK_MODE_ANNOTATION = "com.smolmachines.pack.mode";
-/** Of the manifest: name and tag. Of the layer: the file's name, without which `oras pull` leaves the layer out. */
+/** On the manifest name and tag; on the layer the file's name, without which `oras pull` leaves the layer out. */
 const TITLE_ANNOTATION = "org.opencontainers.image.title";
-/** Of a platform's manifest: the pack record as JSON, one request less than a referrer. */
+/** The pack record as JSON, on a platform's manifest, which saves the request for a referrer. */
 const PACK_RECORD_ANNOTATION = "dev.claude-bottle.pack-record";
 /** https://github.com/sigstore/cosign/blob/main/specs/BUNDLE_SPEC.md */
 const BUNDLE_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json";
@@ -67,7 +67,7 @@ function keyTag(key) {
 function commitTag(commit) {
 	return `sha-${commit}`;
 }
-/** Of one platform, under the tag of all: `k-…-linux-arm64`. */
+/** The tag of one platform, made of the tag of all: `k-…-linux-arm64`. */
 function platformTag(tag, platform) {
 	return `${tag}-${platform.replace("/", "-")}`;
 }
@@ -86,273 +86,6 @@ function withoutPlatform(tag) {
 }
 function isBundleType(type) {
 	return ANY_BUNDLE_TYPE.test(type);
-}
-// src/remote/http.ts
-const IDLE_TIMEOUT_MS = 3e4;
-/** For the whole of a short text, and for the head of every answer. */
-const SHORT_TIMEOUT_MS = 12e4;
-/** What git and curl users know as a lowest rate: fewer bytes than this over half a minute are a broken connection. */
-const LOWEST_BYTES_PER_SECOND = 1e3;
-const RATE_WINDOW_MS = 3e4;
-const MAX_REDIRECTS = 5;
-const RETRIES = 5;
-/** Without a network, the user shall soon know. */
-const UNREACHED_RETRIES = 1;
-const SLOW_RETRIES = 2;
-const EXPIRED_RETRIES = 1;
-const FIRST_RETRY_MS = 500;
-const MAX_RETRY_MS = 6e4;
-const MAX_ERROR_BODY_BYTES = 65536;
-const REDIRECTS = [
-	301,
-	302,
-	303,
-	307,
-	308
-];
-/**
-* Requests with everything that a source needs: proxies from the environment, redirects that drop credentials, limits
-* of time and of slowness, and retries of failures that may pass. `close` ends the connections that are kept open.
-*/
-var HttpClient = class {
-	#options;
-	#signal;
-	/** Any server: then there is a network. */
-	#hasAnswered = false;
-	/** By the proxy's address; the empty one is the direct way. */
-	#agents = /* @__PURE__ */ new Map();
-	constructor(options) {
-		this.#options = {
-			onRetry: () => {},
-			idleTimeoutMs: IDLE_TIMEOUT_MS,
-			shortTimeoutMs: SHORT_TIMEOUT_MS,
-			rateWindowMs: RATE_WINDOW_MS,
-			firstRetryMs: FIRST_RETRY_MS,
-			...options
-		};
-		this.#signal = options.signal;
-	}
-	close() {
-		for (const agent of this.#agents.values()) agent.destroy();
-	}
-	/**
-	* One request, with the redirects that follow from it and without retries.
-	* @throws HttpError for a status that is not expected, BottleError `network-failed` when there is no answer
-	*/
-	async send(request) {
-		const asked = checkedUrl(request.url);
-		let url = asked;
-		for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects += 1) {
-			const answer = await this.#sendOnce(url, request);
-			const { status, headers } = answer;
-			const { expected = [200] } = request;
-			if (expected.includes(status)) return answer;
-			if (!(REDIRECTS.includes(status) && ["GET", "HEAD"].includes(request.method ?? "GET")) || headers.location === void 0) {
-				const body = await this.#textOf(answer);
-				throw new HttpError({
-					url: url.href,
-					status,
-					headers,
-					body,
-					isRedirected: url.origin !== asked.origin
-				});
-			}
-			answer.body.destroy();
-			url = redirectTarget(headers.location, url);
-		}
-		throw refusedRedirect(`${redacted(request.url)} redirects more than ${MAX_REDIRECTS} times`);
-	}
-	/** The whole body, with retries. */
-	async read(request, maxBytes) {
-		return await this.retry(async () => {
-			const { body, ...answer } = await this.send(request);
-			return {
-				answer,
-				bytes: await this.#bytesOf({
-					body,
-					...answer
-				}, maxBytes)
-			};
-		});
-	}
-	/** The whole body as JSON, with retries. It is `unknown` until a schema has accepted it. */
-	async readJson(request, maxBytes) {
-		const { answer, bytes } = await this.read(request, maxBytes);
-		try {
-			return parseJson(bytes.toString("utf8"));
-		} catch (error) {
-			throw new BottleError("network-failed", `${redacted(answer.url)} did not answer with JSON`, {
-				hint: "check that the address is right and that no proxy answers in its place",
-				cause: error
-			});
-		}
-	}
-	/**
-	* Runs `attempt` again after failures that may pass: no connection or a broken one, 408, 425, 429, 5xx, and 403
-	* for a rate limit. Waits as long as the server asks for, up to a minute.
-	* @param hasProgressed tells whether the attempt that failed got further than those before: then the count of
-	*   retries starts again
-	* @throws BottleError `try-later` when the server asks for a longer wait
-	*/
-	async retry(attempt, hasProgressed = () => false) {
-		for (let failures = 0;;) {
-			this.#signal.throwIfAborted();
-			try {
-				return await attempt();
-			} catch (error) {
-				this.#signal.throwIfAborted();
-				failures = hasProgressed() && !(error instanceof SlownessError) ? 1 : failures + 1;
-				if (!mayPass(error) || failures > this.#retriesFor(error)) throw error;
-				const waitMs = Math.max(askedWaitMs(error), this.#backoffMs(failures));
-				this.#options.onRetry(error.message);
-				await setTimeout$1(waitMs, void 0, { signal: this.#signal }).catch(() => {});
-			}
-		}
-	}
-	#retriesFor(error) {
-		if (isExpiredRedirect(error)) return EXPIRED_RETRIES;
-		if (error instanceof SlownessError) return SLOW_RETRIES;
-		return isUnreachable(error) && !this.#hasAnswered ? UNREACHED_RETRIES : RETRIES;
-	}
-	/** Random, so that many clients that a server has lost at once do not come back at once. */
-	#backoffMs(failures) {
-		return Math.min(this.#options.firstRetryMs * 2 ** (failures - 1), MAX_RETRY_MS) * (.5 + Math.random() / 2);
-	}
-	async #sendOnce(url, request) {
-		this.#signal.throwIfAborted();
-		const { method = "GET", credential, body } = request;
-		const headers = {
-			"user-agent": `claude-bottle-pack/${version}`,
-			"accept-encoding": "identity",
-			...request.headers,
-			...body && { "content-length": String("open" in body ? body.sizeBytes : body.length) },
-			...credential?.origin === url.origin && { authorization: credential.authorization }
-		};
-		const proxy = proxyFor(url, process.env);
-		const { idleTimeoutMs, shortTimeoutMs } = this.#options;
-		return await new Promise((resolve, reject) => {
-			const sent = (url.protocol === "https:" ? https : http).request(url, {
-				method,
-				headers,
-				agent: this.#agentFor(url, proxy),
-				timeout: idleTimeoutMs
-			});
-			let answer;
-			const breakOff = (reason) => (answer ?? sent).destroy(reason);
-			const abort = () => breakOff(this.#signal.reason);
-			const reasonOf = (error) => this.#signal.aborted ? this.#signal.reason : error instanceof BottleError ? error : networkError(url.href, error, proxy);
-			let headTimer;
-			this.#signal.addEventListener("abort", abort);
-			sent.once("close", () => {
-				clearTimeout(headTimer);
-				this.#signal.removeEventListener("abort", abort);
-			});
-			sent.once("timeout", () => breakOff(reasonOf(new SilenceError(`no byte in ${idleTimeoutMs / 1e3} s`))));
-			sent.once("error", (error) => reject(reasonOf(error)));
-			sent.once("finish", () => {
-				const slowness = `no whole answer in ${shortTimeoutMs / 1e3} s`;
-				headTimer = setTimeout(() => breakOff(new SlownessError(url.href, proxy, slowness)), shortTimeoutMs);
-			});
-			sent.once("response", (received) => {
-				clearTimeout(headTimer);
-				this.#hasAnswered = true;
-				answer = received.on("error", () => {});
-				this.#requireRate(received, (what) => breakOff(new SlownessError(url.href, proxy, what)));
-				const { statusCode: status = 0, headers: receivedHeaders } = received;
-				resolve({
-					status,
-					headers: receivedHeaders,
-					url: url.href,
-					body: received
-				});
-			});
-			if (body !== void 0 && "open" in body) pipeline(body.open(), sent).catch((error) => reject(reasonOf(error)));
-			else sent.end(body);
-		});
-	}
-	#agentFor(url, proxy) {
-		const key = `${url.protocol} ${proxy?.href ?? ""}`;
-		const agent = this.#agents.get(key) ?? newAgent(url, proxy);
-		this.#agents.set(key, agent);
-		return agent;
-	}
-	/** A reader that takes its time is not the server's fault: then bytes wait in the body. */
-	#requireRate(body, breakOff) {
-		const { rateWindowMs } = this.#options;
-		const { socket } = body;
-		const leastBytes = LOWEST_BYTES_PER_SECOND * rateWindowMs / 1e3;
-		let bytesBefore = socket.bytesRead;
-		const timer = setInterval(() => {
-			const bytes = socket.bytesRead - bytesBefore;
-			bytesBefore = socket.bytesRead;
-			if (bytes < leastBytes && body.readableLength === 0 && !body.complete) breakOff(`${bytes} bytes in ${rateWindowMs / 1e3} s`);
-		}, rateWindowMs).unref();
-		body.once("close", () => clearInterval(timer));
-	}
-	async #textOf(answer) {
-		return await this.#bytesOf(answer, MAX_ERROR_BODY_BYTES).then((bytes) => bytes.toString("utf8"), () => "");
-	}
-	/** @throws BottleError `sidecar-damaged` for a body that is too long, SlownessError for one that takes too long */
-	async #bytesOf({ body, url }, maxBytes) {
-		const { shortTimeoutMs } = this.#options;
-		const chunks = [];
-		let sizeBytes = 0;
-		const timer = setTimeout(() => body.destroy(new SlownessError(url, void 0, `no whole answer in ${shortTimeoutMs / 1e3} s`)), shortTimeoutMs);
-		try {
-			for await (const chunk of body) {
-				sizeBytes += chunk.length;
-				if (sizeBytes > maxBytes) {
-					const message = `${redacted(url)} answered with more than ${maxBytes} bytes`;
-					throw new BottleError("sidecar-damaged", message, { hint: "check the address: a short text is expected there" });
-				}
-				chunks.push(chunk);
-			}
-		} catch (error) {
-			throw bodyError(error, url);
-		} finally {
-			clearTimeout(timer);
-		}
-		return Buffer.concat(chunks);
-	}
-};
-/** Certificates are always checked: NODE_TLS_REJECT_UNAUTHORIZED is not read. */
-function newAgent(url, proxy) {
-	if (url.protocol === "http:") return new http.Agent({ keepAlive: true });
-	const proxyEnv = proxy && { HTTPS_PROXY: proxy.href };
-	return new TunnelAgent({
-		keepAlive: true,
-		rejectUnauthorized: true,
-		...proxyEnv && { proxyEnv }
-	});
-}
-/** When a proxy refuses the tunnel, Node leaves its connection open, and with it this process. Seen with Node 24.21. */
-var TunnelAgent = class extends https.Agent {
-	createConnection(options, done) {
-		return super.createConnection(options, (error, socket) => {
-			if (error !== null) socket?.destroy();
-			done?.(error, socket);
-		});
-	}
-};
-/** https://datatracker.ietf.org/doc/html/rfc9110#field.if-range */
-function rangeHeaders({ start, end, etag }) {
-	return {
-		range: `bytes=${start}-${end - 1}`,
-		...etag !== void 0 && { "if-range": etag }
-	};
-}
-/** @throws BottleError `network-failed` for a target that is not followed */
-function redirectTarget(location, from) {
-	const target = URL.parse(location, from.href);
-	const isAllowed = target?.protocol === "https:" || target?.protocol === "http:" && from.protocol === "http:" && isLoopback(target.hostname);
-	if (target === null || !isAllowed) {
-		const where = target === null ? "nowhere" : redacted(target.href);
-		throw refusedRedirect(`${redacted(from.href)} redirects to ${where}: refused`);
-	}
-	return target;
-}
-function refusedRedirect(message) {
-	return new BottleError("network-failed", message, { hint: "only https is followed; check the address" });
 }
 // src/remote/challenge.ts
 const SEPARATORS = /[\s,]*/y;
@@ -405,7 +138,7 @@ var Reader = class {
 /** https://github.com/opencontainers/image-spec/blob/main/media-types.md */
 const INDEX_TYPE = "application/vnd.oci.image.index.v1+json";
 const IMAGE_TYPE = "application/vnd.oci.image.manifest.v1+json";
-/** With what Docker called them before. */
+/** The types of manifests, with the names that Docker gave them before. */
 const MANIFEST_TYPES = [
 	INDEX_TYPE,
 	IMAGE_TYPE,
@@ -443,7 +176,7 @@ const imageSchema = looseObject({
 	annotations: optional(record(string(), string())),
 	manifests: optional(_undefined())
 });
-/** What is both an index and an image, for one reader this and for another that, is neither. */
+/** A document that is an index for one reader and an image for another is refused. */
 const manifestSchema = union([indexSchema, imageSchema]);
 /** Some registries say null for none. */
 const referrersSchema = object({ manifests: nullable(array(descriptorSchema)) });
@@ -469,7 +202,7 @@ function parseAnswer(schema, bytes, url) {
 	return parsed.data;
 }
 function unexpectedAnswer(url, cause) {
-	return new BottleError("sidecar-damaged", `${redacted(url)} answered with something else than the OCI asks for`, {
+	return new BottleError("sidecar-damaged", `${redacted(url)} did not answer with a valid OCI document`, {
 		hint: "check that the address is right and that no proxy answers in its place, or update claude-bottle",
 		cause
 	});
@@ -479,9 +212,9 @@ function unexpectedAnswer(url, cause) {
 const HELPER_TIMEOUT_MS = 3e4;
 /** The key of docker.io, in Docker's file and for the helpers. */
 const DOCKER_HUB_KEY = "https://index.docker.io/v1/";
-const DOCKER_HUB_HOSTS = ["index.docker.io", "registry-1.docker.io"];
 /** https://github.com/docker/docker-credential-helpers/blob/master/credentials/error.go */
 const NOT_FOUND = "credentials not found in native keychain";
+const MAX_QUOTED_CHARS = 200;
 /** As user name: the secret is an identity token. */
 const TOKEN_USERNAME = "<token>";
 /** Those of the job and of this program. A helper may well need the rest: some read GITHUB_TOKEN, or a cloud's login. */
@@ -528,7 +261,12 @@ function loginFiles(env) {
 	const home = homeDir();
 	const below = (dir, ...path) => dir ? join(dir, ...path) : void 0;
 	const docker = below(env.DOCKER_CONFIG || below(home, ".docker"), "config.json");
-	const containers = env.REGISTRY_AUTH_FILE ? [env.REGISTRY_AUTH_FILE] : [below(env.XDG_RUNTIME_DIR || runtimeDir(), "containers", "auth.json"), below(env.XDG_CONFIG_HOME || below(home, ".config"), "containers", "auth.json")];
+	const named = env.REGISTRY_AUTH_FILE;
+	const containers = named ? [{
+		name: named,
+		read: () => fs.readFile(named, "utf8"),
+		ignoresPaths: false
+	}] : [below(env.XDG_RUNTIME_DIR || runtimeDir(), "containers", "auth.json"), below(env.XDG_CONFIG_HOME || below(home, ".config"), "containers", "auth.json")].flatMap((path) => fileAt(path, false));
 	return [
 		{
 			name: "DOCKER_AUTH_CONFIG",
@@ -536,7 +274,7 @@ function loginFiles(env) {
 			ignoresPaths: true
 		},
 		...[docker].flatMap((path) => fileAt(path, true)),
-		...containers.flatMap((path) => fileAt(path, false))
+		...containers
 	];
 }
 function fileAt(path, ignoresPaths) {
@@ -601,7 +339,7 @@ function bestEntry(entries, name, { ignoresPaths }) {
 /** `host/` or `host/path/`. */
 function placeOf(key) {
 	const [, host = "", path = ""] = /^(?:https?:\/\/)?([^/]+)(?:\/(.*?))?\/*$/s.exec(key) ?? [];
-	const registry = DOCKER_HUB_HOSTS.includes(host) ? "docker.io" : host;
+	const registry = canonicalRegistry(host);
 	return /^(v[12])?$/.test(path) ? `${registry}/` : `${registry}/${path}/`;
 }
 function loginOfEntry(entry) {
@@ -622,8 +360,9 @@ function loginOfEntry(entry) {
 async function askHelper(name, server, options) {
 	const command = `docker-credential-${name}`;
 	const env = Object.fromEntries(Object.entries(process.env).filter(([variable]) => !NOT_FOR_HELPERS.test(variable)));
-	const { exitCode, signal, stdout } = await readChild(command, ["get"], {
+	const { exitCode, signal, stdout, tail } = await readChild(command, ["get"], {
 		...options,
+		cwd: "/",
 		env,
 		input: server
 	}).catch((error) => {
@@ -631,7 +370,9 @@ async function askHelper(name, server, options) {
 	});
 	if (exitCode !== 0) {
 		if (stdout.trim() === NOT_FOUND) return;
-		throw new Error(`${command} get ended with ${signal ?? `exit code ${exitCode}`}`);
+		const words = [stdout.trim().split("\n", 1)[0] ?? "", ...tail].find((line) => /^[^{}]+$/.test(line));
+		const reason = words === void 0 ? "" : `: ${words.slice(0, MAX_QUOTED_CHARS)}`;
+		throw new Error(`${command} get ended with ${signal ?? `exit code ${exitCode}`}${reason}`);
 	}
 	const { data } = helperAnswerSchema.safeParse(readableJson(stdout));
 	if (data === void 0) throw new Error(`${command} get did not answer with a user name and a secret`);
@@ -646,6 +387,12 @@ async function askHelper(name, server, options) {
 const MAX_TOKEN_BYTES = 262144;
 /** With a refresh token, a token server wants to know which program asks. */
 const CLIENT_ID = "claude-bottle-pack";
+/** With 400 a token server refuses a refresh token (RFC 6749), and with 404 or 405 the way to send one. */
+const REFUSED_LOGINS = [
+	400,
+	404,
+	405
+];
 /** Registries whose tokens another host gives out. A login is told to it and to the registry itself. */
 const TOKEN_HOSTS = {
 	"docker.io": "auth.docker.io",
@@ -667,6 +414,7 @@ var RegistryAuth = class {
 	#logins;
 	#credential;
 	#challenges = [];
+	#challengesOfRoot;
 	/** Where the registry sends for a token, though nothing says that it may know the login. */
 	#strangeHost;
 	constructor(name, access, tools) {
@@ -684,30 +432,66 @@ var RegistryAuth = class {
 		try {
 			return await attempt(this.#credential);
 		} catch (error) {
-			if (!isRefusal(error)) throw error;
+			if (!isRefusal(error) && !(this.#credential === void 0 && isMissing(error))) throw error;
 			refusal = error;
 		}
-		if (refusal.status === 401) {
-			this.#challenges = parseChallenges(refusal.headers["www-authenticate"] ?? "");
-			this.#logins ??= await this.#findLogins();
-		} else this.#logins = this.#logins?.slice(1);
-		const logins = this.#logins ?? [];
-		for (const [index, login] of logins.entries()) for (const challenge of this.#usableChallenges()) try {
-			const credential = await this.#answer(challenge, login);
-			if (credential === void 0) continue;
-			const result = await attempt(credential);
-			this.#credential = credential;
-			this.#logins = logins.slice(index);
-			return result;
-		} catch (error) {
-			if (!isRefusal(error)) throw error;
-			refusal = error;
+		const logins = await this.#loginsAfter(refusal);
+		for (const [index, login] of logins.entries()) for (const way of this.#ways()) {
+			let credential;
+			try {
+				credential = await this.#answer(way, login);
+				if (credential === void 0) continue;
+				const result = await attempt(credential);
+				this.#keep(credential, logins.slice(index));
+				return result;
+			} catch (error) {
+				if (credential !== void 0 && isMissing(error)) this.#keep(credential, logins.slice(index));
+				if (!isRefusal(error)) throw error;
+				refusal = error;
+			}
 		}
-		throw this.#explained(refusal, logins);
+		throw isMissing(refusal) ? refusal : this.#explained(refusal, logins);
+	}
+	#keep(credential, logins) {
+		this.#credential = credential;
+		this.#logins = logins;
+	}
+	/** Who is to be tried after a refusal. */
+	async #loginsAfter(refusal) {
+		if (this.#credential !== void 0 && refusal.status !== 401) {
+			this.#logins = this.#logins?.slice(1);
+			return this.#logins ?? [];
+		}
+		const challenges = parseChallenges(refusal.headers["www-authenticate"] ?? "");
+		this.#challenges = challenges.length > 0 ? challenges : await this.#askRoot();
+		if (this.#challenges.length === 0) return [];
+		this.#logins ??= await this.#findLogins();
+		return isMissing(refusal) ? this.#logins.filter((login) => login !== void 0) : this.#logins;
 	}
 	/**
-	* To read, a login that somebody has made for this registry comes before nobody, and the GitHub token is the last
-	* resort. To write, nobody comes last: a token that is good for reading only would be given to everybody.
+	* Some registries refuse nobody with a bare 401, with 403, or with 404 as if there were nothing, and say at their root only
+	* how to log in: docker asks there first.
+	*/
+	async #askRoot() {
+		const { http } = this.#tools;
+		const ask = async () => {
+			const { body, headers } = await http.send({
+				url: `${this.#origin}/v2/`,
+				expected: [200, 401]
+			});
+			body.resume();
+			return parseChallenges(headers["www-authenticate"] ?? "");
+		};
+		this.#challengesOfRoot ??= ask().catch((error) => {
+			this.#tools.signal.throwIfAborted();
+			if (error instanceof BottleError) return [];
+			throw error;
+		});
+		return await this.#challengesOfRoot;
+	}
+	/**
+	* To read, a login that someone has made for this registry comes before nobody, and the GitHub token is the last
+	* resort. To write, nobody comes last: a token that is good for reading only would be given to everyone.
 	*/
 	async #findLogins() {
 		if (this.#access === "anonymous") return [void 0];
@@ -719,24 +503,36 @@ var RegistryAuth = class {
 		}] : [];
 		return [...kept, ...this.#access === "pull" ? [void 0, ...own] : [...own, void 0]];
 	}
-	/** A token in place of the login itself comes first, unless it cannot be had and a login is taken too. */
-	#usableChallenges() {
-		const bearer = this.#challenges.filter(({ scheme, parameters }) => {
-			return (scheme === "bearer" ? parameters.get("realm") : void 0) !== void 0;
-		});
+	/**
+	* A token in place of the login itself comes first, unless it cannot be had and a login is taken too. It is asked for
+	* what this repository needs, and then for what the registry asks for: a mirror may know it by another name.
+	*/
+	#ways() {
+		const bearer = this.#challenges.filter(({ scheme, parameters }) => scheme === "bearer" && parameters.has("realm"));
 		const basic = this.#challenges.filter(({ scheme }) => scheme === "basic").slice(0, 1);
 		const safe = bearer.filter(({ parameters }) => this.#tokenUrl(parameters) !== void 0);
-		return [...(basic.length > 0 ? safe : bearer).slice(0, 1), ...basic];
+		const own = `repository:${this.#name.repository}:`;
+		return [...(basic.length > 0 ? safe : bearer).slice(0, 1).flatMap((challenge) => {
+			const asked = challenge.parameters.get("scope");
+			const isOther = asked?.startsWith("repository:") && !asked.startsWith(own) && !asked.includes("*");
+			return [`${own}${ACTIONS[this.#access]}`, ...isOther ? [asked] : []].map((scope) => ({
+				challenge,
+				scope
+			}));
+		}), ...basic.map((challenge) => ({
+			challenge,
+			scope: void 0
+		}))];
 	}
 	/** Undefined when there is nothing to answer with. */
-	async #answer({ scheme, parameters }, login) {
+	async #answer({ challenge: { parameters }, scope }, login) {
 		const origin = this.#origin;
 		if (login !== void 0 && "registryToken" in login) return {
 			origin,
 			authorization: `Bearer ${login.registryToken}`
 		};
-		if (scheme === "bearer") {
-			const token = await this.#requestToken(parameters, login);
+		if (scope !== void 0) {
+			const token = await this.#requestToken(parameters, scope, login);
 			return token === void 0 ? void 0 : {
 				origin,
 				authorization: `Bearer ${token}`
@@ -747,26 +543,36 @@ var RegistryAuth = class {
 			authorization: basic(login)
 		} : void 0;
 	}
-	async #requestToken(parameters, login) {
+	/** Undefined when the token server may not know the login, or cannot do anything with it. */
+	async #requestToken(parameters, scope, login) {
 		const url = this.#tokenUrl(parameters);
 		if (url === void 0) {
 			const realm = redacted(parameters.get("realm") ?? "");
-			throw new BottleError("authentication", `${this.#origin} sends for a token to ${realm}: refused`, { hint: "tokens come over https; check the address of the registry" });
+			throw new BottleError("authentication", `${this.#origin} sends for a token to ${realm}: refused`, { hint: "check the address of the registry; tokens are taken over https only" });
 		}
 		if (login !== void 0 && !this.#mayKnowLogin(url)) {
 			this.#strangeHost = url.host;
 			return;
 		}
 		const service = parameters.get("service");
-		const question = {
+		const request = tokenRequest(url, {
 			...service && { service },
-			scope: `repository:${this.#name.repository}:${ACTIONS[this.#access]}`
-		};
-		const { bytes } = await this.#tools.http.read(tokenRequest(url, question, login), MAX_TOKEN_BYTES);
-		const { token, access_token: accessToken } = parseAnswer(tokenSchema, bytes, url.href);
-		const found = token || accessToken;
-		if (!found) throw unexpectedAnswer(url.href);
-		return found;
+			scope
+		}, login);
+		const { http, onWarning } = this.#tools;
+		try {
+			const { bytes } = await http.read(request, MAX_TOKEN_BYTES);
+			const { token, access_token: accessToken } = parseAnswer(tokenSchema, bytes, url.href);
+			const found = token || accessToken;
+			if (!found) throw unexpectedAnswer(url.href);
+			return found;
+		} catch (error) {
+			if (login !== void 0 && error instanceof HttpError && REFUSED_LOGINS.includes(error.status)) {
+				onWarning(`a login for ${this.#name.registry} is not used: ${error.message}`);
+				return;
+			}
+			throw error;
+		}
 	}
 	/** Undefined for an address that would send the login or the token in clear over a network. */
 	#tokenUrl(parameters) {
@@ -782,7 +588,7 @@ var RegistryAuth = class {
 	#explained(refusal, logins) {
 		const { registry } = this.#name;
 		const offered = this.#challenges.map(({ scheme }) => scheme);
-		if (refusal.status === 401 && this.#usableChallenges().length === 0 && offered.length > 0) return refusal.explained(`; it wants a login by ${offered.join(" or ")}, which is not supported`, { hint: "use a registry that takes a user name and a password (Basic) or a token (Bearer)" });
+		if (refusal.status === 401 && this.#ways().length === 0 && offered.length > 0) return refusal.explained(`; it wants a login by ${offered.join(" or ")}, which is not supported`, { hint: "use a registry that takes a user name and a password (Basic) or a token (Bearer)" });
 		if (this.#strangeHost !== void 0) {
 			const place = `${this.#strangeHost}, where ${registry} sends for a token`;
 			return refusal.explained(`; the login for ${registry} is not told to ${place}`, { hint: `if that is its token server, allow it: --allow-token-host ${this.#strangeHost} (in the action: allow-token-host)` });
@@ -791,9 +597,12 @@ var RegistryAuth = class {
 		const isGitHub = registry === this.#tools.github.registryHost;
 		const purpose = this.#access === "pull" ? "read" : "write to";
 		const token = isGitHub ? `set GH_TOKEN to a token that may ${purpose} it, or ` : "";
-		return logins.some((each) => each !== void 0) ? refusal.explained("; no login that is known here may do that", { hint: `${token}log in with an account that may ${purpose} it: ${login}` }) : refusal.explained("", { hint: `${token}log in: ${login}` });
+		return logins.some((each) => each !== void 0) ? refusal.explained("; no login that is known here may do that", { hint: `${token}log in with an account that may ${purpose} it: ${login}` }) : refusal.explained("", { hint: isGitHub ? `${token}log in: ${login}` : login });
 	}
 };
+function isMissing(error) {
+	return error instanceof HttpError && error.status === 404;
+}
 /** 401 and 403, unless 403 is a rate limit. */
 function isRefusal(error) {
 	return error instanceof HttpError && error.code === "authentication";
@@ -841,13 +650,14 @@ const MAX_TAGS_PAGE_BYTES = 1048576;
 const TAGS_PER_PAGE = 1e3;
 const MAX_TAGS_PAGES = 20;
 const MAX_REFERRERS_PAGES = 5;
-/** 403 is what a storage answers whose signed address is for GET only. */
-const HEAD_REFUSALS = [
-	400,
-	403,
-	405,
-	501
+/** These ask for a login, or for time. All other failures of HEAD say nothing about GET. */
+const NOT_ABOUT_HEAD = [
+	401,
+	408,
+	429
 ];
+/** A link has one relation or several, and other parameters before them. */
+const NEXT_PAGE = /;\s*rel\s*=\s*"?(?:[^",;]*\s)?next(?:[\s",;]|$)/i;
 /** What a registry answers that does not know the question; 303 leads to a page for people. */
 const NO_REFERRERS = [
 	303,
@@ -908,7 +718,7 @@ var OciRepository = class {
 			method: "HEAD",
 			expected: [200, 404]
 		}).catch((error) => {
-			if (!(error instanceof HttpError && HEAD_REFUSALS.includes(error.status))) throw error;
+			if (!(error instanceof HttpError) || NOT_ABOUT_HEAD.includes(error.status)) throw error;
 			return this.#open({
 				...request,
 				expected: [200, 404]
@@ -999,7 +809,7 @@ var OciRepository = class {
 		});
 		const place = URL.parse(headers.location ?? "", url);
 		if (headers.location === void 0 || place === null) throw new BottleError("upload-failed", `${url} answered 202 and did not say where to upload (Location)`, { hint: "check that no proxy drops the header, or tell the operator of the registry" });
-		if (place.origin !== this.#origin) throw new BottleError("upload-failed", `${url} wants the upload at ${redacted(place.href)}: refused, since the registry is ${this.#origin}`, { hint: "the operator of the registry must set its public address (http.host), with its scheme" });
+		if (place.origin !== this.#origin) throw new BottleError("upload-failed", `${url} wants the upload at ${redacted(place.href)}: refused, since the registry is ${this.#origin}`, { hint: "ask the operator of the registry to set its public address (http.host), with its scheme" });
 		return place;
 	}
 	async #upload(place, digest, body) {
@@ -1019,7 +829,12 @@ var OciRepository = class {
 					sizeBytes: body.sizeBytes,
 					open: open(body)
 				} : body,
-				expected: [201]
+				expected: [
+					200,
+					201,
+					202,
+					204
+				]
 			});
 		} catch (error) {
 			throw tooLargeError(error, "open" in body ? body.sizeBytes : body.length) ?? error;
@@ -1034,7 +849,11 @@ var OciRepository = class {
 			method: "PUT",
 			headers: { "content-type": mediaType },
 			body: bytes,
-			expected: [201]
+			expected: [
+				200,
+				201,
+				202
+			]
 		}));
 		return {
 			digest: digestOf(bytes),
@@ -1062,11 +881,11 @@ var OciRepository = class {
 		answer.body.resume();
 		return answer;
 	}
-	/** https://datatracker.ietf.org/doc/html/rfc8288 */
+	/** https://datatracker.ietf.org/doc/html/rfc8288. Behind a proxy, a registry may not know by which scheme it was asked. */
 	#nextPage(link, from) {
-		const [, target] = /<([^<>]+)>\s*;\s*rel="?next"?/.exec(String(link ?? "")) ?? [];
+		const [, target] = [...String(link ?? "").matchAll(/<([^<>]+)>([^<]*)/g)].find(([, , parameters = ""]) => NEXT_PAGE.test(parameters)) ?? [];
 		const url = target === void 0 ? null : URL.parse(target, from);
-		return url?.origin === this.#origin ? url.href : void 0;
+		return url?.host === new URL(this.#origin).host ? `${this.#origin}${url.pathname}${url.search}` : void 0;
 	}
 };
 /** https://github.com/opencontainers/distribution-spec/blob/main/spec.md#referrers-tag-schema */
@@ -1080,7 +899,7 @@ function requireDigest(found, promises, url) {
 	for (const promised of promises) if (typeof promised === "string" && isDigest(promised) && promised !== found) throw new BottleError("sidecar-damaged", `${redacted(url)} has the digest ${found}, not ${promised}`, { hint: "try again; if it stays so, tell the operator of the registry" });
 }
 function tooLargeError(error, sizeBytes) {
-	return error instanceof HttpError && error.status === 413 ? new BottleError("upload-failed", `${error.message}: it does not take ${sizeBytes} bytes at once`, {
+	return error instanceof HttpError && error.status === 413 ? new BottleError("upload-failed", `${error.message}: it does not take ${counted(sizeBytes, "byte")} at once`, {
 		hint: "raise the limit of the registry, or of the proxy before it (nginx: client_max_body_size)",
 		cause: error
 	}) : void 0;
@@ -1129,4 +948,4 @@ async function listArtifacts({ http, github }, repository, { runId, name, maxPag
 	}
 	return artifacts;
 }
-export { registryRepository as C, parseOciReference as D, originOf as E, platformTag as S, formatName as T, SIDECAR_MEDIA_TYPE as _, IMAGE_TYPE as a, isBundleType as b, isIndex as c, rangeHeaders as d, BUNDLE_TYPE as f, SIDECAR_CONFIG_MEDIA_TYPE as g, PACK_RECORD_ANNOTATION as h, RegistryAuth as i, prettyJson as l, PACK_MODE_ANNOTATION as m, OciRepository as n, INDEX_TYPE as o, FRAMES_MEDIA_TYPE as p, referrersTag as r, digestOf as s, listArtifacts as t, HttpClient as u, TITLE_ANNOTATION as v, sharedTags as w, keyTag as x, commitTag as y };
+export { formatName as C, sharedTags as S, parseOciReference as T, commitTag as _, IMAGE_TYPE as a, platformTag as b, isIndex as c, FRAMES_MEDIA_TYPE as d, PACK_MODE_ANNOTATION as f, TITLE_ANNOTATION as g, SIDECAR_MEDIA_TYPE as h, RegistryAuth as i, prettyJson as l, SIDECAR_CONFIG_MEDIA_TYPE as m, OciRepository as n, INDEX_TYPE as o, PACK_RECORD_ANNOTATION as p, referrersTag as r, digestOf as s, listArtifacts as t, BUNDLE_TYPE as u, isBundleType as v, originOf as w, registryRepository as x, keyTag as y };

@@ -1,4 +1,4 @@
-import { a as git, i as findWorkTree, n as remoteName, s as linesOf } from "./remote.mjs";
+import { a as findWorkTree, c as linesOf, o as git, r as remoteName } from "./remote.mjs";
 // src/git/history.ts
 const HISTORY_COMMITS = 200;
 /** As of the last clone or `git remote set-head`; undefined where the clone does not know it. */
@@ -35,6 +35,23 @@ async function headOf(tree) {
 		"HEAD^{commit}"
 	], { answers: [1] }))?.trim();
 }
+/**
+* Whether another clone can have the checked-out commit: a branch of a remote or a tag has it. Undefined where there is
+* no commit, and in a clone that knows no branch of a remote.
+*/
+async function isPushed(dir) {
+	const tree = await findWorkTree(dir);
+	const head = tree && await headOf(tree);
+	if (tree === void 0 || head === void 0) return;
+	const refs = async (...args) => linesOf(await git(tree, [
+		"for-each-ref",
+		"--count=1",
+		"--format=%(refname)",
+		...args
+	]));
+	if ((await refs("refs/remotes")).length === 0) return;
+	return (await refs(`--contains=${head}`, "refs/remotes", "refs/tags")).length > 0;
+}
 /** The tags of the checked-out commit, the newest first. */
 async function tagsAtHead(dir) {
 	const tree = await findWorkTree(dir);
@@ -51,4 +68,4 @@ async function tagsAtHead(dir) {
 		"refs/tags"
 	]));
 }
-export { tagsAtHead as i, headOf as n, historyOf as r, defaultBranchOf as t };
+export { tagsAtHead as a, isPushed as i, headOf as n, historyOf as r, defaultBranchOf as t };

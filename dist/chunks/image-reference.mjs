@@ -1,5 +1,5 @@
 import { t as BottleError } from "./errors.mjs";
-import { t as quoted } from "./shown-text.mjs";
+import { n as quoted } from "./shown-text.mjs";
 // src/identity/image-reference.ts
 /** Distribution's reference grammar, loosely; what matters here is that it cannot be read as an option. */
 const REFERENCE = /^[A-Za-z0-9][\w./:@-]{0,511}$/;

@@ -1,7 +1,9 @@
 import { t as formatBytes } from "./disk.mjs";
+import { t as counted } from "./shown-text.mjs";
+import { n as describeSigner } from "./signer.mjs";
 import { m as recordPathOf, p as readRecord } from "./file.mjs";
 import { o as unknownKeys, r as readSidecar } from "./verify.mjs";
-import { c as storeDir } from "./location.mjs";
+import { m as storeDir } from "./by-key.mjs";
 import { s as listSidecars } from "./read.mjs";
 import { t as Store } from "./store.mjs";
 import { t as findId } from "./stored-id.mjs";
@@ -32,11 +34,11 @@ async function runInspect(fileOrId, options, output) {
 function rowsOfStored({ origins, sha256 }, { digest }) {
 	return [["sha256", sha256 && digest(sha256)], ...origins.flatMap(({ origin, commit, key, signer, packedAt }) => [
 		["origin", `${origin}${commit === void 0 ? "" : `, commit ${digest(commit)}`}, packed ${packedAt}`],
-		["signed by", signer ?? "nobody"],
+		["signed by", signer === void 0 ? "nobody" : describeSigner(signer)],
 		["inputs key", key && digest(key)]
 	])];
 }
-/** What the record beside a file says, which anybody can write. */
+/** What the record beside a file says, which anyone can write. */
 async function claimsOf(file, { digest }) {
 	const record = await readRecord(recordPathOf(file));
 	const source = record?.source;
@@ -52,7 +54,7 @@ function rowsOf(manifest, { digest }) {
 		["created", manifest.created],
 		["image", digest(manifest.image)],
 		["config", manifest.digest === void 0 ? void 0 : digest(manifest.digest)],
-		["machine", `${manifest.cpus} CPUs, ${manifest.mem} MiB`],
+		["machine", `${counted(manifest.cpus, "CPU")}, ${manifest.mem} MiB`],
 		["entrypoint", manifest.entrypoint && JSON.stringify(manifest.entrypoint)],
 		["cmd", manifest.cmd && JSON.stringify(manifest.cmd)],
 		["workdir", manifest.workdir ?? void 0],

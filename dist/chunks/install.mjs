@@ -1,8 +1,8 @@
 import { t as BottleError } from "./errors.mjs";
-import { c as syncFile, l as id16, s as syncDirectory } from "./verify.mjs";
-import { f as HERE, i as objectPath, m as describeOrigin, t as bundlePath, u as makeDirectory } from "./location.mjs";
-import { c as readContent, f as writeContent, l as statFile, o as listStore, u as withInstallation } from "./catalog.mjs";
-import { l as writeWhole } from "./store.mjs";
+import { c as syncFile, h as id16, s as syncDirectory } from "./verify.mjs";
+import { _ as HERE, h as makeDirectory, s as bundlePath, u as objectPath, y as describeOrigin } from "./by-key.mjs";
+import { _ as withInstallation, g as statFile, h as readContent, p as listStore, y as writeContent } from "./store.mjs";
+import { a as writeWhole } from "./files.mjs";
 import { n as giveName } from "./name.mjs";
 import * as fs from "node:fs/promises";
 // src/store/install.ts

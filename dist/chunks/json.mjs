@@ -1,8 +1,8 @@
 // src/identity/json.ts
-/** What this project reads is four levels deep, and Sigstore's bundles are ten. */
+/** The JSON that this project reads is four levels deep, and Sigstore's bundles are ten. */
 const MAX_DEPTH = 64;
 /**
-* JSON that somebody else wrote. Functions that walk through a value call themselves for each level, so that thousands of
+* JSON that someone else wrote. Functions that walk through a value call themselves for each level, so that thousands of
 * brackets would exhaust their stack.
 * @throws SyntaxError also for a value that is nested too deeply
 */

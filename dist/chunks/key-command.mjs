@@ -1,6 +1,7 @@
 import { t as readBuildInputs } from "./build-inputs.mjs";
 import { t as BottleError } from "./errors.mjs";
-import { i as warnAboutOnlyHere, n as platformOf } from "./build-options.mjs";
+import { t as buildArgsSha256 } from "./inputs-key.mjs";
+import { a as warnAboutOnlyHere, n as platformOf } from "./build-options.mjs";
 // src/cli/key-command.ts
 /** `claude-bottle key`: prints the inputs key; with --explain, what it is made of. */
 async function runKey(options, output, signal) {
@@ -14,7 +15,7 @@ async function runKey(options, output, signal) {
 		platform,
 		signal
 	});
-	await warnAboutOnlyHere(context, inputs, output);
+	await warnAboutOnlyHere(context, inputs, output, signal);
 	const { record, entries, reasons } = inputs;
 	const { key, narrowed } = record;
 	const differences = against === void 0 ? void 0 : await compare(against, inputs, platform, context);
@@ -28,6 +29,7 @@ async function runKey(options, output, signal) {
 		output.result(summary, [key, ...differences ?? []]);
 		return 0;
 	}
+	const hasBuildArgs = record.buildArgsSha256 !== buildArgsSha256(/* @__PURE__ */ new Map());
 	const scope = narrowed ? "what the Dockerfile can see of the context" : "the whole context";
 	output.result({
 		...summary,
@@ -35,6 +37,9 @@ async function runKey(options, output, signal) {
 	}, [
 		`key         ${key}`,
 		`platform    ${platform}`,
+		`dockerfile  ${record.dockerfileSha256.slice(0, 16)}`,
+		`target      ${record.target ?? "none"}`,
+		`build args  ${hasBuildArgs ? record.buildArgsSha256.slice(0, 16) : "none"}`,
 		`covers      ${scope}`,
 		...reasons.map((reason) => `because     ${reason}`),
 		...(differences ?? []).map((line) => `differs     ${line}`),

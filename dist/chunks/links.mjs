@@ -1,3 +1,4 @@
+import { t as counted } from "./shown-text.mjs";
 import { setImmediate } from "node:timers/promises";
 // src/tar/read.ts
 /**
@@ -61,7 +62,7 @@ async function* readTar(source) {
 		const typeFlag = String.fromCharCode(header[156] ?? 0);
 		const sizeBytes = number(header, 124, 12, position);
 		if ("xgLK".includes(typeFlag)) {
-			if (sizeBytes < 0 || sizeBytes > MAX_EXTENSION_BYTES) throw new TarError(`tar extension header of ${sizeBytes} bytes at byte ${position}`);
+			if (sizeBytes < 0 || sizeBytes > MAX_EXTENSION_BYTES) throw new TarError(`tar extension header of ${counted(sizeBytes, "byte")} at byte ${position}`);
 			const body = await blocks.takeAll(padded(sizeBytes), position);
 			extensions.add(typeFlag, header, body, sizeBytes);
 			continue;
@@ -86,7 +87,7 @@ async function* readTar(source) {
 		let left = padded(entry.sizeBytes);
 		while (left > 0) {
 			const chunk = await blocks.takeSome(left);
-			if (chunk === void 0) throw new TarError(`the tar stream ends ${left} bytes before the end of ${entry.path}`);
+			if (chunk === void 0) throw new TarError(`the tar stream ends ${counted(left, "byte")} before the end of ${entry.path}`);
 			left -= chunk.length;
 			yield {
 				kind: "body",
@@ -226,7 +227,7 @@ function decodeEntry({ header, extensions, sparse, position }) {
 	const sizeBytes = decimal(pax.get("size")) ?? number(header, 124, 12, position);
 	const realSizeBytes = sparse?.realSizeBytes ?? sizeBytes;
 	if (![sizeBytes, realSizeBytes].every((size) => Number.isSafeInteger(size) && size >= 0)) throw new TarError(`tar entry ${path} has the size ${sizeBytes}, in full ${realSizeBytes}`);
-	if (type !== "file" && type !== "sparse" && sizeBytes !== 0) throw new TarError(`tar entry ${path}, a ${type}, has ${sizeBytes} bytes of content`);
+	if (type !== "file" && type !== "sparse" && sizeBytes !== 0) throw new TarError(`tar entry ${path}, a ${type}, has ${counted(sizeBytes, "byte")} of content`);
 	const extents = sparse?.extents ?? [];
 	if (sparse && !fits(sparse, sizeBytes)) throw new TarError(`the sparse map of tar entry ${path} does not fit its content`);
 	return {

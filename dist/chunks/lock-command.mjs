@@ -1,8 +1,8 @@
 import { t as readBuildInputs } from "./build-inputs.mjs";
 import { t as BottleError } from "./errors.mjs";
 import { n as explainMiss } from "./explain-miss2.mjs";
-import { a as requireLockable, i as readLockFile, l as findOffer, n as LOCK_FILE, r as lockedOf, s as writeLockFile, t as openSources } from "./sources.mjs";
-import { _ as originOfCheckout, c as storeDir } from "./location.mjs";
+import { a as requireLockable, d as findOffer, i as readLockFile, n as LOCK_FILE, r as lockedOf, s as writeLockFile, t as openSources } from "./sources.mjs";
+import { S as originOfCheckout, m as storeDir } from "./by-key.mjs";
 import { r as parseGuestPlatform, t as GUEST_PLATFORMS } from "./platform.mjs";
 import { t as Store } from "./store.mjs";
 import { n as judge, t as trustOf } from "./trust-options.mjs";
@@ -23,7 +23,7 @@ async function runLock(options, output, signal) {
 	const wantedPlatforms = options.platform.map(parseGuestPlatform);
 	const store = await Store.open(storeDir(options.store), output.onProgress);
 	const trust = await trustOf(options);
-	const { tools, sources, aboutServer, forBuild } = await openSources(context, options, {
+	const { tools, sources, aboutRemotes, isSearch, forBuild } = await openSources(context, options, {
 		address: options.from,
 		isLocked: true
 	}, output, signal);
@@ -48,8 +48,10 @@ async function runLock(options, output, signal) {
 					tools,
 					explainMiss: (nearest) => explainMiss(nearest, inputs, {
 						platform,
-						context
-					}, aboutServer),
+						context,
+						isSearch,
+						aboutRemotes
+					}),
 					signal,
 					onProgress: output.onProgress
 				});
@@ -61,13 +63,13 @@ async function runLock(options, output, signal) {
 				locked.push([platform, lockedOf(offer, record.key)]);
 			} catch (error) {
 				if (wantedPlatforms.length > 0 || !(error instanceof BottleError && error.code === "not-found")) throw error;
-				output.note(error.message);
+				output.note(`${platform}: ${error.message}`);
 			}
 		}
 	} finally {
 		tools.http.close();
 	}
-	if (locked.length === 0) throw new BottleError("not-found", "nothing is published for this checkout, so there is nothing to lock", { hint: "wait for CI to publish this commit; claude-bottle fetch --dry-run says where it looks" });
+	if (locked.length === 0) throw new BottleError("not-found", "nothing is published for this checkout, so there is nothing to lock", { hint: "claude-bottle fetch --dry-run  # says where it looks" });
 	const path = join(context, LOCK_FILE);
 	const isNew = await fs.access(path).then(() => false, () => true);
 	if (!isNew) {

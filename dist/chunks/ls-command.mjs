@@ -1,7 +1,7 @@
 import { t as formatBytes } from "./disk.mjs";
-import { n as hostGuestPlatform } from "./platform.mjs";
+import { _ as HERE, m as storeDir, y as describeOrigin } from "./by-key.mjs";
+import { t as counted } from "./shown-text.mjs";
 import { n as describeSigner } from "./signer.mjs";
-import { c as storeDir } from "./location.mjs";
 import { s as listSidecars } from "./read.mjs";
 import { t as Store } from "./store.mjs";
 import { t as formatAge } from "./age.mjs";
@@ -10,19 +10,19 @@ import { a as shortHashes } from "./style.mjs";
 const COLUMNS = [
 	"IMAGE",
 	"COMMIT",
+	"PLATFORM",
 	"SIZE",
 	"USED",
-	"SIGNED BY",
-	"ORIGIN"
+	"SIGNED BY"
 ];
+const LOCAL_PACK = "(local pack)";
 /** `claude-bottle ls`: a line for each sidecar of the store. */
 async function runLs(options, output) {
 	const store = await Store.open(storeDir(options.store));
 	const sidecars = await listSidecars(store);
 	const now = Date.now();
 	const total = sidecars.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-	const count = `${sidecars.length} sidecar${sidecars.length === 1 ? "" : "s"}`;
-	output.result(sidecars, sidecars.length === 0 ? [`no sidecars in ${store.dir}`] : [...table([COLUMNS, ...sidecars.flatMap((sidecar) => rowsOf(sidecar, now))]), `${count}, ${formatBytes(total)} in ${store.dir}`]);
+	output.result(sidecars, sidecars.length === 0 ? [`no sidecars in ${store.dir}`] : [...table([COLUMNS, ...sidecars.flatMap((sidecar) => rowsOf(sidecar, now))]), `${counted(sidecars.length, "sidecar")}, ${formatBytes(total)} in ${store.dir}`]);
 	return 0;
 }
 /** A line for each name that a sidecar has; without one, for each origin that has brought it. */
@@ -39,20 +39,23 @@ function rowsOf({ sizeBytes, usedAt, names, origins }, now) {
 		const isFirst = index === 0;
 		return [
 			id,
-			installed?.commit?.slice(0, 12) ?? "-",
+			isLocal(installed) ? LOCAL_PACK : installed?.commit?.slice(0, 12) ?? "-",
+			installed?.platform ?? "-",
 			isFirst ? formatBytes(sizeBytes) : "",
 			isFirst ? formatAge(now - Date.parse(usedAt)) : "",
-			installed?.signer === void 0 ? "-" : describeSigner(installed.signer),
-			originOf(installed)
+			installed === void 0 || isLocal(installed) ? "-" : signerOf(installed)
 		];
 	});
 }
-/** Says for which machines, where they are not of this one's kind. */
-function originOf(installed) {
-	if (installed === void 0) return "packed by claude-bottle";
-	const { origin, platform } = installed;
-	const where = origin.replace(/^github\.com\//, "");
-	return platform === hostGuestPlatform() ? where : `${where}, ${platform}`;
+/** claude-bottle's own packing leaves no record. */
+function isLocal(installed) {
+	return installed === void 0 || installed.origin === describeOrigin(HERE);
+}
+/** With the repository that it was fetched for, unless the signer is of that one. */
+function signerOf({ origin, signer }) {
+	const repository = origin.replace(/^github\.com\//, "");
+	const name = signer === void 0 ? "nobody" : describeSigner(signer);
+	return name.startsWith(`${repository} `) ? name : `${name}, for ${repository}`;
 }
 function table(rows) {
 	const widths = COLUMNS.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));

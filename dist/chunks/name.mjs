@@ -1,9 +1,9 @@
 import { o as hasErrno, s as isDamage, t as BottleError } from "./errors.mjs";
 import { i as withPrivateDir } from "./private-dir.mjs";
-import { i as verifySidecar, l as id16, s as syncDirectory } from "./verify.mjs";
-import { f as HERE, h as isSameOrigin, i as objectPath, p as UNKNOWN } from "./location.mjs";
-import { c as readContent, d as withName, f as writeContent, n as fileKey, o as listStore, r as givenName } from "./catalog.mjs";
-import { c as tryLink, s as copyReadOnly } from "./store.mjs";
+import { h as id16, i as verifySidecar, s as syncDirectory } from "./verify.mjs";
+import { _ as HERE, b as isSameOrigin, u as objectPath, v as UNKNOWN } from "./by-key.mjs";
+import { h as readContent, l as fileKey, p as listStore, u as givenName, v as withName, y as writeContent } from "./store.mjs";
+import { r as tryLink, t as copyReadOnly } from "./files.mjs";
 import { p as verifyStored } from "./read.mjs";
 import * as fs from "node:fs/promises";
 import { join } from "node:path";
@@ -37,10 +37,10 @@ async function bindName(store, imageId, stored, options) {
 			...result
 		};
 	}
-	throw new BottleError("try-later", `${path} is changed by another program all the time`, { hint: "let that program end, then try again" });
+	throw new BottleError("try-later", `another program keeps changing ${path}`, { hint: "let that program end, then try again" });
 }
 async function requireGood(store, stored, options) {
-	if (await verifyStored(store, stored, options) === void 0) throw new BottleError("not-found", `the store has no good copy of ${stored.sha256}`, { hint: "fetch it again: claude-bottle fetch" });
+	if (await verifyStored(store, stored, options) === void 0) throw new BottleError("not-found", `the store has no good copy of ${stored.sha256}`, { hint: "claude-bottle fetch  # fetches it again" });
 }
 async function examine(store, path, { path: object, sha256 }, options) {
 	const stat = await fs.lstat(path).catch(() => void 0);

@@ -1,18 +1,19 @@
 import { a as fileError, t as BottleError } from "./errors.mjs";
+import { t as counted } from "./shown-text.mjs";
 import { i as verifySidecar } from "./verify.mjs";
 import { t as formatBytes } from "./disk.mjs";
 import { t as readSmallFile } from "./small-file.mjs";
 import { h as verifyFile, n as MAX_RECORD_BYTES, s as expectedOf } from "./file.mjs";
 import { i as damaged } from "./frame-reader.mjs";
-import { h as isSameOrigin, i as objectPath } from "./location.mjs";
-import { l as statFile } from "./catalog.mjs";
+import { b as isSameOrigin, u as objectPath } from "./by-key.mjs";
+import { g as statFile } from "./store.mjs";
 import { f as verifyNamed } from "./read.mjs";
 import { n as parseRecord } from "./record.mjs";
 import { t as findId } from "./stored-id.mjs";
 import { createHash } from "node:crypto";
 import * as fs from "node:fs/promises";
 // src/sidecar/guest-files.ts
-/** Of all names and link targets together: a million files have about a tenth of it. */
+/** The most for all names and link targets together. A million files have about a tenth of it. */
 const MAX_NAME_BYTES = 536870912;
 /**
 * Collects what a guest has, for `verifySidecar` with `deep`. A file costs some hundred bytes, and next to nothing where
@@ -130,7 +131,7 @@ function byPath(a, b) {
 	return a.path < b.path ? -1 : 1;
 }
 // src/cli/differences.ts
-/** Of each group, for people. */
+/** The most lines of each group that people are shown. */
 const MAX_LISTED = 20;
 /** What a machine made from the sidecar gets beside its files. */
 const SETTINGS = [
@@ -178,7 +179,7 @@ function countsOf({ added, removed, changed }) {
 		added: added.length,
 		removed: removed.length,
 		changed: changed.length
-	}).filter(([, count]) => count > 0).map(([what, count]) => [count, what]).map(([count, what], index) => index === 0 ? `${count.toLocaleString("en")} file${count === 1 ? "" : "s"} ${what}` : `${count.toLocaleString("en")} ${what}`);
+	}).filter(([, count]) => count > 0).map(([what, count]) => [count, what]).map(([count, what], index) => index === 0 ? `${counted(count, "file", count.toLocaleString("en"))} ${what}` : `${count.toLocaleString("en")} ${what}`);
 	return first === void 0 ? void 0 : [first, ...rest].join(", ");
 }
 /** The files of each group, the largest first, and the settings. */
@@ -245,7 +246,7 @@ async function readNamed(text, store, options) {
 	return text.endsWith(RECORD_SUFFIX) ? await readByRecord(text, store, options) : await verifyFile(text, options);
 }
 async function readById(id, text, store, options) {
-	if (await statFile(store.pathFor(id)) === void 0) throw new BottleError("not-found", `the store has no sidecar for the image ${text}`, { hint: "claude-bottle ls shows what it has" });
+	if (await statFile(store.pathFor(id)) === void 0) throw new BottleError("not-found", `the store has no sidecar for the image ${text}`, { hint: "claude-bottle ls  # shows what the store has" });
 	const { report, content, given } = await verifyNamed(store, id, options);
 	return {
 		report,

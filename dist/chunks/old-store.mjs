@@ -1,10 +1,10 @@
 import { o as hasErrno } from "./errors.mjs";
+import { f as readableRecord, g as isDigest, h as id16, y as datetime } from "./verify.mjs";
 import { _ as refine, n as _enum, p as object, v as string } from "./schemas.mjs";
-import { l as id16, u as isDigest } from "./verify.mjs";
-import { d as namesIn, i as objectPath, p as UNKNOWN, t as bundlePath } from "./location.mjs";
-import { i as readableRecord, s as datetime } from "./pack-record.mjs";
-import { c as readContent, f as writeContent, l as statFile, n as fileKey } from "./catalog.mjs";
-import { c as tryLink, s as copyReadOnly } from "./store.mjs";
+import { g as namesIn, s as bundlePath, u as objectPath, v as UNKNOWN } from "./by-key.mjs";
+import { t as counted } from "./shown-text.mjs";
+import { g as statFile, h as readContent, l as fileKey, y as writeContent } from "./store.mjs";
+import { r as tryLink, t as copyReadOnly } from "./files.mjs";
 import * as fs from "node:fs/promises";
 import { join } from "node:path";
 // src/store/old-store.ts
@@ -42,7 +42,7 @@ async function takeOverOldStore(store) {
 		});
 		return contents.length;
 	});
-	if (count > 0) store.warn(`${store.dir} is from version 0.1, so the origin of its ${count} sidecar${count === 1 ? "" : "s"} is unknown: claude-bottle fetch verifies the one of a checkout, claude-bottle bind --adopt takes it as it is`);
+	if (count > 0) store.warn(`${store.dir} is from version 0.1, so the origin of its ${counted(count, "sidecar")} is unknown: claude-bottle fetch verifies the one of a checkout, claude-bottle bind --adopt takes it as it is`);
 }
 function oldPaths({ layout: { ours } }) {
 	return {

@@ -34,12 +34,12 @@ function pidNamespace() {
 	return process.platform === "linux" ? readlinkSync("/proc/self/ns/pid") : "";
 }
 function bootId() {
-	return process.platform === "linux" ? readFileSync("/proc/sys/kernel/random/boot_id", "utf8") : outputOf("sysctl", ["-n", "kern.boottime"]) ?? "";
+	return process.platform === "linux" ? readFileSync("/proc/sys/kernel/random/boot_id", "utf8") : outputOf("/usr/sbin/sysctl", ["-n", "kern.boottime"]) ?? "";
 }
 /** An opaque text that differs between processes that had the same pid; undefined when there is none now. */
 function startTime(pid) {
 	if (process.platform !== "linux") {
-		const started = outputOf("ps", [
+		const started = outputOf("/bin/ps", [
 			"-o",
 			"lstart=",
 			"-p",

@@ -1,21 +1,20 @@
 import { t as buildImage } from "./build.mjs";
-import { i as inspectImage, t as guestPlatformOf } from "./image.mjs";
+import { S as guestPlatformOf, T as inspectImage, o as sourceDateEpoch, r as packImage, s as sweepKilledRuns } from "./pack.mjs";
 import { t as BottleError } from "./errors.mjs";
-import { l as id16 } from "./verify.mjs";
+import { h as id16 } from "./verify.mjs";
 import { t as parseImageReference } from "./image-reference.mjs";
-import { c as storeDir, f as HERE } from "./location.mjs";
+import { _ as HERE, m as storeDir } from "./by-key.mjs";
 import { n as hostGuestPlatform, r as parseGuestPlatform } from "./platform.mjs";
+import { t as counted } from "./shown-text.mjs";
 import { a as runSmokeTest, i as requireOwnPlatform, n as packDirect, r as findSmolvmParts } from "./direct.mjs";
-import { o as sourceDateEpoch, r as packImage, s as sweepKilledRuns } from "./pack.mjs";
-import { n as findSmolvm, r as requireSupported } from "./smolvm.mjs";
-import { l as memoryWarning, u as requireVirtualization } from "./virtualization.mjs";
+import { f as findSmolvm, l as memoryWarning, p as requireSupported, u as requireVirtualization } from "./virtualization.mjs";
 import { t as warningsTo } from "./progress.mjs";
 import { o as copySidecar } from "./file.mjs";
 import { t as installPacked } from "./install.mjs";
 import { n as findForImage } from "./read.mjs";
 import { t as Store } from "./store.mjs";
 import { r as sweepStore } from "./sweep.mjs";
-import { i as warnAboutOnlyHere, n as platformOf, r as readInputs, t as imageName } from "./build-options.mjs";
+import { a as warnAboutOnlyHere, n as platformOf, r as readInputs, t as imageName } from "./build-options.mjs";
 import { t as checkoutOrigin } from "./checkout-origin.mjs";
 import { lstat, stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
@@ -101,7 +100,7 @@ async function describeInputs(options, platform, output, signal) {
 	if (!options.build || options.extraArgs.length > 0) return;
 	try {
 		const inputs = await readInputs(options, platform, output, signal);
-		await warnAboutOnlyHere(options.context, inputs, output);
+		await warnAboutOnlyHere(options.context, inputs, output, signal);
 		return inputs.record;
 	} catch (error) {
 		if (!(error instanceof BottleError)) throw error;
@@ -145,6 +144,13 @@ async function findInStore(store, image, platform, options, { onProgress }, sign
 		type: "start",
 		stage: "store"
 	});
+	const missed = () => {
+		onProgress({
+			type: "done",
+			stage: "store",
+			isSilent: true
+		});
+	};
 	const found = await findForImage(store, image.id, { origin: await originIfKnown(options) }, {
 		platform,
 		signal,
@@ -159,16 +165,16 @@ async function findInStore(store, image, platform, options, { onProgress }, sign
 		if ((cpus ?? manifest.cpus) !== manifest.cpus || (mem ?? manifest.mem) !== manifest.mem) {
 			onProgress({
 				type: "warning",
-				message: `the sidecar in the store is for ${manifest.cpus} CPUs and ${manifest.mem} MiB; packing again`
+				message: `the sidecar in the store is for ${counted(manifest.cpus, "CPU")} and ${manifest.mem} MiB; packing again`
 			});
-			return;
+			return missed();
 		}
 		if (packer === "direct" && found.record?.packer !== "direct") {
 			onProgress({
 				type: "warning",
 				message: "the sidecar in the store is of packer smolvm; packing again"
 			});
-			return;
+			return missed();
 		}
 		onProgress({
 			type: "done",
@@ -177,13 +183,13 @@ async function findInStore(store, image, platform, options, { onProgress }, sign
 			detail: "in the store, nothing to pack"
 		});
 	}
-	return found;
+	return found ?? missed();
 }
 /** The limit for each run of smolvm. */
 function limitOf({ timeout }) {
 	return timeout * 6e4;
 }
-/** A directory that git refuses can be packed all the same: then only what was packed here is a hit. */
+/** A directory that git refuses can be packed, too; then only a sidecar that was packed here is a hit. */
 async function originIfKnown(options) {
 	try {
 		return await checkoutOrigin(options);

@@ -1,18 +1,17 @@
 import { a as fileError, o as hasErrno, t as BottleError } from "./errors.mjs";
-import { C as _length, _ as refine, i as array, p as object, v as string } from "./schemas.mjs";
-import { a as noteChild, c as streamChild, n as endProcess, o as readChild, r as endProcessesIn, s as runChild, t as endNotedChild } from "./child.mjs";
-import { i as smolvmEnv, t as NEWEST_TESTED_VERSION } from "./smolvm.mjs";
-import { a as OPEN_KVM, n as KVM_DEVICE } from "./virtualization.mjs";
-import { a as loadImage, c as removeImage, d as tagImage, l as runtimeConfig, o as pullImage, r as inspectIfThere, s as pushImage, u as saveImage } from "./image.mjs";
+import { a as noteChild, c as runChild, l as streamChild, n as endProcess, r as endProcessesIn, s as readChild, t as endNotedChild } from "./child.mjs";
+import { C as _length, _ as refine, b as unknown, g as record, i as array, m as optional, p as object, u as nullable, v as string } from "./schemas.mjs";
+import { t as counted } from "./shown-text.mjs";
+import { a as OPEN_KVM, d as NEWEST_TESTED_VERSION, m as smolvmEnv, n as KVM_DEVICE } from "./virtualization.mjs";
+import { g as isDigest, h as id16, i as verifySidecar, p as runtimeConfigSha256, v as parseImageId } from "./verify.mjs";
+import { t as GUEST_PLATFORMS } from "./platform.mjs";
+import { a as ending, c as lastLine, d as spawnDocker, i as dockerEnvironment, l as noSpace, n as cleanUp, o as engineError, r as docker, t as assertSuccess, u as podmanError } from "./command.mjs";
 import { r as requireFreeBytes } from "./disk.mjs";
 import { i as withPrivateDir, n as scratchParent, r as sweepPrivateDirs } from "./private-dir.mjs";
-import { i as verifySidecar, l as id16, u as isDigest } from "./verify.mjs";
-import { a as runtimeConfigSha256 } from "./pack-record.mjs";
 import { t as warningsTo } from "./progress.mjs";
-import { b as formatFrameIndex, v as MAX_FRAME_CONTENT_BYTES, w as seekTable, x as indexOf } from "./file.mjs";
+import { d as seekTable, n as MAX_FRAME_CONTENT_BYTES, o as formatFrameIndex, s as indexOf } from "./frame-index.mjs";
 import { a as contentOf, i as TarError, n as SPARSE, o as readTar, r as SPARSE_EXTENSION, t as linkInsideRoot } from "./links.mjs";
 import { i as damaged, o as encodeFooter, t as frameContents } from "./frame-reader.mjs";
-import { d as spawnDocker, i as dockerEnvironment, n as cleanUp, r as docker, t as assertSuccess } from "./command.mjs";
 import { i as thisOwner, t as isAlive } from "./owner.mjs";
 import { createServer } from "node:http";
 import { Readable } from "node:stream";
@@ -27,6 +26,7 @@ import { readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { setTimeout as setTimeout$1 } from "node:timers/promises";
+import { availableParallelism } from "node:os";
 import { buffer } from "node:stream/consumers";
 // src/docker/container.ts
 /** Our containers and networks carry their owner (host/owner.ts) under this label, so that a sweep finds them. */
@@ -118,6 +118,198 @@ async function listOwned(kind, signal) {
 			owner
 		};
 	});
+}
+// src/docker/image.ts
+/** What an image config's `config` may hold, by the OCI image specification and Docker's additions to it. */
+const RUNTIME_KEYS = [...[
+	"User",
+	"ExposedPorts",
+	"Env",
+	"Entrypoint",
+	"Cmd",
+	"Volumes",
+	"WorkingDir",
+	"Labels",
+	"StopSignal"
+], ...[
+	"ArgsEscaped",
+	"Healthcheck",
+	"OnBuild",
+	"Shell"
+]];
+const digest = string().check(refine(isDigest));
+const optionalText = optional(nullable(string()));
+/** BuildKit notes the config's digest in the descriptor of an image that it exports, though not in an index's. */
+const CONFIG_DIGEST_ANNOTATION = "config.digest";
+/** The part of `docker image inspect` that we use; Descriptor is there with the containerd image store only. */
+const inspectSchema = array(object({
+	Id: string(),
+	Os: string(),
+	Architecture: string(),
+	Variant: optionalText,
+	Created: optionalText,
+	Author: optionalText,
+	Config: nullable(record(string(), unknown())),
+	RootFS: object({ Layers: optional(nullable(array(digest))) }),
+	Descriptor: optional(nullable(object({
+		digest,
+		annotations: optional(object({ [CONFIG_DIGEST_ANNOTATION]: optional(digest) }))
+	})))
+}));
+/** @throws BottleError `not-found` when the engine has no such image */
+async function inspectImage(reference, signal) {
+	const stdout = await docker([
+		"image",
+		"inspect",
+		"--",
+		reference
+	], { signal });
+	const parsed = inspectSchema.safeParse(parseJson(stdout));
+	const found = parsed.data?.[0];
+	if (found === void 0 || !isDigest(found.Id)) {
+		const podman = await podmanError();
+		if (podman !== void 0) throw podman;
+		throw new BottleError("docker-failed", `docker image inspect ${reference} gave an unexpected answer`, {
+			hint: "run it by hand and compare; the engine may be too old or not Docker",
+			cause: parsed.error
+		});
+	}
+	const id = parseImageId(found.Id);
+	const hasContainerdStore = found.Descriptor?.digest === id;
+	const annotated = found.Descriptor?.annotations?.[CONFIG_DIGEST_ANNOTATION];
+	return {
+		id,
+		configDigest: hasContainerdStore ? annotated : id,
+		manifestDigest: hasContainerdStore ? id : void 0,
+		layers: found.RootFS.Layers ?? [],
+		os: found.Os,
+		architecture: found.Architecture,
+		variant: found.Variant || void 0,
+		created: found.Created || void 0,
+		author: found.Author || void 0,
+		config: found.Config ?? {}
+	};
+}
+/** Undefined when the engine has no such image. */
+async function inspectIfThere(reference) {
+	try {
+		return await inspectImage(reference);
+	} catch (error) {
+		if (error instanceof BottleError && error.code === "not-found") return;
+		throw error;
+	}
+}
+function parseJson(text) {
+	try {
+		return JSON.parse(text);
+	} catch {
+		return;
+	}
+}
+/** @throws BottleError `usage` when it is not the `wanted` one, or none that a microVM can have */
+function guestPlatformOf(image, wanted, isBuilt) {
+	const found = [
+		image.os,
+		image.architecture,
+		image.variant
+	].filter(Boolean).join("/");
+	const platform = GUEST_PLATFORMS.find((known) => known === `${image.os}/${image.architecture}`);
+	if (platform === void 0) throw new BottleError("usage", `the image ${image.id} is for ${found}, which no microVM runs`, { hint: `build it for ${GUEST_PLATFORMS.join(" or ")}` });
+	if (wanted !== void 0 && wanted !== platform) throw new BottleError("usage", `the image ${image.id} is for ${platform}, not for ${wanted}`, { hint: isBuilt ? "the builder has ignored the platform: install the buildx component of the Docker client" : `build it for ${wanted}, or ask for ${platform}` });
+	return platform;
+}
+/** The lines that made an image, the newest first, with build arguments and all. */
+async function imageHistory(id, signal) {
+	return (await docker([
+		"image",
+		"history",
+		"--no-trunc",
+		"--format",
+		"{{json .CreatedBy}}",
+		id
+	], { signal })).split("\n").filter((line) => line !== "").map((line) => String(parseJson(line) ?? line));
+}
+/** The part of the engine's answer that belongs into an image config, without what is empty. */
+function runtimeConfig(image) {
+	const isEmpty = (value) => value === void 0 || value === null || value === "" || value === false || Object.keys(value).length === 0;
+	return Object.fromEntries(RUNTIME_KEYS.map((key) => [key, image.config[key]]).filter(([, value]) => !isEmpty(value)));
+}
+async function tagImage(source, target) {
+	await docker([
+		"image",
+		"tag",
+		source,
+		target
+	]);
+}
+/** Pushes a tag and returns the digest of the manifest that the registry accepted. */
+async function pushImage(reference, options) {
+	let pushed;
+	const result = await spawnDocker(() => runChild("docker", [
+		"image",
+		"push",
+		reference
+	], {
+		...options,
+		env: dockerEnvironment({ DOCKER_CONTENT_TRUST: "0" }),
+		onLine: (line) => {
+			pushed = /digest: (sha256:[0-9a-f]{64}) size: \d+/.exec(line)?.[1] ?? pushed;
+			options.onLine?.(line);
+		}
+	}));
+	if (result.exitCode !== 0 || pushed === void 0 || !isDigest(pushed)) throw new BottleError("registry-failed", `docker push ${reference} failed (${ending(result)})`, {
+		hint: noSpace(result.tail) ? "free disk space on the Docker engine" : "see what docker says above, or use hop embedded, which needs no push",
+		details: result.tail.filter((line) => !/: Retrying in \d+ seconds?$/.test(line))
+	});
+	return pushed;
+}
+/** Hands an image archive (`docker save`'s format) to the engine. */
+async function loadImage(archive, options) {
+	const args = [
+		"image",
+		"load",
+		"--quiet"
+	];
+	const env = dockerEnvironment();
+	const result = await spawnDocker(() => runChild("docker", args, {
+		...options,
+		env,
+		input: archive
+	}));
+	await assertSuccess(args, result);
+}
+/** Streams an image, all its layers included, as an image archive. */
+async function saveImage(id, consume, options) {
+	const args = [
+		"image",
+		"save",
+		id
+	];
+	const env = dockerEnvironment();
+	const result = await spawnDocker(() => streamChild("docker", args, consume, {
+		...options,
+		env
+	}));
+	await assertSuccess(args, result);
+}
+async function pullImage(reference, options) {
+	const result = await spawnDocker(() => runChild("docker", [
+		"image",
+		"pull",
+		reference
+	], {
+		...options,
+		env: dockerEnvironment()
+	}));
+	if (result.exitCode !== 0) throw await engineError(result.tail) ?? new BottleError("registry-failed", `cannot pull ${reference}: ${lastLine(result)}`, { hint: "check the network, or name an image that the engine has with registry-image" });
+}
+async function removeImage(reference) {
+	return await cleanUp([
+		"image",
+		"rm",
+		"--force",
+		reference
+	]);
 }
 // src/pack/registry-container.ts
 /** registry:2.8.3, the one that claude-bottle uses. */
@@ -247,33 +439,80 @@ async function sweepContainers(signal, onWarning) {
 	for (const [kind, remove] of [["container", removeContainer], ["network", removeNetwork]]) for (const { id, owner } of await listOwned(kind, signal)) if (owner !== "" && !isAlive(owner)) onWarning(await remove(id) ?? `removed the ${kind} ${id} that an earlier run had left`);
 }
 // src/pack/pack-failure.ts
-/** What smolvm says when it fails, by a part of its text, and what helps. The first that fits is taken. */
-const HINTS = [
-	[/dial tcp \S+: connect: permission denied/, `this smolvm keeps its guest from the loopback of this host, whatever SMOLVM_ALLOW_HOST_LOOPBACK says: use smolvm ${NEWEST_TESTED_VERSION}`],
-	[/no boot progress|agent did not become ready/, "the virtual machine did not start in time: it wants 8 GiB of memory and a KVM that is not itself emulated; try again when the machine is idle"],
-	[/KvmOpen\(Error\(13\)\)|KVM inaccessible to the VM process/, `smolvm starts its VM as another user: chmod o+rw ${KVM_DEVICE}`],
-	[/kvm permission denied/i, `allow this user to open ${KVM_DEVICE}: ${OPEN_KVM}`],
-	[/kvm not available/i, "pack on a machine with KVM, and bring the file here"],
-	[/pull image: .*no space left|merge failed.*disk full|guest.*no space left/is, `the disk of smolvm's builder VM is full, by bytes or by the number of files: make the image smaller, or use smolvm ${NEWEST_TESTED_VERSION}, whose disk grows with the image`],
-	[/no space left|disk full|ENOSPC/i, "free some disk space, or name a larger disk with TMPDIR"],
-	[/exceeding the \d+ byte cap/, "raise the cap (SMOLVM_FILE_TRANSFER_MAX_BYTES=128GiB), or make the image smaller"],
-	[/unexpected argument '/, `this smolvm has other options than its help says: use smolvm ${NEWEST_TESTED_VERSION}`]
+/** The first that fits is taken. */
+const CAUSES = [
+	{
+		text: /dial tcp \S+: connect: permission denied/,
+		reason: "it keeps its guest from the loopback of this host, where the image is served",
+		hint: `use smolvm ${NEWEST_TESTED_VERSION}: this one does so whatever SMOLVM_ALLOW_HOST_LOOPBACK says`
+	},
+	{
+		text: /no boot progress|agent did not become ready/,
+		reason: "its virtual machine did not start in time",
+		hint: "try again when the machine is idle; it wants 8 GiB of memory and a KVM that is not itself emulated"
+	},
+	{
+		text: /KvmOpen\(Error\(13\)\)|KVM inaccessible to the VM process/,
+		reason: `the user that it starts its virtual machine as may not open ${KVM_DEVICE}`,
+		hint: `chmod o+rw ${KVM_DEVICE}`
+	},
+	{
+		text: /KvmApiVersion/,
+		reason: `the device ${KVM_DEVICE} is not KVM`,
+		hint: "pack without a virtual machine (--packer direct), or on a machine with KVM"
+	},
+	{
+		text: /kvm permission denied/i,
+		reason: `this user may not open ${KVM_DEVICE}`,
+		hint: OPEN_KVM
+	},
+	{
+		text: /kvm not available/i,
+		reason: "KVM is not available here",
+		hint: "pack without a virtual machine (--packer direct), or on a machine with KVM"
+	},
+	{
+		text: /pull image: .*no space left|merge failed.*disk full|guest.*no space left/is,
+		reason: "the disk of its builder VM is full, by bytes or by the number of files",
+		hint: `make the image smaller, or use smolvm ${NEWEST_TESTED_VERSION}, whose disk grows with the image`
+	},
+	{
+		text: /no space left|disk full|ENOSPC/i,
+		reason: "no space is left on this machine",
+		hint: "free some disk space, or name a larger disk with TMPDIR"
+	},
+	{
+		text: /exceeding the \d+ byte cap/,
+		reason: "the image is larger than it lets through",
+		hint: "raise the cap (SMOLVM_FILE_TRANSFER_MAX_BYTES=128GiB), or make the image smaller"
+	},
+	{
+		text: /unexpected argument '/,
+		reason: "it has other options than its help says",
+		hint: `use smolvm ${NEWEST_TESTED_VERSION}`
+	}
 ];
 const DEFAULT_HINT = "see what smolvm says above; `claude-bottle doctor` checks the machine";
 /** @param startLines what the VM's own process has written about its start */
 function packFailure({ exitCode, signal, tail }, startLines) {
 	const lines = tail.map(plainLine);
 	const details = [...lines, ...startLines.filter((line) => !lines.some((other) => other.includes(line)))];
-	const reason = lines.findLast((line) => line.startsWith(REASON_PREFIX))?.slice(REASON_PREFIX.length);
+	const cause = causeOf(details);
+	const lastWords = lines.findLast((line) => line.startsWith(REASON_PREFIX))?.slice(REASON_PREFIX.length);
+	const reason = cause?.reason ?? lastWords;
 	const ending = exitCode === void 0 ? `ended by ${signal}` : `exit code ${exitCode}`;
 	return new BottleError("pack-failed", `smolvm pack create failed (${ending})${reason === void 0 ? "" : `: ${reason}`}`, {
-		hint: hintFor(details.join("\n")),
+		hint: cause?.hint ?? DEFAULT_HINT,
 		details
 	});
 }
 /** What helps against what smolvm says. */
-function hintFor(text) {
-	return HINTS.find(([pattern]) => pattern.test(text))?.[1] ?? DEFAULT_HINT;
+function hintFor(lines) {
+	return causeOf(lines)?.hint ?? DEFAULT_HINT;
+}
+function causeOf(lines) {
+	const said = lines.join("\n");
+	return CAUSES.find(({ text }) => text.test(said));
 }
 const REASON_PREFIX = "Error: ";
 /** A failure that smolvm reports as JSON, in the words that it uses without that option. */
@@ -330,7 +569,7 @@ function gibForInodes(inodes) {
 function storageWarning(smolvm, layer) {
 	if (smolvm.flags.has("--storage") || storageGib(layer) <= 20) return;
 	const inodes = 20 * INODES_PER_GIB;
-	return `the image has ${layer.inodes.toLocaleString("en")} files in ${(layer.sizeBytes / GIB).toFixed(1)} GiB; the builder VM of smolvm ${smolvm.version} has ${inodes.toLocaleString("en")} inodes and 20 GiB, and only newer versions have more`;
+	return `the image has ${counted(layer.inodes, "file", layer.inodes.toLocaleString("en"))} in ${(layer.sizeBytes / GIB).toFixed(1)} GiB; the builder VM of smolvm ${smolvm.version} has ${inodes.toLocaleString("en")} inodes and 20 GiB, and only newer versions have more`;
 }
 /**
 * smolvm's environment: all it writes stays in `scratch`, where `--state-dir` keeps it too, and its guest reaches the
@@ -429,7 +668,7 @@ async function describeProcess(pid) {
 // src/tar/write.ts
 const BLOCK_BYTES$1 = 512;
 const NAME_BYTES$1 = 100;
-/** Of a pax header, which readers never use as a file's. */
+/** The name of a pax header, which readers never use as a file's. */
 const PAX_HEADER_NAME = "PaxHeaders";
 /** The largest number that eleven octal digits hold. */
 const MAX_OCTAL_BYTES = 8 ** 11 - 1;
@@ -582,7 +821,7 @@ function writeExtents(block, offset, extents) {
 		writeNumber(block, offset + index * 24 + 12, 12, extent.sizeBytes);
 	}
 }
-/** What does not fit into its field with a zero behind it goes before the header. */
+/** A name that does not fit into its field with a zero behind it goes before the header. */
 function longName(typeFlag, name) {
 	if (name.length < NAME_BYTES) return [];
 	const sizeBytes = name.length + 1;
@@ -636,7 +875,7 @@ const OUTPUT_BUFFER_BYTES = 8388608;
 * for each frame is garbage that has to be collected.
 */
 var FrameCompressor = class {
-	/** To be filled with what goes into the next frame. */
+	/** The caller fills it with the content of the next frame. */
 	content = Buffer.allocUnsafeSlow(MAX_FRAME_CONTENT_BYTES);
 	#stream;
 	/** What is left of the stream's buffer for output. */
@@ -676,8 +915,10 @@ const CUT_DISTANCE_BYTES = 2 ** 19;
 const GEAR = Uint32Array.from({ length: 256 }, (_, value) => createHash("sha256").update(Uint8Array.of(value)).digest().readUInt32LE(0));
 /** The version of the library that compresses: another one may give other bytes of the same content. */
 const ZSTD_VERSION = process.versions.zstd ?? "unknown";
-/** Enough for both cores of a small machine to be busy while a frame is written. */
+/** Enough for both cores of a small machine to be busy while frames wait to be written, in their order. */
 const MAX_FRAMES_IN_FLIGHT = 4;
+/** More would take the caches of the processor from each other. */
+const MAX_FRAMES_AT_ONCE = Math.min(availableParallelism(), MAX_FRAMES_IN_FLIGHT);
 /**
 * Compresses a stream into frames that end where the content says, so that a change in one place changes few frames,
 * and writes them one after the other. Several are compressed at once, on the thread pool.
@@ -690,6 +931,8 @@ var FrameWriter = class {
 	#frames = [];
 	#inFlight = [];
 	#idle = [];
+	/** For each of those that are compressed at once, the end of the last one that was begun or waits. */
+	#turns = [];
 	/** Gathers the content of the next frame. */
 	#compressor = new FrameCompressor();
 	#filledBytes = 0;
@@ -731,7 +974,7 @@ var FrameWriter = class {
 	async endFrame() {
 		if (this.#filledBytes === 0) return;
 		const [compressor, contentBytes] = [this.#compressor, this.#filledBytes];
-		const compressed = compressor.compress(contentBytes);
+		const compressed = this.#inTurn(() => compressor.compress(contentBytes));
 		this.onContent?.(compressor.content.subarray(0, contentBytes));
 		compressed.catch(() => {});
 		this.#inFlight.push({
@@ -776,6 +1019,14 @@ var FrameWriter = class {
 	async abandon() {
 		await Promise.allSettled(this.#inFlight.map(({ compressed }) => compressed));
 		for (const compressor of [...this.#inFlight.map((frame) => frame.compressor), ...this.#idle]) compressor.close();
+	}
+	/** Begins as soon as one of those before it, of which not more than a few may run, has ended. */
+	async #inTurn(compress) {
+		const turn = (this.#frames.length + this.#inFlight.length) % MAX_FRAMES_AT_ONCE;
+		const before = this.#turns[turn];
+		const compressed = before === void 0 ? compress() : before.then(compress);
+		this.#turns[turn] = compressed;
+		return await compressed;
 	}
 	/** Returns the end of what belongs into this frame; negative where the content says so. */
 	#findCut(bytes, start, end) {
@@ -1026,8 +1277,9 @@ var EngineTraces = class {
 		return mtimeSeconds >= this.#container.createdSeconds && mtimeSeconds > this.#imageSeconds;
 	}
 };
+/** Older engines say that an image without a time was made in the year 1. */
 function imageSeconds(image) {
-	return Math.floor(Date.parse(image.created ?? "") / 1e3) || 0;
+	return Math.max(0, Math.floor(Date.parse(image.created ?? "") / 1e3) || 0);
 }
 /** Reads what an image itself has at the tracked paths, from all its layers. */
 async function readOwnPaths(image, signal) {
@@ -1214,7 +1466,7 @@ var LayerFilter = class {
 				};
 			}
 		}
-		if (type === "directory" && isTracked(path) && this.#own === void 0 && this.#traces.isNew(entry)) {
+		if (type === "directory" && entry.mtimeSeconds > this.#imageSeconds) {
 			const mtimeSeconds = this.#imageSeconds;
 			return {
 				kind: "header",
@@ -1449,7 +1701,7 @@ async function reframeSidecar({ path: from, footer, manifest }, to, { changes, s
 	const writer = await SidecarWriter.create(to);
 	try {
 		const sizes = /* @__PURE__ */ new Map();
-		const members = readTar(frameContents(source));
+		const members = readTar(frameContents(source, signal));
 		for await (const part of members) {
 			signal.throwIfAborted();
 			if (part.kind === "header" && part.entry.type !== "directory") sizes.set(part.entry.path, await addMember(writer, part.entry, members, onBytes));
@@ -1568,7 +1820,7 @@ async function fetchManifest(url, signal) {
 		return Buffer.from(await response.arrayBuffer());
 	} catch (error) {
 		signal.throwIfAborted();
-		throw new BottleError("registry-failed", `the registry does not answer any more: ${url}`, {
+		throw new BottleError("registry-failed", `the registry stopped answering: ${url}`, {
 			hint: "try again, or use hop embedded, which needs no container",
 			cause: error
 		});
@@ -1590,7 +1842,7 @@ async function removeNotedTags(scratch, onWarning) {
 // src/pack/peer.ts
 /**
 * Whether the process at the other end of a loopback connection belongs to our user, or to one that smolvm, run as
-* root, starts a VM as. Only Linux says who owns a connection (proc_pid_net(5), tcp); elsewhere everybody passes.
+* root, starts a VM as. Only Linux says who owns a connection (proc_pid_net(5), tcp); elsewhere everyone passes.
 */
 async function isOwnPeer(socket) {
 	if (process.platform !== "linux") return true;
@@ -1763,7 +2015,7 @@ function serve(request, response, content) {
 	const range = request.method === "GET" && ifRange === etag ? parseRange(wanted, sizeBytes) : void 0;
 	if (range === "unsatisfiable") {
 		response.setHeader("content-range", `bytes */${sizeBytes}`);
-		refuse(response, 416, "RANGE_INVALID", `the content has ${sizeBytes} bytes`);
+		refuse(response, 416, "RANGE_INVALID", `the content has ${counted(sizeBytes, "byte")}`);
 		return;
 	}
 	const [start, end] = range ?? [0, sizeBytes - 1];
@@ -1835,10 +2087,12 @@ async function finishSidecar(packed, flat, options) {
 		configDigest,
 		layerDigest: packed.layerDigest
 	};
+	const { size: totalBytes } = await fs.stat(packed.path);
 	const onBytes = (doneBytes) => onProgress({
 		type: "bytes",
 		stage: "verify",
-		doneBytes
+		doneBytes,
+		totalBytes
 	});
 	onProgress({
 		type: "start",
@@ -1893,11 +2147,14 @@ function sidecarImageName(manifestDigest) {
 }
 /** Removes what killed runs have left, on the Docker engine and on disk, and ends what they have left running. */
 async function sweepKilledRuns(signal, onProgress) {
-	const onWarning = warningsTo(onProgress);
-	await sweepContainers(signal, onWarning);
+	await sweepContainers(signal, warningsTo(onProgress));
+	await sweepScratch(onProgress);
+}
+/** Removes the working directories of killed runs, and ends what still works in them. */
+async function sweepScratch(onProgress) {
 	await sweepPrivateDirs(scratchParent(), {
 		beforeRemove: (scratch) => clearScratch(scratch, onProgress),
-		onWarning
+		onWarning: warningsTo(onProgress)
 	});
 }
 async function clearScratch(scratch, onProgress) {
@@ -1909,7 +2166,7 @@ async function flatten(options, scratch) {
 	onProgress({
 		type: "start",
 		stage: "flatten",
-		detail: image.layers.length === 1 ? "1 layer" : `${image.layers.length} layers into one`
+		detail: `${counted(image.layers.length, "layer")}${image.layers.length === 1 ? "" : " into one"}`
 	});
 	const flattened = await flattenImage({
 		image,
@@ -1942,7 +2199,7 @@ async function flatten(options, scratch) {
 /** How many files a layer has, and which it lacks. */
 function filesIn({ findings, leftOut }) {
 	const without = leftOut.length === 0 ? "" : `, without ${leftOut.join(", ")}, which Docker hides`;
-	return `${findings.inodes.toLocaleString("en")} files${without}`;
+	return `${counted(findings.inodes, "file", findings.inodes.toLocaleString("en"))}${without}`;
 }
 /** What `smolvm pack create` does not keep, or what no machine gets, in every tested version, and what a machine needs. */
 function layerWarnings({ inodes, capabilities, attributes, specialFiles, changedLinks }, packer) {
@@ -2071,4 +2328,4 @@ function packRecord({ image, platform, cpus, memMib, latestSeconds }, flat, { re
 		packedAt: (/* @__PURE__ */ new Date()).toISOString()
 	};
 }
-export { packCreateEnv as _, sidecarImageName as a, REGISTRY_IMAGE as b, createdTime as c, imageSeconds as d, SidecarWriter as f, paddingAfter as g, tarEntryHeader as h, packRecord as i, describeImage as l, sparseHeader as m, layerWarnings as n, sourceDateEpoch as o, ZSTD_VERSION as p, packImage as r, sweepKilledRuns as s, filesIn as t, exportImage as u, reapPackCreate as v, hintFor as y };
+export { imageHistory as C, runtimeConfig as E, guestPlatformOf as S, inspectImage as T, paddingAfter as _, sidecarImageName as a, hintFor as b, sweepScratch as c, exportImage as d, imageSeconds as f, tarEntryHeader as g, sparseHeader as h, packRecord as i, createdTime as l, ZSTD_VERSION as m, layerWarnings as n, sourceDateEpoch as o, SidecarWriter as p, packImage as r, sweepKilledRuns as s, filesIn as t, describeImage as u, packCreateEnv as v, inspectIfThere as w, REGISTRY_IMAGE as x, reapPackCreate as y };

@@ -1,7 +1,6 @@
 import { t as readBuildInputs } from "./build-inputs.mjs";
 import { t as BottleError } from "./errors.mjs";
-import { n as findPath } from "./by-key.mjs";
-import { a as openStoreDir, c as storeDir } from "./location.mjs";
+import { d as openStoreDir, m as storeDir, n as findPath } from "./by-key.mjs";
 import { n as platformOf } from "./build-options.mjs";
 import { t as checkoutOrigin } from "./checkout-origin.mjs";
 // src/cli/path-command.ts
@@ -26,7 +25,10 @@ async function runPath(options, output, signal) {
 		key,
 		platform
 	}, { origin });
-	if (found === void 0) throw new BottleError("not-found", `no sidecar in the store for ${platform} and the inputs key ${key}`, { hint: "get it with claude-bottle fetch, or pack it with claude-bottle pack" });
+	if (found === void 0) throw new BottleError("not-found", `the store has no sidecar for this checkout (${platform})`, {
+		hint: "claude-bottle fetch",
+		details: [`inputs key ${key}`]
+	});
 	const { path, sha256, sizeBytes } = found;
 	output.result({
 		key,

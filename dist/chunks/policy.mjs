@@ -4,7 +4,7 @@ import { t as BottleError } from "./errors.mjs";
 const ISSUER = "https://token.actions.githubusercontent.com";
 /** This project's reusable workflow, which packs in a job that its caller cannot change. */
 const PACK_WORKFLOW = "org/claude-bottle-pack/.github/workflows/pack.yml";
-/** What somebody with write access has started; pull requests and what follows from them are not among it. */
+/** What someone with write access has started; pull requests and what follows from them are not among it. */
 const TRIGGERS = [
 	"push",
 	"release",
@@ -26,7 +26,7 @@ function requireIdentity(identity, policy) {
 	requireRule("trigger", TRIGGERS.join(", "), identity.trigger, TRIGGERS.includes(identity.trigger));
 }
 /**
-* Without a ref the file counts, in whatever version: everybody who can push a branch or a tag to the workflow's repository
+* Without a ref the file counts, in whatever version: everyone who can push a branch or a tag to the workflow's repository
 * can change what is there under its name.
 */
 function isSigner(signer, { serverUrl, repository, signerWorkflow }) {

@@ -1,9 +1,8 @@
 import { a as fileError, o as hasErrno, t as BottleError } from "./errors.mjs";
 import { t as formatBytes } from "./disk.mjs";
-import { c as storeDir, d as namesIn, g as originId, n as id16OfName } from "./location.mjs";
+import { c as id16OfName, g as namesIn, m as storeDir, x as originId } from "./by-key.mjs";
 import { t as homeDir } from "./home.mjs";
-import { a as tryLock, r as isLocked, t as Store } from "./store.mjs";
-import { n as fileKey, o as listStore } from "./catalog.mjs";
+import { i as isLocked, l as fileKey, o as tryLock, p as listStore, t as Store } from "./store.mjs";
 import { n as removeContent, r as sweepStore, t as removeAbandoned } from "./sweep.mjs";
 import { t as formatAge } from "./age.mjs";
 import { a as shortHashes } from "./style.mjs";
@@ -150,7 +149,7 @@ function bytesOf({ object, names }) {
 	return [...new Map(stats.map((stat) => [fileKey(stat), stat.size])).values()].reduce((sum, size) => sum + size, 0);
 }
 /**
-* When it was last used, as the catalog says: the times of a file can be set by anybody, and copying does. A sidecar
+* When it was last used, as the catalog says: the times of a file can be set by anyone, and copying does. A sidecar
 * that is not in the catalog was used when its file was read or changed last. A time in the future counts as now,
 * because a clock has jumped, which is not a reason to remove anything.
 */
@@ -200,7 +199,7 @@ const REASONS = {
 };
 /** `claude-bottle prune`: says of each sidecar whether it goes, and why. */
 async function runPrune({ olderThan, maxSize, keep, dryRun, store: dir }, output) {
-	if (olderThan === void 0 && maxSize === void 0) throw new BottleError("usage", "prune needs a limit", { hint: "use --older-than 30d, or --max-size 20GB" });
+	if (olderThan === void 0 && maxSize === void 0) throw new BottleError("usage", "prune needs a limit", { hint: "claude-bottle prune --older-than 30d  # or --max-size 20GB" });
 	const store = await Store.open(storeDir(dir), output.onProgress);
 	if (!dryRun) await sweepStore(store);
 	const result = await pruneStore(store, {

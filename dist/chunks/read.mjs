@@ -1,8 +1,7 @@
 import { a as fileError, o as hasErrno, t as BottleError } from "./errors.mjs";
-import { l as id16 } from "./verify.mjs";
-import { f as HERE, g as originId, h as isSameOrigin, i as objectPath, m as describeOrigin, t as bundlePath } from "./location.mjs";
-import { a as readIndex, i as listHits, r as knowsSigner } from "./by-key.mjs";
-import { c as readContent, l as statFile, n as fileKey, o as listStore, r as givenName, s as readCatalog } from "./catalog.mjs";
+import { h as id16 } from "./verify.mjs";
+import { _ as HERE, a as readIndex, b as isSameOrigin, i as listHits, r as knowsSigner, s as bundlePath, u as objectPath, x as originId, y as describeOrigin } from "./by-key.mjs";
+import { g as statFile, h as readContent, l as fileKey, m as readCatalog, p as listStore, u as givenName } from "./store.mjs";
 import * as fs from "node:fs/promises";
 // src/store/read.ts
 /** The sidecars for a build that its checkout may use, the best first (`listHits`). They are not verified. */
@@ -43,7 +42,7 @@ function storedSidecar(layout, { sha256, sizeBytes }, { record, origin, signer }
 		signer
 	};
 }
-/** Whether the store has these bytes, from any origin, because they are good for everybody who knows their hash. */
+/** Whether the store has these bytes, from any origin, because they are good for everyone who knows their hash. */
 async function hasBytes(store, sha256, options) {
 	return await verifyObject(store, objectPath(store.layout, sha256), sha256, options) !== void 0;
 }
@@ -74,7 +73,7 @@ async function verifyNamed(store, id, { platform, ...options }) {
 	const report = await store.verify(path, platform === void 0 ? {} : { platform }, options);
 	const content = await readContent(store.layout, report.sha256);
 	const given = content && givenName(content, id);
-	if (content !== void 0 && given === void 0) throw new BottleError("not-trusted", `${path} is a sidecar that was never bound to this name: ${report.sha256}`, { hint: "bind it again: claude-bottle bind" });
+	if (content !== void 0 && given === void 0) throw new BottleError("not-trusted", `${path} is a sidecar that was never bound to this name: ${report.sha256}`, { hint: "claude-bottle bind  # binds it again" });
 	return {
 		path,
 		report,

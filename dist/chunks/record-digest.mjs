@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 // src/trust/record-digest.ts
 /**
 * What is signed of a pack record: its content, whatever it is printed like (RFC 8785). It is signed together with the
-* sidecar, or an old sidecar could be passed off for new inputs with a record of somebody's own.
+* sidecar, or an old sidecar could be passed off for new inputs with a record of someone's own.
 */
 function recordSha256(record) {
 	return createHash("sha256").update(canonicalize(record) ?? "").digest("hex");

@@ -1,11 +1,11 @@
 import { a as __toESM } from "./rolldown-runtime.mjs";
 import { _ as summary, a as info, c as setOutput, d as exec, f as getExecOutput, h as rmRF, m as mkdirP, o as isDebug, p as cp, t as debug, y as HttpClient } from "./core.mjs";
 import { a as fileError, c as stackOf, i as asBottleError, o as hasErrno, r as InterruptedError, t as BottleError } from "./errors.mjs";
-import { n as shown, t as quoted } from "./shown-text.mjs";
-import { o as readChild } from "./child.mjs";
+import { i as shown, n as quoted } from "./shown-text.mjs";
+import { s as readChild } from "./child.mjs";
 import { i as withPrivateDir } from "./private-dir.mjs";
-import { n as findSmolvm, t as NEWEST_TESTED_VERSION } from "./smolvm.mjs";
-import { i as KVM_RULE_FILE, n as KVM_DEVICE, o as kvmError, r as KVM_RULE, s as kvmState } from "./virtualization.mjs";
+import { d as NEWEST_TESTED_VERSION, f as findSmolvm, i as KVM_RULE_FILE, n as KVM_DEVICE, o as kvmError, r as KVM_RULE, s as kvmState } from "./virtualization.mjs";
+import { t as isTagName } from "./ref-name.mjs";
 import { t as require_semver } from "./semver.mjs";
 import { t as formatBytes } from "./disk.mjs";
 import * as os from "os";
@@ -23,15 +23,6 @@ import { pipeline } from "node:stream/promises";
 import { setTimeout as setTimeout$1 } from "node:timers/promises";
 import { tmpdir } from "node:os";
 import * as stream from "stream";
-// src/identity/ref-name.ts
-const MAX_BYTES = 250;
-/**
-* Whether a tag can have this name.
-* https://git-scm.com/docs/git-check-ref-format
-*/
-function isTagName(name) {
-	return name !== "" && Buffer.byteLength(name) <= MAX_BYTES && !/[\p{Cc} ~^:?*[\\]|\.\.|@\{/u.test(name) && !name.startsWith("-") && !name.endsWith(".") && name.split("/").every((part) => part !== "" && !part.startsWith(".") && !part.endsWith(".lock"));
-}
 // node_modules/@actions/tool-cache/lib/manifest.js
 var import_semver = /* @__PURE__ */ __toESM(require_semver(), 1);
 // node_modules/@actions/tool-cache/lib/retry-helper.js
@@ -484,6 +475,7 @@ async function unpackWheel(wheel, dir, options = {}) {
 			work
 		], {
 			...options,
+			cwd: dir,
 			timeoutMs: UNPACK_TIMEOUT_MS
 		});
 		await layOut(join(work, "smol"), dir, options);
@@ -518,6 +510,7 @@ async function downloadWheel({ version, sha256 }, work, options) {
 		requirements
 	]], {
 		...options,
+		cwd: work,
 		timeoutMs: PIP_TIMEOUT_MS
 	});
 	const name = (await fs.readdir(work)).find((file) => file.endsWith(".whl"));
@@ -639,7 +632,7 @@ function requireSuccess(command, { exitCode, signal, tail }) {
 // src/action/smolvm-release.ts
 const RELEASES = "https://github.com/smol-machines/smolvm/releases";
 const DEFAULT_SMOLVM_VERSION = NEWEST_TESTED_VERSION;
-/** Of the wheels of the default version; upstream signs nothing, so these lines are the trust. */
+/** The hashes of the default version's wheels. Upstream signs nothing, so trust rests on these lines. */
 const WHEEL_SHA256 = {
 	"linux-x86_64": "81b104e2622aa0b187b6b7054397c391151b83db2638a16d0e54c517684f0dc2",
 	"linux-arm64": "5cdd53c71369f149639f00197ce9deaafd204d2bda03b323b1ae3ee35ba4cf8b",
@@ -939,7 +932,7 @@ function howLong(results) {
 	const each = results.length === 1 ? "" : ` (${results.map(({ platform }, index) => `${platform} ${duration(seconds[index] ?? 0)}`).join(", ")})`;
 	const total = seconds.reduce((sum, one) => sum + one, 0);
 	const notes = [...new Set(results.flatMap(({ cacheNotes }) => cacheNotes))].map(escaped).join("; ");
-	return `Took **${duration(total)}**${each}. Runner cache: ${notes || "not used"} ([why](${DOCS}/action.md#the-runner-cache)).`;
+	return `Took **${duration(total)}**${each}. The runner cache: ${notes || "not used"} ([how it works](${DOCS}/action.md#the-runner-cache)).`;
 }
 function duration(seconds) {
 	const whole = Math.round(seconds);
@@ -953,7 +946,7 @@ function details({ platform, record, stages }, { registry }) {
 		...inputs === void 0 ? [] : [["inputs key", code(inputs.key) + (inputs.narrowed ? "" : " (of the whole context)")]],
 		["sidecar", `SHA-256 ${code(sidecar.sha256)}`],
 		...digest === void 0 ? [] : [["registry", code(`${registry?.name}@${digest}`)]],
-		["packed", `${packedAt} with smolvm ${smolvm.version}`]
+		["packed", `${packedAt} with smolvm ${escaped(smolvm.version)}`]
 	];
 	return [
 		`**${platform}**`,
@@ -981,14 +974,14 @@ function table(head, rows) {
 	];
 }
 /** The failure as a headline, what to do, and where to read more. */
-function failureSummary({ code: name, message, hint, permission, details: lines }) {
+function failureSummary({ code: name, message, hints, permission, details: lines }) {
 	const [first = "", ...rest] = message.split("\n");
 	return [
-		`## ${escaped(first)}`,
+		`## ${escaped(capitalized(first))}`,
 		"",
 		...rest.length === 0 ? [] : [escaped(rest.join(" ")), ""],
 		...permission === void 0 ? [] : [
-			"Add to the job:",
+			`The job lacks ${code(permission)}. Add to it:`,
 			"",
 			"```yaml",
 			"permissions:",
@@ -997,16 +990,20 @@ function failureSummary({ code: name, message, hint, permission, details: lines 
 			"```",
 			""
 		],
-		...hint === void 0 ? [] : [`**Try:** ${escaped(hint)}`, ""],
 		...lines.length === 0 ? [] : [
 			"<pre>",
 			...lines.slice(-15).map(escaped),
 			"</pre>",
 			""
 		],
+		...permission === void 0 ? hints.flatMap((hint) => [`**Try:** ${escaped(hint)}`, ""]) : hints.slice(1).flatMap((hint) => [escaped(capitalized(hint)), ""]),
 		`[Troubleshooting](${DOCS}/troubleshooting.md#${name}) · ${code(name)}`,
 		""
 	].join("\n");
+}
+/** The name of a program stays as it is. */
+function capitalized(text) {
+	return /^(?:smolvm|docker|git|gh|claude-bottle|export)\b/.test(text) ? text : text.replace(/^[a-z](?=[a-z]* )/, (letter) => letter.toUpperCase());
 }
 function code(text) {
 	return `<code>${escaped(text)}</code>`;
@@ -1016,7 +1013,7 @@ function escaped(text) {
 	return shown(text).replaceAll(/[^A-Za-z0-9 ,.;:/()'"=+-]/gu, (character) => /[\p{L}\p{N}…’]/u.test(character) ? character : `&#${character.codePointAt(0)};`);
 }
 // src/action/report.ts
-const BUG_HINT = "this is a bug: report it with the log of a run with debug logging";
+const BUG_HINT = "report this bug with the log of a run with debug logging";
 const EXIT_CODES = {
 	SIGINT: 130,
 	SIGTERM: 143
@@ -1032,7 +1029,7 @@ async function report(error, log, signal) {
 	const known = asBottleError(signal.aborted ? signal.reason : error, BUG_HINT);
 	debug(stackOf(known));
 	for (const line of known.details) log.text(`  | ${line}`);
-	log.error(`claude-bottle-pack: ${known.code}`, known.message, known.hint);
+	log.error(`claude-bottle-pack: ${known.code}`, known.message, known.hints);
 	setOutput("error-code", known.code);
 	await writeSummary(failureSummary(known));
 	return 1;

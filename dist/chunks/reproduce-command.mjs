@@ -1,12 +1,11 @@
-import { i as inspectImage, t as guestPlatformOf } from "./image.mjs";
+import { S as guestPlatformOf, T as inspectImage, f as imageSeconds, m as ZSTD_VERSION, r as packImage, s as sweepKilledRuns } from "./pack.mjs";
 import { t as BottleError } from "./errors.mjs";
 import { r as parseGuestPlatform } from "./platform.mjs";
 import { n as packDirect } from "./direct.mjs";
-import { d as imageSeconds, p as ZSTD_VERSION, r as packImage, s as sweepKilledRuns } from "./pack.mjs";
 import { t as warningsTo } from "./progress.mjs";
 import { i as verifySidecar } from "./verify.mjs";
 import { t as installPacked } from "./install.mjs";
-import { c as storeDir } from "./location.mjs";
+import { m as storeDir } from "./by-key.mjs";
 import { t as Store } from "./store.mjs";
 import { r as sweepStore } from "./sweep.mjs";
 import { a as readGuest, i as differenceLines, n as compareSidecars, r as countsOf, t as readNamed } from "./named-sidecar.mjs";

@@ -284,7 +284,7 @@ function builtInRoots() {
 }
 /**
 * `--trusted-root`: what `gh attestation trusted-root` prints, or one trusted_root.json.
-* @throws BottleError `usage` when it is none
+* @throws BottleError `usage` for a file that is not valid
 */
 async function readRoots(path) {
 	const bytes = await readSmallFile(path, MAX_ROOTS_BYTES).catch((error) => {
@@ -298,11 +298,11 @@ async function readRoots(path) {
 }
 function notARoot(path, cause) {
 	return new BottleError("usage", `${path} is not a trusted root of Sigstore`, {
-		hint: "write one with gh attestation trusted-root > FILE",
+		hint: "gh attestation trusted-root > FILE  # writes one",
 		cause
 	});
 }
-/** @throws Error when it is none */
+/** @throws Error for JSON that is not a valid trusted root */
 function parseRoot(name, json) {
 	const root = import_dist.TrustedRoot.fromJSON(json);
 	const authorities = root.certificateAuthorities.flatMap(({ certChain }) => certChain?.certificates ?? []).map(({ rawBytes }) => new X509Certificate(rawBytes));

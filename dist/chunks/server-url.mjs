@@ -1,6 +1,6 @@
 import { t as BottleError } from "./errors.mjs";
 // src/remote/url.ts
-/** Without the parts of an address that grant access to anybody who has it. */
+/** Without the parts of an address that grant access to anyone who has it. */
 function redacted(url) {
 	const parsed = URL.parse(url);
 	if (parsed === null || parsed.origin === "null") return "something that is not an address";

@@ -4,6 +4,10 @@ const MAX_QUOTED_CHARS = 200;
 function quoted(text) {
 	return JSON.stringify(text.length > MAX_QUOTED_CHARS ? `${text.slice(0, MAX_QUOTED_CHARS)}…` : text);
 }
+/** `1 file`, `2 files` */
+function counted(count, noun, digits = String(count)) {
+	return `${digits} ${noun}${count === 1 ? "" : "s"}`;
+}
 /** What moves a cursor, hides text, turns it around, or is only half a character; a tab does none of that. */
 const UNSHOWN = /(?!\t)[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
 /** One line of text from anywhere, for a terminal or a log: characters that would do something are spelled out. */
@@ -17,4 +21,8 @@ function shownJson(value) {
 function spelledOut(character) {
 	return character.split("").map((unit) => unit.charCodeAt(0).toString(16).padStart(4, "0")).map((unit) => `\\u${unit}`).join("");
 }
-export { shown as n, shownJson as r, quoted as t };
+/** So that a shell takes it as it is. */
+function shellWord(text) {
+	return /^[\w/.,:@%+-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`;
+}
+export { shownJson as a, shown as i, quoted as n, shellWord as r, counted as t };

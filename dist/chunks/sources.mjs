@@ -1,26 +1,28 @@
 import { a as fileError, o as hasErrno, s as isDamage, t as BottleError } from "./errors.mjs";
+import { n as quoted, r as shellWord, t as counted } from "./shown-text.mjs";
 import { D as _regex, T as _nonnegative, d as nullish, f as number, h as partialRecord, i as array, m as optional, n as _enum, o as int, p as object, s as literal, v as string } from "./schemas.mjs";
-import { n as isSameRepository, o as shownText } from "./pack-record.mjs";
-import { a as parseManifest, i as verifySidecar, r as readSidecar, t as SidecarHash, u as isDigest } from "./verify.mjs";
+import { a as parseManifest, g as isDigest, i as verifySidecar, m as shownText, r as readSidecar, t as SidecarHash, u as isSameRepository } from "./verify.mjs";
 import { n as readableJson } from "./json.mjs";
 import { t as GUEST_PLATFORMS } from "./platform.mjs";
 import { i as redacted, n as checkedUrl } from "./server-url.mjs";
-import { C as registryRepository, D as parseOciReference, T as formatName, _ as SIDECAR_MEDIA_TYPE, b as isBundleType, c as isIndex, d as rangeHeaders, h as PACK_RECORD_ANNOTATION, n as OciRepository, t as listArtifacts, u as HttpClient, x as keyTag, y as commitTag } from "./github-artifacts.mjs";
+import { C as formatName, T as parseOciReference, _ as commitTag, c as isIndex, h as SIDECAR_MEDIA_TYPE, n as OciRepository, p as PACK_RECORD_ANNOTATION, t as listArtifacts, v as isBundleType, x as registryRepository, y as keyTag } from "./github-artifacts.mjs";
+import { t as isTagName } from "./ref-name.mjs";
 import { r as requireFreeBytes, t as formatBytes } from "./disk.mjs";
 import { t as readSmallFile } from "./small-file.mjs";
-import { C as readSeekTable, E as FRAMES_SUFFIX, O as publishedName, S as parseFrameIndex, T as BUNDLE_SUFFIX, f as readBundle$1, m as recordPathOf, n as MAX_RECORD_BYTES, s as expectedOf, t as MAX_BUNDLE_BYTES, u as framesPathOf } from "./file.mjs";
+import { _ as BUNDLE_SUFFIX, b as publishedName, f as readBundle$1, m as recordPathOf, n as MAX_RECORD_BYTES, s as expectedOf, t as MAX_BUNDLE_BYTES, u as framesPathOf, v as FRAMES_SUFFIX } from "./file.mjs";
 import { a as decodeFooter, r as MAX_MANIFEST_BYTES } from "./frame-reader.mjs";
+import { c as parseFrameIndex, t as MAX_FRAME_BYTES, u as readSeekTable } from "./frame-index.mjs";
 import { t as warningsTo } from "./progress.mjs";
-import { r as whyNoOrigin, t as originOf$1 } from "./remote.mjs";
-import { i as tagsAtHead, r as historyOf } from "./history.mjs";
-import { _ as unlessMissing, a as repositoryPath, c as HttpError, f as bodyError, i as readApi, n as assetRequest, o as sendApi, r as githubSite, t as apiRequest } from "./github.mjs";
+import { i as whyNoOrigin, n as otherRemotes, t as originOf$1 } from "./remote.mjs";
+import { a as tagsAtHead, r as historyOf } from "./history.mjs";
+import { a as githubSite, c as sendApi, d as bodyError, f as unlessMissing, i as assetRequest, n as rangeHeaders, o as readApi, r as apiRequest, s as repositoryPath, t as HttpClient, u as HttpError } from "./http.mjs";
 import { t as recordSha256 } from "./record-digest.mjs";
-import { _ as originOfCheckout, i as objectPath, p as UNKNOWN } from "./location.mjs";
-import { a as tryLock, l as writeWhole } from "./store.mjs";
-import { c as readContent, t as contentPath } from "./catalog.mjs";
+import { a as writeWhole } from "./files.mjs";
+import { S as originOfCheckout, u as objectPath, v as UNKNOWN } from "./by-key.mjs";
+import { c as contentPath, h as readContent, o as tryLock } from "./store.mjs";
 import { c as readBundle$2, i as findUnknown, o as hasBytes, p as verifyStored, r as findHits, t as contentsOf } from "./read.mjs";
 import { n as installSidecar } from "./install.mjs";
-import { n as requireRepository } from "./checkout-origin.mjs";
+import { n as requireRepository, r as unlessNamed } from "./checkout-origin.mjs";
 import { t as cutSegments } from "./segments.mjs";
 import { n as parseRecord, t as damagedRecord } from "./record.mjs";
 import { n as describeSigner, t as describeRef } from "./signer.mjs";
@@ -31,6 +33,7 @@ import { createHash, hash, randomBytes } from "node:crypto";
 import { constants as constants$1, readSync, writevSync } from "node:fs";
 import * as fs from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
+import { setImmediate } from "node:timers/promises";
 // src/store/used.ts
 /** Remembers that a sidecar was used now, unless the store is busy or cannot be written. */
 async function touchUsed(store, sha256) {
@@ -51,6 +54,51 @@ async function touchUsed(store, sha256) {
 			await lock?.release();
 		}
 	} catch {}
+}
+// src/fetch/miss.ts
+/** What always helps. */
+const PACK_HINT = "claude-bottle pack  # pack it here, takes minutes";
+/** The detail that a script or a registry's list of tags can be compared with. */
+function keyLine({ key, platform }) {
+	return `inputs key ${key.slice(0, 16)}, ${platform}`;
+}
+/**
+* Its headline is the cause, as far as that is known. A source that could not be asked may have the sidecar, so its failure
+* comes first, and decides the exit code.
+*/
+function missError(wanted, misses, explanation) {
+	const failure = [
+		"try-later",
+		"network-failed",
+		"authentication"
+	].map((code) => misses.find((miss) => miss.failure?.code === code)?.failure).find((each) => each !== void 0);
+	const isSame = misses.every(({ reason }) => reason === misses[0]?.reason);
+	const { message, hint } = (failure && {
+		message: failure.message,
+		hint: failure.hints[0]
+	}) ?? (isSame && (wanted.repository === void 0 || explanation.cause === void 0) ? ofOne(misses[0]) : void 0) ?? explanation.cause ?? NOTHING;
+	const others = misses.filter(({ reason }) => reason !== message);
+	const width = Math.max(0, ...others.map(({ source }) => source.length));
+	const first = (failure === void 0 && explanation.cause?.isLocal !== true ? others.find((miss) => miss.hint !== void 0)?.hint : void 0) ?? hint;
+	return new BottleError(failure?.code ?? "not-found", message, {
+		hint: first === void 0 ? PACK_HINT : [first, PACK_HINT],
+		details: [
+			...explanation.details,
+			...others.map(({ source, reason }) => misses.length === 1 ? reason : `${source.padEnd(width)}  ${reason}`),
+			keyLine(wanted)
+		],
+		cause: failure
+	});
+}
+const NOTHING = {
+	message: "nothing is published for this checkout",
+	hint: void 0
+};
+function ofOne(miss) {
+	return miss && {
+		message: miss.reason,
+		hint: miss.hint
+	};
 }
 // src/fetch/other-name.ts
 const repositorySchema$1 = object({ id: int() });
@@ -84,8 +132,8 @@ async function repositoryId(name, { http, github }) {
 */
 function requireWanted({ record, address, hasRecord = true }, wanted, demands, otherName) {
 	const { inputs, source } = record;
-	if (record.platform !== wanted.platform) throw new BottleError("not-found", `${address} is for ${record.platform}, not for ${wanted.platform}`, { hint: `ask for it with --platform ${record.platform}, or pack your own: claude-bottle pack` });
-	if (!hasRecord && demands.takesWithoutRecord !== true) throw new BottleError("not-found", `${address} has no pack record`, { hint: `if you know who has packed it, fetch it: claude-bottle fetch --from ${address}` });
+	if (record.platform !== wanted.platform) throw new BottleError("not-found", `${address} is for ${record.platform}, not for ${wanted.platform}`, { hint: `claude-bottle fetch --platform ${record.platform}` });
+	if (!hasRecord && demands.takesWithoutRecord !== true) throw new BottleError("not-found", `${address} has no pack record`, { hint: `claude-bottle fetch --from ${shellWord(address)}  # if you know who packed it` });
 	if (hasRecord && demands.sameInputs && inputs?.key !== wanted.key) throw new BottleError("not-found", `${address} was packed from other inputs: key ${inputs?.key ?? "unknown"}, this checkout has ${wanted.key}`, { hint: "check out the commit that it was packed from, or store it as it is with --no-bind" });
 	requireEqual(address, "SHA-256", demands.sha256, record.sidecar.sha256);
 	requireEqual(address, "size", demands.sizeBytes, record.sidecar.sizeBytes);
@@ -95,12 +143,12 @@ function requireWanted({ record, address, hasRecord = true }, wanted, demands, o
 		const hint = renameHint(source.repository);
 		requireEqual(address, "repository", expected, source.repository.toLowerCase(), hint);
 		requireEqual(address, "server", source.server && wanted.serverUrl, source.server);
-	} else if (demands.knownSource) throw new BottleError("not-trusted", `${address} does not say which repository it was packed for`, { hint: `if you know who has packed it, name it: --from ${address}` });
+	} else if (demands.knownSource) throw new BottleError("not-trusted", `${address} does not say which repository it was packed for`, { hint: `claude-bottle fetch --from ${shellWord(address)}  # if you know who packed it` });
 }
-const HINT = "do not use it before you know why; its pack record says where it comes from";
+const HINT = "find out why before you use it; its pack record says where it comes from";
 /** The name is from the record, and may be made to be pasted into a shell. */
 function renameHint(repository) {
-	return /^[\w.-]+\/[\w.-]+$/.test(repository) && !repository.startsWith("-") ? `if this checkout's repository has that name now: claude-bottle fetch --repo ${repository}` : HINT;
+	return /^[\w.-]+\/[\w.-]+$/.test(repository) && !repository.startsWith("-") ? `claude-bottle fetch --repo ${repository}  # if this checkout's repository has that name now` : HINT;
 }
 function requireEqual(address, what, expected, found, hint = HINT) {
 	if (expected !== void 0 && found !== expected) throw new BottleError("not-trusted", `${address}: the ${what} is ${found ?? "not known"}, expected ${expected}`, { hint });
@@ -117,7 +165,7 @@ const HELD_BYTES = 262144;
 var UnusableRangeError = class extends Error {};
 /**
 * Receives what is missing of a file: a list of segments, and a few connections that take one after the other from it.
-* What one connection fails to get is left to the others; when all have failed, the last failure is thrown.
+* A segment that one connection fails to get is left to the others; when all have failed, the last failure is thrown.
 */
 var Connections = class {
 	#options;
@@ -311,7 +359,7 @@ const headerSchema = object({
 	etag: string()
 });
 /**
-* A file of a known size on its way to being complete: `data`, and beside it `journal`, which says what of it is
+* A file of a known size on its way to being complete: `data`, and beside it `journal`, which says which parts are
 * there. The journal has a header, and a line `start length` for each range, added when its bytes are written: a
 * process can be killed at any moment. (When the machine goes down, a line may be there without its bytes. That is
 * left to the SHA-256 to find.)
@@ -324,13 +372,15 @@ var PartFile = class PartFile {
 	#events = new EventEmitter();
 	/** In their order, with gaps between them. */
 	#ranges = [];
+	/** Of all ranges together. */
+	#doneBytes = 0;
 	#etag;
 	/** Something here is from a server. */
 	#hasBegun = false;
 	/** Takes up what an earlier process has left in `dir`, if it is of the same content and can be resumed. */
 	static async open(dir, wanted) {
 		const path = join(dir, DATA);
-		return await explained(path, async () => {
+		return await explained$1(path, async () => {
 			const data = await fs.open(path, OPEN_FLAGS, 384);
 			const journal = await fs.open(join(dir, JOURNAL), OPEN_FLAGS | constants$1.O_APPEND, 384);
 			const part = new PartFile(path, wanted, data, journal);
@@ -369,12 +419,12 @@ var PartFile = class PartFile {
 		}
 		return missing;
 	}
-	/** Of the file on the server; undefined before its first answer, and for a file without a strong one. */
+	/** The ETag of the file on the server; undefined before its first answer, and for a file without a strong one. */
 	get etag() {
 		return this.#etag;
 	}
 	get doneBytes() {
-		return this.#ranges.reduce((sum, { start, end }) => sum + end - start, 0);
+		return this.#doneBytes;
 	}
 	/** Whether what is there can be completed, or has to be received again. */
 	get canResume() {
@@ -382,10 +432,11 @@ var PartFile = class PartFile {
 	}
 	/** Forgets everything. */
 	async clear() {
-		this.#ranges = [];
+		this.#ranges.length = 0;
+		this.#doneBytes = 0;
 		this.#etag = void 0;
 		this.#hasBegun = false;
-		await explained(this.path, async () => {
+		await explained$1(this.path, async () => {
 			await this.#journal.truncate(0);
 			await this.#data.truncate(0);
 		});
@@ -403,7 +454,7 @@ var PartFile = class PartFile {
 				...this.#wanted,
 				etag
 			});
-			await explained(this.path, async () => this.#append([header, ...lines].join("\n")));
+			await explained$1(this.path, async () => this.#append([header, ...lines].join("\n")));
 		}
 	}
 	/**
@@ -414,7 +465,7 @@ var PartFile = class PartFile {
 		try {
 			const length = writeAll(this.#data.fd, chunks, position);
 			if (this.#etag !== void 0) this.#append(`${position} ${length}`);
-			this.#ranges = withRange(this.#ranges, {
+			this.#add({
 				start: position,
 				end: position + length
 			});
@@ -460,12 +511,35 @@ var PartFile = class PartFile {
 		for (const line of lines) {
 			const range = parseLine(line);
 			if (range === void 0 || range.end > Math.min(dataBytes, sizeBytes)) break;
-			this.#ranges = withRange(this.#ranges, range);
+			this.#add(range);
 			keptBytes += line.length + 1;
 		}
 		this.#etag = found.etag;
 		this.#hasBegun = true;
 		await this.#journal.truncate(keptBytes);
+	}
+	/** Together with those that it meets. There can be hundreds of thousands, so that only its neighbors are looked at. */
+	#add(added) {
+		const ranges = this.#ranges;
+		let first = 0;
+		for (let end = ranges.length; first < end;) {
+			const middle = first + end >> 1;
+			if (ranges[middle].end < added.start) first = middle + 1;
+			else end = middle;
+		}
+		let { start, end } = added;
+		let last = first;
+		for (let met = ranges[last]; met !== void 0 && met.start <= end; met = ranges[last]) {
+			start = Math.min(start, met.start);
+			end = Math.max(end, met.end);
+			this.#doneBytes -= met.end - met.start;
+			last += 1;
+		}
+		ranges.splice(first, last - first, {
+			start,
+			end
+		});
+		this.#doneBytes += end - start;
 	}
 	#append(line) {
 		writeAll(this.#journal.fd, [Buffer.from(`${line}\n`)], void 0);
@@ -485,16 +559,6 @@ function parseLine(line) {
 		end: Number(start) + Number(length)
 	};
 }
-function withRange(ranges, added) {
-	const isApart = ({ start, end }) => end < added.start || start > added.end;
-	const joined = [added, ...ranges.filter((range) => !isApart(range))];
-	const start = Math.min(...joined.map((range) => range.start));
-	const end = Math.max(...joined.map((range) => range.end));
-	return [...ranges.filter(isApart), {
-		start,
-		end
-	}].sort((a, b) => a.start - b.start);
-}
 /** A disk that is nearly full takes a part of the bytes, and fails with the rest. */
 function writeAll(file, chunks, position) {
 	const length = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
@@ -506,7 +570,7 @@ function writeAll(file, chunks, position) {
 	}
 	return length;
 }
-async function explained(path, work) {
+async function explained$1(path, work) {
 	try {
 		return await work();
 	} catch (error) {
@@ -517,6 +581,7 @@ function writeError(path, error) {
 	return fileError(`cannot write ${path}`, error);
 }
 // src/fetch/reuse.ts
+const { subtle } = globalThis.crypto;
 /** Older sidecars have little that newer ones lack. */
 const MAX_BASES = 8;
 /**
@@ -533,10 +598,12 @@ async function reuseFrames(part, { bases, frames }, { signal, onBytes }) {
 		const sizes = new Set([...wanted.values()].map(([frame]) => frame?.sizeBytes ?? 0));
 		for (const base of opened) for await (const bytes of framesOf(base, sizes)) {
 			signal.throwIfAborted();
-			const sha256 = createHash("sha256").update(bytes).digest("hex");
+			const sha256 = Buffer.from(await subtle.digest("SHA-256", bytes)).toString("hex");
 			for (const { offset } of wanted.get(sha256) ?? []) {
 				part.write([bytes], offset);
 				onBytes(part.doneBytes);
+				await setImmediate();
+				signal.throwIfAborted();
 			}
 			wanted.delete(sha256);
 			if (wanted.size === 0) return;
@@ -566,21 +633,26 @@ async function openBase(path) {
 		sizes: table.map(({ sizeBytes }) => sizeBytes)
 	};
 }
-/** What can be read of the frames with these sizes: no other can be one that is wanted. */
+/**
+* The readable frames with these sizes; a frame of another size cannot be one that is wanted. Each frame is valid until
+* the next one is read, because all are read into the same memory.
+*/
 async function* framesOf({ file, sizes }, wantedSizes) {
+	const memory = Buffer.allocUnsafeSlow(MAX_FRAME_BYTES);
 	let offset = 0;
 	for (const sizeBytes of sizes) {
 		if (wantedSizes.has(sizeBytes)) {
-			const bytes = Buffer.allocUnsafe(sizeBytes);
-			const { bytesRead } = await file.read(bytes, 0, sizeBytes, offset).catch(() => ({ bytesRead: 0 }));
-			if (bytesRead === sizeBytes) yield bytes;
+			const { bytesRead } = await file.read(memory, 0, sizeBytes, offset).catch(() => ({ bytesRead: 0 }));
+			if (bytesRead === sizeBytes) yield memory.subarray(0, sizeBytes);
 		}
 		offset += sizeBytes;
 	}
 }
 // src/fetch/download.ts
+/** A server that breaks off again and again is asked again as long as a few attempts bring this much. */
+const PROGRESS_BYTES = 65536;
 /**
-* Gets a file whose size and SHA-256 are known. What is there stays in `dir` after an interruption, and the next
+* Gets a file whose size and SHA-256 are known. The bytes that arrived stay in `dir` after an interruption, and the next
 * run goes on from it where the server allows that; what is not the promised file is deleted.
 * @throws BottleError `sidecar-damaged`, `cannot-write`, `network-failed` and what else a server answers
 */
@@ -611,6 +683,7 @@ var Transfer = class {
 	#trustsRanges = true;
 	/** From other sidecars. */
 	#reusedBytes = 0;
+	#hasBegun = false;
 	constructor(file, part, options) {
 		this.#file = file;
 		this.#stage = file.kind === "local" ? "copy" : "download";
@@ -622,15 +695,6 @@ var Transfer = class {
 	async run() {
 		const { onProgress } = this.#options;
 		const { sha256: expected, sizeBytes } = this.#file;
-		await this.#reuseFrames();
-		if (this.#isResumed) onProgress({
-			type: "note",
-			message: `Resuming at ${`${formatBytes(this.#part.doneBytes)} of ${formatBytes(sizeBytes)}`}.`
-		});
-		onProgress({
-			type: "start",
-			stage: this.#stage
-		});
 		let hashed = await this.#receive();
 		if (hashed.sha256 !== expected && (this.#isResumed || this.#usedRanges || this.#reusedBytes > 0)) {
 			this.#warn("the parts that are here do not make up the promised file; downloading the whole file");
@@ -646,9 +710,22 @@ var Transfer = class {
 		});
 		return hashed;
 	}
-	/** What an earlier run has left includes what it has copied. */
-	async #reuseFrames() {
-		const { reuse, signal, onProgress } = this.#options;
+	/** Before the first byte is received; what is here already is hashed at the same time. */
+	async #begin(signal) {
+		const { onProgress } = this.#options;
+		await this.#reuseFrames(signal);
+		if (this.#isResumed) onProgress({
+			type: "note",
+			message: `Resuming at ${`${formatBytes(this.#part.doneBytes)} of ${formatBytes(this.#file.sizeBytes)}`}.`
+		});
+		onProgress({
+			type: "start",
+			stage: this.#stage
+		});
+	}
+	/** The bytes that an earlier run left include those that it copied. */
+	async #reuseFrames(signal) {
+		const { reuse, onProgress } = this.#options;
 		if (reuse === void 0 || this.#part.doneBytes > 0) return;
 		const { sizeBytes: totalBytes } = this.#part;
 		const frames = async () => {
@@ -687,11 +764,11 @@ var Transfer = class {
 		}
 	}
 	async #receive() {
-		let mostBytes = this.#part.doneBytes;
+		let countedBytes = this.#part.doneBytes;
 		const hasProgressed = () => {
 			const { doneBytes } = this.#part;
-			const progressed = doneBytes > mostBytes;
-			mostBytes = Math.max(mostBytes, doneBytes);
+			const progressed = doneBytes >= countedBytes + PROGRESS_BYTES;
+			countedBytes = progressed ? doneBytes : countedBytes;
 			return progressed;
 		};
 		return await this.#options.http.retry(() => this.#attempt(), hasProgressed);
@@ -727,6 +804,10 @@ var Transfer = class {
 		}
 	}
 	async #fill(signal) {
+		if (!this.#hasBegun) {
+			this.#hasBegun = true;
+			await this.#begin(signal);
+		}
 		const part = this.#part;
 		const file = this.#file;
 		const onBytes = (doneBytes) => this.#report(doneBytes);
@@ -778,7 +859,7 @@ async function readOfferedFrames({ record, frameIndex }) {
 	const found = hash("sha256", bytes);
 	if (found !== frames.sha256) throw damagedRecord(`its SHA-256 is ${found}, and the pack record says ${frames.sha256}`);
 	const index = parseFrameIndex(bytes);
-	if (index.framesBytes > sidecar.sizeBytes) throw damagedRecord(`its frames have ${index.framesBytes} bytes, and the file ${sidecar.sizeBytes}`);
+	if (index.framesBytes > sidecar.sizeBytes) throw damagedRecord(`its frames have ${counted(index.framesBytes, "byte")}, and the file ${sidecar.sizeBytes}`);
 	return index.frames;
 }
 // src/fetch/receive.ts
@@ -801,7 +882,7 @@ async function receive(offer, { bases, ...options }) {
 	await verifySidecar(path, expectedOf(record), { hashed });
 	return path;
 }
-/** What a stopped run has left. Its file has holes, so that its size says nothing. */
+/** The file that a stopped run left. It has holes, so its size says nothing. */
 async function bytesIn(dir) {
 	const names = await fs.readdir(dir);
 	return (await Promise.all(names.map((name) => fs.stat(join(dir, name))))).reduce((sum, { blocks }) => sum + blocks * 512, 0);
@@ -814,6 +895,8 @@ const PASSABLE = [
 	"network-failed",
 	"try-later"
 ];
+/** The source of what was there already. */
+const STORE = "the store";
 /**
 * 1. The store has one of the checkout's own origin, or one that was packed here.
 * 2. Else the first source that has one: its record is compared with what is wanted and can be used here.
@@ -829,12 +912,15 @@ async function fetchSidecar(options) {
 		status: "hit",
 		record: hit.record,
 		stored: hit,
-		source: "the store",
+		source: STORE,
 		address: void 0,
 		skipped: [],
 		provenance: void 0
 	};
-	if (options.offline) throw new BottleError("not-found", `the store has no sidecar for the inputs key ${wanted.key}`, { hint: "leave out --offline to ask the sources, or pack your own: claude-bottle pack" });
+	if (options.offline) throw new BottleError("not-found", "the store has no sidecar for this checkout, and --offline asks nobody else", {
+		hint: ["claude-bottle fetch  # without --offline", PACK_HINT],
+		details: [keyLine(wanted)]
+	});
 	const { offer, source, evidence, skipped } = await findOffer$1(options);
 	const { record, address } = offer;
 	await options.requireUsable(record);
@@ -904,7 +990,14 @@ async function isGood(stored, { store, signal, onProgress }) {
 			doneBytes,
 			totalBytes: sizeBytes
 		})
-	}) === void 0) return false;
+	}) === void 0) {
+		onProgress({
+			type: "done",
+			stage: "store",
+			isSilent: true
+		});
+		return false;
+	}
 	await touchUsed(store, sha256);
 	onProgress({
 		type: "done",
@@ -973,9 +1066,9 @@ function satisfies({ record: { sidecar, source } }, { sha256, commit }) {
 /** @throws BottleError that says why each source has nothing, and what differs from the nearest published record */
 async function findOffer$1(options) {
 	const { wanted, demands, sources, tools, onProgress } = options;
-	const skipped = [];
-	const failures = [];
+	const misses = [];
 	const answered = [];
+	let refused;
 	for (const source of sources) {
 		onProgress({
 			type: "start",
@@ -986,6 +1079,7 @@ async function findOffer$1(options) {
 			const found = await source.find(wanted);
 			answered.push(source);
 			if (!("skipped" in found)) {
+				refused ??= found.record.platform === wanted.platform ? found.record : void 0;
 				const otherName = await confirmOtherName(found.record, wanted, tools);
 				requireWanted(found, wanted, demands, otherName);
 				onProgress({
@@ -994,6 +1088,10 @@ async function findOffer$1(options) {
 					...describeOffer(found, source)
 				});
 				const { record, bundles } = found;
+				const skipped = misses.map(({ source: name, reason }) => ({
+					source: name,
+					reason
+				}));
 				return {
 					offer: found,
 					source,
@@ -1005,23 +1103,26 @@ async function findOffer$1(options) {
 					skipped
 				};
 			}
-			skipped.push({
+			misses.push({
 				source: source.name,
-				reason: found.skipped
+				reason: found.skipped,
+				hint: found.hint
 			});
 		} catch (error) {
 			if (!(error instanceof BottleError) || !PASSABLE.includes(error.code)) throw error;
-			failures.push(error);
-			skipped.push({
+			misses.push({
 				source: source.name,
-				reason: error.message
+				reason: error.message,
+				hint: error.hints[0],
+				failure: error
 			});
 		}
 	}
-	throw missError(wanted, skipped, failures, await options.explainMiss(await nearestRecord$1({
+	const nearest = refused ?? await nearestRecord$1({
 		...options,
 		sources: answered
-	})));
+	});
+	throw missError(wanted, misses, await options.explainMiss(nearest));
 }
 function describeOffer({ address, record }, { name }) {
 	const [, place = name] = /^oci:(.*?)(?:@sha256:|$)/.exec(address) ?? [];
@@ -1036,19 +1137,6 @@ async function nearestRecord$1({ sources, wanted, signal }) {
 		signal.throwIfAborted();
 		if (record !== void 0) return record;
 	}
-}
-/** A source that could not be asked may have it, so its failure decides the exit code. */
-function missError({ platform, key }, skipped, failures, explanation) {
-	const failure = [
-		"try-later",
-		"network-failed",
-		"authentication"
-	].map((code) => failures.find((each) => each.code === code)).find((each) => each !== void 0);
-	return new BottleError(failure?.code ?? "not-found", `no sidecar for ${platform} and the inputs key ${key}`, {
-		hint: failure?.hint ?? "wait for CI to publish this commit, or pack your own: claude-bottle pack",
-		details: [...skipped.map(({ source, reason }) => `${source}: ${reason}`), ...explanation],
-		cause: failure
-	});
 }
 /** One process downloads; another that waited for it finds the bytes in the store. */
 async function obtain(offer, verified, options) {
@@ -1124,14 +1212,17 @@ async function replaceFile(path, text) {
 }
 // src/fetch/source.ts
 function withoutRepository({ noRepository }) {
-	return { skipped: noRepository ?? "it is not known which repository is meant" };
+	return {
+		skipped: noRepository ?? "it is not known which repository is meant",
+		hint: "claude-bottle fetch --repo OWNER/NAME"
+	};
 }
 function parseSourceAddress(text) {
 	const [, scheme = "", rest = ""] = /^([a-z]+):(.+)$/s.exec(text) ?? [];
 	switch (scheme) {
 		case "oci": return {
 			kind: "oci",
-			reference: rest
+			reference: rest.replace(/^\/\//, "")
 		};
 		case "release": return {
 			kind: "release",
@@ -1153,7 +1244,16 @@ function parseSourceAddress(text) {
 			url: text
 		};
 	}
-	throw new BottleError("usage", `unknown source ${JSON.stringify(text)}`, { hint: "expected oci:REFERENCE, release:TAG, run:ID, file:PATH or https://…" });
+	const guess = guessedSource(text);
+	const meant = guess === void 0 ? "" : ` (did you mean ${guess}?)`;
+	throw new BottleError("usage", `unknown source ${quoted(text)}${meant}`, { hint: "use oci:REFERENCE, release:TAG, run:ID, file:PATH or https://…" });
+}
+/** The source that an address without a scheme most likely means. */
+function guessedSource(text) {
+	if (/\.smolmachine$|^[./~]/.test(text)) return `file:${text}`;
+	if (/^\d{6,}$/.test(text)) return `run:${text}`;
+	if (/^v?\d+(\.\d+)*$/.test(text)) return `release:${text}`;
+	return /^[\w.-]+(:\d+)?(\/[\w.-]+)+(:[\w.-]+)?$/.test(text) ? `oci:${text}` : void 0;
 }
 // src/fetch/lock-file.ts
 /** Beside the Dockerfile, in the build context. */
@@ -1162,7 +1262,7 @@ const MAX_LOCK_FILE_BYTES = 65536;
 const LOCK_FILE_VERSION = 1;
 const hex64 = string().check(_regex(/^[0-9a-f]{64}$/));
 const lockedSchema = object({
-	/** That the sidecar was packed from. */
+	/** The commit that the sidecar was packed from. */
 	commit: optional(string().check(_regex(/^[0-9a-f]{40,64}$/))),
 	key: hex64,
 	sha256: hex64,
@@ -1191,8 +1291,8 @@ async function readLockFile(path) {
 	try {
 		text = (await readSmallFile(path, MAX_LOCK_FILE_BYTES)).toString();
 	} catch (error) {
-		if (error instanceof BottleError) throw new BottleError("sidecar-damaged", error.message, { hint: "write it again: claude-bottle lock" });
-		if (hasErrno(error, "ENOENT")) throw new BottleError("not-found", `there is no lock file ${path}`, { hint: "write one: claude-bottle lock" });
+		if (error instanceof BottleError) throw new BottleError("sidecar-damaged", error.message, { hint: "claude-bottle lock  # writes it again" });
+		if (hasErrno(error, "ENOENT")) throw new BottleError("not-found", `there is no lock file ${path}`, { hint: "claude-bottle lock" });
 		if (hasErrno(error, "EINVAL", "EFBIG")) throw damagedLockFile(path, `is not a regular file of at most ${MAX_LOCK_FILE_BYTES} bytes`);
 		throw fileError(`cannot read ${path}`, error);
 	}
@@ -1204,16 +1304,16 @@ async function readLockFile(path) {
 	return parsed.data;
 }
 function damagedLockFile(path, problem) {
-	return new BottleError("sidecar-damaged", `${path} ${problem}`, { hint: "write it again: claude-bottle lock" });
+	return new BottleError("sidecar-damaged", `${path} ${problem}`, { hint: "claude-bottle lock  # writes it again" });
 }
 /** @throws BottleError `not-trusted` when this checkout is not what was locked */
 function requireLocked(lockFile, platform, key) {
 	const locked = lockFile.platforms[platform];
 	if (locked === void 0) {
 		const known = Object.keys(lockFile.platforms).join(", ");
-		throw new BottleError("not-found", `${LOCK_FILE} has nothing for ${platform}, only for ${known || "none"}`, { hint: "write it again once that platform is published: claude-bottle lock" });
+		throw new BottleError("not-found", `${LOCK_FILE} has nothing for ${platform}, only for ${known || "none"}`, { hint: "claude-bottle lock  # once that platform is published" });
 	}
-	if (locked.key !== key) throw new BottleError("not-trusted", `this checkout has the inputs key ${key}, and ${LOCK_FILE} was written for ${locked.key}`, { hint: "undo the local changes to what the Dockerfile can see, or write it again: claude-bottle lock" });
+	if (locked.key !== key) throw new BottleError("not-trusted", `this checkout has the inputs key ${key}, and ${LOCK_FILE} was written for ${locked.key}`, { hint: "undo the local changes to what the Dockerfile can see, or write the lock file again: claude-bottle lock" });
 	return locked;
 }
 /**
@@ -1238,7 +1338,7 @@ function addressOf$1(address) {
 }
 function isOwn(source, repository, { serverUrl, registryHost }) {
 	switch (source.kind) {
-		case "release": return true;
+		case "release": return isTagName(source.tag);
 		case "oci": return isOwnPackage(source.reference, `${registryHost}/${registryRepository(repository)}`);
 		case "https": return isReleaseFile(URL.parse(source.url), serverUrl, repository);
 		default: return false;
@@ -1277,7 +1377,7 @@ async function readBundles$1(http, request) {
 /** A reader who may see the record and not its signature cannot tell an unsigned sidecar from a hidden signature. */
 function refusedBundle(error) {
 	return error instanceof HttpError && error.code === "authentication" ? new BottleError("authentication", `the signature of the sidecar cannot be read: ${error.message}`, {
-		hint: "have it published for all who may read the sidecar; storages also answer so for what is not there, and --provenance off does without",
+		hint: "make the bundle readable for everyone who may read the sidecar (some servers answer 403 for a missing file), or skip the check with --provenance off",
 		cause: error
 	}) : error;
 }
@@ -1340,7 +1440,7 @@ function releaseSource(tag, tools) {
 			}
 			return { skipped: [
 				tried.length === 0 ? `${repository} has no release` : `${repository} has no ${name} in ${tried.length === 1 ? "release" : "releases"} ${tried.join(", ")}`,
-				...untried > 0 ? [`${untried} more tags of this commit were not asked: --from release:TAG`] : [],
+				...untried > 0 ? [`not asked for ${counted(untried, "more tag")} of this commit (--from release:TAG)`] : [],
 				...github.credential ? [] : ["for a private repository set GH_TOKEN"]
 			].join("; ") };
 		},
@@ -1448,7 +1548,7 @@ function namePrefix(platform) {
 /** No hash at all: nothing is known of the image that it was packed from but the digest of its config. */
 const UNKNOWN_SHA256 = "0".repeat(64);
 /**
-* The record of a sidecar that somebody has pushed with `smolvm pack push`, made of what the sidecar says of itself. That
+* The record of a sidecar that someone has pushed with `smolvm pack push`, made of what the sidecar says of itself. That
 * it does say so is verified when it has been downloaded.
 * @throws BottleError `sidecar-damaged`, or `not-found` when it is for another platform
 */
@@ -1457,7 +1557,7 @@ async function describePushed(repository, { layer, configDigest: config }, platf
 	const { digest: configDigest, assets, created = "", smolvm_version: version = "0.0.0", cpus, mem } = manifest;
 	const [packedLayer] = assets.layers;
 	if (!isDigest(configDigest) || packedLayer === void 0) throw damagedRecord(`${address} does not say from which image it was packed`);
-	if (manifest.platform !== platform) throw new BottleError("not-found", `${address} is for ${manifest.platform}, not ${platform}`, { hint: "ask for it with --platform, or pack your own: claude-bottle pack" });
+	if (manifest.platform !== platform) throw new BottleError("not-found", `${address} is for ${manifest.platform}, not ${platform}`, { hint: `claude-bottle fetch --platform ${shellWord(manifest.platform)}` });
 	const { crc32 } = decodeFooter(await readEnd(repository, layer, address), layer.sizeBytes);
 	const createdMs = Date.parse(created);
 	return {
@@ -1499,22 +1599,27 @@ function readManifest(bytes, address) {
 /** The footer. A registry that knows no ranges sends everything before it too. */
 async function readEnd(repository, { digest, sizeBytes }, address) {
 	const start = Math.max(0, sizeBytes - 64);
-	const { body, url } = await repository.openBlob(digest, {
+	const { status, body, url } = await repository.openBlob(digest, {
 		start,
 		end: sizeBytes,
 		etag: void 0
 	});
+	let leftBytes = status === 206 ? sizeBytes - start : sizeBytes;
 	let end = Buffer.alloc(0);
 	try {
-		for await (const chunk of body) end = Buffer.concat([end, chunk]).subarray(-64);
+		for await (const chunk of body) {
+			leftBytes -= chunk.length;
+			if (leftBytes < 0) throw damagedRecord(`${address} has more bytes than its manifest says`);
+			end = Buffer.concat([end, chunk]).subarray(-64);
+		}
 	} catch (error) {
 		throw bodyError(error, url);
 	}
-	if (end.length < 64) throw damagedRecord(`${address} ends after ${end.length} bytes, and is not a sidecar`);
+	if (end.length < 64) throw damagedRecord(`${address} ends after ${counted(end.length, "byte")}, and is not a sidecar`);
 	return end;
 }
 // src/fetch/sidecar-image.ts
-/** @throws BottleError `sidecar-damaged` when the record is none, or another sidecar's */
+/** @throws BottleError `sidecar-damaged` for an invalid record, and for the record of another sidecar */
 function readSidecarImage(image, address) {
 	const layer = sidecarLayer(image);
 	const { digest: configDigest } = image.config;
@@ -1528,7 +1633,7 @@ function readSidecarImage(image, address) {
 	const record = readRecord(text, address);
 	const { sha256, sizeBytes } = record.sidecar;
 	if (layer.digest !== `sha256:${sha256}` || layer.sizeBytes !== sizeBytes) {
-		const found = `${layer.digest} of ${layer.sizeBytes} bytes`;
+		const found = `${layer.digest} of ${counted(layer.sizeBytes, "byte")}`;
 		throw damagedRecord(`${address} is ${found}, and its pack record says sha256:${sha256} of ${sizeBytes}`);
 	}
 	return {
@@ -1680,7 +1785,7 @@ function offerOf({ digest, layer, record, hasRecord }, repository) {
 		frameIndex: async (maxBytes) => await repository.readBlob(`sha256:${record.frames?.sha256}`, maxBytes)
 	};
 }
-/** Of the platform's manifest, as cosign and gh attach them. */
+/** The bundles of a platform's manifest, as cosign and gh attach them. */
 async function readBundles(repository, subject) {
 	const referrers = (await repository.listReferrers(subject).catch((error) => {
 		throw refusedBundle(error);
@@ -1708,16 +1813,20 @@ function addressOf(name, tagOrDigest) {
 	return `${formatName(name)}${isDigest(tagOrDigest) ? "@" : ":"}${tagOrDigest}`;
 }
 // src/fetch/plain-file.ts
+const WITHOUT_LOGIN = "download the sidecar and its record with another tool, and use file:PATH";
 /** A sidecar on any server, with its pack record beside it: `<path>.json`, with the same query. */
 function urlSource(address, { http }) {
 	const { href: url, username, password } = checkedUrl(address);
-	if (username !== "" || password !== "") throw new BottleError("usage", `an address with a login: ${redacted(url)}`, { hint: "download the sidecar and its record with another tool, and use file:PATH" });
+	if (username !== "" || password !== "") throw new BottleError("usage", `an address with a login: ${redacted(url)}`, { hint: WITHOUT_LOGIN });
 	return {
 		name: redacted(url),
 		find: async () => {
 			const recordUrl = new URL(url);
 			recordUrl.pathname += ".json";
-			const { bytes } = await http.read({ url: recordUrl.href }, MAX_RECORD_BYTES);
+			const { bytes, answer } = await http.read({ url: recordUrl.href }, MAX_RECORD_BYTES).catch((error) => {
+				throw explained(error);
+			});
+			if (answer.headers["content-type"]?.startsWith("text/html")) throw new BottleError("network-failed", `${redacted(answer.url)} is a web page, and not a pack record`, { hint: `check the address; where people have to log in, ${WITHOUT_LOGIN}` });
 			const record = parseRecord(bytes, redacted(recordUrl.href));
 			const beside = (suffix) => {
 				const besideUrl = new URL(url);
@@ -1734,6 +1843,15 @@ function urlSource(address, { http }) {
 		}
 	};
 }
+/** Nobody logs in at such an address. */
+function explained(error) {
+	if (!(error instanceof HttpError)) return error;
+	switch (error.code) {
+		case "authentication": return error.explained("", { hint: `${WITHOUT_LOGIN}; no login is sent there` });
+		case "not-found": return error.explained("", { hint: "check the address: the pack record belongs beside the sidecar, with .json behind the sidecar's name" });
+		default: return error;
+	}
+}
 /** A sidecar on this machine, with its pack record beside it: `<path>.json`. */
 function fileSource(file) {
 	const path = resolve(file);
@@ -1743,7 +1861,7 @@ function fileSource(file) {
 			const record = await readRecordBeside(path);
 			const { sha256, sizeBytes } = record.sidecar;
 			const foundBytes = await sizeOfFile(path);
-			if (foundBytes !== sizeBytes) throw damagedRecord(`${path} has ${foundBytes} bytes, and its pack record says ${sizeBytes}`);
+			if (foundBytes !== sizeBytes) throw damagedRecord(`${path} has ${counted(foundBytes, "byte")}, and its pack record says ${sizeBytes}`);
 			return {
 				record,
 				content: {
@@ -1778,12 +1896,12 @@ async function sizeOfFile(path) {
 }
 function readError(path, error) {
 	return hasErrno(error, "ENOENT", "ENOTDIR") ? new BottleError("not-found", `there is no file ${path}`, {
-		hint: "a sidecar and its pack record (<sidecar>.json) belong side by side",
+		hint: "check the path; a sidecar and its pack record (<sidecar>.json) belong side by side",
 		cause: error
 	}) : fileError(`cannot read ${path}`, error);
 }
 // src/fetch/workflow-artifact.ts
-/** What people without write access cannot start. */
+/** Events that people without write access cannot cause. */
 const TRUSTED_EVENTS = [
 	"push",
 	"release",
@@ -1816,7 +1934,7 @@ const repositorySchema = object({
 	default_branch: shownText
 });
 /**
-* Artifacts of workflow runs, which GitHub gives to nobody without a token. Its listing mixes the runs of everybody's
+* Artifacts of workflow runs, which GitHub gives to nobody without a token. Its listing mixes the runs of everyone's
 * pull requests with the repository's own, so each run is looked at before anything of it is downloaded.
 */
 function artifactSource(runId, tools) {
@@ -1824,11 +1942,19 @@ function artifactSource(runId, tools) {
 		name: runId === void 0 ? "workflow artifact" : `workflow run ${runId}`,
 		find: async (wanted) => {
 			if (wanted.repository === void 0) return withoutRepository(wanted);
-			if (tools.github.credential === void 0) return { skipped: "it needs a token (GH_TOKEN), also for a public repository" };
+			if (tools.github.credential === void 0) return withoutToken(runId);
 			const search = new Search(await findRepository(wanted.repository, tools), wanted, tools);
 			return runId === void 0 ? await search.byName() : await search.inRun(runId);
 		}
 	};
+}
+/** @throws BottleError `authentication` for a run that the user has named */
+function withoutToken(runId) {
+	if (runId === void 0) return {
+		skipped: "needs a GitHub token (GH_TOKEN), even in a public repository",
+		hint: "gh auth login  # workflow artifacts may have it"
+	};
+	throw new BottleError("authentication", "workflow artifacts need a GitHub token, even in public repositories", { hint: "gh auth login  # or set GH_TOKEN" });
 }
 async function findRepository(name, { http, github }) {
 	const path = `repos/${repositoryPath(name)}`;
@@ -2012,7 +2138,7 @@ var Search = class {
 	}
 	#content(artifact, { sidecar }) {
 		const { name, digest, size_in_bytes: sizeBytes } = artifact;
-		if (digest && digest !== `sha256:${sidecar.sha256}` || sizeBytes !== sidecar.sizeBytes) throw damagedRecord(`the artifact ${name} is ${digest} (${sizeBytes} bytes), and its pack record says sha256:${sidecar.sha256} (${sidecar.sizeBytes} bytes)`);
+		if (digest && digest !== `sha256:${sidecar.sha256}` || sizeBytes !== sidecar.sizeBytes) throw damagedRecord(`the artifact ${name} is ${digest} (${counted(sizeBytes, "byte")}), and its pack record says sha256:${sidecar.sha256} (${counted(sidecar.sizeBytes, "byte")})`);
 		return remoteFile(this.#tools.http, this.#downloadRequest(artifact), sidecar);
 	}
 	/** Serves a file that was uploaded as it is too: https://docs.github.com/rest/actions/artifacts#download-an-artifact */
@@ -2035,7 +2161,7 @@ var Search = class {
 		return await readApi(http, github, `repos/${repositoryPath(this.#repository.name, ...segments)}${query}`, schema);
 	}
 };
-/** What the listing itself says against an artifact: a question less. */
+/** The reasons against an artifact that the listing itself gives, which saves a question. */
 function listedFault(artifact) {
 	const { workflow_run: run } = artifact;
 	if (run === void 0 || run === null) return "one has no workflow run";
@@ -2056,7 +2182,8 @@ function notFound(name, reasons) {
 // src/cli/sources.ts
 /** The sources that a checkout has, or the one that an address names. */
 async function openSources(context, { repo, githubUrl, token, allowTokenHost = [] }, { address, isLocked = false }, { onProgress }, signal) {
-	const origin = await originOf$1(context);
+	const given = requireRepository(repo);
+	const origin = await unlessNamed(given, originOf$1(context));
 	const github = await githubSite({
 		serverUrl: githubUrl,
 		remoteHost: origin?.host,
@@ -2074,7 +2201,7 @@ async function openSources(context, { repo, githubUrl, token, allowTokenHost = [
 		onWarning,
 		tokenHosts: allowTokenHost
 	};
-	const repositoryName = requireRepository(repo) ?? origin?.repository;
+	const repositoryName = given ?? origin?.repository;
 	const noRepository = repositoryName === void 0 ? await whyNoOrigin(context) : void 0;
 	const from = address === void 0 ? void 0 : isLocked ? requireLockable(address, {
 		repository: repositoryName,
@@ -2088,16 +2215,21 @@ async function openSources(context, { repo, githubUrl, token, allowTokenHost = [
 			releaseSource(void 0, tools),
 			...isLocked ? [] : [artifactSource(void 0, tools)]
 		] : [sourceAt(from, tools)],
-		aboutServer: from === void 0 && github.isGuess ? [`the checkout's remote names ${github.serverUrl}; if another one is meant: --github-url URL`] : [],
+		isSearch: from === void 0 || from.kind === "oci" && !namesOne(from.reference),
+		aboutRemotes: async () => [...from === void 0 && github.isGuess ? [`the checkout's remote names ${github.serverUrl}; if another one is meant: --github-url URL`] : [], ...(from === void 0 && given === void 0 ? await otherRemotes(context) : []).map((other) => `the remote ${other.name} was not asked; if it is meant: --repo ${other.repository}`)],
 		forBuild: (build) => ({
 			...build,
 			repository: repositoryName,
 			...noRepository !== void 0 && { noRepository },
 			serverUrl: github.serverUrl,
-			history: () => historyOf(context),
-			tags: () => tagsAtHead(context)
+			history: async () => await unlessNamed(given, historyOf(context)) ?? [],
+			tags: async () => await unlessNamed(given, tagsAtHead(context)) ?? []
 		})
 	};
+}
+function namesOne(reference) {
+	const { tag, digest } = parseOciReference(reference);
+	return (tag ?? digest) !== void 0;
 }
 function sourceAt(address, tools) {
 	switch (address.kind) {
@@ -2108,4 +2240,4 @@ function sourceAt(address, tools) {
 		case "file": return fileSource(address.path);
 	}
 }
-export { requireLockable as a, fetchSidecar as c, readLockFile as i, findOffer$1 as l, LOCK_FILE as n, requireLocked as o, lockedOf as r, writeLockFile as s, openSources as t };
+export { requireLockable as a, parseSourceAddress as c, findOffer$1 as d, readLockFile as i, STORE as l, LOCK_FILE as n, requireLocked as o, lockedOf as r, writeLockFile as s, openSources as t, fetchSidecar as u };

@@ -1,72 +1,208 @@
 import { a as fileError, o as hasErrno, s as isDamage, t as BottleError } from "./errors.mjs";
-import { i as withPrivateDir } from "./private-dir.mjs";
-import { c as syncFile, i as verifySidecar } from "./verify.mjs";
+import { D as _regex, T as _nonnegative, _ as refine, i as array, m as optional, n as _enum, o as int, p as object, s as literal, v as string, x as url, y as union } from "./schemas.mjs";
 import { i as thisOwner, r as pidOf, t as isAlive } from "./owner.mjs";
+import { i as withPrivateDir } from "./private-dir.mjs";
 import { t as warningsTo } from "./progress.mjs";
-import { a as openStoreDir, d as namesIn, n as id16OfName, o as requirePrivate, s as sidecarName, u as makeDirectory } from "./location.mjs";
+import { d as packRecordSchema, g as isDigest, h as id16, i as verifySidecar, y as datetime } from "./verify.mjs";
+import { b as isSameOrigin, c as id16OfName, d as openStoreDir, f as requirePrivate, g as namesIn, h as makeDirectory, o as removeFromIndex, p as sidecarName, t as addToIndex, u as objectPath, x as originId } from "./by-key.mjs";
+import { a as writeWhole, i as writeReadOnly, n as stampOf } from "./files.mjs";
 import { randomBytes } from "node:crypto";
-import { constants as constants$1 } from "node:fs";
 import * as fs from "node:fs/promises";
 import { basename, join } from "node:path";
 import { setTimeout } from "node:timers/promises";
-// src/store/files.ts
-/** What link(2) says where there are no hard links, or no more of them. */
-const NO_LINK = [
-	"EPERM",
-	"ENOTSUP",
-	"EOPNOTSUPP",
-	"ENOSYS",
-	"EXDEV",
-	"EMLINK"
-];
-/** The file appears whole or not at all, read-only whatever the umask. `tmp` is on its file system. */
-async function writeWhole(tmp, path, text) {
-	await withPrivateDir(tmp, async (dir) => {
-		const temp = join(dir, "file");
-		await writeReadOnly(temp, text);
-		await fs.rename(temp, path);
+// src/store/catalog.ts
+const sha256 = string().check(_regex(/^[0-9a-f]{64}$/));
+const time = datetime();
+const originSchema = union([object({ kind: _enum([
+	"here",
+	"none",
+	"unknown"
+]) }), object({
+	kind: literal("repository"),
+	serverUrl: url(),
+	repository: string(),
+	repositoryId: optional(string())
+})]);
+const installationSchema = object({
+	origin: originSchema,
+	record: packRecordSchema,
+	/** The workflow that has signed it; absent where nobody has. */
+	signer: optional(string()),
+	/** Where it was fetched from. */
+	address: optional(string()),
+	installedAt: time
+});
+const nameSchema = object({
+	/** The image that was built or packed here: the name has only its first 16 digits. */
+	imageId: string().check(refine(isDigest)),
+	/** Whose sidecar the name was given to; the same bytes may have several origins. */
+	origin: originSchema,
+	/** How the image is known to be the right one: it was packed, or its inputs or also its content are equal. */
+	proof: _enum([
+		"packed",
+		"inputs",
+		"content"
+	]),
+	namedAt: time
+});
+const contentSchema = object({
+	version: literal(1),
+	sha256,
+	sizeBytes: int().check(_nonnegative()),
+	/** Everyone who has brought these bytes, with their own record of them. */
+	installations: array(installationSchema),
+	names: array(nameSchema),
+	usedAt: optional(time)
+});
+/** Undefined when the catalog has no such sidecar, or nothing that can be read. */
+async function readContent(layout, sha256) {
+	try {
+		const { data } = contentSchema.safeParse(JSON.parse(await fs.readFile(contentPath(layout, sha256), "utf8")));
+		return data?.sha256 === sha256 ? data : void 0;
+	} catch {
+		return;
+	}
+}
+async function readCatalog(layout) {
+	const contents = [];
+	for (const name of (await namesIn(layout.catalog)).sort()) {
+		const content = await readContent(layout, name.replace(/\.json$/, ""));
+		if (content !== void 0) contents.push(content);
+	}
+	return contents;
+}
+/** Writes it down and indexes it. Only to be called in a change of the store. */
+async function writeContent(layout, content) {
+	await makeDirectory(layout.catalog);
+	const text = `${JSON.stringify(content, void 0, 2)}\n`;
+	await writeWhole(layout.tmp, contentPath(layout, content.sha256), text);
+	await indexContent(layout, content);
+}
+/** Makes the index say what the catalog says of a sidecar. */
+async function indexContent(layout, content) {
+	for (const { build, entry } of indexEntriesOf(content)) {
+		const isOlder = (each) => each.sha256 === entry.sha256 && each.origin === entry.origin;
+		await removeFromIndex(layout, build, (each) => isOlder(each) && !isEqual(each, entry));
+		await addToIndex(layout, build, entry);
+	}
+}
+function isEqual(one, other) {
+	return JSON.stringify(one) === JSON.stringify(other);
+}
+/** What `path` and the lookup by key read. */
+function indexEntriesOf({ sha256, sizeBytes, installations }) {
+	return installations.flatMap(({ record, origin, signer, installedAt }) => {
+		const entry = {
+			origin: originId(origin),
+			isSigned: signer !== void 0,
+			installedMs: Date.parse(installedAt),
+			sizeBytes,
+			sha256
+		};
+		return record.inputs === void 0 ? [] : [{
+			build: {
+				key: record.inputs.key,
+				platform: record.platform
+			},
+			entry
+		}];
 	});
 }
-async function writeReadOnly(path, text) {
-	const file = await fs.open(path, "wx", 292);
-	try {
-		await file.writeFile(text);
-		await file.chmod(292);
-		await file.sync();
-	} finally {
-		await file.close();
-	}
+function contentPath({ catalog }, sha256) {
+	return join(catalog, `${sha256}.json`);
 }
 /**
-* Names one state of a file: writing, linking or replacing it gives another one, since nobody can set its ctime. Undefined
-* when it is not there.
+* With the installation in the place of an earlier one of the same origin and inputs, or of one whose inputs were not
+* known. A signed sidecar does not become unsigned again, because the bytes are the same.
 */
-async function stampOf(path) {
-	const stat = await fs.lstat(path, { bigint: true }).catch(() => void 0);
-	return stat && `${stat.dev}:${stat.ino} ${stat.size} ${stat.ctimeNs}`;
+function withInstallation(content, installation) {
+	const isSame = ({ origin, record }) => isSameOrigin(origin, installation.origin) && [void 0, installation.record.inputs?.key].includes(record.inputs?.key);
+	if (content.installations.find(isSame)?.signer !== void 0 && installation.signer === void 0) return content;
+	const others = content.installations.filter((each) => !isSame(each));
+	return {
+		...content,
+		installations: [...others, installation]
+	};
 }
-/** Whether it could be done; where the file system has no hard links it cannot. */
-async function tryLink(existing, path) {
-	try {
-		await fs.link(existing, path);
-		return true;
-	} catch (error) {
-		if (hasErrno(error, ...NO_LINK)) return false;
-		throw error;
+function withName(content, name) {
+	const id = id16(name.imageId);
+	const others = content.names.filter(({ imageId }) => id16(imageId) !== id);
+	return {
+		...content,
+		names: [...others, name]
+	};
+}
+function givenName(content, id) {
+	return content.names.find(({ imageId }) => id16(imageId) === id);
+}
+/** Everything in the store. Files are told apart by their inodes and sizes; nothing is hashed. */
+async function listStore(layout) {
+	const known = [];
+	for (const content of await readCatalog(layout)) known.push({
+		content,
+		object: await statFile(objectPath(layout, content.sha256)),
+		names: []
+	});
+	const foreign = /* @__PURE__ */ new Map();
+	for (const { id, path, stat } of await readNames(layout)) {
+		const isCopy = ({ content }) => stat.nlink === 1 && content.sizeBytes === stat.size && givenName(content, id) !== void 0;
+		const owner = known.find(({ object }) => object !== void 0 && fileKey(object) === fileKey(stat)) ?? known.filter(isCopy).sort((a, b) => namedMs(b.content, id) - namedMs(a.content, id))[0];
+		if (owner !== void 0) owner.names.push({
+			id16: id,
+			path,
+			given: givenName(owner.content, id),
+			stat
+		});
+		else {
+			const found = foreign.get(fileKey(stat)) ?? {
+				content: void 0,
+				object: void 0,
+				names: []
+			};
+			found.names.push({
+				id16: id,
+				path,
+				given: void 0,
+				stat
+			});
+			foreign.set(fileKey(stat), found);
+		}
 	}
+	return [...known, ...foreign.values()];
 }
-async function copyReadOnly(source, target) {
-	await fs.copyFile(source, target, constants$1.COPYFILE_EXCL | constants$1.COPYFILE_FICLONE);
-	await fs.chmod(target, 292);
-	await syncFile(target);
+function namedMs(content, id) {
+	return Date.parse(givenName(content, id)?.namedAt ?? "") || 0;
+}
+/** Names one file on this machine. */
+function fileKey({ dev, ino }) {
+	return `${dev}:${ino}`;
+}
+async function readNames({ dir }) {
+	const names = [];
+	for (const name of (await namesIn(dir)).sort()) {
+		const id = id16OfName(name);
+		const path = join(dir, name);
+		const stat = id && await statFile(path);
+		if (id !== void 0 && stat !== void 0) names.push({
+			id,
+			path,
+			stat
+		});
+	}
+	return names;
+}
+/** Undefined for everything that is not a regular file. */
+async function statFile(path) {
+	const stat = await fs.lstat(path).catch(() => void 0);
+	return stat?.isFile() ? stat : void 0;
 }
 // src/host/lock.ts
 const POLL_MS = 250;
 const REPORT_MS = 1e4;
 const HEARTBEAT_MS = 5e3;
-/** A holder of whom nothing is known is given up when it has not touched its lock for so long. */
+/** A holder that cannot be examined counts as dead when it has not touched its lock for this time. */
 const SILENCE_MS = 6e4;
-/** As long as two processes that see the same dead lock may be apart between looking and renaming. */
+/** How long to wait before a second look, so that two processes that found the same dead lock agree on who took it. */
 const SETTLE_MS = 100;
 const LIMIT_MS = 18e5;
 const TAKEOVER_SUFFIX = ".take";
@@ -82,7 +218,7 @@ async function withLock(place, options, use) {
 		await lock.release();
 	}
 }
-/** Undefined when somebody has it, or may have it. */
+/** Undefined when someone has it, or may have it. */
 async function tryLock(place) {
 	const found = await attempt(place, newHolder(), isGone);
 	return "release" in found ? found : void 0;
@@ -242,14 +378,21 @@ async function withPart(layout, sha256, use) {
 	return result;
 }
 /**
-* Removes the parts that nobody has taken for a week. Those of living owners stay, and those of other machines, of
-* whose processes nothing is known; so does what is from the future: a clock has jumped.
+* Removes the parts of what is installed by now, and those that nobody has taken for a week. Those of living owners stay,
+* and those of other machines, of whose processes nothing is known; so does what is from the future: a clock has jumped.
 */
 async function sweepParts(layout, onWarning) {
 	for (const path of await abandoned(layout)) {
 		const stat = await fs.lstat(path).catch(() => void 0);
-		if (stat !== void 0 && Date.now() - stat.mtimeMs > MAX_AGE_MS) await removePart(layout, path).catch((error) => onWarning(`cannot remove ${path}, a download that nobody has gone on with: ${error.message}`));
+		if (stat !== void 0 && Date.now() - stat.mtimeMs > MAX_AGE_MS || await statFile(contentPath(layout, sha256OfPart(path))) !== void 0) await removePart(layout, path).catch((error) => onWarning(`cannot remove ${path}, a download that nobody has gone on with: ${error.message}`));
 	}
+}
+/** What downloads have left that nobody has completed; some of it may be in its place already, and not yet listed. */
+async function startedDownloads(layout) {
+	return new Set((await abandoned(layout)).map(sha256OfPart));
+}
+function sha256OfPart(path) {
+	return basename(path).slice(0, 64);
 }
 async function takePart(layout, sha256) {
 	const dir = join(layout.parts, `${sha256}.${thisOwner()}-${newNumber()}`);
@@ -456,4 +599,4 @@ var Store = class Store {
 		await requirePrivate(ours);
 	}
 };
-export { tryLock as a, tryLink as c, sweepLocks as i, writeWhole as l, sweepParts as n, withLock as o, isLocked as r, copyReadOnly as s, Store as t };
+export { withInstallation as _, sweepLocks as a, contentPath as c, indexContent as d, indexEntriesOf as f, statFile as g, readContent as h, isLocked as i, fileKey as l, readCatalog as m, startedDownloads as n, tryLock as o, listStore as p, sweepParts as r, withLock as s, Store as t, givenName as u, withName as v, writeContent as y };

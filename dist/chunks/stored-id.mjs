@@ -1,5 +1,5 @@
 import { t as BottleError } from "./errors.mjs";
-import { d as parseId16 } from "./verify.mjs";
+import { _ as parseId16 } from "./verify.mjs";
 // src/cli/stored-id.ts
 /**
 * The name in the store that a user means: by an image ID, or by its first digits, of which `ls` shows twelve.
@@ -11,7 +11,7 @@ async function findId(store, text) {
 	const digits = text.replace(/^sha256:/, "");
 	if (whole !== void 0 || !/^[0-9a-f]{4,63}$/.test(digits)) return whole;
 	const [id, ...others] = (await store.list()).filter((each) => each.startsWith(digits.slice(0, 16)));
-	if (others.length > 0) throw new BottleError("usage", `${others.length + 1} sidecars of the store begin with ${digits}`, { hint: "add digits; claude-bottle ls --json has all of them" });
+	if (others.length > 0) throw new BottleError("usage", `${others.length + 1} sidecars of the store begin with ${digits}`, { hint: "claude-bottle ls --json  # shows all digits" });
 	return id;
 }
 export { findId as t };

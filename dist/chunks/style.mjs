@@ -1,7 +1,7 @@
 import { t as homeDir } from "./home.mjs";
 import { styleText } from "node:util";
 // src/cli/style.ts
-/** What a line begins with that says how something ended. */
+/** The signs at the beginning of a line that says how something ended. */
 const SIGNS = {
 	ok: "✓",
 	warn: "!",
@@ -12,9 +12,9 @@ const COLORS = {
 	"!": "yellow",
 	"✗": "red"
 };
-/** Colors the sign that a line begins with, where the stream shows colors (NO_COLOR, FORCE_COLOR and TERM decide that). */
+/** Colors the sign or the `try:` that a line begins with, where the stream shows colors (NO_COLOR, FORCE_COLOR and TERM decide that). */
 function paintSign(line, stream) {
-	return line.replace(/^[✓!✗](?= )/, (sign) => styleText(COLORS[sign], sign, { stream }));
+	return line.replace(/^[✓!✗](?= )/, (sign) => styleText(COLORS[sign], sign, { stream })).replace(/^ *try:(?= )/, (word) => styleText("cyan", word, { stream }));
 }
 /** Digests with their first 12 hex digits, which is what people compare. */
 function shortHashes(text) {

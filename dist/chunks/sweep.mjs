@@ -1,8 +1,6 @@
-import { a as tryLock, i as sweepLocks, n as sweepParts } from "./store.mjs";
+import { a as sweepLocks, c as contentPath, d as indexContent, f as indexEntriesOf, g as statFile, l as fileKey, n as startedDownloads, o as tryLock, p as listStore, r as sweepParts } from "./store.mjs";
 import { r as sweepPrivateDirs } from "./private-dir.mjs";
-import { o as removeFromIndex } from "./by-key.mjs";
-import { a as indexEntriesOf, i as indexContent, l as statFile, n as fileKey, o as listStore, t as contentPath } from "./catalog.mjs";
-import { d as namesIn, i as objectPath, u as makeDirectory } from "./location.mjs";
+import { g as namesIn, h as makeDirectory, o as removeFromIndex, u as objectPath } from "./by-key.mjs";
 import { t as takeOverOldStore } from "./old-store.mjs";
 import * as fs from "node:fs/promises";
 import { join } from "node:path";
@@ -47,9 +45,10 @@ async function removeAbandoned(store) {
 			await indexContent(layout, content);
 		}
 	}
+	const started = await startedDownloads(layout);
 	for (const sha256 of await namesIn(layout.objects)) {
 		const stat = await statFile(objectPath(layout, sha256));
-		if (!kept.has(sha256) && stat?.nlink === 1) await fs.rm(objectPath(layout, sha256), { force: true });
+		if (!kept.has(sha256) && !started.has(sha256) && stat?.nlink === 1) await fs.rm(objectPath(layout, sha256), { force: true });
 	}
 	await removeUnindexed(store, kept);
 	for (const name of await namesIn(layout.bundles)) if (!kept.has(name.slice(0, 64))) await fs.rm(join(layout.bundles, name), { force: true });

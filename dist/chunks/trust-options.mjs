@@ -3,8 +3,9 @@ import { D as _regex, E as _positive, g as record, i as array, l as never, m as 
 import { i as withPrivateDir } from "./private-dir.mjs";
 import { t as defaultBranchOf } from "./history.mjs";
 import { t as recordSha256 } from "./record-digest.mjs";
-import { g as originId, m as describeOrigin } from "./location.mjs";
-import { o as withLock } from "./store.mjs";
+import { x as originId, y as describeOrigin } from "./by-key.mjs";
+import { s as withLock } from "./store.mjs";
+import { r as unlessNamed } from "./checkout-origin.mjs";
 import { t as requireEqual } from "./policy.mjs";
 import * as fs from "node:fs/promises";
 import { join } from "node:path";
@@ -49,7 +50,7 @@ async function readMemory(place) {
 	} catch (cause) {
 		if (hasErrno(cause, "ENOENT")) return;
 		const name = describeOrigin(place.origin);
-		throw new BottleError("not-trusted", `what is known of the signer of ${name} cannot be read: ${path}`, {
+		throw new BottleError("not-trusted", `cannot read what is known of the signer of ${name}: ${path}`, {
 			hint: `delete that file, and ${name} counts as a repository that has never signed`,
 			cause
 		});
@@ -185,7 +186,7 @@ async function judge(evidence, origin, trust, layout) {
 		trust
 	});
 }
-/** To be called when the sidecar itself has passed all checks: from then on its repository has to sign. */
+/** Call this when the sidecar itself has passed all checks. From then on its repository has to sign. */
 async function rememberSigner(layout, origin, { record, otherName }, { provenance }) {
 	if (origin.kind === "repository") {
 		const key = record?.inputs?.key;
@@ -195,14 +196,14 @@ async function rememberSigner(layout, origin, { record, otherName }, { provenanc
 		}, provenance, key, { isFormerOwner: otherName !== void 0 });
 	}
 }
-/** A signature says whose the sidecar is; whose it must be has to be known too. */
+/** A signature names the repository that made it, so the repository that must have signed has to be known, too. */
 function requireUnsigned({ provenance }, bundles) {
 	if (bundles.length > 0 || provenance === "required") {
 		const problem = bundles.length > 0 ? "cannot verify the signature" : "no provenance, and one is required";
 		throw new BottleError("not-trusted", `${problem}: the repository that must have signed is unknown`, { hint: "name the repository: --repo OWNER/NAME" });
 	}
 }
-/** What was pinned at the first signature holds: a name can be given up and taken by somebody else. */
+/** The IDs of the first signature stay valid, because a name can be given up and taken by someone else. */
 function policyFor({ serverUrl, repository }, memory, otherName, { signerWorkflow, allowSelfHosted, branches }) {
 	const pinned = memory && { repositoryId: memory.repositoryId };
 	const owner = memory && otherName === void 0 && { ownerId: memory.ownerId };
@@ -260,7 +261,7 @@ async function trustOf(options) {
 		allowSelfHosted,
 		signerWorkflow,
 		trustedRoot,
-		branches: [await defaultBranchOf(options.context) ?? USUAL_DEFAULT_BRANCH, ...options.branch]
+		branches: [await unlessNamed(options.repo, defaultBranchOf(options.context)) ?? USUAL_DEFAULT_BRANCH, ...options.branch]
 	};
 }
 export { readMemory as i, judge as n, rememberSigner as r, trustOf as t };

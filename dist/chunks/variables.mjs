@@ -1,5 +1,5 @@
 import { n as error, s as notice, u as warning } from "./core.mjs";
-import { n as shown } from "./shown-text.mjs";
+import { i as shown } from "./shown-text.mjs";
 import { t as formatBytes } from "./disk.mjs";
 import { randomBytes } from "node:crypto";
 // src/action/log.ts
@@ -45,9 +45,9 @@ function createRunnerLog(write) {
 		}
 		write(`${shown(line)}\n`);
 	};
-	const annotate = (command) => (title, message, hint) => {
+	const annotate = (command) => (title, message, hints = []) => {
 		obeyCommands();
-		command([message, ...hint === void 0 ? [] : [`hint: ${hint}`]].map(shown).join("\n"), { title: shown(title) });
+		command([message, ...hints.map((hint) => `try: ${hint}`)].map(shown).join("\n"), { title: shown(title) });
 	};
 	const warning$1 = annotate(warning);
 	return {

@@ -1,10 +1,9 @@
 import { s as isDamage, t as BottleError } from "./errors.mjs";
 import { t as formatBytes } from "./disk.mjs";
-import { l as id16 } from "./verify.mjs";
-import { c as storeDir, f as HERE, h as isSameOrigin, m as describeOrigin } from "./location.mjs";
+import { h as id16 } from "./verify.mjs";
+import { _ as HERE, b as isSameOrigin, m as storeDir, r as knowsSigner, y as describeOrigin } from "./by-key.mjs";
 import { n as describeSigner } from "./signer.mjs";
 import { f as readBundle, g as checkFrames, h as verifyFile } from "./file.mjs";
-import { r as knowsSigner } from "./by-key.mjs";
 import { i as removeName } from "./name.mjs";
 import { c as readBundle$1, f as verifyNamed, m as verifyUnnamed, u as unnamedContents } from "./read.mjs";
 import { t as Store } from "./store.mjs";
@@ -176,7 +175,7 @@ async function problemOfFrames(sidecar, record, signal) {
 		throw error;
 	}
 }
-/** Where nothing can be changed, the verdict stands all the same. */
+/** The verdict stands even where nothing can be changed. */
 async function tryRemoveName(store, id) {
 	try {
 		await removeName(store, id);

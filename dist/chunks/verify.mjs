@@ -1,19 +1,30 @@
 import { a as fileError, o as hasErrno, t as BottleError } from "./errors.mjs";
-import { D as _regex, T as _nonnegative, _ as refine, a as boolean, b as unknown, c as looseObject, g as record, i as array, m as optional$1, o as int, s as literal, u as nullable, v as string, y as union } from "./schemas.mjs";
+import { t as counted } from "./shown-text.mjs";
+import { t as canonicalize } from "./canonicalize.mjs";
+import { D as _regex, O as $ZodISODateTime, S as _isoDateTime, T as _nonnegative, _ as refine, a as boolean, b as unknown, c as looseObject, g as record, i as array, k as $constructor, m as optional$1, n as _enum, o as int, s as literal, t as ZodMiniStringFormat, u as nullable, v as string, y as union } from "./schemas.mjs";
 import { t as parseJson } from "./json.mjs";
 import { t as GUEST_PLATFORMS } from "./platform.mjs";
-import { a as decodeFooter, i as damaged, n as isFrameMagic, s as shortened } from "./frame-reader.mjs";
+import { a as decodeFooter, c as shortened, i as damaged, n as isFrameMagic, s as hasFooterMagic } from "./frame-reader.mjs";
 import * as zlib from "node:zlib";
 import { createHash } from "node:crypto";
 import { constants as constants$1 } from "node:fs";
 import * as fs from "node:fs/promises";
+// node_modules/zod/v4/mini/iso.js
+const ZodMiniISODateTime = /*@__PURE__*/ $constructor("ZodMiniISODateTime", (inst, def) => {
+	$ZodISODateTime.init(inst, def);
+	ZodMiniStringFormat.init(inst, def);
+});
+// @__NO_SIDE_EFFECTS__
+function datetime(params) {
+	return _isoDateTime(ZodMiniISODateTime, params);
+}
 // src/identity/image-id.ts
 const DIGEST = /^sha256:[0-9a-f]{64}$/;
 function isDigest(text) {
 	return DIGEST.test(text);
 }
 function parseImageId(text) {
-	if (!isDigest(text)) throw new BottleError("docker-failed", `not an image ID: ${JSON.stringify(text)}`, { hint: "the engine names images sha256:<64 hex digits>; check that `docker image inspect` does" });
+	if (!isDigest(text)) throw new BottleError("docker-failed", `not an image ID: ${JSON.stringify(text)}`, { hint: "check that docker image inspect prints an Id of sha256: and 64 hex digits" });
 	return text;
 }
 function id16(digest) {
@@ -23,6 +34,111 @@ function id16(digest) {
 function parseId16(text) {
 	const hex = text.replace(/^sha256:/, "");
 	return /^([0-9a-f]{16}|[0-9a-f]{64})$/.test(hex) ? hex.slice(0, 16) : void 0;
+}
+// src/identity/shown-schema.ts
+/** Text from someone else that is shown to the user: it cannot move the cursor of a terminal. */
+const shownText = string().check(_regex(/^\P{Cc}{0,500}$/u));
+/** What can write a sidecar. */
+const PACKERS = ["smolvm", "direct"];
+const digest$1 = string().check(refine(isDigest));
+const sha256 = string().check(_regex(/^[0-9a-f]{64}$/));
+const sizeBytes$1 = int().check(_nonnegative());
+const packRecordSchema = looseObject({
+	version: literal(1),
+	platform: _enum(GUEST_PLATFORMS),
+	image: looseObject({
+		id: digest$1,
+		/** Absent where the engine does not tell: the containerd image store. */
+		configDigest: optional$1(digest$1),
+		/** Absent where the image has none: the classic image store. */
+		manifestDigest: optional$1(digest$1),
+		layers: array(digest$1),
+		/** `runtimeConfigSha256` of the image's environment, command, user and so on. */
+		runtimeConfigSha256: sha256
+	}),
+	/** The one-layer image that smolvm pulled; a sidecar's manifest names its config. */
+	flattened: looseObject({
+		configDigest: digest$1,
+		layerDigest: digest$1,
+		layerSizeBytes: sizeBytes$1
+	}),
+	sidecar: looseObject({
+		sha256,
+		sizeBytes: sizeBytes$1,
+		crc32: string().check(_regex(/^[0-9a-f]{8}$/))
+	}),
+	smolvm: looseObject({
+		version: shownText,
+		cpus: optional$1(int()),
+		memMib: optional$1(int())
+	}),
+	/** What wrote the sidecar; `smolvm` where it is absent. */
+	packer: optional$1(_enum(PACKERS)),
+	/** How packer smolvm got the image. */
+	hop: optional$1(_enum(["embedded", "container"])),
+	/** The canonical form of the sidecar (docs/sidecar-format.md). */
+	format: optional$1(looseObject({
+		version: int(),
+		/** The version of the zstd library: another one may compress the same content to other bytes. */
+		zstd: shownText,
+		/** SOURCE_DATE_EPOCH: no time in the layer is later. */
+		latestSeconds: optional$1(sizeBytes$1),
+		/** The smolvm whose agent and disk template are in a sidecar of packer direct. */
+		parts: optional$1(shownText)
+	})),
+	/** The frame index, by which only what has changed is fetched. */
+	frames: optional$1(looseObject({
+		sha256,
+		sizeBytes: sizeBytes$1
+	})),
+	packedAt: /* @__PURE__ */ datetime(),
+	/** What went into `docker build`; absent where an image was packed as it was found. */
+	inputs: optional$1(looseObject({
+		key: sha256,
+		dockerfileSha256: sha256,
+		target: optional$1(shownText),
+		buildArgsSha256: sha256,
+		entriesSha256: sha256,
+		/** Whether the key covers only what the Dockerfile can see, or the whole context. */
+		narrowed: boolean()
+	})),
+	/** The workflow run that published it. */
+	source: optional$1(looseObject({
+		/** Absent in records of version 0.1. */
+		server: optional$1(shownText),
+		repository: shownText,
+		repositoryId: optional$1(shownText),
+		commit: string().check(_regex(/^[0-9a-f]{40,64}$/)),
+		ref: shownText,
+		event: shownText,
+		runId: string().check(_regex(/^\d{1,20}$/)),
+		runAttempt: int()
+	}))
+}).check(refine(hasCanonicalForm));
+/** Whether it can be signed: half a character, and a number too large for any computer, have no form in RFC 8785. */
+function hasCanonicalForm(record) {
+	try {
+		canonicalize(record);
+		return true;
+	} catch {
+		return false;
+	}
+}
+/** For where one that cannot be read counts as none; `fetch` says what is wrong with it (`parseRecord`). */
+function readableRecord(json) {
+	try {
+		return packRecordSchema.safeParse(parseJson(json)).data;
+	} catch {
+		return;
+	}
+}
+/** `owner/name`, case-insensitive as GitHub's names are. */
+function isSameRepository(one, other) {
+	return one.toLowerCase() === other.toLowerCase();
+}
+/** Equal for equal runtime configs, whatever the order of their keys (RFC 8785). */
+function runtimeConfigSha256(config) {
+	return createHash("sha256").update(canonicalize(config) ?? "").digest("hex");
 }
 // src/host/sync.ts
 async function syncFile(path) {
@@ -63,7 +179,7 @@ const manifestSchema = looseObject({
 	image: string(),
 	/** The digest of the image config, or `packed` when smolvm packed an archive. */
 	digest: union([digest, literal("packed")]),
-	/** Of the guest, `os/architecture`. */
+	/** The guest's platform, `os/architecture`. */
 	platform: string(),
 	cpus: int(),
 	/** MiB */
@@ -72,7 +188,7 @@ const manifestSchema = looseObject({
 	cmd: optional(array(string())),
 	env: optional(array(string())),
 	workdir: optional(nullable(string())),
-	/** Of the image, since 1.16. */
+	/** The user of the image, since 1.16. */
 	user: optional(nullable(string())),
 	assets: looseObject({
 		libraries: array(asset),
@@ -88,7 +204,7 @@ const manifestSchema = looseObject({
 		workspace_seed: optional(nullable(asset))
 	}),
 	mode: optional(string()),
-	/** Of the machine that packed. */
+	/** The platform of the machine that packed. */
 	host_platform: optional(string()),
 	created: optional(string()),
 	smolvm_version: optional(string()),
@@ -172,7 +288,10 @@ async function openSidecar(path) {
 		return await fs.open(path, constants$1.O_RDONLY | constants$1.O_NOFOLLOW | constants$1.O_NONBLOCK);
 	} catch (error) {
 		if (hasErrno(error, "ELOOP", "EMLINK")) throw damaged("file", `${path} is a symbolic link`, error);
-		if (hasErrno(error, "ENOENT", "ENOTDIR")) throw new BottleError("not-found", `there is no file ${path}`, { cause: error });
+		if (hasErrno(error, "ENOENT", "ENOTDIR")) throw new BottleError("not-found", `there is no file ${path}`, {
+			hint: "check the path, or name an image ID that claude-bottle ls shows",
+			cause: error
+		});
 		if (hasErrno(error, "ENXIO", "EISDIR")) throw damaged("file", `${path} is not a regular file`, error);
 		throw fileError(`cannot read ${path}`, error);
 	}
@@ -180,8 +299,11 @@ async function openSidecar(path) {
 async function readContents(file, path) {
 	const stat = await file.stat();
 	if (!stat.isFile()) throw damaged("file", `${path} is not a regular file`);
-	if (stat.size < 64) throw damaged("file", `${path} has ${stat.size} bytes, the footer alone has 64`);
-	const footer = decodeFooter(await readAt(file, stat.size - 64, 64), stat.size);
+	const isZstd = stat.size >= MAGIC_BYTES && isFrameMagic(await readAt(file, 0, MAGIC_BYTES));
+	const end = await readAt(file, Math.max(0, stat.size - 64), Math.min(stat.size, 64));
+	if (!isZstd && !hasFooterMagic(end)) throw new BottleError("sidecar-damaged", `${path} is not a .smolmachine file`, { hint: "check the path" });
+	if (stat.size < 64) throw damaged("file", `${path} has ${counted(stat.size, "byte")}, the footer alone has 64`);
+	const footer = decodeFooter(end, stat.size);
 	await requireZstd(file);
 	const manifest = parseManifest(await readAt(file, footer.assetsBytes, footer.manifestBytes));
 	return {
@@ -340,4 +462,4 @@ function requireEqual(what, expected, found) {
 function hex32(value) {
 	return value.toString(16).padStart(8, "0");
 }
-export { parseManifest as a, syncFile as c, parseId16 as d, parseImageId as f, verifySidecar as i, id16 as l, openSidecar as n, unknownKeys as o, readSidecar as r, syncDirectory as s, SidecarHash as t, isDigest as u };
+export { parseId16 as _, parseManifest as a, syncFile as c, packRecordSchema as d, readableRecord as f, isDigest as g, id16 as h, verifySidecar as i, PACKERS as l, shownText as m, openSidecar as n, unknownKeys as o, runtimeConfigSha256 as p, readSidecar as r, syncDirectory as s, SidecarHash as t, isSameRepository as u, parseImageId as v, datetime as y };

@@ -1,8 +1,9 @@
 import { t as __commonJSMin } from "./rolldown-runtime.mjs";
 import { n as require_dist$1, t as require_dist$2 } from "./dist.mjs";
-import { i as array, m as optional, p as object, v as string, w as _maxLength } from "./schemas.mjs";
 import { t as BottleError } from "./errors.mjs";
+import { i as array, m as optional, p as object, v as string, w as _maxLength } from "./schemas.mjs";
 import { t as parseJson } from "./json.mjs";
+import { t as counted } from "./shown-text.mjs";
 import { n as requireIdentity, t as requireEqual } from "./policy.mjs";
 import { X509Certificate } from "node:crypto";
 // node_modules/@sigstore/bundle/dist/bundle.js
@@ -399,7 +400,7 @@ function readIdentity(extensions, subjectAltName) {
 	const claims = Object.entries(EXTENSIONS).map(([field, number]) => {
 		const found = extensions.filter(({ oid }) => oid === `${FULCIO}.${number}`);
 		const [extension] = found;
-		if (extension === void 0 || found.length > 1) throw badCertificate(`has ${found.length} extensions for the ${field}, expected 1`);
+		if (extension === void 0 || found.length > 1) throw badCertificate(`has ${counted(found.length, "extension")} for the ${field}, expected 1`);
 		return [field, decodeUtf8String(extension.value, field)];
 	});
 	const subject = (subjectAltName ?? "").replace(/^URI:/, "");
@@ -420,7 +421,7 @@ function decodeUtf8String(der, field) {
 	return text;
 }
 function badCertificate(problem) {
-	return new BottleError("not-trusted", `the provenance's certificate ${problem}`, { hint: "it is not from a GitHub workflow; do not use the sidecar" });
+	return new BottleError("not-trusted", `the provenance's certificate ${problem}`, { hint: "do not use the sidecar, because no GitHub workflow signed it" });
 }
 // src/trust/verify.ts
 const MAX_BUNDLE_BYTES = 4194304;
@@ -454,7 +455,7 @@ function verifyProvenance(bytes, { fileSha256, recordSha256, policy, roots }) {
 	};
 }
 function parseBundle(bytes) {
-	if (bytes.length > MAX_BUNDLE_BYTES) throw distrust(`the bundle has ${bytes.length} bytes, at most ${MAX_BUNDLE_BYTES} are read`, DAMAGE_HINT);
+	if (bytes.length > MAX_BUNDLE_BYTES) throw distrust(`the bundle has ${counted(bytes.length, "byte")}, at most ${MAX_BUNDLE_BYTES} are read`, DAMAGE_HINT);
 	let bundle;
 	try {
 		bundle = (0, import_dist.bundleFromJSON)(parseJson(bytes.toString("utf8")));
@@ -472,7 +473,7 @@ function certificateOf({ verificationMaterial: { content } }) {
 	try {
 		return new X509Certificate(content.certificate.rawBytes);
 	} catch (cause) {
-		throw distrust("its certificate is none", DAMAGE_HINT, cause);
+		throw distrust("its certificate is not valid", DAMAGE_HINT, cause);
 	}
 }
 /** Each root on its own: a log entry of one instance says nothing about a certificate of another. */
