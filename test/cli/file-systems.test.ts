@@ -62,6 +62,8 @@ async function mounted({ skip }: TestContext, { sizeMib, make, mount }: FileSyst
     }
   }
   onTestFinished(() => void execFileSync('umount', ['--lazy', place]));
+  // A fresh NTFS is open to everybody.
+  await fs.chmod(place, 0o755).catch(() => {});
   return place;
 }
 
