@@ -6,13 +6,13 @@ import type { PackRecord } from '../../src/identity/pack-record.ts';
 import { formatRecord } from '../../src/sidecar/file.ts';
 import { verifySidecar } from '../../src/sidecar/verify.ts';
 import { publishFile, sampleCheckout } from '../helpers/checkout.ts';
-import { type CliResult, type StartedCli, startCli } from '../helpers/cli.ts';
+import { type CliResult, runCli } from '../helpers/cli.ts';
 import { framedSidecar } from '../helpers/framed-sidecar.ts';
 import { startServer } from '../helpers/loopback-server.ts';
 import { tempDir } from '../helpers/temp-dir.ts';
 
 const FRAMES = 20;
-const PIECE_BYTES = 16 * 1024;
+const FRAME_BYTES = 60_000;
 
 export interface Published {
   readonly repository: string;
@@ -31,40 +31,27 @@ export interface UpdateBed {
   objectOf(published: Published): string;
   /** A sidecar that has all but these frames in common with those before it. */
   publish(repository: string, changed: readonly number[]): Promise<Published>;
-  start(published: Published): StartedCli;
   /** Also says how many bytes of the sidecar the server has sent. */
   fetch(published: Published): Promise<CliResult & { readonly sentBytes: number }>;
   /** Replaced by tests: other bytes for the frame index, and a fault for each range. */
   indexOf: (published: Published) => Buffer;
   rangeFault: () => RangeFault | undefined;
-  /** Heard before each answer, and after each piece of a sidecar, with all bytes that were sent for one fetch. */
+  /** Heard before each answer. */
   onRequest: (url: string) => unknown;
-  onSent: (sentBytes: number) => unknown;
 }
 
 /** A server with sidecars that have most frames in common, and a store. */
-export async function updateBed(frameBytes = 60_000): Promise<UpdateBed> {
+export async function updateBed(): Promise<UpdateBed> {
   const home = await tempDir();
   const store = join(home, 'store');
   const checkout = await sampleCheckout();
-  const contents = Array.from({ length: FRAMES }, () => randomBytes(frameBytes));
+  const contents = Array.from({ length: FRAMES }, () => randomBytes(FRAME_BYTES));
   const files = new Map<string, { readonly published: Published; readonly record: string }>();
   let sentBytes = 0;
   let version = 0;
-  const send = async (response: ServerResponse, bytes: Buffer) => {
-    for (let start = 0; start < bytes.length && !response.destroyed; start += PIECE_BYTES) {
-      const piece = bytes.subarray(start, start + PIECE_BYTES);
-      sentBytes += piece.length;
-      await new Promise<void>((resolve) => {
-        response.once('close', resolve);
-        response.write(piece, () => {
-          response.off('close', resolve);
-          resolve();
-        });
-      });
-      await bed.onSent(sentBytes);
-    }
-    response.end();
+  const send = (response: ServerResponse, bytes: Buffer) => {
+    sentBytes += bytes.length;
+    response.end(bytes);
   };
   const answer = async (url: string, { range }: IncomingHttpHeaders, response: ServerResponse) => {
     await bed.onRequest(url);
@@ -85,7 +72,7 @@ export async function updateBed(frameBytes = 60_000): Promise<UpdateBed> {
     const fault = first === undefined ? undefined : bed.rangeFault();
     if (first === undefined || fault === 'whole') {
       response.writeHead(200, { etag, 'content-length': bytes.length });
-      await send(response, bytes);
+      send(response, bytes);
       return;
     }
     if (fault === 'refused') {
@@ -103,7 +90,7 @@ export async function updateBed(frameBytes = 60_000): Promise<UpdateBed> {
       'content-length': part.length,
       'content-range': `bytes ${start}-${end - 1}/${bytes.length}`,
     });
-    await send(response, part);
+    send(response, part);
   };
   const { host } = await startServer(
     ({ url = '', headers }, response) => void answer(url, headers, response),
@@ -116,7 +103,7 @@ export async function updateBed(frameBytes = 60_000): Promise<UpdateBed> {
       await fs.writeFile(join(checkout.dir, 'agent.txt'), `version ${version}\n`);
       await checkout.commit();
       for (const position of changed) {
-        contents[position] = randomBytes(frameBytes);
+        contents[position] = randomBytes(FRAME_BYTES);
       }
       const { bytes, index } = await framedSidecar(contents);
       const path = join(await tempDir(), 'sidecar');
@@ -134,20 +121,15 @@ export async function updateBed(frameBytes = 60_000): Promise<UpdateBed> {
       files.set(name, { published, record: formatRecord(complete) });
       return published;
     },
-    start: ({ repository, url }) => {
+    fetch: async ({ repository, url }) => {
       sentBytes = 0;
       const args = ['--context', checkout.dir, '--repo', repository, '--from', url, '--no-bind'];
       const env = { HOME: home, CLAUDE_BOTTLE_STORE: store, GH_TOKEN: '', GITHUB_TOKEN: '' };
-      return startCli(['fetch', ...args], env);
-    },
-    fetch: async (published) => {
-      const result = await bed.start(published).ended;
-      return { ...result, sentBytes };
+      return { ...(await runCli(['fetch', ...args], env)), sentBytes };
     },
     indexOf: ({ index }) => index,
     rangeFault: () => undefined,
     onRequest: () => {},
-    onSent: () => {},
   };
   return bed;
 }

@@ -1,13 +1,11 @@
 import { createHash } from 'node:crypto';
 import * as fs from 'node:fs/promises';
-import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { type Published, type RangeFault, type UpdateBed, updateBed } from './update-bed.ts';
 
 const REPOSITORY = 'acme/tools';
 /** One changed frame, with what follows the last one. */
 const SMALL_CHANGE_BYTES = 200_000;
-const MOMENTS = 8;
 
 test("frames are copied from a repository's own sidecars, and never from those of another repository", async () => {
   const bed = await updateBed();
@@ -87,29 +85,6 @@ describe('an update', { timeout: 120_000 }, () => {
     await expectGood(bed, await bed.publish(REPOSITORY, [3]));
     expect(isSpoiled).toBe(true);
   });
-
-  test(`that is killed at any of ${MOMENTS} moments is completed by the next run, which asks for nothing twice`, {
-    timeout: 600_000,
-  }, async () => {
-    const bed = await updateBed(200_000);
-    await expectFetched(bed, await bed.publish(REPOSITORY, []));
-    for (let moment = 0; moment < MOMENTS; moment += 1) {
-      // So far from each other and from the end that nothing between them is asked for.
-      const update = await bed.publish(REPOSITORY, [3, 7, 11, 15, 19]);
-      const changedBytes = 5 * 200_000;
-      const { process: child, ended } = bed.start(update);
-      bed.onSent = (sentBytes) => {
-        if (sentBytes >= (moment * changedBytes) / MOMENTS) {
-          child.kill('SIGKILL');
-        }
-      };
-      await ended;
-      bed.onSent = () => {};
-      const missingBytes = await missingIn(bed, update);
-      const { sentBytes } = await expectGood(bed, update);
-      expect(sentBytes, `moment ${moment}`).toBeLessThanOrEqual(missingBytes);
-    }
-  });
 });
 
 async function bedAndOlder(): Promise<{ readonly bed: UpdateBed; readonly older: Published }> {
@@ -140,19 +115,4 @@ async function expectGood(bed: UpdateBed, published: Published) {
 async function overwrite(path: string, bytes: Buffer): Promise<void> {
   await fs.chmod(path, 0o644);
   await fs.writeFile(path, bytes);
-}
-
-/** What the next run has to ask for, by the journal; all that has changed where there is none yet. */
-async function missingIn(bed: UpdateBed, { bytes, sha256 }: Published): Promise<number> {
-  const parts = join(bed.store, '.pack/parts');
-  const [name] = (await fs.readdir(parts)).filter((each) => each.startsWith(sha256) && !/owner$/.test(each));
-  const journal = await fs.readFile(join(parts, name ?? '', 'journal'), 'utf8').catch(() => '');
-  const covered = new Uint8Array(bytes.length);
-  for (const line of journal.split('\n').slice(1, -1)) {
-    const [start = 0, length = 0] = line.split(' ').map(Number);
-    covered.fill(1, start, start + length);
-  }
-  return journal.includes('\n')
-    ? bytes.length - covered.reduce((sum, each) => sum + each, 0)
-    : 5 * 200_000 + SMALL_CHANGE_BYTES;
 }
