@@ -1,6 +1,6 @@
 /** `npm run test:vm`: boots real smolvm in a nested virtual machine, and prints what holds for which version. */
 import { prepareNestedVm } from './nested-vm.ts';
-import { type Counts, reportCounts, runSuite, type Test } from './suite.ts';
+import { reportCounts, runSuite, type Test } from './suite.ts';
 import { prepareTestBed } from './test-bed.ts';
 
 const MARKS: Record<string, string> = { passed: 'yes', failed: 'NO', pending: '-', skipped: '-', todo: '-' };
@@ -26,24 +26,17 @@ function printTable(tests: readonly Test[]): void {
   console.log('-: not checked for this version, or its machine did not boot in time');
 }
 
-/** Needs a Docker engine: it builds the images for the nested machine. */
-export async function runVmSuite(env: NodeJS.ProcessEnv): Promise<Counts> {
+const bed = await prepareTestBed();
+try {
+  if (!bed.docker) {
+    throw new Error(`the images for the nested machine cannot be built: ${bed.reason}`);
+  }
   await prepareNestedVm();
-  const counts = await runSuite('vitest.vm.config.ts', env);
+  const counts = await runSuite('vitest.vm.config.ts', { ...process.env, ...bed.env });
   if (counts.tests.length > 0) {
     printTable(counts.tests);
   }
-  return counts;
-}
-
-if (import.meta.main) {
-  const bed = await prepareTestBed();
-  try {
-    if (!bed.docker) {
-      throw new Error(`the images for the nested machine cannot be built: ${bed.reason}`);
-    }
-    reportCounts([await runVmSuite({ ...process.env, ...bed.env })]);
-  } finally {
-    await bed.stop();
-  }
+  reportCounts([counts]);
+} finally {
+  await bed.stop();
 }

@@ -1,6 +1,5 @@
 import { type Counts, reportCounts, runSuite } from './suite.ts';
 import { prepareTestBed } from './test-bed.ts';
-import { runVmSuite } from './test-vm.ts';
 
 /** The tests that are run apart from the others where there are two engines: about half of the time. */
 const ACTION_TESTS = 'test/action/';
@@ -13,10 +12,6 @@ try {
   suites.push(await runSuite('vitest.real.config.ts', env));
   if (bed.docker) {
     suites.push(...(await runDockerSuites(env)));
-    // As `npm run test:vm` does.
-    if (process.argv.includes('--vm')) {
-      suites.push(await runVmSuite(env));
-    }
   }
 } finally {
   await bed.stop();
