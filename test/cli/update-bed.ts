@@ -1,13 +1,11 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import * as fs from 'node:fs/promises';
 import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import type { PackRecord } from '../../src/identity/pack-record.ts';
 import { formatRecord } from '../../src/sidecar/file.ts';
-import { verifySidecar } from '../../src/sidecar/verify.ts';
-import { publishFile, sampleCheckout } from '../helpers/checkout.ts';
+import { publishFrames, sampleCheckout } from '../helpers/checkout.ts';
 import { type CliResult, runCli } from '../helpers/cli.ts';
-import { framedSidecar } from '../helpers/framed-sidecar.ts';
 import { startServer } from '../helpers/loopback-server.ts';
 import { tempDir } from '../helpers/temp-dir.ts';
 
@@ -105,20 +103,20 @@ export async function updateBed(): Promise<UpdateBed> {
       for (const position of changed) {
         contents[position] = randomBytes(FRAME_BYTES);
       }
-      const { bytes, index } = await framedSidecar(contents);
-      const path = join(await tempDir(), 'sidecar');
-      await fs.writeFile(path, bytes);
-      const { sha256, sizeBytes, crc32 } = await verifySidecar(path);
-      const { record } = await publishFile(checkout, 'linux/amd64');
-      const complete: PackRecord = {
+      const { bytes, index, record } = await publishFrames(checkout, contents);
+      const ofRepository: PackRecord = {
         ...record,
         ...(record.source && { source: { ...record.source, repository } }),
-        sidecar: { sha256, sizeBytes, crc32 },
-        frames: { sha256: createHash('sha256').update(index).digest('hex'), sizeBytes: index.length },
       };
       const name = `/${version}.smolmachine`;
-      const published = { repository, url: `http://${host}${name}`, bytes, index, sha256 };
-      files.set(name, { published, record: formatRecord(complete) });
+      const published = {
+        repository,
+        url: `http://${host}${name}`,
+        bytes,
+        index,
+        sha256: record.sidecar.sha256,
+      };
+      files.set(name, { published, record: formatRecord(ofRepository) });
       return published;
     },
     fetch: async ({ repository, url }) => {
