@@ -1,8 +1,8 @@
 import { t as buildImage } from "./build.mjs";
 import { s as engineFacts } from "./command.mjs";
-import { E as runtimeConfig, S as guestPlatformOf, c as sweepScratch } from "./pack.mjs";
+import { l as runtimeConfig, t as guestPlatformOf } from "./image.mjs";
 import { t as BottleError } from "./errors.mjs";
-import { h as id16, p as runtimeConfigSha256 } from "./verify.mjs";
+import { d as runtimeConfigSha256, p as id16 } from "./verify.mjs";
 import { r as knowsSigner, y as describeOrigin } from "./by-key.mjs";
 import { n as installSidecar } from "./install.mjs";
 import { r as otherOwners, t as bindName } from "./name.mjs";
@@ -108,6 +108,7 @@ async function buildForBinding(options) {
 	return image;
 }
 async function build({ build: options, platform, signal, onProgress }) {
+	const { sweepScratch } = await import("./pack2.mjs");
 	await sweepScratch(onProgress);
 	onProgress({
 		type: "start",

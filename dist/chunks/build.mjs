@@ -2,7 +2,7 @@ import { o as hasErrno, t as BottleError } from "./errors.mjs";
 import { a as noteChild, c as runChild } from "./child.mjs";
 import { i as withPrivateDir, n as scratchParent } from "./private-dir.mjs";
 import { a as ending, d as spawnDocker, i as dockerEnvironment, o as engineError } from "./command.mjs";
-import { w as inspectIfThere } from "./pack.mjs";
+import { r as inspectIfThere } from "./image.mjs";
 import * as fs from "node:fs/promises";
 import { join } from "node:path";
 // src/docker/build.ts

@@ -1,9 +1,10 @@
 import { a as fileError, o as hasErrno, t as BottleError } from "./errors.mjs";
 import { t as counted } from "./shown-text.mjs";
-import { h as id16, i as verifySidecar } from "./verify.mjs";
+import { i as verifySidecar, p as id16 } from "./verify.mjs";
 import { n as hostGuestPlatform } from "./platform.mjs";
 import { a as noteChild, s as readChild } from "./child.mjs";
-import { E as runtimeConfig, _ as paddingAfter, a as sidecarImageName, b as hintFor, d as exportImage, g as tarEntryHeader, h as sparseHeader, i as packRecord, l as createdTime, n as layerWarnings, p as SidecarWriter, t as filesIn, u as describeImage, v as packCreateEnv, y as reapPackCreate } from "./pack.mjs";
+import { _ as paddingAfter, a as sidecarImageName, b as hintFor, d as exportImage, g as tarEntryHeader, h as sparseHeader, i as packRecord, l as createdTime, n as layerWarnings, p as SidecarWriter, t as filesIn, u as describeImage, v as packCreateEnv, y as reapPackCreate } from "./pack.mjs";
+import { l as runtimeConfig } from "./image.mjs";
 import { i as withPrivateDir, n as scratchParent } from "./private-dir.mjs";
 import { r as requireFreeBytes } from "./disk.mjs";
 import { t as warningsTo } from "./progress.mjs";

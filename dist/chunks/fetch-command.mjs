@@ -6,7 +6,7 @@ import { t as formatBytes } from "./disk.mjs";
 import { S as originOfCheckout, l as isDefaultStore, m as storeDir } from "./by-key.mjs";
 import { n as hostGuestPlatform } from "./platform.mjs";
 import { t as isOlder } from "./version.mjs";
-import { f as findSmolvm, p as requireSupported } from "./virtualization.mjs";
+import { n as findSmolvm, r as requireSupported } from "./smolvm.mjs";
 import { t as warningsTo } from "./progress.mjs";
 import { t as Store } from "./store.mjs";
 import { r as sweepStore } from "./sweep.mjs";

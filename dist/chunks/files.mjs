@@ -1,6 +1,6 @@
 import { o as hasErrno } from "./errors.mjs";
 import { i as withPrivateDir } from "./private-dir.mjs";
-import { c as syncFile } from "./verify.mjs";
+import { n as syncFile } from "./sync.mjs";
 import { constants } from "node:fs";
 import * as fs from "node:fs/promises";
 import { join } from "node:path";

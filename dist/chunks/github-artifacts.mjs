@@ -1,7 +1,7 @@
 import { o as hasErrno, t as BottleError } from "./errors.mjs";
 import { n as quoted, t as counted } from "./shown-text.mjs";
 import { D as _regex, T as _nonnegative, a as boolean, b as unknown, c as looseObject, d as nullish, g as record, i as array, m as optional, o as int, p as object, r as _undefined, s as literal, u as nullable, v as string, y as union } from "./schemas.mjs";
-import { g as isDigest, m as shownText } from "./verify.mjs";
+import { f as shownText, m as isDigest } from "./verify.mjs";
 import { n as readableJson, t as parseJson } from "./json.mjs";
 import { t as GUEST_PLATFORMS } from "./platform.mjs";
 import { s as readChild } from "./child.mjs";

@@ -1,5 +1,6 @@
 import { t as BottleError } from "./errors.mjs";
-import { c as syncFile, h as id16, s as syncDirectory } from "./verify.mjs";
+import { n as syncFile, t as syncDirectory } from "./sync.mjs";
+import { p as id16 } from "./verify.mjs";
 import { _ as HERE, h as makeDirectory, s as bundlePath, u as objectPath, y as describeOrigin } from "./by-key.mjs";
 import { _ as withInstallation, g as statFile, h as readContent, p as listStore, y as writeContent } from "./store.mjs";
 import { a as writeWhole } from "./files.mjs";

@@ -1,6 +1,7 @@
 import { o as hasErrno, s as isDamage, t as BottleError } from "./errors.mjs";
 import { i as withPrivateDir } from "./private-dir.mjs";
-import { h as id16, i as verifySidecar, s as syncDirectory } from "./verify.mjs";
+import { t as syncDirectory } from "./sync.mjs";
+import { i as verifySidecar, p as id16 } from "./verify.mjs";
 import { _ as HERE, b as isSameOrigin, u as objectPath, v as UNKNOWN } from "./by-key.mjs";
 import { h as readContent, l as fileKey, p as listStore, u as givenName, v as withName, y as writeContent } from "./store.mjs";
 import { r as tryLink, t as copyReadOnly } from "./files.mjs";

@@ -1,5 +1,5 @@
 import { o as hasErrno } from "./errors.mjs";
-import { f as readableRecord, g as isDigest, h as id16, y as datetime } from "./verify.mjs";
+import { _ as datetime, m as isDigest, p as id16, u as readableRecord } from "./verify.mjs";
 import { _ as refine, n as _enum, p as object, v as string } from "./schemas.mjs";
 import { g as namesIn, s as bundlePath, u as objectPath, v as UNKNOWN } from "./by-key.mjs";
 import { t as counted } from "./shown-text.mjs";

@@ -1,13 +1,15 @@
 import { t as buildImage } from "./build.mjs";
-import { S as guestPlatformOf, T as inspectImage, o as sourceDateEpoch, r as packImage, s as sweepKilledRuns } from "./pack.mjs";
+import { i as inspectImage, t as guestPlatformOf } from "./image.mjs";
 import { t as BottleError } from "./errors.mjs";
-import { h as id16 } from "./verify.mjs";
+import { p as id16 } from "./verify.mjs";
 import { t as parseImageReference } from "./image-reference.mjs";
 import { _ as HERE, m as storeDir } from "./by-key.mjs";
 import { n as hostGuestPlatform, r as parseGuestPlatform } from "./platform.mjs";
 import { t as counted } from "./shown-text.mjs";
 import { a as runSmokeTest, i as requireOwnPlatform, n as packDirect, r as findSmolvmParts } from "./direct.mjs";
-import { f as findSmolvm, l as memoryWarning, p as requireSupported, u as requireVirtualization } from "./virtualization.mjs";
+import { o as sourceDateEpoch, r as packImage, s as sweepKilledRuns } from "./pack.mjs";
+import { n as findSmolvm, r as requireSupported } from "./smolvm.mjs";
+import { l as memoryWarning, u as requireVirtualization } from "./virtualization.mjs";
 import { t as warningsTo } from "./progress.mjs";
 import { o as copySidecar } from "./file.mjs";
 import { t as installPacked } from "./install.mjs";

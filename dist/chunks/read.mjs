@@ -1,5 +1,5 @@
 import { a as fileError, o as hasErrno, t as BottleError } from "./errors.mjs";
-import { h as id16 } from "./verify.mjs";
+import { p as id16 } from "./verify.mjs";
 import { _ as HERE, a as readIndex, b as isSameOrigin, i as listHits, r as knowsSigner, s as bundlePath, u as objectPath, x as originId, y as describeOrigin } from "./by-key.mjs";
 import { g as statFile, h as readContent, l as fileKey, m as readCatalog, p as listStore, u as givenName } from "./store.mjs";
 import * as fs from "node:fs/promises";

@@ -1,6 +1,6 @@
 import { t as BottleError } from "./errors.mjs";
 import { t as parseJson } from "./json.mjs";
-import { d as packRecordSchema } from "./verify.mjs";
+import { l as packRecordSchema } from "./verify.mjs";
 // src/fetch/record.ts
 /**
 * A pack record as some source has it; `where` is that place, for the message.

@@ -4,7 +4,8 @@ import { a as fileError, c as stackOf, i as asBottleError, o as hasErrno, r as I
 import { i as shown, n as quoted } from "./shown-text.mjs";
 import { s as readChild } from "./child.mjs";
 import { i as withPrivateDir } from "./private-dir.mjs";
-import { d as NEWEST_TESTED_VERSION, f as findSmolvm, i as KVM_RULE_FILE, n as KVM_DEVICE, o as kvmError, r as KVM_RULE, s as kvmState } from "./virtualization.mjs";
+import { n as findSmolvm, t as NEWEST_TESTED_VERSION } from "./smolvm.mjs";
+import { i as KVM_RULE_FILE, n as KVM_DEVICE, o as kvmError, r as KVM_RULE, s as kvmState } from "./virtualization.mjs";
 import { t as isTagName } from "./ref-name.mjs";
 import { t as require_semver } from "./semver.mjs";
 import { t as formatBytes } from "./disk.mjs";

@@ -1,7 +1,8 @@
-import { S as guestPlatformOf, T as inspectImage, f as imageSeconds, m as ZSTD_VERSION, r as packImage, s as sweepKilledRuns } from "./pack.mjs";
+import { i as inspectImage, t as guestPlatformOf } from "./image.mjs";
 import { t as BottleError } from "./errors.mjs";
 import { r as parseGuestPlatform } from "./platform.mjs";
 import { n as packDirect } from "./direct.mjs";
+import { f as imageSeconds, m as ZSTD_VERSION, r as packImage, s as sweepKilledRuns } from "./pack.mjs";
 import { t as warningsTo } from "./progress.mjs";
 import { i as verifySidecar } from "./verify.mjs";
 import { t as installPacked } from "./install.mjs";

@@ -1,7 +1,7 @@
 import { a as fileError, o as hasErrno, s as isDamage, t as BottleError } from "./errors.mjs";
 import { n as quoted, r as shellWord, t as counted } from "./shown-text.mjs";
 import { D as _regex, T as _nonnegative, d as nullish, f as number, h as partialRecord, i as array, m as optional, n as _enum, o as int, p as object, s as literal, v as string } from "./schemas.mjs";
-import { a as parseManifest, g as isDigest, i as verifySidecar, m as shownText, r as readSidecar, t as SidecarHash, u as isSameRepository } from "./verify.mjs";
+import { a as parseManifest, c as isSameRepository, f as shownText, i as verifySidecar, m as isDigest, r as readSidecar, t as SidecarHash } from "./verify.mjs";
 import { n as readableJson } from "./json.mjs";
 import { t as GUEST_PLATFORMS } from "./platform.mjs";
 import { i as redacted, n as checkedUrl } from "./server-url.mjs";

@@ -3,7 +3,7 @@ import { D as _regex, T as _nonnegative, _ as refine, i as array, m as optional,
 import { i as thisOwner, r as pidOf, t as isAlive } from "./owner.mjs";
 import { i as withPrivateDir } from "./private-dir.mjs";
 import { t as warningsTo } from "./progress.mjs";
-import { d as packRecordSchema, g as isDigest, h as id16, i as verifySidecar, y as datetime } from "./verify.mjs";
+import { _ as datetime, i as verifySidecar, l as packRecordSchema, m as isDigest, p as id16 } from "./verify.mjs";
 import { b as isSameOrigin, c as id16OfName, d as openStoreDir, f as requirePrivate, g as namesIn, h as makeDirectory, o as removeFromIndex, p as sidecarName, t as addToIndex, u as objectPath, x as originId } from "./by-key.mjs";
 import { a as writeWhole, i as writeReadOnly, n as stampOf } from "./files.mjs";
 import { randomBytes } from "node:crypto";

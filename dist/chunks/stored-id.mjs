@@ -1,5 +1,5 @@
 import { t as BottleError } from "./errors.mjs";
-import { _ as parseId16 } from "./verify.mjs";
+import { h as parseId16 } from "./verify.mjs";
 // src/cli/stored-id.ts
 /**
 * The name in the store that a user means: by an image ID, or by its first digits, of which `ls` shows twelve.

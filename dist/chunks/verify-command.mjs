@@ -1,6 +1,6 @@
 import { s as isDamage, t as BottleError } from "./errors.mjs";
 import { t as formatBytes } from "./disk.mjs";
-import { h as id16 } from "./verify.mjs";
+import { p as id16 } from "./verify.mjs";
 import { _ as HERE, b as isSameOrigin, m as storeDir, r as knowsSigner, y as describeOrigin } from "./by-key.mjs";
 import { n as describeSigner } from "./signer.mjs";
 import { f as readBundle, g as checkFrames, h as verifyFile } from "./file.mjs";

@@ -140,26 +140,6 @@ function isSameRepository(one, other) {
 function runtimeConfigSha256(config) {
 	return createHash("sha256").update(canonicalize(config) ?? "").digest("hex");
 }
-// src/host/sync.ts
-async function syncFile(path) {
-	const file = await fs.open(path, "r");
-	try {
-		await file.sync();
-	} finally {
-		await file.close();
-	}
-}
-/** Some file systems cannot sync a directory; then the rename is as durable as they make it. */
-async function syncDirectory(path) {
-	const dir = await fs.open(path, "r");
-	try {
-		await dir.sync();
-	} catch (error) {
-		if (!hasErrno(error, "EINVAL", "ENOTSUP", "EPERM", "EISDIR")) throw error;
-	} finally {
-		await dir.close();
-	}
-}
 // src/sidecar/manifest.ts
 const MAX_PROBLEMS = 3;
 const sizeBytes = int().check(_nonnegative());
@@ -462,4 +442,4 @@ function requireEqual(what, expected, found) {
 function hex32(value) {
 	return value.toString(16).padStart(8, "0");
 }
-export { parseId16 as _, parseManifest as a, syncFile as c, packRecordSchema as d, readableRecord as f, isDigest as g, id16 as h, verifySidecar as i, PACKERS as l, shownText as m, openSidecar as n, unknownKeys as o, runtimeConfigSha256 as p, readSidecar as r, syncDirectory as s, SidecarHash as t, isSameRepository as u, parseImageId as v, datetime as y };
+export { datetime as _, parseManifest as a, isSameRepository as c, runtimeConfigSha256 as d, shownText as f, parseImageId as g, parseId16 as h, verifySidecar as i, packRecordSchema as l, isDigest as m, openSidecar as n, unknownKeys as o, id16 as p, readSidecar as r, PACKERS as s, SidecarHash as t, readableRecord as u };

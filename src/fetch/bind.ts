@@ -7,7 +7,6 @@ import type { InputsRecord } from '../identity/inputs-key.ts';
 import { describeOrigin, type Origin } from '../identity/origin.ts';
 import { type PackRecord, runtimeConfigSha256 } from '../identity/pack-record.ts';
 import type { GuestPlatform } from '../identity/platform.ts';
-import { sweepScratch } from '../pack/pack.ts';
 import type { OnProgress } from '../progress.ts';
 import { knowsSigner } from '../store/by-key.ts';
 import { installSidecar } from '../store/install.ts';
@@ -175,6 +174,8 @@ export async function buildForBinding(options: BindingBuild): Promise<Image> {
 }
 
 async function build({ build: options, platform, signal, onProgress }: BindingBuild): Promise<Image> {
+  // Packing is not loaded where nothing is built.
+  const { sweepScratch } = await import('../pack/pack.ts');
   await sweepScratch(onProgress);
   onProgress({ type: 'start', stage: 'build', detail: options.image });
   const image = await buildImage(

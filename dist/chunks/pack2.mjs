@@ -1,0 +1,1 @@
+export { c as sweepScratch } from "./pack.mjs";
